@@ -1,0 +1,125 @@
+"""Who may do what: the role × operation table of DOMAIN.md. Pure; the one place where permissions are written down."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """A role in a case, given by membership."""
+
+    COLLECTOR = "collector"
+    VERIFIER = "verifier"
+    COORDINATOR = "coordinator"
+    RESEARCHER = "researcher"
+    LEGAL_ANALYST = "legal_analyst"
+    CUSTODIAN = "custodian"
+    AUDITOR = "auditor"
+
+
+class OrganisationRole(StrEnum):
+    """A role in the whole installation."""
+
+    ADMINISTRATOR = "administrator"
+    AUDITOR = "organisation_auditor"
+
+
+class Scope(StrEnum):
+    """What a token may be used for at the most, whatever its owner may do."""
+
+    READ = "read"
+    WRITE = "write"
+    CONTENT = "content"
+    ADMIN = "admin"
+
+
+class Operation(StrEnum):
+    """Every kind of act that a rule speaks of."""
+
+    PUBLIC = "public"
+    SIGNED_IN = "signed_in"
+    ADMINISTER = "administer"
+    MANAGE_CASE = "manage_case"
+    RECEIVE_EVIDENCE = "receive_evidence"
+    DECLINE_LEAD = "decline_lead"
+    READ_METADATA = "read_metadata"
+    READ_PREVIEW = "read_preview"
+    READ_ORIGINAL = "read_original"
+    OPEN_VERIFICATION = "open_verification"
+    VERIFY = "verify"
+    REOPEN = "reopen"
+    EDIT_INCIDENTS = "edit_incidents"
+    SIGN_OFF = "sign_off"
+    READ_CUSTODY = "read_custody"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which roles permit an operation, and which only on one's own objects or acts."""
+
+    roles: frozenset[Role] = frozenset()
+    own: frozenset[Role] = frozenset()
+    organisation: frozenset[OrganisationRole] = frozenset()
+    scope: Scope = Scope.READ
+    changes_case: bool = False
+    """Whether the operation is refused in a closed case."""
+
+
+_ALL = frozenset(Role)
+_WORKERS = _ALL - {Role.AUDITOR}
+
+RULES: dict[Operation, Rule] = {
+    Operation.PUBLIC: Rule(),
+    Operation.SIGNED_IN: Rule(),
+    Operation.ADMINISTER: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
+    Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE),
+    Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
+    Operation.DECLINE_LEAD: Rule(
+        frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True
+    ),
+    Operation.READ_METADATA: Rule(_ALL),
+    Operation.READ_PREVIEW: Rule(_WORKERS),
+    Operation.READ_ORIGINAL: Rule(
+        _WORKERS - {Role.COLLECTOR}, own=frozenset({Role.COLLECTOR}), scope=Scope.CONTENT
+    ),
+    Operation.OPEN_VERIFICATION: Rule(
+        frozenset({Role.VERIFIER, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True
+    ),
+    Operation.VERIFY: Rule(frozenset({Role.VERIFIER, Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
+    Operation.REOPEN: Rule(frozenset({Role.RESEARCHER, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
+    Operation.EDIT_INCIDENTS: Rule(
+        frozenset({Role.VERIFIER, Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST}),
+        scope=Scope.WRITE,
+        changes_case=True,
+    ),
+    Operation.SIGN_OFF: Rule(frozenset({Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
+    Operation.READ_CUSTODY: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
+        own=frozenset({Role.VERIFIER}),
+        organisation=frozenset({OrganisationRole.AUDITOR}),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Permission:
+    """The role that permits an operation; ``own_only``: on one's own objects or acts alone."""
+
+    role: Role | OrganisationRole
+    own_only: bool = False
+
+
+def permission(
+    operation: Operation, roles: frozenset[Role], organisation: frozenset[OrganisationRole]
+) -> Permission | None:
+    """What permits the operation to a holder of these roles, the widest first; None: nothing does."""
+    rule = RULES[operation]
+    for role in Role:
+        if role in roles and role in rule.roles:
+            return Permission(role)
+    for organisation_role in OrganisationRole:
+        if organisation_role in organisation and organisation_role in rule.organisation:
+            return Permission(organisation_role)
+    for role in Role:
+        if role in roles and role in rule.own:
+            return Permission(role, own_only=True)
+    return None

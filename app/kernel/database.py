@@ -1,0 +1,91 @@
+"""What every table shares: names of constraints, types for times and digests, engines and sessions."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, DateTime, Engine, LargeBinary, MetaData, create_engine
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.types import TypeDecorator
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """The base of all tables. Relationships are not used for loading: services say which rows they read."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """``timestamptz`` that takes and gives aware datetimes in UTC; a naive one is refused."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a zone does not name a moment")
+        return value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+
+class HexDigest(TypeDecorator[str]):
+    """A SHA-256 digest: 32 bytes in the database, 64 lower-case hexadecimal digits in Python."""
+
+    impl = LargeBinary(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else bytes(value).hex()
+
+
+def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    """A check that a text column holds one of the domain's words; its name is ``<column>_word``."""
+    words = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({words})", name=f"{column}_word")
+
+
+def driver_url(database_url: str) -> str:
+    """The same URL for psycopg 3, whatever scheme the operator wrote (``postgres``, ``postgresql``)."""
+    scheme, separator, rest = database_url.partition("://")
+    if not separator or scheme.split("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError("DATABASE_URL must be a PostgreSQL URL: postgresql://user:password@host:port/database")
+    return f"postgresql+psycopg://{rest}"
+
+
+def open_engine(database_url: str, *, pool_size: int, **options: Any) -> Engine:
+    """An engine whose sessions speak UTC and whose commits are durable before they are acknowledged."""
+    return create_engine(
+        driver_url(database_url),
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        connect_args={"options": "-c timezone=utc -c synchronous_commit=on -c lock_timeout=10s"},
+        **options,
+    )
+
+
+def session_factory(engine: Engine) -> sessionmaker[Session]:
+    return sessionmaker(engine, expire_on_commit=False, autoflush=False)
+
+
+@contextmanager
+def read_session(sessions: sessionmaker[Session]) -> Iterator[Session]:
+    """A session for reading: whatever happens in it, nothing is committed."""
+    with sessions() as session:
+        yield session
+        session.rollback()

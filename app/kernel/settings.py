@@ -1,0 +1,50 @@
+"""Every number and place an operator may change, in one frozen object, read from ``EXHIBIT_*`` once at start."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Settings by environment: ``EXHIBIT_DATA``, ``EXHIBIT_PORT`` …; ``DATABASE_URL`` keeps its customary name."""
+
+    model_config = SettingsConfigDict(env_prefix="EXHIBIT_", frozen=True, extra="ignore")
+
+    data: Path = Field(Path("exhibit-data"), description="Where blobs, keys and the embedded database live.")
+    host: str = Field("127.0.0.1", description="Address the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+
+    database_url: str | None = Field(None, validation_alias="DATABASE_URL")
+    app_database_url: str | None = None
+    integrator_database_url: str | None = None
+    database_pool_size: int = Field(40, ge=2, description="At least the number of request threads.")
+
+    log_origin: str | None = Field(None, description="The ledger's name; fixed by the first start for ever.")
+    checkpoint_period_s: float = Field(0.2, gt=0, le=1)
+    checkpoint_wait_s: float = Field(10.0, gt=0, description="How long a request waits for a checkpoint over its entry.")
+    inline_leaves_up_to: int = Field(200_000, description="Custody files of larger logs carry only their own leaves.")
+
+    session_ttl_s: int = Field(8 * 3600, description="How long a password sign-in lasts.")
+    token_ttl_s: int = Field(365 * 86400, description="The longest life of a token.")
+    signed_url_ttl_s: int = Field(300, ge=1, le=300)
+    sign_in_attempts_per_15_min: int = Field(10, ge=1)
+    idempotency_ttl_s: int = Field(7 * 86400)
+
+    upload_max_bytes: int = Field(20 * 1024 * MIB, description="The largest file taken.")
+    free_space_reserve_bytes: int = Field(512 * MIB, description="Uploads stop (507) before less than this is free.")
+    receive_timeout_s: float = Field(60.0, description="An upload that sends nothing for this long is cut off.")
+
+    lease_ttl_s: int = Field(4 * 3600, description="How long a verifier holds an item before others may take it.")
+    view_window_s: int = Field(15 * 60, description="One view entry per person, item, rendering and purpose in this time.")
+
+    decoder_jail: Literal["strict", "degraded"] = "strict"
+    decode_image_wall_s: float = 60.0
+    decode_video_wall_s: float = 1800.0
+    worker_concurrency: int = Field(2, ge=1)
+    job_attempts: int = Field(4, ge=1, description="After so many tries a job ends as failed.")
+
+    cors_origins: tuple[str, ...] = ()
