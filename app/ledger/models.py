@@ -1,0 +1,179 @@
+"""The ledger's tables; LEDGER.md "Sequencing" and "Guards". Digests are 32 raw bytes, never text.
+
+Rows are only ever added, except the heads of streams (which move forward) and the queue (which the integrator empties);
+the triggers of the first migration hold that.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, SmallInteger, Text, text
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import UserDefinedType
+
+from app.kernel.database import Base, HexDigest, UtcTime, one_of
+
+STREAM_KINDS = ("system", "case", "evidence", "incident")
+ACTOR_KINDS = ("user", "token", "system")
+
+
+class Xid8(UserDefinedType[str]):
+    """PostgreSQL's 64-bit transaction id, which does not wrap round."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8  # Reflection, hence ``alembic check``, meets the type under this name.
+
+
+def _digest(column: str) -> CheckConstraint:
+    return CheckConstraint(f"octet_length({column}) = 32", name=f"{column}_size")
+
+
+class LedgerInstallation(Base):
+    """The one log of this database: its system stream and its origin, fixed for ever by the first start."""
+
+    __tablename__ = "ledger_installation"
+    __table_args__ = (
+        CheckConstraint("is_only", name="singleton"),
+        CheckConstraint("origin <> '' AND origin !~ '[[:space:]+[:cntrl:]]'", name="origin_is_key_name"),
+    )
+
+    is_only: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    system_stream: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"))
+    origin: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class LedgerStream(Base):
+    """One object's chain: where its last entry stands, and the label the next one will bear.
+
+    ``head_seq`` 0 and no ``head_commitment``: no entry yet.
+    """
+
+    __tablename__ = "ledger_streams"
+    __table_args__ = (
+        one_of("kind", STREAM_KINDS),
+        _digest("head_commitment"),
+        _digest("next_label"),
+        CheckConstraint("head_seq >= 0 AND (head_seq = 0) = (head_commitment IS NULL)", name="head"),
+        Index("ix_ledger_streams_case_id", "case_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(Text)
+    case_id: Mapped[UUID | None]
+    head_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    head_commitment: Mapped[str | None] = mapped_column(HexDigest)
+    next_label: Mapped[str] = mapped_column(HexDigest)
+
+
+class LedgerEntry(Base):
+    """One entry's place in its stream, and copies of those of its facts that lists are filtered by.
+
+    ``id`` orders the queue and is never the leaf index: commits come out of its order, and with gaps.
+    ``xact`` is the transaction that wrote the entry; by it a deferred trigger sees that a change has its entry.
+    """
+
+    __tablename__ = "ledger_entries"
+    __table_args__ = (
+        _digest("commitment"),
+        _digest("label"),
+        one_of("actor_kind", ACTOR_KINDS),
+        CheckConstraint("seq >= 1", name="seq_from_one"),
+    )
+
+    stream_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
+    commitment: Mapped[str] = mapped_column(HexDigest, unique=True)
+    label: Mapped[str] = mapped_column(HexDigest, unique=True)
+    type: Mapped[str] = mapped_column(Text)
+    recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+    occurred_at: Mapped[datetime] = mapped_column(UtcTime)
+    object_kind: Mapped[str] = mapped_column(Text)
+    object_id: Mapped[UUID]
+    actor_id: Mapped[UUID]
+    actor_kind: Mapped[str] = mapped_column(Text)
+    actor_role: Mapped[str | None] = mapped_column(Text)
+    xact: Mapped[str] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+
+
+class LedgerBody(Base):
+    """The entry's exact bytes, apart from the entry so that a body can be erased and its place stay."""
+
+    __tablename__ = "ledger_bodies"
+    __table_args__ = (
+        CheckConstraint("commitment = sha256(body)", name="commitment_is_hash"),
+        CheckConstraint("octet_length(body) <= 60000", name="body_limit"),
+    )
+
+    commitment: Mapped[str] = mapped_column(
+        HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True
+    )
+    body: Mapped[bytes]
+
+
+class LedgerDisclosure(Base):
+    """The line that opens one sealed field of one entry; its SHA-256 is the digest in the body."""
+
+    __tablename__ = "ledger_disclosures"
+
+    commitment: Mapped[str] = mapped_column(
+        HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True
+    )
+    field: Mapped[str] = mapped_column(Text, primary_key=True)
+    line: Mapped[bytes]
+
+
+class LedgerQueued(Base):
+    """An entry that has no leaf yet. ``closes_batch``: a checkpoint must be signed with this entry as its last leaf."""
+
+    __tablename__ = "ledger_queue"
+
+    entry_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("ledger_entries.id"), primary_key=True, autoincrement=False
+    )
+    closes_batch: Mapped[bool]
+
+
+class LedgerLeaf(Base):
+    """Leaf ``idx`` (from 0) of the public tree: ``custody-leaf/v1 <label> <commitment>``."""
+
+    __tablename__ = "ledger_leaves"
+    __table_args__ = (CheckConstraint("idx >= 0", name="idx_from_zero"), _digest("label"))
+
+    idx: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    label: Mapped[str] = mapped_column(HexDigest, unique=True)
+    commitment: Mapped[str] = mapped_column(HexDigest, ForeignKey("ledger_entries.commitment"), unique=True)
+
+
+class LedgerNode(Base):
+    """The hash of a complete subtree: the leaves ``idx * 2**level`` up to ``(idx + 1) * 2**level``.
+
+    Level 0 is not stored: it follows from the leaf.
+    """
+
+    __tablename__ = "ledger_nodes"
+    __table_args__ = (CheckConstraint("level >= 1 AND idx >= 0", name="coordinates"), _digest("hash"))
+
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    idx: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[str] = mapped_column(HexDigest)
+
+
+class LedgerCheckpoint(Base):
+    """A signed tree head: ``note`` is the exact text that was signed and published."""
+
+    __tablename__ = "ledger_checkpoints"
+    __table_args__ = (CheckConstraint("size >= 1", name="size_from_one"), _digest("root"))
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[str] = mapped_column(HexDigest)
+    note: Mapped[str] = mapped_column(Text)
+    signed_at: Mapped[datetime] = mapped_column(UtcTime)
