@@ -31,7 +31,7 @@ from psycopg import sql
 from app.kernel.errors import Misconfigured
 from app.kernel.postgres_binaries import Account, Programs, find_programs, may_enter, run_as, unprivileged_account
 from app.kernel.postgres_process import Postmaster, command_line, processes_within, read_postmaster
-from app.kernel.secret_files import ensure_private_directory, read_or_create_secret
+from app.kernel.private_files import ensure_private_directory, read_or_create_secret
 
 OWNER = "exhibit_owner"
 DATABASE = "exhibit"
@@ -187,7 +187,9 @@ def _adopt(cluster: Path, password: str) -> PostgresServer | None:
         if found.is_ready and found.port is not None:
             return PostgresServer(_owner_url(password, found.port), found.port, found.pid, cluster, adopted=True)
         if time.monotonic() > deadline:
-            raise Misconfigured(f"PostgreSQL (pid {found.pid}) neither gets ready nor stops; see {cluster.parent}/server.log")
+            raise Misconfigured(
+                f"PostgreSQL (pid {found.pid}) neither gets ready nor stops; see {cluster.parent}/server.log"
+            )
         time.sleep(POLL_S)
     if found is not None:
         _remove_stale_pid_file(cluster, found)
@@ -209,7 +211,9 @@ def _remove_stale_pid_file(cluster: Path, found: Postmaster) -> None:
     deadline = time.monotonic() + 60
     while processes_within(cluster):
         if time.monotonic() > deadline:
-            raise Misconfigured(f"Processes of an earlier PostgreSQL still work in {cluster}: end them, then start again.")
+            raise Misconfigured(
+                f"Processes of an earlier PostgreSQL still work in {cluster}: end them, then start again."
+            )
         time.sleep(POLL_S)
     if read_postmaster(cluster) == found:
         (cluster / "postmaster.pid").unlink()

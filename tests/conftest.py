@@ -1,0 +1,72 @@
+"""Fixtures for every test: a PostgreSQL for the run, a database for the test, and no network beyond this machine."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.kernel.database import open_engine, session_factory
+from tests.support.databases import (
+    TestDatabase,
+    TestServer,
+    create_database,
+    drop_database,
+    make_run_directory,
+    open_server,
+    remove_left_over_runs,
+    remove_run_directory,
+)
+from tests.support.network import refuse_other_hosts
+
+RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
+"""How pytest-xdist's workers, which inherit the environment, find the directory of the run."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        remove_left_over_runs()
+        os.environ[RUN_DIRECTORY] = str(make_run_directory())
+    refuse_other_hosts()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        remove_run_directory(Path(os.environ[RUN_DIRECTORY]))
+
+
+@pytest.fixture(scope="session")
+def run_directory() -> Path:
+    """A directory of the whole run that PostgreSQL's account may enter."""
+    return Path(os.environ[RUN_DIRECTORY])
+
+
+@pytest.fixture(scope="session")
+def postgres(run_directory: Path) -> TestServer:
+    """A running PostgreSQL with a migrated template, shared by all tests of the run."""
+    return open_server(run_directory)
+
+
+@pytest.fixture
+def database(postgres: TestServer) -> Iterator[TestDatabase]:
+    """A fresh migrated database, dropped afterwards."""
+    made = create_database(postgres)
+    yield made
+    with postgres.administration() as owner:
+        drop_database(owner, made.name)
+
+
+@pytest.fixture
+def engine(database: TestDatabase) -> Iterator[Engine]:
+    """An engine of the application's role."""
+    opened = open_engine(database.app_url, pool_size=8)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def sessions(engine: Engine) -> sessionmaker[Session]:
+    """Sessions of the application's role."""
+    return session_factory(engine)

@@ -1,0 +1,121 @@
+"""One PostgreSQL for the whole run, a template that is migrated once, and a database of its own for every test."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from app.kernel.database_roles import APP_GROUP, INTEGRATOR_GROUP, ensure_login_role, libpq_url
+from app.kernel.embedded_postgres import start_postgres
+from app.migration import migrate
+
+TEMPLATE = "exhibit_template"
+PASSWORD = "only-for-tests"
+PREFIX = f"exhibit-tests-{os.geteuid()}-"
+
+
+@dataclass(frozen=True)
+class TestServer:
+    """A PostgreSQL that tests may fill: the URL of its owner, who may create databases and roles."""
+
+    __test__ = False
+    owner_url: str
+
+    def url(self, database: str) -> str:
+        return make_url(libpq_url(self.owner_url)).set(database=database).render_as_string(hide_password=False)
+
+    def login_url(self, database: str, role: str) -> str:
+        url = make_url(self.url(database)).set(username=role, password=PASSWORD)
+        return url.render_as_string(hide_password=False)
+
+    @contextmanager
+    def administration(self) -> Iterator[psycopg.Connection]:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            yield connection
+
+
+@dataclass(frozen=True)
+class TestDatabase:
+    """One test's own database and how its three roles reach it."""
+
+    __test__ = False
+    name: str
+    owner_url: str
+    app_url: str
+    integrator_url: str
+
+
+def make_run_directory() -> Path:
+    """A directory that PostgreSQL's account can enter (pytest's own are closed to it), named after this process."""
+    directory = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    directory.chmod(0o711)
+    return directory
+
+
+def remove_left_over_runs() -> None:
+    """Stop servers and remove directories of runs that were killed."""
+    for directory in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        pid = int(directory.name.removeprefix(PREFIX).split("-")[0])
+        if not Path("/proc", str(pid)).exists():
+            remove_run_directory(directory)
+
+
+def remove_run_directory(directory: Path) -> None:
+    data = directory / "data"
+    if (data / "postgres" / "cluster").exists():
+        start_postgres(data, fsync=False).stop()
+    shutil.rmtree(directory)
+
+
+def open_server(directory: Path) -> TestServer:
+    """The run's server, with a migrated template; whoever comes first starts it, the others find it running."""
+    with (directory / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        named = os.environ.get("EXHIBIT_TEST_DATABASE_URL")
+        if named:
+            server = TestServer(named)
+        else:
+            running = start_postgres(directory / "data", fsync=False)
+            running.release()
+            server = TestServer(running.owner_url)
+        stamp = directory / "template-is-migrated"
+        if not stamp.exists():
+            _make_template(server)
+            stamp.touch()
+    return server
+
+
+def _make_template(server: TestServer) -> None:
+    with server.administration() as owner:
+        drop_database(owner, TEMPLATE)
+        owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    migrate(server.url(TEMPLATE))
+    with server.administration() as owner:
+        for group in (APP_GROUP, INTEGRATOR_GROUP):
+            ensure_login_role(owner, group, TEMPLATE, PASSWORD)
+
+
+def create_database(server: TestServer, *, template: str = TEMPLATE) -> TestDatabase:
+    name = f"exhibit_test_{uuid.uuid4().hex[:16]}"
+    with server.administration() as owner:
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+        owner.execute(statement.format(sql.Identifier(name), sql.Identifier(template)))
+    return TestDatabase(
+        name,
+        server.url(name),
+        server.login_url(name, f"{TEMPLATE}_app_login"),
+        server.login_url(name, f"{TEMPLATE}_integrator_login"),
+    )
+
+
+def drop_database(owner: psycopg.Connection, name: str) -> None:
+    owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
