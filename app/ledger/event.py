@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NewType, cast
 from uuid import UUID
 
@@ -93,7 +94,10 @@ class Event:
 
 
 def to_json(value: Any) -> Any:
-    """A value as canonical JSON can hold it. Raises ValueError for a float: write numbers with a unit as integers or text."""
+    """A value as canonical JSON can hold it.
+
+    Raises ValueError for a float: write numbers with a unit as integers or text.
+    """
     if isinstance(value, Enum):
         return to_json(value.value)
     if value is None or isinstance(value, (str, int, bool)):
@@ -129,7 +133,7 @@ def seal(name: str, value: Any, *, salt: str | None = None) -> Disclosure:
 
 @dataclass(frozen=True)
 class Link:
-    """Where the next entry of a stream goes: its number, the commitment before it (hex, "" at 1) and its label (hex)."""
+    """Where a stream's next entry goes: its number, the commitment before it (hex, "" at 1) and its label (hex)."""
 
     seq: int
     prev: str
@@ -152,7 +156,7 @@ class Entry:
     body: bytes
     disclosures: tuple[Disclosure, ...]
 
-    @property
+    @cached_property
     def commitment(self) -> HexHash:
         return commit(self.body)
 
@@ -162,7 +166,13 @@ class Entry:
 
 
 def seal_event(
-    event: Event, link: Link, *, log: str, recorded: datetime, request_id: str | None = None, next_label: str | None = None
+    event: Event,
+    link: Link,
+    *,
+    log: str,
+    recorded: datetime,
+    request_id: str | None = None,
+    next_label: str | None = None,
 ) -> Entry:
     """The entry of an event at its place in its stream. Raises ValueError when the body outgrows 60,000 bytes."""
     disclosures = tuple(seal(name, value) for name, value in sorted(event.personal().items()))
@@ -184,7 +194,7 @@ def seal_event(
             "occurred": format_time(event.occurred or recorded),
             "type": event.TYPE,
             "actor": {"id": str(event.actor.id), "kind": event.actor.kind, "role": event.actor.role},
-            "object": {k: to_json(v) for k, v in dataclasses.asdict(event.object).items() if v is not None},
+            "object": _members(event.object),
             "data": data,
             "sealed": {d.field: d.digest for d in disclosures},
         }
@@ -192,6 +202,17 @@ def seal_event(
     if len(body) > BODY_LIMIT_BYTES:
         raise ValueError(f"entry body of {len(body)} bytes exceeds {BODY_LIMIT_BYTES}")
     return Entry(event.stream, link.seq, link.label, following, event.TYPE, body, disclosures)
+
+
+def _members(acted_on: EntryObject) -> dict[str, Any]:
+    members = {
+        "kind": acted_on.kind,
+        "id": str(acted_on.id),
+        "version": acted_on.version,
+        "sha256": acted_on.sha256,
+        "size": acted_on.size,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def commit(body: bytes) -> HexHash:
@@ -208,9 +229,10 @@ class NotAnEntry(ValueError):
     """The bytes are not a canonical entry body; the message says what differs."""
 
 
-_TOP_LEVEL = frozenset(
-    "v log stream seq prev label next salt time occurred type actor object data sealed".split()
-)
+_TOP_LEVEL = {
+    *("v", "log", "stream", "seq", "prev", "label", "next", "salt"),
+    *("time", "occurred", "type", "actor", "object", "data", "sealed"),
+}
 
 
 def parse_body(body: bytes) -> dict[str, Any]:

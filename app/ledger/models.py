@@ -113,9 +113,7 @@ class LedgerBody(Base):
         CheckConstraint("octet_length(body) <= 60000", name="body_limit"),
     )
 
-    commitment: Mapped[str] = mapped_column(
-        HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True
-    )
+    commitment: Mapped[str] = mapped_column(HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True)
     body: Mapped[bytes]
 
 
@@ -124,9 +122,7 @@ class LedgerDisclosure(Base):
 
     __tablename__ = "ledger_disclosures"
 
-    commitment: Mapped[str] = mapped_column(
-        HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True
-    )
+    commitment: Mapped[str] = mapped_column(HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True)
     field: Mapped[str] = mapped_column(Text, primary_key=True)
     line: Mapped[bytes]
 

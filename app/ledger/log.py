@@ -1,0 +1,216 @@
+"""Appending to the log: streams, entries, receipts. What reads it back is in ``app.ledger.reading``.
+
+``append`` runs as the last step of a domain transaction and never commits. What a crash leaves: before the database's
+commit nothing, after it the entry, its body and its place in the queue; the integrator goes on from there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.kernel.errors import Misconfigured
+from app.kernel.primitives import new_id, utc_now
+from app.ledger.checkpoint import is_key_name
+from app.ledger.event import Entry, Event, Link, StreamKind, first_link, seal_event
+
+CLOSING_TYPE = "export.created"
+CHUNK_ENTRIES = 1000
+
+
+class NoStream(LookupError):
+    """An event names a stream that was never created: a bug in the caller."""
+
+
+class NoInstallation(RuntimeError):
+    """The log has no identity yet: ``initialise`` runs at the first start."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a writer keeps of an entry: enough to find its leaf and to demand its proof. Hashes are hexadecimal."""
+
+    stream: UUID
+    seq: int
+    commitment: str
+    label: str
+    type: str
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The log's identity: the stream of the installation's own acts, and the origin in every body and checkpoint."""
+
+    system_stream: UUID
+    origin: str
+
+
+_READ_INSTALLATION = text("SELECT system_stream, origin FROM ledger_installation")
+
+_CREATE_INSTALLATION = text(
+    "INSERT INTO ledger_installation (system_stream, origin, created_at) VALUES (:system_stream, :origin, :now)"
+)
+
+_CREATE_STREAM = text(
+    "INSERT INTO ledger_streams (id, kind, case_id, next_label) VALUES (:id, :kind, :case_id, :label)"
+)
+
+_LOCK_CREATION = text("SELECT pg_advisory_xact_lock(:key)")
+_CREATION_LOCK_KEY = 0x45584C31
+
+# In id order, so that two writers of the same streams wait for each other and never deadlock. NO KEY: rows that merely
+# refer to a stream may be written meanwhile. The origin comes along in the same round trip.
+_LOCK_STREAMS = text("""
+    SELECT s.id, s.head_seq, s.head_commitment, s.next_label, (SELECT origin FROM ledger_installation) AS origin
+    FROM ledger_streams s WHERE s.id = ANY(CAST(:ids AS uuid[])) ORDER BY s.id FOR NO KEY UPDATE OF s
+""")
+
+# One statement, one round trip. ORDER BY place: ids rise in the order of the events, and the queue is in order of ids.
+_APPEND = text("""
+    WITH fresh AS (
+        SELECT * FROM unnest(
+            CAST(:stream_ids AS uuid[]), CAST(:seqs AS bigint[]), CAST(:commitments AS bytea[]),
+            CAST(:labels AS bytea[]), CAST(:types AS text[]), CAST(:occurred AS timestamptz[]),
+            CAST(:object_kinds AS text[]), CAST(:object_ids AS uuid[]), CAST(:actor_ids AS uuid[]),
+            CAST(:actor_kinds AS text[]), CAST(:actor_roles AS text[]), CAST(:bodies AS bytea[]),
+            CAST(:closings AS boolean[])
+        ) WITH ORDINALITY AS f (stream_id, seq, commitment, label, type, occurred_at, object_kind, object_id,
+                                actor_id, actor_kind, actor_role, body, closes_batch, place)
+    ), entries AS (
+        INSERT INTO ledger_entries (stream_id, seq, commitment, label, type, recorded_at, occurred_at,
+                                    object_kind, object_id, actor_id, actor_kind, actor_role)
+        SELECT stream_id, seq, commitment, label, type, CAST(:recorded AS timestamptz), occurred_at,
+               object_kind, object_id, actor_id, actor_kind, actor_role
+        FROM fresh ORDER BY place
+        RETURNING id, commitment
+    ), bodies AS (
+        INSERT INTO ledger_bodies (commitment, body) SELECT commitment, body FROM fresh
+    ), disclosures AS (
+        INSERT INTO ledger_disclosures (commitment, field, line)
+        SELECT * FROM unnest(CAST(:sealed_of AS bytea[]), CAST(:fields AS text[]), CAST(:lines AS bytea[]))
+    ), queued AS (
+        INSERT INTO ledger_queue (entry_id, closes_batch)
+        SELECT entries.id, fresh.closes_batch FROM entries JOIN fresh USING (commitment)
+    )
+    UPDATE ledger_streams s SET head_seq = h.seq, head_commitment = h.commitment, next_label = h.next_label
+    FROM unnest(CAST(:head_ids AS uuid[]), CAST(:head_seqs AS bigint[]), CAST(:head_commitments AS bytea[]),
+                CAST(:head_labels AS bytea[])) AS h (id, seq, commitment, next_label)
+    WHERE s.id = h.id
+""")
+
+
+def installation(session: Session) -> Installation:
+    """Raises NoInstallation before the first start."""
+    row = session.execute(_READ_INSTALLATION).one_or_none()
+    if row is None:
+        raise NoInstallation("the log has no identity yet: initialise it first")
+    return Installation(row.system_stream, row.origin)
+
+
+def initialise(session: Session, origin: str | None = None) -> Installation:
+    """The log's identity, made if there is none. Idempotent; of two processes that start at once, one makes it.
+
+    Raises Misconfigured when ``origin`` is no key name, or is not that of the log that exists.
+    """
+    session.execute(_LOCK_CREATION, {"key": _CREATION_LOCK_KEY})
+    row = session.execute(_READ_INSTALLATION).one_or_none()
+    if row is not None:
+        if origin is not None and origin != row.origin:
+            raise Misconfigured(f"this log's origin is {row.origin!r} for ever; unset EXHIBIT_LOG_ORIGIN ({origin!r})")
+        return Installation(row.system_stream, row.origin)
+    system_stream = new_id()
+    made = Installation(system_stream, origin or f"exhibit.local/{system_stream}")
+    if not is_key_name(made.origin) or "://" in made.origin:
+        raise Misconfigured("EXHIBIT_LOG_ORIGIN is host/path without scheme, space or plus, as in log.example.org/2026")
+    create_stream(session, system_stream, "system", None)
+    session.execute(_CREATE_INSTALLATION, {"system_stream": system_stream, "origin": made.origin, "now": utc_now()})
+    return made
+
+
+def create_stream(session: Session, stream_id: UUID, kind: StreamKind, case_id: UUID | None) -> None:
+    """The chain of a new object, whose id it bears. Its first entry may be appended in the same transaction."""
+    label = bytes.fromhex(first_link(stream_id).label)
+    session.execute(_CREATE_STREAM, {"id": stream_id, "kind": kind, "case_id": case_id, "label": label})
+
+
+def append(
+    session: Session, events: Sequence[Event], *, recorded: datetime, request_id: str | None = None
+) -> list[Receipt]:
+    """Write the entries of these acts, in their order within each stream, and move the streams' heads.
+
+    Locks the streams until the transaction ends: call it last, then commit.
+    Raises NoStream; ValueError when a body outgrows its limit or holds what an entry cannot hold.
+    """
+    if not events:
+        return []
+    links, origin = _lock(session, sorted({event.stream for event in events}))
+    closings = _closing_places(events)
+    numbered = iter(enumerate(events))
+    receipts: list[Receipt] = []
+    while chunk := list(islice(numbered, CHUNK_ENTRIES)):
+        sealed: list[tuple[Event, Entry, bool]] = []
+        for place, event in chunk:
+            entry = seal_event(event, links[event.stream], log=origin, recorded=recorded, request_id=request_id)
+            links[event.stream] = entry.following
+            sealed.append((event, entry, place in closings))
+        heads = {event.stream: links[event.stream] for _, event in chunk}
+        session.execute(_APPEND, _parameters(sealed, heads, recorded))
+        receipts += (Receipt(e.stream, e.seq, e.commitment, e.label, e.type) for _, e, _ in sealed)
+    return receipts
+
+
+def _lock(session: Session, streams: list[UUID]) -> tuple[dict[UUID, Link], str]:
+    rows = session.execute(_LOCK_STREAMS, {"ids": streams}).all()
+    if len(rows) != len(streams):
+        missing = set(streams) - {row.id for row in rows}
+        raise NoStream(f"no such stream: {', '.join(sorted(map(str, missing)))}")
+    origin = rows[0].origin
+    if origin is None:
+        raise NoInstallation("the log has no identity yet: initialise it first")
+    links = {row.id: Link(row.head_seq + 1, (row.head_commitment or b"").hex(), row.next_label.hex()) for row in rows}
+    return links, origin
+
+
+def _closing_places(events: Sequence[Event]) -> set[int]:
+    """Where each export's last ``export.created`` stands: right after it a checkpoint is signed.
+
+    Its streams are locked until the commit, so that in that checkpoint these entries are their streams' last leaves.
+    """
+    last = {event.object.id: place for place, event in enumerate(events) if event.TYPE == CLOSING_TYPE}
+    return set(last.values())
+
+
+def _parameters(
+    sealed: list[tuple[Event, Entry, bool]], heads: dict[UUID, Link], recorded: datetime
+) -> dict[str, object]:
+    events = [event for event, _, _ in sealed]
+    entries = [entry for _, entry, _ in sealed]
+    commitments = [bytes.fromhex(entry.commitment) for entry in entries]
+    disclosed = [(c, d) for c, entry in zip(commitments, entries, strict=True) for d in entry.disclosures]
+    return {
+        "recorded": recorded,
+        "stream_ids": [entry.stream for entry in entries],
+        "seqs": [entry.seq for entry in entries],
+        "commitments": commitments,
+        "labels": [bytes.fromhex(entry.label) for entry in entries],
+        "types": [entry.type for entry in entries],
+        "occurred": [event.occurred or recorded for event in events],
+        "object_kinds": [event.object.kind for event in events],
+        "object_ids": [event.object.id for event in events],
+        "actor_ids": [event.actor.id for event in events],
+        "actor_kinds": [event.actor.kind for event in events],
+        "actor_roles": [event.actor.role for event in events],
+        "bodies": [entry.body for entry in entries],
+        "closings": [is_closing for _, _, is_closing in sealed],
+        "sealed_of": [commitment for commitment, _ in disclosed],
+        "fields": [disclosure.field for _, disclosure in disclosed],
+        "lines": [disclosure.line for _, disclosure in disclosed],
+        "head_ids": list(heads),
+        "head_seqs": [link.seq - 1 for link in heads.values()],
+        "head_commitments": [bytes.fromhex(link.prev) for link in heads.values()],
+        "head_labels": [bytes.fromhex(link.label) for link in heads.values()],
+    }
