@@ -1,6 +1,6 @@
 """The unit of work: a session, staged custody events and jobs, committed together. The only caller of the ledger's append."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -34,15 +34,18 @@ class UnitOfWork:
         """Stage one job; it exists from the commit on, or not at all."""
         self._jobs.append((task, arguments))
 
-    def commit(self) -> list[Receipt]:
+    def commit(self, keep_answer: Callable[[list[Receipt]], None] | None = None) -> list[Receipt]:
         """Write rows, jobs and entries in one transaction; entries last, so that stream locks are held only briefly.
 
-        A crash before the database's commit leaves nothing; after it, everything.
+        ``keep_answer`` is called with the receipts just before the database's commit, to store in the same transaction
+        what a repeated request will be answered. A crash before the commit leaves nothing; after it, everything.
         """
         self.session.flush()
         for task, arguments in self._jobs:
             jobs.enqueue(self.session, task, arguments)
         receipts = log.append(self.session, self._events, recorded=utc_now(), request_id=self._request_id)
+        if keep_answer is not None:
+            keep_answer(receipts)
         self.session.commit()
         self._events.clear()
         self._jobs.clear()

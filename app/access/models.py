@@ -20,6 +20,7 @@ class Account(Base):
     __table_args__ = (
         CheckConstraint("email = lower(email)", name="email_lower_case"),
         Index("uq_accounts_email", "email", unique=True),
+        Index("ix_accounts_created_at_id", "created_at", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -37,7 +38,10 @@ class Token(Base):
     """An opaque secret, of which only the SHA-256 is kept: a sign-in's session, or a token made on purpose."""
 
     __tablename__ = "tokens"
-    __table_args__ = (one_of("kind", TOKEN_KINDS), Index("ix_tokens_account_id_created_at", "account_id", "created_at"))
+    __table_args__ = (
+        one_of("kind", TOKEN_KINDS),
+        Index("ix_tokens_account_id_created_at_id", "account_id", "created_at", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
@@ -68,7 +72,10 @@ class StoredAnswer(Base):
     """The first answer to a request with an Idempotency-Key, given again when the request comes again."""
 
     __tablename__ = "stored_answers"
-    __table_args__ = (UniqueConstraint("account_id", "key", name="uq_stored_answers_key"),)
+    __table_args__ = (
+        UniqueConstraint("account_id", "key", name="uq_stored_answers_key"),
+        Index("ix_stored_answers_created_at", "created_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))

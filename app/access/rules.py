@@ -73,14 +73,10 @@ RULES: dict[Operation, Rule] = {
     Operation.ADMINISTER: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
-    Operation.DECLINE_LEAD: Rule(
-        frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True
-    ),
+    Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.READ_METADATA: Rule(_ALL),
     Operation.READ_PREVIEW: Rule(_WORKERS),
-    Operation.READ_ORIGINAL: Rule(
-        _WORKERS - {Role.COLLECTOR}, own=frozenset({Role.COLLECTOR}), scope=Scope.CONTENT
-    ),
+    Operation.READ_ORIGINAL: Rule(_WORKERS - {Role.COLLECTOR}, own=frozenset({Role.COLLECTOR}), scope=Scope.CONTENT),
     Operation.OPEN_VERIFICATION: Rule(
         frozenset({Role.VERIFIER, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True
     ),

@@ -147,7 +147,7 @@ def _start_lock(home: Path) -> Iterator[None]:
 
 
 def _initialise(cluster: Path, programs: Programs, account: Account | None, password: str, *, fsync: bool) -> None:
-    """A new cluster under a provisional name, renamed when complete: a crash here leaves nothing that looks like one."""
+    """A new cluster under a provisional name, renamed when complete: a crash leaves nothing that looks like one."""
     partial, password_file = cluster.with_name("cluster.new"), cluster.with_name("password.new")
     shutil.rmtree(partial, ignore_errors=True)
     password_file.unlink(missing_ok=True)
@@ -163,7 +163,9 @@ def _initialise(cluster: Path, programs: Programs, account: Account | None, pass
         "--locale", "C", "--data-checksums", *([] if fsync else ["--no-sync"]),
     ]  # fmt: skip
     try:
-        done = subprocess.run(command, capture_output=True, cwd="/", env=_environment(), umask=0o077, **run_as(account))
+        done = subprocess.run(
+            command, check=False, capture_output=True, cwd="/", env=_environment(), umask=0o077, **run_as(account)
+        )
     finally:
         password_file.unlink()
     if done.returncode != 0:
@@ -181,7 +183,7 @@ def _check_version(cluster: Path, programs: Programs) -> None:
 
 
 def _adopt(cluster: Path, password: str) -> PostgresServer | None:
-    """The server that a killed parent left running, ready; ``None`` when there is none, with nothing in a start's way."""
+    """The server that a killed parent left running, once ready; ``None`` when nothing is in a start's way."""
     deadline = time.monotonic() + 300
     while (found := read_postmaster(cluster)) is not None and _is_postmaster_of(cluster, found.pid):
         if found.is_ready and found.port is not None:

@@ -128,7 +128,7 @@ def _copy(package: Path, copies: Path) -> Path:
 def _open_for_reading(root: Path) -> None:
     """Readable by everybody, writable by us alone, whatever umask the wheel was installed under."""
     for directory, _, files in os.walk(root):
-        os.chmod(directory, 0o755)
+        Path(directory).chmod(0o755)
         for name in files:
             path = Path(directory, name)
             if not path.is_symlink():

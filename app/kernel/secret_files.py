@@ -1,57 +1,49 @@
-"""Private directories (0700) and files (0600) of the data directory, written durably and never half."""
+"""Secrets that live in files: readable by their owner alone, made once, never overwritten."""
 
 import os
 import secrets
+import stat
 from pathlib import Path
 
-
-def ensure_private_directory(directory: Path) -> None:
-    """Create it, 0700, with its parents. An existing one keeps its mode, except that others lose all rights."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    mode = directory.stat().st_mode & 0o777
-    if mode & 0o007:
-        directory.chmod(mode & 0o770)
+from app.kernel.errors import Misconfigured
 
 
-def read_or_create_secret(path: Path) -> str:
-    """The secret in the file; on first use 256 random bits as 64 hexadecimal digits.
+def read_or_create_secret(path: Path, *, size_bytes: int = 32) -> bytes:
+    """The secret in a file, made with random bytes when there is none.
 
-    Of two processes that create it at once, both get the same one.
+    Raises Misconfigured when others than the owner can read it.
     """
-    ensure_private_directory(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    if not path.exists():
-        _write_durably(partial, secrets.token_hex(32))
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            pass  # Another process was first: its secret holds.
-        finally:
-            partial.unlink()
-        _sync_directory(path.parent)
-    return path.read_text().strip()
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_new_secret(path, secrets.token_bytes(size_bytes))
+    return read_secret(path)
 
 
-def write_secret(path: Path, secret: str) -> None:
-    """Write or replace the file: a reader sees the old content or the new, nothing between."""
-    ensure_private_directory(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    _write_durably(partial, secret)
-    partial.replace(path)
-    _sync_directory(path.parent)
+def write_new_secret(path: Path, secret: bytes) -> bool:
+    """Write a secret durably with mode 0600 unless the file exists; True when it was written.
 
-
-def _write_durably(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
+    The file appears complete or not at all: processes that start together read the same secret.
+    """
+    if path.exists():
+        return False
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
+        os.write(descriptor, secret)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink()
+    return True
+
+
+def read_secret(path: Path) -> bytes:
+    """Raises Misconfigured when group or others may read the file."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise Misconfigured(f"{path} is readable by others (mode {mode:04o}). Run: chmod 600 {path}")
+    return path.read_bytes()

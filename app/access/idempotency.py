@@ -1,0 +1,81 @@
+"""Idempotency-Key: the first answer to a creating request is kept, and given again when the request is repeated."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.access.models import StoredAnswer
+from app.kernel.errors import Conflict, Invalid
+from app.kernel.primitives import Sha256Hex, new_id, utc_now
+
+
+class IdempotencyKeyReused(Invalid):
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key belongs to another request"
+
+
+class SecretAlreadyShown(Conflict):
+    code = "secret_already_shown"
+    title = "The answer held a secret and is not repeated"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status (HTTP), a JSON body and the headers worth repeating."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+def claim(session: Session, account_id: UUID, key: str, *, operation: str, request_sha256: Sha256Hex) -> Answer | None:
+    """Take the key for this request, or give the answer that it already has.
+
+    A second request with the key waits here until the first one's transaction ends. Raises IdempotencyKeyReused when
+    the key was used for another request, SecretAlreadyShown.
+    """
+    taken = session.scalar(
+        insert(StoredAnswer)
+        .values(
+            id=new_id(),
+            account_id=account_id,
+            key=key,
+            operation=operation,
+            request_sha256=request_sha256,
+            holds_secret=False,
+            created_at=utc_now(),
+        )
+        .on_conflict_do_nothing(constraint="uq_stored_answers_key")
+        .returning(StoredAnswer.id)
+    )
+    if taken is not None:
+        return None
+    stored = session.scalars(
+        select(StoredAnswer).where(StoredAnswer.account_id == account_id, StoredAnswer.key == key)
+    ).one()
+    if (stored.operation, stored.request_sha256) != (operation, request_sha256):
+        raise IdempotencyKeyReused("The key was used for a different request. Choose a new key for a new request.")
+    if stored.holds_secret:
+        raise SecretAlreadyShown("The first answer held a secret, which is shown once. Revoke it and make a new one.")
+    if stored.status is None or stored.body is None:
+        raise RuntimeError("an idempotency key was committed without its answer")
+    return Answer(stored.status, stored.body, stored.headers)
+
+
+def keep(session: Session, account_id: UUID, key: str, answer: Answer, *, holds_secret: bool) -> None:
+    """Store the answer under the claimed key, in the same transaction as the change (a secret's body is not stored)."""
+    session.execute(
+        update(StoredAnswer)
+        .where(StoredAnswer.account_id == account_id, StoredAnswer.key == key)
+        .values(
+            status=answer.status,
+            body=None if holds_secret else answer.body,
+            headers={} if holds_secret else dict(answer.headers),
+            holds_secret=holds_secret,
+        )
+    )

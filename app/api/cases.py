@@ -1,0 +1,322 @@
+"""Cases, their members and policies."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import ConfigDict, Field, StringConstraints
+
+from app.access.rules import Operation, Role
+from app.access.service import Actor
+from app.api.http import (
+    Changed,
+    Cursor,
+    IdempotencyKey,
+    IfMatch,
+    Input,
+    Limit,
+    Page,
+    Requires,
+    commit,
+    cursor_at,
+    page,
+    read_cursor,
+    read_cursor_at,
+    reading,
+    replay,
+    request_digest,
+    required_version,
+    with_version,
+    working,
+)
+from app.api.problems import problem_responses
+from app.cases import service
+from app.cases.models import Case
+from app.cases.policy import DEFAULT_REQUIRED_DIMENSIONS, Policy
+from app.kernel.primitives import encode_cursor
+from app.unit_of_work import UnitOfWork
+
+router = APIRouter(prefix="/v1/cases", tags=["Cases"])
+
+Administrator = Annotated[Actor, Depends(Requires(Operation.ADMINISTER))]
+Lister = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]
+Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
+Manager = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
+
+Title = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
+LongText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+Dimension = Literal["provenance", "source", "date", "location", "content", "technical", "motivation"]
+
+
+class CaseCreate(Input):
+    model_config = ConfigDict(
+        strict=False,
+        json_schema_extra={
+            "examples": [{"title": "Strikes, July", "coordinator_id": "6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11"}]
+        },
+    )
+
+    title: Title
+    description: LongText | None = None
+    coordinator_id: UUID = Field(description="The account that becomes the case's first coordinator.")
+
+
+class CaseUpdate(Input):
+    title: Title | None = None
+    description: LongText | None = None
+
+
+class CaseClose(Input):
+    reason: LongText
+
+
+class CaseShape(Changed):
+    id: UUID
+    title: str
+    description: str | None
+    status: Literal["open", "closed"]
+    policy_version: int
+    created_at: datetime
+    version: int
+
+
+class CaseCreated(Changed):
+    """The administrator who makes a case does not see into it."""
+
+    id: UUID
+    created_at: datetime
+    version: int
+
+
+class MemberShape(Changed):
+    account_id: UUID
+    pseudonym: UUID = Field(description="The person's id in this case's custody entries.")
+    name: str
+    role: Role
+    granted_at: datetime
+
+
+class MemberChanged(Changed):
+    account_id: UUID
+    role: Role
+
+
+class PolicyInput(Input):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"required_dimensions": ["source", "date", "location"], "thresholds": {}}]}
+    )
+
+    required_dimensions: list[Dimension] = Field(default=list(DEFAULT_REQUIRED_DIMENSIONS), min_length=1, max_length=7)
+    thresholds: dict[
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")], Annotated[int, Field(ge=0, le=64)]
+    ] = Field(default_factory=dict, description="Per algorithm, the largest distance in bits that is a match.")
+
+
+class PolicyShape(Changed):
+    case_id: UUID
+    version: int
+    required_dimensions: list[Dimension]
+    thresholds: dict[str, int]
+
+
+def _case(case: Case) -> CaseShape:
+    return CaseShape.model_validate(case)
+
+
+@router.post(
+    "",
+    name="createCase",
+    status_code=201,
+    summary="Open a case",
+    response_model=CaseCreated,
+    responses=problem_responses(401, 403, 422),
+)
+def create_case(body: CaseCreate, request: Request, actor: Administrator, key: IdempotencyKey = None) -> JSONResponse:
+    """By an administrator, who names the first coordinator and then does not see into the case."""
+    with working(request) as uow:
+        answer = replay(uow, actor, key, operation="createCase", request_sha256=request_digest(body))
+        if answer is not None:
+            return answer
+        case = service.create_case(uow, actor, **body.model_dump())
+        return commit(
+            uow,
+            lambda receipts: CaseCreated(
+                id=case.id, created_at=case.created_at, version=case.version, receipts=receipts
+            ),
+            actor=actor,
+            key=key,
+            status=201,
+            version=case.version,
+            location=f"/v1/cases/{case.id}",
+        )
+
+
+@router.get(
+    "",
+    name="listCases",
+    summary="List your cases",
+    response_model=Page[CaseShape],
+    responses=problem_responses(401, 422),
+)
+def list_cases(
+    request: Request, response: Response, actor: Lister, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """Those in which you hold a role, oldest first."""
+    with reading(request) as session:
+        rows = service.list_cases(session, actor, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(request, response, rows, limit, _case, lambda row: cursor_at(row.created_at, row.id))
+
+
+@router.get(
+    "/{case_id}",
+    name="getCase",
+    summary="Read a case",
+    response_model=CaseShape,
+    responses=problem_responses(401, 403, 404, 422),
+)
+def get_case(case_id: UUID, request: Request, response: Response, actor: Reader) -> CaseShape:
+    """To its members. To everybody else it is not there."""
+    with reading(request) as session:
+        case = service.get_case(session, actor, case_id)
+        with_version(response, case.version)
+        return _case(case)
+
+
+@router.patch(
+    "/{case_id}",
+    name="updateCase",
+    summary="Change title or description",
+    response_model=CaseShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def update_case(
+    case_id: UUID, body: CaseUpdate, request: Request, actor: Manager, if_match: IfMatch = None
+) -> JSONResponse:
+    """By a coordinator."""
+    with working(request) as uow:
+        case = service.update_case(uow, actor, case_id, version=required_version(if_match), **body.model_dump())
+        return _case_answer(uow, case)
+
+
+@router.post(
+    "/{case_id}/close",
+    name="closeCase",
+    summary="Close a case",
+    response_model=CaseShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def close_case(
+    case_id: UUID, body: CaseClose, request: Request, actor: Manager, if_match: IfMatch = None
+) -> JSONResponse:
+    """By a coordinator. It stays readable; nothing in it changes any more."""
+    with working(request) as uow:
+        case = service.close_case(uow, actor, case_id, version=required_version(if_match), reason=body.reason)
+        return _case_answer(uow, case)
+
+
+@router.get(
+    "/{case_id}/members",
+    name="listMembers",
+    summary="List the members of a case",
+    response_model=Page[MemberShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_members(
+    case_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """One row a role. The pseudonym is the id by which the person stands in this case's custody entries."""
+    with reading(request) as session:
+        rows = service.list_members(session, actor, case_id, after=read_cursor(cursor, str, str), limit=limit + 1)
+        return page(
+            request,
+            response,
+            rows,
+            limit,
+            lambda row: MemberShape(
+                account_id=row[0].account_id,
+                pseudonym=row[2],
+                name=row[1].name,
+                role=row[0].role,
+                granted_at=row[0].granted_at,
+            ),
+            lambda row: encode_cursor(str(row[0].account_id), row[0].role),
+        )
+
+
+@router.put(
+    "/{case_id}/members/{account_id}/{role}",
+    name="grantRole",
+    summary="Give a person a role in the case",
+    response_model=MemberChanged,
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def grant_role(case_id: UUID, account_id: UUID, role: Role, request: Request, actor: Manager) -> JSONResponse:
+    """By a coordinator. Giving it again changes nothing, so no If-Match is needed."""
+    with working(request) as uow:
+        service.grant_role(uow, actor, case_id, account_id=account_id, role=role)
+        return commit(uow, lambda receipts: MemberChanged(account_id=account_id, role=role, receipts=receipts))
+
+
+@router.delete(
+    "/{case_id}/members/{account_id}/{role}",
+    name="revokeRole",
+    summary="Take a role away",
+    response_model=MemberChanged,
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def revoke_role(case_id: UUID, account_id: UUID, role: Role, request: Request, actor: Manager) -> JSONResponse:
+    """By a coordinator. The person's sessions go on, without this role from the next request on."""
+    with working(request) as uow:
+        service.revoke_role(uow, actor, case_id, account_id=account_id, role=role)
+        return commit(uow, lambda receipts: MemberChanged(account_id=account_id, role=role, receipts=receipts))
+
+
+@router.get(
+    "/{case_id}/policy",
+    name="getPolicy",
+    summary="Read the case's policy",
+    response_model=PolicyShape,
+    responses=problem_responses(401, 403, 404, 422),
+)
+def get_policy(case_id: UUID, request: Request, response: Response, actor: Reader) -> PolicyShape:
+    """Which dimensions a submission needs, and how near is a match."""
+    with reading(request) as session:
+        version, policy = service.get_policy(session, actor, case_id)
+        with_version(response, version)
+        return _policy(case_id, version, policy)
+
+
+@router.put(
+    "/{case_id}/policy",
+    name="changePolicy",
+    summary="Set the case's policy",
+    response_model=PolicyShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def change_policy(
+    case_id: UUID, body: PolicyInput, request: Request, actor: Manager, if_match: IfMatch = None
+) -> JSONResponse:
+    """A new version; the old ones stay."""
+    policy = Policy(tuple(dict.fromkeys(body.required_dimensions)), dict(body.thresholds))
+    with working(request) as uow:
+        version, policy = service.change_policy(uow, actor, case_id, version=required_version(if_match), policy=policy)
+        return commit(
+            uow,
+            lambda receipts: _policy(case_id, version, policy).model_copy(update={"receipts": receipts}),
+            version=version,
+        )
+
+
+def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
+    return PolicyShape(
+        case_id=case_id,
+        version=version,
+        required_dimensions=list(policy.required_dimensions),  # type: ignore[arg-type]
+        thresholds=policy.thresholds,
+    )
+
+
+def _case_answer(uow: UnitOfWork, case: Case) -> JSONResponse:
+    return commit(uow, lambda receipts: _case(case).model_copy(update={"receipts": receipts}), version=case.version)

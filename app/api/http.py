@@ -1,0 +1,289 @@
+"""What every route shares: who calls, the unit of work and its answer, problem details, paging, ETags."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.access import idempotency
+from app.access.rules import Operation
+from app.access.service import Actor, authenticate, note_use, require_scope
+from app.blobs.store import BlobStore
+from app.kernel.database import read_session
+from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
+from app.kernel.primitives import Sha256Hex, canonical_json, decode_cursor, encode_cursor
+from app.kernel.settings import Settings
+from app.ledger.log import Receipt
+from app.unit_of_work import UnitOfWork, unit_of_work
+
+Item = TypeVar("Item")
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the composition root hands to the routes."""
+
+    settings: Settings
+    sessions: sessionmaker[Session]
+    blobs: BlobStore
+    url_key: bytes
+    """Signs short-lived content addresses (HMAC-SHA-256); known to API processes only."""
+
+
+def services(request: Request) -> Services:
+    found: Services = request.app.state.services
+    return found
+
+
+ServicesOf = Annotated[Services, Depends(services)]
+
+
+# --- shapes -----------------------------------------------------------------------------------------------------------
+
+
+class Shape(BaseModel):
+    """An answer's JSON shape."""
+
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class Input(BaseModel):
+    """A request's JSON shape: unknown fields, wrong types and NUL characters are refused."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ReceiptShape(Shape):
+    """Where an act stands in the custody ledger: keep it, and ask later for the proof that it is there."""
+
+    stream: UUID
+    seq: int = Field(description="Number of the entry in its stream, from 1.", examples=[7])
+    type: str = Field(examples=["evidence.collected"])
+    commitment: str = Field(description="SHA-256 of the entry's line.", examples=["9f86d081884c7d65…"])
+    label: str = Field(description="The entry's public one-time label.", examples=["60303ae22b998861…"])
+
+
+class Changed(Shape):
+    """An answer to a change: the resource and the receipts of the entries that recorded it."""
+
+    receipts: list[ReceiptShape] = Field(default_factory=list, description="One per custody entry written.")
+
+
+class Page(Shape, Generic[Item]):
+    """One page of a list; ``next_cursor`` is null on the last one."""
+
+    items: list[Item]
+    next_cursor: str | None
+    limit: int
+
+
+# --- who calls --------------------------------------------------------------------------------------------------------
+
+bearer = HTTPBearer(auto_error=False, description="An opaque token: from `POST /v1/sessions` or `POST /v1/tokens`.")
+
+
+class Requires:
+    """The declared access rule of one operation, as a dependency. An operation without one does not start.
+
+    It authenticates and checks the token's scope; membership and role are checked by the service's first line, so that
+    worker and command line cannot skip them.
+    """
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+
+    def __call__(
+        self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
+    ) -> Actor:
+        if credentials is None:
+            raise Unauthenticated()
+        sessions = services(request).sessions
+        with sessions() as session:
+            actor = authenticate(session, credentials.credentials)
+            if note_use(session, actor):
+                session.commit()
+            else:
+                session.rollback()
+        require_scope(actor, self.operation)
+        return actor
+
+
+class Public:
+    """The declared rule of an operation that anybody may call."""
+
+    operation = Operation.PUBLIC
+
+    def __call__(self) -> None:
+        return None
+
+
+# --- reading and changing ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reading(request: Request) -> Iterator[Session]:
+    with read_session(services(request).sessions) as session:
+        yield session
+
+
+@contextmanager
+def working(request: Request) -> Iterator[UnitOfWork]:
+    """A unit of work that stamps its entries with the request's id."""
+    with unit_of_work(services(request).sessions, request_id=request.state.request_id) as uow:
+        yield uow
+
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        pattern=r"^[\x21-\x7e]+$",
+        description="Repeat a request with the same key and it is done once; the first answer is given again.",
+    ),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(alias="If-Match", description='The `ETag` of the version that you read, such as `"3"`. Required.'),
+]
+Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page at the most.")]
+Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
+
+
+def request_digest(*parts: Any) -> Sha256Hex:
+    """The identity of a request for its Idempotency-Key: models, ids and digests that make it what it is."""
+    values = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
+    return Sha256Hex(hashlib.sha256(canonical_json(_without_floats(values))).hexdigest())
+
+
+def _without_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_floats(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_without_floats(member) for member in value]
+    return repr(value) if isinstance(value, float) else value
+
+
+def replay(
+    uow: UnitOfWork, actor: Actor, key: str | None, *, operation: str, request_sha256: Sha256Hex
+) -> JSONResponse | None:
+    """Claim the Idempotency-Key, or give the stored first answer. None: go ahead."""
+    if key is None:
+        return None
+    answer = idempotency.claim(uow.session, actor.account_id, key, operation=operation, request_sha256=request_sha256)
+    if answer is None:
+        return None
+    return JSONResponse(answer.body, answer.status, {**answer.headers, "Idempotency-Replayed": "true"})
+
+
+def commit(
+    uow: UnitOfWork,
+    build: Callable[[list[ReceiptShape]], Changed],
+    *,
+    actor: Actor | None = None,
+    key: str | None = None,
+    status: int = 200,
+    version: int | None = None,
+    location: str | None = None,
+    holds_secret: bool = False,
+) -> JSONResponse:
+    """Commit the unit of work and answer with the changed resource and its receipts.
+
+    With an Idempotency-Key the answer is stored in the same transaction. ``version`` becomes the ETag.
+    """
+    headers = {}
+    if version is not None:
+        headers["ETag"] = etag(version)
+    if location is not None:
+        headers["Location"] = location
+    answers: list[idempotency.Answer] = []
+
+    def keep_answer(receipts: list[Receipt]) -> None:
+        body = build([ReceiptShape.model_validate(receipt) for receipt in receipts]).model_dump(mode="json")
+        answers.append(idempotency.Answer(status, body, headers))
+        if key is not None and actor is not None:
+            idempotency.keep(uow.session, actor.account_id, key, answers[0], holds_secret=holds_secret)
+
+    uow.commit(keep_answer)
+    cache = {"Cache-Control": "no-store"} if holds_secret else {}
+    return JSONResponse(answers[0].body, status, {**headers, **cache})
+
+
+def etag(version: int) -> str:
+    return f'"{version}"'
+
+
+def required_version(if_match: str | None) -> int:
+    """The version an ``If-Match`` names. Raises PreconditionRequired (428) without one, Invalid for another form."""
+    if if_match is None:
+        raise PreconditionRequired("Send If-Match with the ETag of the version that you read.")
+    text = if_match.strip()
+    if len(text) < 3 or text[0] != '"' or text[-1] != '"' or not text[1:-1].isdecimal() or len(text) > 12:
+        raise Invalid('If-Match must be one strong ETag of this API, such as "3".')
+    return int(text[1:-1])
+
+
+def with_version(response: Response, version: int) -> None:
+    response.headers["ETag"] = etag(version)
+
+
+# --- paging -----------------------------------------------------------------------------------------------------------
+
+
+class BadCursor(Invalid):
+    code = "bad_cursor"
+    title = "The cursor is not one of this list"
+
+
+def read_cursor(cursor: str | None, *kinds: type[str] | type[int]) -> Any:
+    """The parts of a cursor as given to ``encode_cursor``; None without one. Raises BadCursor."""
+    if cursor is None:
+        return None
+    try:
+        return decode_cursor(cursor, *kinds)
+    except ValueError as error:
+        raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
+
+
+def cursor_at(moment: datetime, identity: UUID) -> str:
+    """The cursor of a list in order of time, then id."""
+    return encode_cursor(moment.isoformat(), str(identity))
+
+
+def read_cursor_at(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """The time and id of a cursor made by :func:`cursor_at`. Raises BadCursor."""
+    parts = read_cursor(cursor, str, str)
+    if parts is None:
+        return None
+    try:
+        return datetime.fromisoformat(parts[0]), UUID(parts[1])
+    except ValueError as error:
+        raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
+
+
+def page(
+    request: Request,
+    response: Response,
+    rows: Sequence[Row],
+    limit: int,
+    shape: Callable[[Row], Item],
+    cursor_of: Callable[[Row], str],
+) -> dict[str, Any]:
+    """A page of at most ``limit`` items from ``limit + 1`` rows, and a ``Link`` header to the next."""
+    kept = rows[:limit]
+    next_cursor = cursor_of(kept[-1]) if len(rows) > limit else None
+    if next_cursor is not None:
+        following = request.url.include_query_params(cursor=next_cursor)
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+    return {"items": [shape(row) for row in kept], "next_cursor": next_cursor, "limit": limit}

@@ -1,0 +1,169 @@
+"""RFC 9457 problem details: every refusal has the same shape, a stable ``code``, and words that help."""
+
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from starlette.exceptions import HTTPException
+
+from app.kernel.errors import AppError, constraint_errors
+
+logger = structlog.get_logger(__name__)
+
+
+class FieldProblem(BaseModel):
+    field: str = Field(examples=["metadata.acquired_at"])
+    reason: str = Field(examples=["Input should have timezone info"])
+
+
+class Problem(BaseModel):
+    """A refusal (RFC 9457, `application/problem+json`). `code` is stable; `detail` is for people."""
+
+    type: str = Field(examples=["/problems/wrong_state"])
+    title: str = Field(examples=["The item's state does not allow this"])
+    status: int = Field(examples=[409])
+    code: str = Field(examples=["wrong_state"])
+    detail: str = Field(examples=["'submit' is possible from: in_verification. The item is 'preserved'."])
+    request_id: str = Field(examples=["6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11"])
+    errors: list[FieldProblem] | None = Field(default=None, description="Which fields are wrong, and why.")
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of an operation, for its ``responses=``."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in sorted(statuses)
+    }
+
+
+def problem(
+    request: Request,
+    *,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: dict[str, str] | None = None,
+    **extra: Any,
+) -> JSONResponse:
+    body = {
+        "type": f"/problems/{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": getattr(request.state, "request_id", ""),
+        **extra,
+    }
+    return JSONResponse(body, status, headers, media_type="application/problem+json")
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers; after this no path answers an error in another shape."""
+    app.add_exception_handler(AppError, _app_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_exception)
+    app.add_exception_handler(IntegrityError, _integrity_error)
+    app.add_exception_handler(DBAPIError, _database_error)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _app_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AppError)
+    return problem(
+        request,
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        detail=error.detail,
+        headers=error.headers,
+        **error.extra,
+    )
+
+
+def field_problems(errors: Iterable[Any]) -> list[dict[str, str]]:
+    """Pydantic's errors as field and reason; never the input, which may hold what no log or answer should."""
+    return [
+        {"field": ".".join(str(part) for part in error["loc"]) or "body", "reason": error["msg"]} for error in errors
+    ]
+
+
+def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return problem(
+        request,
+        status=422,
+        code="invalid_request",
+        title="The request does not fit this operation",
+        detail="See 'errors' for each field and what is wrong with it.",
+        errors=field_problems(error.errors()),
+    )
+
+
+def _http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    phrase = HTTPStatus(error.status_code).phrase
+    return problem(
+        request,
+        status=error.status_code,
+        code=phrase.lower().replace(" ", "_").replace("-", "_"),
+        title=phrase,
+        detail=str(error.detail),
+        headers=dict(error.headers or {}),
+    )
+
+
+def _integrity_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, IntegrityError)
+    name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+    known = constraint_errors.get(name or "")
+    if known is not None:
+        return _app_error(request, known)
+    logger.error("constraint_without_meaning", constraint=name, request_id=request.state.request_id)
+    return problem(
+        request,
+        status=409,
+        code="conflict",
+        title="The change conflicts with another one",
+        detail="Nothing was changed. Read the resource again, then repeat the change.",
+    )
+
+
+def _database_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, DBAPIError)
+    if not isinstance(error, OperationalError) and not error.connection_invalidated:
+        return _unexpected(request, error)
+    logger.error("database_unavailable", request_id=request.state.request_id, kind=type(error.orig).__name__)
+    return problem(
+        request,
+        status=503,
+        code="database_unavailable",
+        title="The database cannot be reached just now",
+        detail="It is not known whether the change was made. Repeat the request with the same Idempotency-Key.",
+        headers={"Retry-After": "2"},
+    )
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """A bug. Its place is logged, without values: an exception's text can hold names or addresses."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    logger.error("unexpected_error", kind=type(error).__name__, place=place, request_id=request.state.request_id)
+    return problem(
+        request,
+        status=500,
+        code="internal_error",
+        title="Something went wrong on our side",
+        detail="Nothing was changed. Tell the operator the request_id.",
+    )

@@ -1,0 +1,7 @@
+"""Every router of the API, in the order of the documentation."""
+
+from fastapi import APIRouter
+
+from app.api import access, cases
+
+ROUTERS: tuple[APIRouter, ...] = (access.router, cases.router)

@@ -1,0 +1,310 @@
+"""Cases and their members; and the one door through which every act in a case goes: :func:`authorise`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, delete, select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.access.models import Account
+from app.access.rules import RULES, Operation, OrganisationRole, Role, permission
+from app.access.service import Actor, require_administrator, require_scope
+from app.cases.errors import CaseClosedToChanges, LastCoordinator, NotAMember, UnknownAccount
+from app.cases.events import CaseClosed, CaseCreated, CasePolicyChanged, CaseUpdated, MemberGranted, MemberRevoked
+from app.cases.models import Case, CaseMember, CasePolicy, CasePseudonym
+from app.cases.policy import Policy
+from app.kernel.errors import Forbidden, NotFound, VersionMismatch
+from app.kernel.primitives import canonical_json, new_id, sha256_hex, utc_now
+from app.ledger import log
+from app.ledger.event import EntryActor, EntryObject
+from app.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What :func:`authorise` found: who acts in which case, by which role, and the actor that an entry names."""
+
+    case_id: UUID
+    account_id: UUID
+    role: Role | OrganisationRole
+    own_only: bool
+    """The role permits this on the person's own objects or acts alone; the caller holds to it."""
+    entry_actor: EntryActor
+
+
+def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operation) -> Grant:
+    """Permit an operation in a case, or refuse.
+
+    Raises NotFound for an outsider (the same as for a case that does not exist), Forbidden for a member without the
+    role or a token without the scope, CaseClosedToChanges.
+    """
+    roles = _roles_of(session, actor, case_id)
+    status = session.scalar(select(Case.status).where(Case.id == case_id))
+    permitted = permission(operation, roles, actor.organisation_roles)
+    if status is None or (permitted is None and not roles):
+        raise NotFound()
+    if permitted is None:
+        raise Forbidden(f"None of your roles in this case permits '{operation}'.", extra={"operation": operation})
+    require_scope(actor, operation)
+    if RULES[operation].changes_case and status != "open":
+        raise CaseClosedToChanges("This case is closed; nothing in it changes any more.")
+    pseudonym = pseudonym_of(session, case_id, actor.account_id)
+    kind = "token" if actor.kind == "token" else "user"
+    return Grant(
+        case_id,
+        actor.account_id,
+        permitted.role,
+        permitted.own_only,
+        EntryActor(pseudonym, kind, permitted.role),  # type: ignore[arg-type]
+    )
+
+
+def _roles_of(session: Session, actor: Actor, case_id: UUID) -> frozenset[Role]:
+    if actor.case_ids is not None and case_id not in actor.case_ids:
+        return frozenset()
+    held = session.scalars(
+        select(CaseMember.role).where(CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id)
+    )
+    roles = frozenset(Role(role) for role in held)
+    return roles if actor.roles is None else roles & actor.roles
+
+
+def pseudonym_of(session: Session, case_id: UUID, account_id: UUID) -> UUID:
+    """The account's name in this case's entries, made at its first act or membership."""
+    key = (CasePseudonym.case_id == case_id, CasePseudonym.account_id == account_id)
+    found = session.scalar(select(CasePseudonym.pseudonym).where(*key))
+    if found is not None:
+        return found
+    session.execute(
+        insert(CasePseudonym)
+        .values(case_id=case_id, account_id=account_id, pseudonym=new_id())
+        .on_conflict_do_nothing()
+    )
+    return session.scalars(select(CasePseudonym.pseudonym).where(*key)).one()
+
+
+def visible_cases(actor: Actor) -> Select[tuple[UUID]]:
+    """Ids of the cases in which the actor holds a role, as a subquery for lists and matches."""
+    query = select(CaseMember.case_id).where(CaseMember.account_id == actor.account_id).distinct()
+    if actor.case_ids is not None:
+        query = query.where(CaseMember.case_id.in_(actor.case_ids))
+    if actor.roles is not None:
+        query = query.where(CaseMember.role.in_([str(role) for role in actor.roles]))
+    return query
+
+
+def create_case(uow: UnitOfWork, actor: Actor, *, title: str, description: str | None, coordinator_id: UUID) -> Case:
+    """A case with its first coordinator; only an administrator makes one, and then does not see into it.
+
+    Raises UnknownAccount.
+    """
+    administrator = require_administrator(actor)
+    coordinator = _active_account(uow.session, coordinator_id)
+    now = utc_now()
+    case = Case(
+        id=new_id(),
+        title=title,
+        description=description,
+        status="open",
+        policy_version=1,
+        created_at=now,
+        version=1,
+    )
+    uow.session.add(case)
+    uow.session.flush()
+    uow.session.add(CasePolicy(case_id=case.id, version=1, document=Policy().document(), created_at=now))
+    log.create_stream(uow.session, case.id, "case", case.id)
+    entry_actor = EntryActor(
+        pseudonym_of(uow.session, case.id, actor.account_id), administrator.kind, OrganisationRole.ADMINISTRATOR
+    )
+    uow.record(
+        CaseCreated(
+            stream=case.id,
+            actor=entry_actor,
+            object=_case_object(case),
+            title=title,
+            description=description,
+        )
+    )
+    _grant(uow, case, coordinator, Role.COORDINATOR, entry_actor)
+    return case
+
+
+def get_case(session: Session, actor: Actor, case_id: UUID) -> Case:
+    authorise(session, actor, case_id, Operation.READ_METADATA)
+    return session.scalars(select(Case).where(Case.id == case_id)).one()
+
+
+def list_cases(session: Session, actor: Actor, *, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Case]:
+    """The cases in which the actor holds a role, oldest first."""
+    query = select(Case).where(Case.id.in_(visible_cases(actor))).order_by(Case.created_at, Case.id).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(Case.created_at, Case.id) > after)
+    return session.scalars(query).all()
+
+
+def update_case(
+    uow: UnitOfWork,
+    actor: Actor,
+    case_id: UUID,
+    *,
+    version: int,
+    title: str | None = None,
+    description: str | None = None,
+) -> Case:
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    case = _lock_open_case(uow.session, case_id, version)
+    case.title = title if title is not None else case.title
+    case.description = description if description is not None else case.description
+    case.version += 1
+    uow.record(
+        CaseUpdated(
+            stream=case.id, actor=grant.entry_actor, object=_case_object(case), title=title, description=description
+        )
+    )
+    return case
+
+
+def close_case(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int, reason: str) -> Case:
+    """Nothing in a closed case changes any more; it stays readable."""
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    case = _lock_open_case(uow.session, case_id, version)
+    case.status = "closed"
+    case.version += 1
+    uow.record(CaseClosed(stream=case.id, actor=grant.entry_actor, object=_case_object(case), reason=reason))
+    return case
+
+
+def get_policy(session: Session, actor: Actor, case_id: UUID) -> tuple[int, Policy]:
+    authorise(session, actor, case_id, Operation.READ_METADATA)
+    return current_policy(session, case_id)
+
+
+def current_policy(session: Session, case_id: UUID) -> tuple[int, Policy]:
+    """The version and rules now in force in a case (no permission check: for services that made theirs)."""
+    version, document = session.execute(
+        select(CasePolicy.version, CasePolicy.document)
+        .where(CasePolicy.case_id == case_id)
+        .order_by(CasePolicy.version.desc())
+        .limit(1)
+    ).one()
+    return version, Policy.of(document)
+
+
+def change_policy(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int, policy: Policy) -> tuple[int, Policy]:
+    """The next version of the case's rules; ``version`` is the policy's version that it follows."""
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    case = _lock_open_case(uow.session, case_id, None)
+    if case.policy_version != version:
+        raise VersionMismatch(f"The policy is at version {case.policy_version}. Read it again, then repeat the change.")
+    case.policy_version += 1
+    document = policy.document()
+    uow.session.add(CasePolicy(case_id=case_id, version=case.policy_version, document=document, created_at=utc_now()))
+    uow.record(
+        CasePolicyChanged(
+            stream=case.id,
+            actor=grant.entry_actor,
+            object=_case_object(case),
+            policy_version=case.policy_version,
+            policy_sha256=sha256_hex(canonical_json(document)),
+        )
+    )
+    return case.policy_version, policy
+
+
+def list_members(
+    session: Session, actor: Actor, case_id: UUID, *, after: tuple[str, str] | None, limit: int
+) -> Sequence[tuple[CaseMember, Account, UUID]]:
+    """Members with account and pseudonym, in order of account id and role."""
+    authorise(session, actor, case_id, Operation.READ_METADATA)
+    query = (
+        select(CaseMember, Account, CasePseudonym.pseudonym)
+        .join(Account, Account.id == CaseMember.account_id)
+        .join(
+            CasePseudonym,
+            (CasePseudonym.case_id == CaseMember.case_id) & (CasePseudonym.account_id == CaseMember.account_id),
+        )
+        .where(CaseMember.case_id == case_id)
+        .order_by(CaseMember.account_id, CaseMember.role)
+        .limit(limit)
+    )
+    if after is not None:
+        account_id, role = after
+        query = query.where(tuple_(CaseMember.account_id, CaseMember.role) > (UUID(account_id), role))
+    return session.execute(query).tuples().all()
+
+
+def grant_role(uow: UnitOfWork, actor: Actor, case_id: UUID, *, account_id: UUID, role: Role) -> None:
+    """Give an account a role in the case; giving it again changes nothing. Raises UnknownAccount."""
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    case = _lock_open_case(uow.session, case_id, None)
+    account = _active_account(uow.session, account_id)
+    if uow.session.get(CaseMember, (case_id, account_id, role)) is None:
+        _grant(uow, case, account, role, grant.entry_actor)
+
+
+def revoke_role(uow: UnitOfWork, actor: Actor, case_id: UUID, *, account_id: UUID, role: Role) -> None:
+    """Take a role away. Raises NotAMember, LastCoordinator."""
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    case = _lock_open_case(uow.session, case_id, None)
+    member = uow.session.get(CaseMember, (case_id, account_id, role))
+    if member is None:
+        raise NotAMember("The account does not hold this role in this case.")
+    if role is Role.COORDINATOR:
+        coordinators = uow.session.scalars(
+            select(CaseMember.account_id).where(CaseMember.case_id == case_id, CaseMember.role == Role.COORDINATOR)
+        ).all()
+        if list(coordinators) == [account_id]:
+            raise LastCoordinator("Name another coordinator first.")
+    uow.session.execute(
+        delete(CaseMember).where(
+            CaseMember.case_id == case_id, CaseMember.account_id == account_id, CaseMember.role == role
+        )
+    )
+    uow.record(
+        MemberRevoked(
+            stream=case.id,
+            actor=grant.entry_actor,
+            object=_case_object(case),
+            account=pseudonym_of(uow.session, case_id, account_id),
+            role=role,
+        )
+    )
+
+
+def _grant(uow: UnitOfWork, case: Case, account: Account, role: Role, entry_actor: EntryActor) -> None:
+    uow.session.add(CaseMember(case_id=case.id, account_id=account.id, role=role, granted_at=utc_now()))
+    uow.record(
+        MemberGranted(
+            stream=case.id,
+            actor=entry_actor,
+            object=_case_object(case),
+            account=pseudonym_of(uow.session, case.id, account.id),
+            role=role,
+            name=account.name,
+        )
+    )
+
+
+def _case_object(case: Case) -> EntryObject:
+    return EntryObject("case", case.id, case.version)
+
+
+def _active_account(session: Session, account_id: UUID) -> Account:
+    account = session.get(Account, account_id)
+    if account is None or not account.is_active:
+        raise UnknownAccount("There is no active account with this id.")
+    return account
+
+
+def _lock_open_case(session: Session, case_id: UUID, version: int | None) -> Case:
+    """The case's row, locked: changes of members and policy of one case happen one after the other."""
+    case = session.scalars(select(Case).where(Case.id == case_id).with_for_update()).one()
+    if version is not None and case.version != version:
+        raise VersionMismatch(f"The case is at version {case.version}. Read it again, then repeat the change.")
+    if case.status != "open":
+        raise CaseClosedToChanges("This case is closed; nothing in it changes any more.")
+    return case

@@ -1,0 +1,142 @@
+"""The HTTP composition root: settings → engine, blobs, keys → routers."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from anyio import to_thread
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from app import __version__
+from app.api import problems
+from app.api.docs import install_docs
+from app.api.http import Public, Requires, Services
+from app.api.middleware import RequestFrame
+from app.api.routers import ROUTERS
+from app.blobs.local import LocalBlobStore
+from app.kernel.database import open_engine, session_factory
+from app.kernel.secret_files import read_or_create_secret
+from app.kernel.settings import Settings
+
+DESCRIPTION = """\
+Evidence-verification case management: originals are preserved, fingerprinted and compared; findings, verdicts, reviews
+and every view are entries in a signed custody ledger that an auditor can check offline.
+
+All times are UTC (RFC 3339). Errors are problem details (RFC 9457) with a stable `code`. Lists are paged by cursor.
+Changes need `If-Match` with the `ETag` that you read; creating requests may carry an `Idempotency-Key`.
+"""
+REQUEST_THREADS = 40
+
+
+class UndeclaredAccess(RuntimeError):
+    """A route has no access rule, or more than one: the API does not start."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The API on the application's database role, ready to serve."""
+    settings = settings or Settings()
+    if settings.app_database_url is None:
+        raise RuntimeError("EXHIBIT_APP_DATABASE_URL is not set: start the API with `exhibit serve` or `exhibit api`")
+    engine = open_engine(settings.app_database_url, pool_size=settings.database_pool_size)
+    services = Services(
+        settings=settings,
+        sessions=session_factory(engine),
+        blobs=open_blobs(settings.data),
+        url_key=read_or_create_secret(settings.data / "secrets" / "url-key"),
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        to_thread.current_default_thread_limiter().total_tokens = min(REQUEST_THREADS, settings.database_pool_size)
+        yield
+        engine.dispose()
+
+    app = build_app(lifespan=lifespan, cors_origins=settings.cors_origins)
+    app.state.services = services
+    return app
+
+
+def open_blobs(data: Path) -> LocalBlobStore:
+    return LocalBlobStore(data / "blobs")
+
+
+def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> FastAPI:
+    """The routes without their services: enough to generate the OpenAPI document."""
+    app = FastAPI(
+        title="Exhibit",
+        version=__version__,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        generate_unique_id_function=lambda route: route.name,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    install_docs(app)
+    problems.install(app)
+    if cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(cors_origins),
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Range"],
+            expose_headers=["ETag", "Link", "Location", "Content-Range", "Repr-Digest", "X-Request-Id"],
+        )
+    app.add_middleware(RequestFrame)  # type: ignore[arg-type]
+    require_declared_access(app)
+    app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
+    return app
+
+
+def access_rules(route: APIRoute) -> list[Requires | Public]:
+    """The access rules that a route declares, wherever in its dependencies."""
+    found: list[Requires | Public] = []
+    pending = list(route.dependant.dependencies)
+    while pending:
+        dependant = pending.pop()
+        if isinstance(dependant.call, (Requires, Public)):
+            found.append(dependant.call)
+        pending.extend(dependant.dependencies)
+    return found
+
+
+def require_declared_access(app: FastAPI) -> None:
+    """Deny by default: raises UndeclaredAccess unless every operation declares exactly one rule."""
+    for route in app.routes:
+        if isinstance(route, APIRoute) and len(access_rules(route)) != 1:
+            raise UndeclaredAccess(f"{sorted(route.methods)} {route.path} must declare exactly one access rule")
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with each operation's access rule as ``x-access`` and its error shape in place."""
+    if app.openapi_schema:
+        return app.openapi_schema
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    schemas["FieldProblem"] = problems.FieldProblem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem_schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem_schema.pop("$defs", None)
+    schemas["Problem"] = problem_schema
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods:
+                operation = document["paths"][route.path_format][method.lower()]
+                operation["x-access"] = str(access_rules(route)[0].operation)
+                _use_problem_shape(operation)
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    app.openapi_schema = document
+    return document
+
+
+def _use_problem_shape(operation: dict[str, Any]) -> None:
+    """FastAPI documents its own 422 shape; ours is a problem like every other error."""
+    unusable = operation["responses"].get("422")
+    if unusable is not None and "application/problem+json" not in unusable.get("content", {}):
+        operation["responses"]["422"] = problems.problem_responses(422)[422]

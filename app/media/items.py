@@ -1,0 +1,66 @@
+"""Finding, locking and moving one evidence item: what every service that acts on items begins with."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.cases.service import Grant, authorise
+from app.kernel.errors import Forbidden, NotFound, VersionMismatch
+from app.ledger.event import EntryObject
+from app.media.models import Blob, Evidence
+from app.media.rules import State, Transition, next_state
+
+
+def find_evidence(session: Session, actor: Actor, evidence_id: UUID, operation: Operation) -> tuple[Evidence, Grant]:
+    """An item and what permits the operation on it. Raises NotFound, Forbidden, CaseClosedToChanges."""
+    evidence = session.get(Evidence, evidence_id)
+    if evidence is None:
+        raise NotFound()
+    grant = authorise(session, actor, evidence.case_id, operation)
+    _hold_to_own(evidence, grant)
+    return evidence, grant
+
+
+def lock_evidence(
+    session: Session, actor: Actor, evidence_id: UUID, operation: Operation, *, version: int | None
+) -> tuple[Evidence, Grant]:
+    """The same, with the row locked until the transaction ends, at the version that the caller read.
+
+    Raises VersionMismatch (412) besides; ``version`` None skips that check.
+    """
+    evidence = session.scalar(
+        select(Evidence).where(Evidence.id == evidence_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if evidence is None:
+        raise NotFound()
+    grant = authorise(session, actor, evidence.case_id, operation)
+    _hold_to_own(evidence, grant)
+    if version is not None and evidence.version != version:
+        raise VersionMismatch(f"The item is at version {evidence.version}. Read it again, then repeat the change.")
+    return evidence, grant
+
+
+def _hold_to_own(evidence: Evidence, grant: Grant) -> None:
+    if grant.own_only and grant.account_id not in (evidence.registered_by, evidence.received_by):
+        raise Forbidden("Your role permits this on items that you registered or received yourself.")
+
+
+def move(evidence: Evidence, event: Transition, *, chosen: State | None = None) -> None:
+    """Move a locked item to where the event leads, as its next version. Raises WrongState."""
+    evidence.state = next_state(State(evidence.state), event, chosen=chosen)
+    evidence.version += 1
+
+
+def entry_object(session: Session, evidence: Evidence) -> EntryObject:
+    """The item as an entry names it: with version, and SHA-256 and size of its bytes once there are some."""
+    blob = None if evidence.blob_sha256 is None else session.get(Blob, evidence.blob_sha256)
+    return EntryObject(
+        "evidence",
+        evidence.id,
+        evidence.version,
+        None if blob is None else blob.sha256,
+        None if blob is None else blob.size_bytes,
+    )

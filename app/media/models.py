@@ -1,0 +1,147 @@
+"""Evidence items, the blobs they stand on, and what was made or claimed from those bytes."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.media.rules import FingerprintStatus, State
+
+MEDIA_KINDS = ("image", "video")
+DERIVATIVE_KINDS = ("preview",)
+RENDERINGS = ("original",)
+
+
+class Blob(Base):
+    """Immutable bytes by their SHA-256, measured by the server while they arrived."""
+
+    __tablename__ = "blobs"
+    __table_args__ = (CheckConstraint("size_bytes > 0", name="size_positive"),)
+
+    sha256: Mapped[str] = mapped_column(HexDigest, primary_key=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str | None] = mapped_column(Text)
+    """The type sniffed from the first bytes; None when they are of no format known here."""
+    extension: Mapped[str | None] = mapped_column(Text)
+    kind: Mapped[str | None] = mapped_column(Text)
+    first_received_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Evidence(Base):
+    """One acquisition of one image or video, with its provenance. Acquisition fields freeze when it is preserved."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (
+        one_of("state", tuple(State)),
+        one_of("fingerprint_status", tuple(FingerprintStatus)),
+        CheckConstraint("(blob_sha256 IS NULL) = (state IN ('lead', 'declined'))", name="bytes_from_collected_on"),
+        CheckConstraint("(lease_holder IS NULL) = (lease_expires_at IS NULL)", name="lease_has_expiry"),
+        Index("ix_evidence_case_id_registered_at_id", "case_id", "registered_at", "id"),
+        Index("ix_evidence_blob_sha256", "blob_sha256"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
+    state: Mapped[str] = mapped_column(Text)
+    version: Mapped[int]
+    round: Mapped[int]
+    """The verification round, from 1 when verification is opened; a reopening begins the next."""
+    blob_sha256: Mapped[str | None] = mapped_column(HexDigest, ForeignKey("blobs.sha256"))
+    fingerprint_status: Mapped[str | None] = mapped_column(Text)
+    fingerprint_reason: Mapped[str | None] = mapped_column(Text)
+    registered_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    registered_at: Mapped[datetime] = mapped_column(UtcTime)
+    received_by: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    received_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+    lead_address: Mapped[str | None] = mapped_column(Text)
+    lead_claim: Mapped[str | None] = mapped_column(Text)
+    reason_code: Mapped[str | None] = mapped_column(Text)
+    """Why it was declined or quarantined."""
+
+    collector: Mapped[str | None] = mapped_column(Text)
+    method: Mapped[str | None] = mapped_column(Text)
+    tool: Mapped[str | None] = mapped_column(Text)
+    acquired_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    source: Mapped[str | None] = mapped_column(Text)
+    source_address: Mapped[str | None] = mapped_column(Text)
+    claimed_from: Mapped[datetime | None] = mapped_column(UtcTime)
+    claimed_to: Mapped[datetime | None] = mapped_column(UtcTime)
+    claimed_place: Mapped[str | None] = mapped_column(Text)
+    file_name: Mapped[str | None] = mapped_column(Text)
+    media_type_claimed: Mapped[str | None] = mapped_column(Text)
+    notes: Mapped[str | None] = mapped_column(Text)
+
+    labels: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """``{"graphic_level": none|mild|severe, "child", "sexual_violence", "distressing_audio": bool}``; None: not labelled."""
+    lease_holder: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+class EvidenceCorrection(Base):
+    """A new record that corrects a frozen field; what was first stated stays beside it."""
+
+    __tablename__ = "evidence_corrections"
+    __table_args__ = (UniqueConstraint("evidence_id", "number", name="uq_evidence_corrections_number"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    number: Mapped[int]
+    field: Mapped[str] = mapped_column(Text)
+    value: Mapped[Any] = mapped_column(JSONB)
+    reason: Mapped[str] = mapped_column(Text)
+    corrected_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    corrected_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Decoding(Base):
+    """What one decoder version found in a blob: the outcome, and what the file claims of itself."""
+
+    __tablename__ = "decodings"
+
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
+    decoder: Mapped[str] = mapped_column(Text, primary_key=True)
+    outcome: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    claims: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    decoded_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Derivative(Base):
+    """A file made anew from a blob's pixels."""
+
+    __tablename__ = "derivatives"
+    __table_args__ = (
+        one_of("kind", DERIVATIVE_KINDS),
+        UniqueConstraint("blob_sha256", "kind", "parameters_sha256", name="uq_derivatives_once"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"))
+    kind: Mapped[str] = mapped_column(Text)
+    tool: Mapped[str] = mapped_column(Text)
+    tool_version: Mapped[str] = mapped_column(Text)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    parameters_sha256: Mapped[str] = mapped_column(HexDigest)
+    sha256: Mapped[str] = mapped_column(HexDigest)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    media_type: Mapped[str] = mapped_column(Text)
+    made_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class EvidenceView(Base):
+    """The last logged read of content by one person, so that many range requests of one viewing are one entry."""
+
+    __tablename__ = "evidence_views"
+    __table_args__ = (one_of("rendering", RENDERINGS),)
+
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    act: Mapped[str] = mapped_column(Text, primary_key=True)
+    rendering: Mapped[str] = mapped_column(Text, primary_key=True)
+    purpose: Mapped[str] = mapped_column(Text, primary_key=True)
+    logged_at: Mapped[datetime] = mapped_column(UtcTime)

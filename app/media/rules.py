@@ -1,0 +1,101 @@
+"""The states of an evidence item and the events that move it: the table of DOMAIN.md. Pure."""
+
+from enum import StrEnum
+
+from app.kernel.errors import WrongState
+
+
+class State(StrEnum):
+    LEAD = "lead"
+    DECLINED = "declined"
+    COLLECTED = "collected"
+    PRESERVED = "preserved"
+    QUARANTINED = "quarantined"
+    IN_VERIFICATION = "in_verification"
+    AWAITING_PEER_REVIEW = "awaiting_peer_review"
+    DISPUTED = "disputed"
+    AWAITING_SIGN_OFF = "awaiting_sign_off"
+    SIGNED_OFF = "signed_off"
+
+
+class Transition(StrEnum):
+    """The events of the state machine that move an existing item."""
+
+    DECLINE = "decline"
+    RECEIVE = "receive"
+    PRESERVE = "preserve"
+    QUARANTINE = "quarantine"
+    OPEN_VERIFICATION = "open_verification"
+    SUBMIT = "submit"
+    WITHDRAW = "withdraw"
+    REQUEST_CHANGES = "request_changes"
+    CONCUR = "concur"
+    DISSENT = "dissent"
+    ADJUDICATE = "adjudicate"
+    SIGN_OFF = "sign_off"
+    RETURN = "return"
+    REOPEN = "reopen"
+
+
+class FingerprintStatus(StrEnum):
+    """How far fingerprinting is; it stands beside the state, because a damaged file is still evidence."""
+
+    PENDING = "pending"
+    DONE = "done"
+    UNDECODABLE = "undecodable"
+    FAILED = "failed"
+
+
+TRANSITIONS: dict[Transition, dict[State, tuple[State, ...]]] = {
+    Transition.DECLINE: {State.LEAD: (State.DECLINED,)},
+    Transition.RECEIVE: {State.LEAD: (State.COLLECTED,)},
+    Transition.PRESERVE: {State.COLLECTED: (State.PRESERVED,)},
+    Transition.QUARANTINE: {State.COLLECTED: (State.QUARANTINED,)},
+    Transition.OPEN_VERIFICATION: {State.PRESERVED: (State.IN_VERIFICATION,)},
+    Transition.SUBMIT: {State.IN_VERIFICATION: (State.AWAITING_PEER_REVIEW,)},
+    Transition.WITHDRAW: {State.AWAITING_PEER_REVIEW: (State.IN_VERIFICATION,)},
+    Transition.REQUEST_CHANGES: {State.AWAITING_PEER_REVIEW: (State.IN_VERIFICATION,)},
+    Transition.CONCUR: {State.AWAITING_PEER_REVIEW: (State.AWAITING_SIGN_OFF,)},
+    Transition.DISSENT: {State.AWAITING_PEER_REVIEW: (State.DISPUTED,)},
+    Transition.ADJUDICATE: {State.DISPUTED: (State.AWAITING_SIGN_OFF, State.IN_VERIFICATION)},
+    Transition.SIGN_OFF: {State.AWAITING_SIGN_OFF: (State.SIGNED_OFF,)},
+    Transition.RETURN: {State.AWAITING_SIGN_OFF: (State.IN_VERIFICATION,)},
+    Transition.REOPEN: {State.SIGNED_OFF: (State.IN_VERIFICATION,)},
+}
+"""Event → state before → states it may lead to. The database's trigger ``evidence_state_moves`` holds the same table."""
+
+LINKABLE_STATES = frozenset(
+    {
+        State.PRESERVED,
+        State.IN_VERIFICATION,
+        State.AWAITING_PEER_REVIEW,
+        State.DISPUTED,
+        State.AWAITING_SIGN_OFF,
+        State.SIGNED_OFF,
+    }
+)
+"""States from ``preserved`` on, in which an item may be linked to an incident."""
+
+
+def next_state(state: State, event: Transition, *, chosen: State | None = None) -> State:
+    """Where the event leads from the state; ``chosen`` picks where there are several.
+
+    Raises WrongState, naming the states from which the event is possible.
+    """
+    possible = TRANSITIONS[event].get(state, ())
+    if not possible:
+        starts = ", ".join(TRANSITIONS[event])
+        raise WrongState(
+            f"'{event}' is possible from: {starts}. The item is '{state}'.",
+            extra={"state": state, "event": event, "possible_from": list(TRANSITIONS[event])},
+        )
+    if chosen is None:
+        return possible[0]
+    if chosen not in possible:
+        raise WrongState(f"'{event}' cannot lead to '{chosen}'.", extra={"state": state, "event": event})
+    return chosen
+
+
+def events_from(state: State) -> list[Transition]:
+    """The events possible in a state, in the order of the workflow."""
+    return [event for event, moves in TRANSITIONS.items() if state in moves]
