@@ -88,7 +88,7 @@ def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> Fa
             allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Range"],
             expose_headers=["ETag", "Link", "Location", "Content-Range", "Repr-Digest", "X-Request-Id"],
         )
-    app.add_middleware(RequestFrame)  # type: ignore[arg-type]
+    app.add_middleware(RequestFrame)
     require_declared_access(app)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
@@ -110,7 +110,7 @@ def require_declared_access(app: FastAPI) -> None:
     """Deny by default: raises UndeclaredAccess unless every operation declares exactly one rule."""
     for route in app.routes:
         if isinstance(route, APIRoute) and len(access_rules(route)) != 1:
-            raise UndeclaredAccess(f"{sorted(route.methods)} {route.path} must declare exactly one access rule")
+            raise UndeclaredAccess(f"{route.name} ({route.path}) must declare exactly one access rule")
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     schemas["Problem"] = problem_schema
     for route in app.routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
-            for method in route.methods:
+            for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["x-access"] = str(access_rules(route)[0].operation)
                 _use_problem_shape(operation)

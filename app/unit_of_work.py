@@ -1,4 +1,4 @@
-"""The unit of work: a session, staged custody events and jobs, committed together. The only caller of the ledger's append."""
+"""The unit of work: a session, staged custody events and jobs, committed together. Only it appends to the ledger."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ class UncommittedWork(RuntimeError):
 
 
 class UnitOfWork:
-    """``session``, ``record``, ``enqueue``, ``commit``; nothing else. Routes and the job runner commit, services never do."""
+    """``session``, ``record``, ``enqueue``, ``commit``; no more. Routes and the job runner commit, services never do."""
 
     def __init__(self, session: Session, *, request_id: str | None = None) -> None:
         self.session = session

@@ -36,7 +36,7 @@ from app.ledger import log
 from app.ledger.event import EntryActor, EntryObject
 from app.unit_of_work import UnitOfWork
 
-TOKEN_PREFIX = "exh_"
+TOKEN_PREFIX = "exh_"  # noqa: S105 - it marks a secret, so that scanners find one that leaked
 BOOTSTRAP_EMAIL = "administrator@exhibit.invalid"
 
 _hasher = PasswordHasher()

@@ -34,7 +34,7 @@ from app.api.http import (
 from app.api.problems import problem_responses
 from app.cases import service
 from app.cases.models import Case
-from app.cases.policy import DEFAULT_REQUIRED_DIMENSIONS, Policy
+from app.cases.policy import Policy
 from app.kernel.primitives import encode_cursor
 from app.unit_of_work import UnitOfWork
 
@@ -48,6 +48,9 @@ Manager = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
 Title = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
 Dimension = Literal["provenance", "source", "date", "location", "content", "technical", "motivation"]
+
+
+AlgorithmName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
 
 class CaseCreate(Input):
@@ -108,16 +111,16 @@ class PolicyInput(Input):
         json_schema_extra={"examples": [{"required_dimensions": ["source", "date", "location"], "thresholds": {}}]}
     )
 
-    required_dimensions: list[Dimension] = Field(default=list(DEFAULT_REQUIRED_DIMENSIONS), min_length=1, max_length=7)
-    thresholds: dict[
-        Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")], Annotated[int, Field(ge=0, le=64)]
-    ] = Field(default_factory=dict, description="Per algorithm, the largest distance in bits that is a match.")
+    required_dimensions: list[Dimension] = Field(min_length=1, max_length=7)
+    thresholds: dict[AlgorithmName, Annotated[int, Field(ge=0, le=64)]] = Field(
+        default_factory=dict, description="Per algorithm, the largest distance in bits that is a match."
+    )
 
 
 class PolicyShape(Changed):
     case_id: UUID
     version: int
-    required_dimensions: list[Dimension]
+    required_dimensions: list[str]
     thresholds: dict[str, int]
 
 
@@ -313,7 +316,7 @@ def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
     return PolicyShape(
         case_id=case_id,
         version=version,
-        required_dimensions=list(policy.required_dimensions),  # type: ignore[arg-type]
+        required_dimensions=list(policy.required_dimensions),
         thresholds=policy.thresholds,
     )
 

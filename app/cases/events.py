@@ -35,7 +35,7 @@ class CasePolicyChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class MemberGranted(Event):
-    """``account`` is the pseudonym under which the person's entries in this case stand; the name that it means is sealed."""
+    """``account`` is the pseudonym of the person in this case's entries; the name that it means is sealed."""
 
     TYPE: ClassVar[str] = "case.member_granted"
     account: UUID

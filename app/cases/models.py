@@ -30,7 +30,7 @@ class Case(Base):
 
 
 class CasePolicy(Base):
-    """One version of a case's rules: required dimensions and matching thresholds. Never edited, only followed by the next."""
+    """One version of a case's rules: required dimensions, matching thresholds. Never edited, only followed."""
 
     __tablename__ = "case_policies"
 

@@ -86,7 +86,7 @@ def pseudonym_of(session: Session, case_id: UUID, account_id: UUID) -> UUID:
     return session.scalars(select(CasePseudonym.pseudonym).where(*key)).one()
 
 
-def visible_cases(actor: Actor) -> Select[tuple[UUID]]:
+def visible_cases(actor: Actor) -> Select[UUID]:
     """Ids of the cases in which the actor holds a role, as a subquery for lists and matches."""
     query = select(CaseMember.case_id).where(CaseMember.account_id == actor.account_id).distinct()
     if actor.case_ids is not None:

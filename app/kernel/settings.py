@@ -25,9 +25,7 @@ class Settings(BaseSettings):
 
     log_origin: str | None = Field(None, description="The ledger's name; fixed by the first start for ever.")
     checkpoint_period_s: float = Field(0.2, gt=0, le=1)
-    checkpoint_wait_s: float = Field(
-        10.0, gt=0, description="How long a request waits for a checkpoint over its entry."
-    )
+    checkpoint_wait_s: float = Field(10.0, gt=0, description="How long a request waits for a checkpoint.")
     inline_leaves_up_to: int = Field(200_000, description="Custody files of larger logs carry only their own leaves.")
 
     session_ttl_s: int = Field(8 * 3600, description="How long a password sign-in lasts.")
@@ -41,9 +39,7 @@ class Settings(BaseSettings):
     receive_timeout_s: float = Field(60.0, description="An upload that sends nothing for this long is cut off.")
 
     lease_ttl_s: int = Field(4 * 3600, description="How long a verifier holds an item before others may take it.")
-    view_window_s: int = Field(
-        15 * 60, description="One view entry per person, item, rendering and purpose in this time."
-    )
+    view_window_s: int = Field(15 * 60, description="Repeated views in this time are one entry.")
 
     decoder_jail: Literal["strict", "degraded"] = "strict"
     decode_image_wall_s: float = 60.0

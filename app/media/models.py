@@ -77,7 +77,7 @@ class Evidence(Base):
     notes: Mapped[str | None] = mapped_column(Text)
 
     labels: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    """``{"graphic_level": none|mild|severe, "child", "sexual_violence", "distressing_audio": bool}``; None: not labelled."""
+    """``{"graphic_level": none|mild|severe, "child", "sexual_violence", "distressing_audio": bool}``; None: not yet."""
     lease_holder: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
 

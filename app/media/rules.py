@@ -62,7 +62,7 @@ TRANSITIONS: dict[Transition, dict[State, tuple[State, ...]]] = {
     Transition.RETURN: {State.AWAITING_SIGN_OFF: (State.IN_VERIFICATION,)},
     Transition.REOPEN: {State.SIGNED_OFF: (State.IN_VERIFICATION,)},
 }
-"""Event → state before → states it may lead to. The database's trigger ``evidence_state_moves`` holds the same table."""
+"""Event → state before → states it may lead to. The trigger ``evidence_state_moves`` holds the same table."""
 
 LINKABLE_STATES = frozenset(
     {
