@@ -1,0 +1,82 @@
+"""Takes away from the decoding process what it does not need, before it sees the first byte of a file.
+
+Each step only narrows, none can be undone by the process itself, and the order matters: what needs a descriptor or a
+system call comes before the step that takes that away. Any step that fails ends the process: no jail, no decoding.
+"""
+
+import ctypes
+import errno
+import fcntl
+import os
+import resource
+import signal
+
+from app.media.jail.limits import DecodeLimits
+
+INPUT_FD = 3
+OUTPUT_FD = 4
+_ABOVE_ALL_KEPT = 10
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_SET_NO_NEW_PRIVS = 38
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class ConfinementFailed(Exception):
+    """A wall could not be raised; nothing may be decoded behind the missing one."""
+
+
+def confine(input_fd: int, output_fd: int, zygote_pid: int, cpu_s: int, limits: DecodeLimits) -> None:
+    """Confines the calling process, which has one thread; afterwards only INPUT_FD and OUTPUT_FD lead anywhere.
+
+    Raises ConfinementFailed or OSError: the caller must exit without reading the file.
+    """
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != zygote_pid:  # It died before the line above took hold.
+        raise ConfinementFailed("the zygote is gone")
+    _prctl(_PR_SET_DUMPABLE, 0)
+    _keep_two_descriptors(input_fd, output_fd)
+    _limit_resources(cpu_s, limits)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _keep_two_descriptors(input_fd: int, output_fd: int) -> None:
+    """0, 1 and 2 become /dev/null, because libraries print; 3 and 4 are the file and the answer; all else closes."""
+    # High copies first, so that neither is overwritten while the other is moved.
+    high_input = fcntl.fcntl(input_fd, fcntl.F_DUPFD, _ABOVE_ALL_KEPT)
+    high_output = fcntl.fcntl(output_fd, fcntl.F_DUPFD, _ABOVE_ALL_KEPT)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+    os.dup2(high_input, INPUT_FD)
+    os.dup2(high_output, OUTPUT_FD)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > OUTPUT_FD:
+            _close_if_open(int(name))
+
+
+def _close_if_open(fd: int) -> None:
+    """Closes a descriptor that was listed; the listing's own is among them, and closed by now."""
+    try:
+        os.close(fd)
+    except OSError as error:
+        if error.errno != errno.EBADF:
+            raise
+
+
+def _limit_resources(cpu_s: int, limits: DecodeLimits) -> None:
+    for what, soft, hard in (
+        (resource.RLIMIT_AS, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),  # SIGXCPU first: it tells this limit from other kills.
+        (resource.RLIMIT_FSIZE, 0, 0),
+        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (resource.RLIMIT_CORE, 0, 0),
+    ):
+        resource.setrlimit(what, (soft, hard))
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise ConfinementFailed(f"prctl {option}: {os.strerror(ctypes.get_errno())}")

@@ -1,0 +1,307 @@
+"""The worker's side of the decoding boundary: starts the zygote, asks for one file after another, trusts nothing.
+
+``Decoder`` may be shared by threads; each file is decoded by a process of its own. A child that dies is an outcome of
+its file. A zygote that dies is started anew, and its files are decoded once more.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from app.media.jail import wire
+from app.media.jail.limits import DecodeLimits
+from app.media.jail.request import EXIT_NOT_CONFINED, Request
+from app.media.jail.result import (
+    MAX_REASON_CHARACTERS,
+    DecodeOutcome,
+    DecodeResult,
+    Pixels,
+    VideoFrame,
+    checked_claims,
+    checked_int,
+    checked_pixels,
+    checked_text,
+)
+from app.media.sniff import HEAD_BYTES, MediaKind, SniffedType, sniff
+
+START_TIMEOUT_S = 60.0
+STATUS_TIMEOUT_S = 10.0
+ATTEMPTS = 3
+PIPE_BYTES = 1024 * 1024
+
+OnFrame = Callable[[VideoFrame], None]
+
+_SOURCE_ROOT = Path(__file__).resolve().parents[3]
+
+
+class JailUnavailable(Exception):
+    """Nothing can be decoded now. It says nothing about the file: try the job again later."""
+
+
+class _ZygoteDied(Exception):
+    """The zygote ended while a file was being decoded."""
+
+
+class Decoder:
+    """Decodes files in confined processes. Use as a context manager; every method may be called from any thread."""
+
+    def __init__(self, limits: DecodeLimits | None = None) -> None:
+        self._limits = limits or DecodeLimits()
+        self._lock = threading.Lock()
+        self._zygote: _Zygote | None = None
+        self._is_closed = False
+
+    def __enter__(self) -> Self:
+        self.versions()  # Starts the zygote now: a machine where it cannot run is told at the start.
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def versions(self) -> Mapping[str, str]:
+        """Name → version of everything that decodes. Raises JailUnavailable."""
+        return self._living_zygote().versions
+
+    def close(self) -> None:
+        """Ends the zygote and every child. Files under way fail with JailUnavailable."""
+        with self._lock:
+            self._is_closed = True
+            if self._zygote is not None:
+                self._zygote.end()
+                self._zygote = None
+
+    def decode(self, fd: int, on_frame: OnFrame | None = None) -> DecodeResult:
+        """Decodes the regular file behind a read-only descriptor, which stays open and the caller's own.
+
+        A video's frames go to ``on_frame`` in order, one at a time. When the zygote dies, the file is begun again:
+        a frame whose time is 0 is then the first once more, so ``on_frame`` must start over at time 0.
+        Raises JailUnavailable, and whatever ``on_frame`` raises (the child is ended then).
+        """
+        _require_read_only_file(fd)
+        sniffed = sniff(os.pread(fd, HEAD_BYTES, 0))
+        if sniffed is None:
+            reason = "by its first bytes this is none of the image and video formats that are decoded"
+            return DecodeResult(DecodeOutcome.UNDECODABLE, reason, is_partial=False, sniffed=None)
+        for _ in range(ATTEMPTS):
+            zygote = self._living_zygote()
+            try:
+                return _Conversation(zygote, sniffed, self._limits, on_frame).hold(fd)
+            except _ZygoteDied:
+                self._bury(zygote)
+        raise JailUnavailable(f"the decoding process died {ATTEMPTS} times")
+
+    def _living_zygote(self) -> "_Zygote":
+        with self._lock:
+            if self._is_closed:
+                raise JailUnavailable("the decoder is closed")
+            if self._zygote is None or not self._zygote.is_living():
+                if self._zygote is not None:
+                    self._zygote.end()
+                self._zygote = _Zygote()
+            return self._zygote
+
+    def _bury(self, zygote: "_Zygote") -> None:
+        with self._lock:
+            zygote.end()
+            if self._zygote is zygote:
+                self._zygote = None
+
+
+class _Zygote:
+    """One run of the zygote process and the socket to it."""
+
+    def __init__(self) -> None:
+        """Starts it and waits until its decoders are loaded. Raises JailUnavailable."""
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Nothing of our environment: it may hold passwords, and the zygote needs none of it. One thread for the
+        # linear algebra of numpy, because only a process with one thread can be forked safely.
+        environment = {"PYTHONPATH": str(_SOURCE_ROOT), "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app.media.jail.zygote", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._control.settimeout(START_TIMEOUT_S)
+        try:
+            greeting = self._control.recv(wire.MAX_HEADER_BYTES)
+            if not greeting:
+                raise JailUnavailable("the decoding process ended while it started")
+            self.versions = {str(name): str(value) for name, value in wire.parse_object(greeting).items()}
+        except (OSError, wire.BrokenMessage) as error:
+            self.end()
+            raise JailUnavailable("the decoding process did not start") from error
+        except JailUnavailable:
+            self.end()
+            raise
+        self._control.settimeout(STATUS_TIMEOUT_S)
+
+    def is_living(self) -> bool:
+        return self._process.poll() is None
+
+    def ask(self, request: Request, descriptors: list[int]) -> None:
+        """Hands over one file. A packet goes as a whole, so threads need no lock. Raises _ZygoteDied."""
+        try:
+            socket.send_fds(self._control, [request.to_bytes()], descriptors)
+        except OSError as error:
+            raise _ZygoteDied from error
+
+    def end(self) -> None:
+        """Kills it; its children die with it. Safe to call twice."""
+        self._process.kill()
+        self._process.wait()
+        self._control.close()
+
+
+@dataclass(slots=True)
+class _Received:
+    """What came of a file so far."""
+
+    claims: dict[str, Any] = field(default_factory=dict)
+    picture: Pixels | None = None
+    frames: int = 0
+    last_time_ms: int = -1
+    outcome: DecodeOutcome | None = None
+    reason: str = ""
+    is_complete: bool = True
+
+    def end(self, outcome: DecodeOutcome, reason: str) -> None:
+        self.outcome, self.reason, self.is_complete = outcome, reason, False
+
+
+class _Conversation:
+    """One file's decoding: hand it over, take what comes, learn how the child ended."""
+
+    def __init__(self, zygote: _Zygote, sniffed: SniffedType, limits: DecodeLimits, on_frame: OnFrame | None) -> None:
+        self._zygote = zygote
+        self._sniffed = sniffed
+        self._limits = limits
+        self._on_frame = on_frame
+        self._received = _Received()
+
+    def hold(self, fd: int) -> DecodeResult:
+        is_image = self._sniffed.kind is MediaKind.IMAGE
+        wall_s = self._limits.image_wall_s if is_image else self._limits.video_wall_s
+        answer_fd, child_answer_fd = os.pipe2(os.O_CLOEXEC)
+        status, child_status = socket.socketpair()
+        with status:
+            try:
+                fcntl.fcntl(answer_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+                with child_status:
+                    request = Request(self._sniffed.kind.value, self._sniffed.decoder, self._limits)
+                    try:
+                        self._zygote.ask(request, [fd, child_answer_fd, child_status.fileno()])
+                    finally:
+                        os.close(child_answer_fd)
+                self._listen(wire.Channel(answer_fd, time.monotonic() + wall_s))
+            finally:
+                os.close(answer_fd)
+            self._learn_end(status)
+        return self._result()
+
+    def _listen(self, channel: wire.Channel) -> None:
+        """Takes messages until the child closes its end or is given up."""
+        try:
+            while self._received.outcome is None and (message := channel.receive()) is not None:
+                self._take(*message)
+        except wire.DeadlinePassed:
+            self._received.end(DecodeOutcome.LIMIT_TIME, "decoding took longer than a file may take")
+        except wire.BrokenMessage as error:
+            self._received.end(
+                DecodeOutcome.POLICY_VIOLATION, f"the decoding process answered against the rules: {error}"
+            )
+
+    def _take(self, header: dict[str, object], payload: bytearray) -> None:
+        received = self._received
+        match header.pop("type", None):
+            case "claims":
+                received.claims |= checked_claims(header)
+            case "picture" if self._sniffed.kind is MediaKind.IMAGE and received.picture is None:
+                received.picture = checked_pixels(header, payload)
+            case "frame" if self._sniffed.kind is MediaKind.VIDEO and received.frames < self._limits.frames:
+                time_ms = checked_int(header, "time_ms", received.last_time_ms + 1, 2**40)
+                received.last_time_ms = time_ms
+                received.frames += 1
+                if self._on_frame is not None:
+                    self._on_frame(VideoFrame(time_ms, checked_pixels(header, payload)))
+            case "end":
+                self._take_end(header)
+            case kind:
+                raise wire.BrokenMessage(f"a message of kind {checked_text(str(kind), 20)!r} was not expected here")
+
+    def _take_end(self, header: dict[str, object]) -> None:
+        if header.get("outcome") not in ("decoded", "undecodable", "limit_memory", "limit_pixels"):
+            raise wire.BrokenMessage("an outcome that a child cannot have")
+        self._received.outcome = DecodeOutcome(str(header["outcome"]))
+        self._received.reason = checked_text(header.get("reason"), MAX_REASON_CHARACTERS)
+        self._received.is_complete = header.get("is_complete") is True
+
+    def _learn_end(self, status: socket.socket) -> None:
+        """Waits for the child's end; when nothing more is wanted of it, our closed pipe end makes sure that it ends."""
+        given_up = self._received.outcome is not None
+        if given_up:
+            status.shutdown(socket.SHUT_WR)
+        status.settimeout(STATUS_TIMEOUT_S)
+        try:
+            text = status.recv(32)
+        except TimeoutError as error:
+            raise _ZygoteDied from error
+        except ConnectionResetError:
+            text = b""
+        if not text:
+            if given_up:
+                return  # The answer is whole; how its dying zygote ended does not matter any more.
+            raise _ZygoteDied
+        if not given_up:
+            self._received.end(*_outcome_of_exit(int(text)))
+
+    def _result(self) -> DecodeResult:
+        received = self._received
+        outcome = received.outcome or DecodeOutcome.UNDECODABLE
+        has_pixels = received.picture is not None or received.frames > 0
+        if outcome is DecodeOutcome.DECODED and not has_pixels:
+            outcome, received.reason = DecodeOutcome.POLICY_VIOLATION, "the decoding process gave no pixels"
+        return DecodeResult(
+            outcome=outcome,
+            reason=None if outcome is DecodeOutcome.DECODED else received.reason,
+            is_partial=has_pixels and not (outcome is DecodeOutcome.DECODED and received.is_complete),
+            sniffed=self._sniffed,
+            claims={"container": self._sniffed.media_type, **received.claims},
+            picture=received.picture,
+            frame_count=received.frames,
+        )
+
+
+def _outcome_of_exit(exit_code: int) -> tuple[DecodeOutcome, str]:
+    """What a child's death without a last word means. Raises JailUnavailable when it was never confined."""
+    if exit_code == EXIT_NOT_CONFINED:
+        raise JailUnavailable("a decoding process could not be confined, so that nothing was decoded")
+    if exit_code == -signal.SIGXCPU:
+        return DecodeOutcome.LIMIT_TIME, "decoding took more processor time than a file may take"
+    if exit_code == -signal.SIGSYS:
+        return DecodeOutcome.POLICY_VIOLATION, "the decoder tried what no decoder needs, and was ended"
+    if exit_code == -signal.SIGKILL:
+        return DecodeOutcome.LIMIT_MEMORY, "the system ended the decoding process, most likely for want of memory"
+    if exit_code < 0:
+        return DecodeOutcome.UNDECODABLE, f"the decoder crashed on this file ({signal.Signals(-exit_code).name})"
+    return DecodeOutcome.UNDECODABLE, f"the decoder ended without an answer (exit code {exit_code})"
+
+
+def _require_read_only_file(fd: int) -> None:
+    if fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY or not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise ValueError("the decoder takes read-only descriptors of regular files only")

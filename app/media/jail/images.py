@@ -1,0 +1,139 @@
+"""Decodes one image inside the jail: the picture for the fingerprints, and the file's claims.
+
+The rule ``picture/1``, part of every image fingerprint's meaning:
+JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 whose longer side is still at least 768 pixels (draft mode) ·
+the first frame · 16-bit and float samples scaled to 8 bits · transparency over white · RGB · longer side at most
+1024 pixels (Pillow's BOX filter with a reducing gap of 2) · EXIF orientation applied.
+"""
+
+import io
+import struct
+from collections.abc import Callable
+from typing import BinaryIO
+
+import numpy as np
+import pillow_heif
+from PIL import ExifTags, Image
+
+from app.media.jail.exif import read_exif
+from app.media.jail.limits import DecodeLimits
+from app.media.jail.wire import MAX_SIDE_PIXELS
+
+PICTURE_RULE = "picture/1"
+DRAFT_SIDE_PIXELS = 768
+
+Emit = Callable[[dict[str, object], memoryview], None]
+"""Sends one header and its payload to the worker."""
+
+
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what shows the picture upright."""
+
+
+class TooManyPixels(Exception):
+    """The picture is larger than the policy allows; the message says how large."""
+
+
+def prepare() -> None:
+    """Loads every decoder once, so that forked children share the memory. No hostile byte is read here."""
+    Image.MAX_IMAGE_PIXELS = None  # Ours are checked by format before anything is allocated.
+    Image.init()
+    pillow_heif.register_heif_opener(thumbnails=False)
+    benign = Image.new("RGB", (64, 48), (90, 120, 150))
+    for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"):
+        buffer = io.BytesIO()
+        benign.save(buffer, name)
+        buffer.seek(0)
+        with Image.open(buffer, formats=[name]) as image:
+            to_picture(image)
+
+
+def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit) -> None:
+    """Sends the claims, the picture, and then what else is known.
+
+    Raises TooManyPixels; MemoryError; OSError, ValueError, SyntaxError, EOFError and others of Pillow for a file
+    that it cannot read to the end.
+    """
+    if format_name == "WEBP":
+        _check_webp(file, limits)
+    with Image.open(file, formats=[format_name]) as image:
+        _check_pixels(image.size, limits.jpeg_pixels if format_name == "JPEG" else limits.image_pixels)
+        width, height = image.size
+        color_mode = image.mode
+        exif = read_exif(image)
+        picture = to_picture(image)
+        if exif.get("orientation") in (5, 6, 7, 8):
+            width, height = height, width
+        claims: dict[str, object] = {"type": "claims", "width": width, "height": height, "color_mode": color_mode}
+        emit(claims | ({"exif": exif} if exif else {}), memoryview(b""))
+        emit({"type": "picture", "width": picture.shape[1], "height": picture.shape[0]}, picture.data)
+        # Counting may walk the whole file, so it comes last: a limit that is hit here costs no pixels.
+        emit({"type": "claims", "frame_count": int(getattr(image, "n_frames", 1))}, memoryview(b""))
+
+
+def to_picture(image: Image.Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    """The opened image's pixels by the rule ``picture/1``: height × width × 3, uint8, contiguous."""
+    if image.format == "JPEG":
+        longer = max(image.size)
+        wanted = tuple(max(1, side * DRAFT_SIDE_PIXELS // longer) for side in image.size)
+        image.draft(None, (wanted[0], wanted[1]))
+    reduced = _in_rgb(image)
+    scale = MAX_SIDE_PIXELS / max(reduced.size)
+    if scale < 1:
+        size = (max(1, round(reduced.width * scale)), max(1, round(reduced.height * scale)))
+        reduced = reduced.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    orientation = image.getexif().get(ExifTags.Base.Orientation)
+    if orientation in _TRANSPOSITIONS:
+        reduced = reduced.transpose(_TRANSPOSITIONS[orientation])
+    return np.ascontiguousarray(np.asarray(reduced))
+
+
+def _in_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        return _stretched(image).convert("RGB")
+    if not image.has_transparency_data:
+        image.load()
+        return image if image.mode == "RGB" else image.convert("RGB")
+    with_alpha = image.convert("RGBA")
+    over_white = Image.new("RGB", with_alpha.size, (255, 255, 255))
+    over_white.paste(with_alpha, mask=with_alpha.getchannel("A"))
+    return over_white
+
+
+def _stretched(image: Image.Image) -> Image.Image:
+    """Samples without a known range, stretched from the lowest to the highest."""
+    samples = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    low, high = float(samples.min()), float(samples.max())
+    return Image.fromarray(((samples - low) * (255.0 / max(high - low, 1e-9))).astype(np.uint8))
+
+
+def _check_pixels(size: tuple[int, int], most: int) -> None:
+    if size[0] * size[1] > most:
+        raise TooManyPixels(f"{size[0]} × {size[1]} pixels; at most {most} are decoded")
+
+
+def _check_webp(file: BinaryIO, limits: DecodeLimits) -> None:
+    """Reads the canvas size from the header (RFC 9649, 2.5 to 2.7): Pillow allocates it before it can be asked."""
+    head = file.read(30)
+    file.seek(0)
+    if len(head) < 30:
+        raise ValueError("the WebP header is cut off")
+    if head[12:16] == b"VP8X":
+        size = (1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little"))
+    elif head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        size = (1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF))
+    else:
+        width, height = struct.unpack("<HH", head[26:30])
+        size = (width & 0x3FFF, height & 0x3FFF)
+    _check_pixels(size, limits.image_pixels)

@@ -1,0 +1,207 @@
+"""Decodes one video inside the jail: frames that changed, with their times, and the container's claims.
+
+The rule ``frames/1``, part of every video fingerprint's meaning: ten samples a second of presentation time, counted
+from the first frame; a sample is kept when its 64 × 36 luma differs from the last kept one's by 2.5 or more of 255 on
+average, or when 2 seconds have passed; kept frames are RGB, longer side 512 pixels, turned by the rotation flag.
+The difference is only a cheap sieve: the worker keeps, of these, the frames whose hash moved.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import BinaryIO
+
+import av
+import av.container
+import av.video
+import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from app.media.jail.exif import clean_text
+from app.media.jail.images import Emit, TooManyPixels
+from app.media.jail.limits import DecodeLimits
+
+FRAMES_RULE = "frames/1"
+SAMPLE_EVERY_MS = 100
+KEEP_AT_LEAST_EVERY_MS = 2000
+KEEP_FROM_LUMA_DIFFERENCE = 2.5
+FRAME_SIDE_PIXELS = 512
+_LUMA_SIZE = (64, 36)
+_MAX_DAMAGED_PACKETS_IN_A_ROW = 200
+
+VIDEO_CODECS = (
+    "h264", "hevc", "av1", "libdav1d", "vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "mjpeg", "h263", "mpeg1video",
+    "mpeg2video", "msmpeg4", "msmpeg4v2",
+)  # fmt: skip
+"""What may decode pictures. Sound and subtitles are never decoded."""
+
+_TAGS = {
+    "creation_time": "created_at",
+    "location": "location",
+    "com.apple.quicktime.location.ISO6709": "location",
+    "com.apple.quicktime.creationdate": "created_at_local",
+    "make": "make",
+    "com.apple.quicktime.make": "make",
+    "com.android.manufacturer": "make",
+    "model": "model",
+    "com.apple.quicktime.model": "model",
+    "com.android.model": "model",
+    "software": "software",
+    "com.apple.quicktime.software": "software",
+    "com.android.version": "android_version",
+    "encoder": "encoder",
+    "title": "title",
+    "comment": "comment",
+    "date": "date",
+}
+
+
+class NoPictures(Exception):
+    """The container has no video stream that may be decoded; the message says why."""
+
+
+def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit) -> bool:
+    """Sends the claims and the kept frames. True when the recording was decoded to the end that it claims.
+
+    Raises NoPictures, TooManyPixels, MemoryError and av.FFmpegError.
+    """
+    # Format, protocols and codecs by allow list: without these, a playlist reads other files and the network.
+    options = {"format_whitelist": demuxer, "protocol_whitelist": "", "codec_whitelist": ",".join(VIDEO_CODECS)}
+    with av.open(file, mode="r", format=demuxer, container_options=options, metadata_errors="replace") as container:
+        stream = _video_stream(container)
+        context = stream.codec_context
+        _check_pixels(context.width, context.height, limits)
+        context.thread_count = 1
+        context.options = {"max_pixels": str(limits.video_pixels), "codec_whitelist": options["codec_whitelist"]}
+        emit({"type": "claims", **_claims(container, stream)}, memoryview(b""))
+        sampler = _Sampler(emit)
+        is_undamaged = True
+        for frame in _frames(container, stream):
+            if frame is None:
+                is_undamaged = False
+                continue
+            _check_pixels(frame.width, frame.height, limits)
+            sampler.take(frame)
+        if sampler.kept == 0:
+            raise NoPictures("no frame could be decoded")
+        return is_undamaged and sampler.last_ms >= _expected_last_ms(container, stream)
+
+
+def _video_stream(container: av.container.InputContainer) -> av.video.VideoStream:
+    for stream in container.streams.video:
+        context = getattr(stream, "codec_context", None)  # None when FFmpeg knows no decoder for it.
+        is_cover = stream.disposition & Disposition.attached_pic
+        if context is not None and context.codec.name in VIDEO_CODECS and not is_cover:
+            return stream
+    raise NoPictures("the file has no video stream of a supported codec")
+
+
+def _frames(
+    container: av.container.InputContainer, stream: av.video.VideoStream
+) -> Iterator[av.video.VideoFrame | None]:
+    """Every frame that can be decoded, in order; None in the place of each damaged part."""
+    damaged_in_a_row = 0
+    packets = container.demux(stream)
+    while damaged_in_a_row < _MAX_DAMAGED_PACKETS_IN_A_ROW:
+        try:
+            packet = next(packets, None)
+            if packet is None:
+                return
+            frames = packet.decode()
+        except (av.error.InvalidDataError, av.error.EOFError):
+            damaged_in_a_row += 1
+            yield None
+            continue
+        if frames:
+            damaged_in_a_row = 0
+        yield from frames
+
+
+class _Sampler:
+    """Ten samples a second; keeps those that changed."""
+
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
+        self._luma = VideoReformatter()
+        self._rgb = VideoReformatter()
+        self._first_s: float | None = None
+        self._next_sample_ms = 0
+        self._kept_luma: np.ndarray[tuple[int, ...], np.dtype[np.int16]] | None = None
+        self._kept_ms = 0
+        self.last_ms = 0
+        self.kept = 0
+
+    def take(self, frame: av.video.VideoFrame) -> None:
+        if frame.pts is None:
+            return
+        time_s = frame.time
+        if self._first_s is None:
+            self._first_s = time_s
+        time_ms = round((time_s - self._first_s) * 1000)
+        self.last_ms = max(self.last_ms, time_ms)
+        if time_ms < self._next_sample_ms:
+            return
+        self._next_sample_ms = (time_ms // SAMPLE_EVERY_MS + 1) * SAMPLE_EVERY_MS
+        small = self._luma.reformat(frame, *_LUMA_SIZE, format="gray", interpolation=Interpolation.FAST_BILINEAR)
+        luma = small.to_ndarray().astype(np.int16)
+        if not self._is_worth_keeping(luma, time_ms):
+            return
+        self._kept_luma, self._kept_ms = luma, time_ms
+        self.kept += 1
+        self._send(frame, time_ms)
+
+    def _is_worth_keeping(self, luma: np.ndarray[tuple[int, ...], np.dtype[np.int16]], time_ms: int) -> bool:
+        if self._kept_luma is None or time_ms - self._kept_ms >= KEEP_AT_LEAST_EVERY_MS:
+            return True
+        return float(np.abs(luma - self._kept_luma).mean()) >= KEEP_FROM_LUMA_DIFFERENCE
+
+    def _send(self, frame: av.video.VideoFrame, time_ms: int) -> None:
+        scale = min(1.0, FRAME_SIDE_PIXELS / max(frame.width, frame.height))
+        width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
+        scaled = self._rgb.reformat(frame, width, height, format="rgb24", interpolation=Interpolation.AREA)
+        pixels = np.rot90(scaled.to_ndarray(), k=round(frame.rotation / 90) % 4)
+        upright = np.ascontiguousarray(pixels)
+        self._emit(
+            {"type": "frame", "time_ms": time_ms, "width": upright.shape[1], "height": upright.shape[0]},
+            upright.data,
+        )
+
+
+def _claims(container: av.container.InputContainer, stream: av.video.VideoStream) -> dict[str, object]:
+    context = stream.codec_context
+    claims: dict[str, object] = {
+        "width": context.width,
+        "height": context.height,
+        "video_codec": context.codec.name,
+        "has_audio": bool(container.streams.audio),
+        "stream_count": len(container.streams),
+    }
+    if (duration_ms := _duration_ms(container, stream)) is not None:
+        claims["duration_ms"] = duration_ms
+    if stream.average_rate:
+        claims["frame_rate"] = str(Fraction(stream.average_rate).limit_denominator(100_000))
+    if container.bit_rate > 0:
+        claims["bit_rate_bps"] = container.bit_rate
+    tags: dict[str, object] = {}
+    for name, value in [*stream.metadata.items(), *container.metadata.items()]:
+        known, text = _TAGS.get(name), clean_text(value)
+        if known and text:
+            tags[known] = text
+    return claims | ({"container_tags": tags} if tags else {})
+
+
+def _duration_ms(container: av.container.InputContainer, stream: av.video.VideoStream) -> int | None:
+    if stream.duration and stream.time_base:
+        return round(stream.duration * stream.time_base * 1000)
+    return round(container.duration / 1000) if container.duration and container.duration > 0 else None
+
+
+def _expected_last_ms(container: av.container.InputContainer, stream: av.video.VideoStream) -> int:
+    """From which time on the last frame is the claimed end: one in twenty, or a second, may be missing."""
+    duration_ms = _duration_ms(container, stream)
+    return 0 if duration_ms is None else duration_ms - max(1000, duration_ms // 20)
+
+
+def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
+    if width * height > limits.video_pixels:
+        raise TooManyPixels(f"frames of {width} × {height} pixels; at most {limits.video_pixels} are decoded")

@@ -1,0 +1,160 @@
+"""The warm process that forks one confined child a file. Started by the worker; never reads a file itself.
+
+It is single-threaded, has the decoders loaded, no key, no database, no path to any blob. For each request on its
+control socket it gets three descriptors: the file (read-only), the pipe for the answer, and a status socket. On the
+status socket it writes how the child ended; when the worker closes that socket, the child is killed. When the control
+socket closes, the worker is gone: the zygote exits, and its children die with it (PDEATHSIG).
+"""
+
+import gc
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from importlib import metadata
+
+import av
+from PIL import UnidentifiedImageError
+
+from app.media.jail import images, videos, wire
+from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine
+from app.media.jail.request import EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
+
+_UNREADABLE_IMAGE = (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError, OverflowError)
+
+
+FILE_BUFFER_BYTES = 256 * 1024
+
+
+@dataclass(slots=True)
+class _Child:
+    pid: int
+    pid_fd: int
+    status: socket.socket
+    is_over: bool = False
+    """Both its events may come in one batch; after the first there is nothing to kill or to tell."""
+
+
+def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
+    """Decodes the file behind ``input_fd`` in this, confined, process and sends all that comes of it."""
+
+    def emit(header: dict[str, object], payload: memoryview) -> None:
+        wire.send(output_fd, header, payload)
+
+    is_complete = True
+    try:
+        with open(input_fd, "rb", buffering=FILE_BUFFER_BYTES, closefd=False) as file:
+            if request.kind == "image":
+                images.decode_image(file, request.decoder, request.limits, emit)
+            else:
+                is_complete = videos.decode_video(file, request.decoder, request.limits, emit)
+    except MemoryError:
+        end = {"outcome": "limit_memory", "reason": "decoding needed more memory than a file may have"}
+    except images.TooManyPixels as error:
+        end = {"outcome": "limit_pixels", "reason": str(error)}
+    except videos.NoPictures as error:
+        end = {"outcome": "undecodable", "reason": str(error)}
+    except UnidentifiedImageError:
+        end = {"outcome": "undecodable", "reason": f"not a readable {request.decoder} file"}
+    except (av.FFmpegError, *_UNREADABLE_IMAGE) as error:
+        end = {"outcome": "undecodable", "reason": f"{type(error).__name__}: {error}"[:300]}
+    else:
+        end = {"outcome": "decoded", "reason": ""}
+    wire.send(output_fd, {"type": "end", "is_complete": is_complete, **end})
+
+
+def _fork(request: Request, input_fd: int, output_fd: int) -> int:
+    zygote_pid = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    exit_code = EXIT_NOT_CONFINED
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
+            signal.signal(number, signal.SIG_DFL)
+        cpu_s = request.limits.image_cpu_s if request.kind == "image" else request.limits.video_cpu_s
+        confine(input_fd, output_fd, zygote_pid, cpu_s, request.limits)
+        exit_code = 1
+        decode_here(request, INPUT_FD, OUTPUT_FD)
+        exit_code = 0
+    finally:
+        # Also after an exception: the child must not run on in the zygote's loop. The code tells how far it came.
+        os._exit(exit_code)
+
+
+class Zygote:
+    """The loop over the control socket, the children's ends and the status sockets."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ, None)
+
+    def run(self) -> None:
+        """Serves until the worker closes the control socket."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    if not self._start_one():
+                        return
+                elif key.data.is_over:
+                    continue
+                elif key.fileobj == key.data.pid_fd:
+                    self._report(key.data)
+                else:
+                    # The worker closed its end: it wants no more of this file. The child's end is reported above.
+                    self._selector.unregister(key.data.status)
+                    signal.pidfd_send_signal(key.data.pid_fd, signal.SIGKILL)
+
+    def _start_one(self) -> bool:
+        text, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 3)
+        if not text:
+            return False
+        input_fd, output_fd, status_fd = descriptors
+        pid = _fork(Request.from_bytes(text), input_fd, output_fd)
+        os.close(input_fd)
+        os.close(output_fd)
+        child = _Child(pid, os.pidfd_open(pid), socket.socket(fileno=status_fd))
+        self._selector.register(child.pid_fd, selectors.EVENT_READ, child)
+        self._selector.register(child.status, selectors.EVENT_READ, child)
+        return True
+
+    def _report(self, child: _Child) -> None:
+        child.is_over = True
+        _, status = os.waitpid(child.pid, 0)
+        self._selector.unregister(child.pid_fd)
+        os.close(child.pid_fd)
+        if child.status in self._selector.get_map():
+            self._selector.unregister(child.status)
+        with child.status:
+            try:
+                child.status.send(f"{os.waitstatus_to_exitcode(status)}\n".encode("ascii"))
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # The worker gave this file up and asks for no status.
+
+
+def versions() -> dict[str, str]:
+    """What decodes here: kept with every fingerprint."""
+    found = {name: metadata.version(name) for name in ("pillow", "pillow-heif", "av", "numpy")}
+    return found | {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
+
+
+def main() -> None:
+    """``python -m app.media.jail.zygote FD``: FD is the control socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the worker tells us when to end.
+    control = socket.socket(fileno=int(sys.argv[1]))
+    images.prepare()
+    if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
+        raise SystemExit("the zygote has threads: forking it would be unsafe")
+    gc.collect()
+    gc.freeze()
+    control.send(json.dumps(versions()).encode("ascii"))
+    Zygote(control).run()
+
+
+if __name__ == "__main__":
+    main()
