@@ -1,0 +1,87 @@
+"""Background jobs: their shape, and how they enter the queue (Procrastinate's tables in the same PostgreSQL).
+
+A job is enqueued in the session's own transaction: it exists from the commit on, or not at all. It runs as three
+functions, so that no transaction is open while bytes are copied or decoded::
+
+    plan(session, **arguments) -> Plan | None    reads what is needed; None: there is nothing left to do
+    work(plan, resources) -> Result              the long part, without a database
+    store(uow, result)                           writes, records, enqueues; the runner commits
+
+A job may run twice (a worker that was thought dead can finish late): ``store`` is idempotent by a unique key.
+The runner is ``app.worker``; this module knows nothing of what any job does.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from procrastinate import App, SyncPsycopgConnector
+from procrastinate.jobs import JobDeferrer
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+QUEUE = "exhibit"
+
+_enqueuing = App(connector=SyncPsycopgConnector())
+"""Never opened: every insertion goes through the connection of the session that enqueues."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One kind of job. The functions' own types are the job's business: what ``plan`` gives, ``work`` takes.
+
+    ``on_exhausted(uow, arguments, error)`` is called once after the last attempt, so that what the job worked on
+    ends as ``failed``; ``error`` is a code without personal data: an exception's class name, or ``worker_lost`` when
+    every attempt took its worker with it.
+    """
+
+    name: str
+    plan: Callable[..., Any]
+    work: Callable[[Any, Any], Any]
+    store: Callable[[Any, Any], None]
+    on_exhausted: Callable[[Any, Mapping[str, Any], str], None] | None = None
+
+
+def enqueue(session: Session, task: str, arguments: Mapping[str, Any]) -> int:
+    """Insert a job in the session's transaction; the queue's id for it. ``arguments`` are JSON: ids, never content."""
+    connection = session.connection().connection.driver_connection
+    deferrer: JobDeferrer = _enqueuing.configure_task(task, queue=QUEUE, connection=connection)
+    return deferrer.defer(**arguments)
+
+
+_RESCUE = text(
+    """
+    UPDATE procrastinate_jobs
+       SET status = 'todo', attempts = attempts + 1, scheduled_at = NULL, worker_id = NULL
+     WHERE id IN (SELECT job.id
+                    FROM procrastinate_jobs job LEFT JOIN procrastinate_workers worker ON worker.id = job.worker_id
+                   WHERE job.status = 'doing' AND job.queue_name = :queue
+                     AND (worker.id IS NULL
+                          OR worker.last_heartbeat < now() - make_interval(secs => :silence_s))
+                     FOR UPDATE OF job SKIP LOCKED)
+    RETURNING id
+    """
+)
+
+
+def rescue_stalled(session: Session, *, silence_s: float) -> list[int]:
+    """Put the jobs of workers without a heartbeat back, counting the attempt that died with them; their ids.
+
+    One statement that locks the rows: of several workers that look at once, one puts each job back. (The library's
+    two steps, list and retry, could take a job away from the worker that has already got it anew.)
+    """
+    return list(session.scalars(_RESCUE, {"queue": QUEUE, "silence_s": silence_s}))
+
+
+_HAND_BACK = text(
+    """
+    UPDATE procrastinate_jobs SET status = 'todo', scheduled_at = NULL, worker_id = NULL
+     WHERE status = 'doing' AND worker_id = :worker_id
+    RETURNING id
+    """
+)
+
+
+def hand_back(session: Session, *, worker_id: int) -> list[int]:
+    """Put the jobs of a worker that stops in order back, without counting an attempt; their ids."""
+    return list(session.scalars(_HAND_BACK, {"worker_id": worker_id}))

@@ -1,0 +1,212 @@
+"""Runs background jobs in threads: plan, work, store; retries with a limit; brings jobs of killed workers back.
+
+A killed worker stops its heartbeat. Every worker looks for such jobs, and puts them back with the attempt counted, so
+that a file that kills whoever touches it ends as ``failed`` after ``job_attempts`` and not in a loop. This watch is a
+task of the worker's own and not a job: it must run when every thread is busy with a long video.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
+from procrastinate import jobs as queue
+from procrastinate.worker import Worker
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.jobs import QUEUE, Job, hand_back, rescue_stalled
+from app.kernel.database import read_session
+from app.kernel.database_roles import libpq_url
+from app.unit_of_work import unit_of_work
+
+logger = structlog.get_logger("exhibit.worker")
+
+HEARTBEAT_S = 2.0
+SILENCE_S = 15.0
+"""Without a heartbeat for this long a worker counts as dead."""
+
+POLL_S = 2.0
+"""Jobs are announced by NOTIFY; those put back, or due later, are found by looking."""
+
+WORKER_LOST = "worker_lost"
+
+
+@dataclass(frozen=True)
+class WorkerLimits:
+    """How the worker works; seconds."""
+
+    concurrency: int = 2
+    attempts: int = 4
+    first_wait_s: float = 2.0
+    stop_within_s: float = 10.0
+    heartbeat_s: float = HEARTBEAT_S
+    silence_s: float = SILENCE_S
+
+
+class GaveUp(Exception):
+    """The job's last attempt failed, and what it worked on has been told; the queue keeps it as ``failed``."""
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs one attempt of a job. ``resources`` is what the composition root hands to every ``work``."""
+
+    sessions: sessionmaker[Session]
+    resources: Any
+    limits: WorkerLimits
+
+    def run(self, job: Job, queue_id: int | None, earlier_attempts: int, arguments: Mapping[str, Any]) -> None:
+        """One attempt; the job is done when this returns.
+
+        Raises GaveUp after the last attempt, else what went wrong: the queue then tries again.
+        """
+        log = logger.bind(job=job.name, job_id=queue_id, attempt=earlier_attempts + 1)
+        if earlier_attempts >= self.limits.attempts:
+            self._give_up(job, arguments, WORKER_LOST, log)
+        try:
+            self._attempt(job, arguments)
+        except Exception as error:
+            log.warning("job_attempt_failed", error=type(error).__name__, at=_place(error))
+            if earlier_attempts + 1 >= self.limits.attempts:
+                self._give_up(job, arguments, type(error).__name__, log, error)
+            raise
+        log.info("job_done")
+
+    def _attempt(self, job: Job, arguments: Mapping[str, Any]) -> None:
+        with read_session(self.sessions) as session:
+            plan = job.plan(session, **arguments)
+        if plan is None:
+            return
+        result = job.work(plan, self.resources)
+        with unit_of_work(self.sessions) as uow:
+            job.store(uow, result)
+            uow.commit()
+
+    def _give_up(
+        self, job: Job, arguments: Mapping[str, Any], error: str, log: Any, cause: Exception | None = None
+    ) -> None:
+        """Tell what the job worked on. When that fails, it raises: the queue calls again, and only this is done."""
+        if job.on_exhausted is not None:
+            with unit_of_work(self.sessions) as uow:
+                job.on_exhausted(uow, arguments, error)
+                uow.commit()
+        log.error("job_failed", error=error)
+        raise GaveUp(job.name) from cause
+
+
+def _place(error: BaseException) -> str:
+    """Where it was raised, as ``file:line function``: no message and no values, since these can be personal."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno} {frames[-1].name}" if frames else ""
+
+
+class _Retry(BaseRetryStrategy):
+    """Again after 2, 8, 32 … seconds, at most ten minutes, until the runner gave up."""
+
+    def __init__(self, limits: WorkerLimits) -> None:
+        self._limits = limits
+
+    def get_retry_decision(self, *, exception: BaseException, job: queue.Job) -> RetryDecision | None:
+        if isinstance(exception, GaveUp):
+            return None
+        wait_s = min(self._limits.first_wait_s * 4**job.attempts, 600.0)
+        return RetryDecision(retry_in={"seconds": int(wait_s), "milliseconds": int(wait_s * 1000) % 1000})
+
+
+def run_worker(
+    app_url: str, sessions: sessionmaker[Session], jobs: Sequence[Job], resources: Any, limits: WorkerLimits
+) -> None:
+    """Work until SIGTERM or SIGINT. Jobs still running ``stop_within_s`` after that go back to the queue uncounted."""
+    logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # Its lines show arguments and exception texts.
+    app = _queue_app(app_url, Runner(sessions, resources, limits), jobs)
+    with asyncio.Runner() as runner:
+        is_finished = runner.run(_work(app, sessions, limits))
+        if not is_finished:
+            logging.shutdown()
+            os._exit(0)  # A thread cannot be ended; its job has been handed back.
+
+
+def _queue_app(app_url: str, runner: Runner, jobs: Sequence[Job]) -> App:
+    options = "-c timezone=utc -c synchronous_commit=on"
+    connector = PsycopgConnector(conninfo=libpq_url(app_url), kwargs={"options": options}, min_size=1, max_size=4)
+    app = App(connector=connector)
+    for job in jobs:
+        app.task(name=job.name, queue=QUEUE, pass_context=True, retry=_Retry(runner.limits))(_entry(runner, job))
+    return app
+
+
+def _entry(runner: Runner, job: Job) -> Callable[..., None]:
+    def run(context: JobContext, **arguments: Any) -> None:
+        runner.run(job, context.job.id, context.job.attempts, arguments)
+
+    return run
+
+
+async def _work(app: App, sessions: sessionmaker[Session], limits: WorkerLimits) -> bool:
+    """Run the worker; False when threads are still busy after a stop."""
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(limits.concurrency + 2, thread_name_prefix="job"))
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with app.open_async():
+        worker: Any = Worker(  # Its methods carry no types.
+            app=app,
+            queues=[QUEUE],
+            concurrency=limits.concurrency,
+            fetch_job_polling_interval=POLL_S,
+            delete_jobs=queue.DeleteJobCondition.SUCCESSFUL,
+            install_signal_handlers=False,
+            update_heartbeat_interval=limits.heartbeat_s,
+            stalled_worker_timeout=limits.silence_s,
+        )
+        working = asyncio.create_task(worker.run())
+        watching = asyncio.create_task(_watch_for_stalled(sessions, limits))
+        stopping = asyncio.create_task(stop.wait())
+        logger.info("worker_ready")
+        await asyncio.wait({working, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        watching.cancel()
+        worker_id = worker.worker_id
+        worker.stop()
+        done, _ = await asyncio.wait({working}, timeout=limits.stop_within_s)
+        if not done and worker_id is not None:
+            given_back = await asyncio.to_thread(_hand_back, sessions, worker_id)
+            logger.info("worker_stopped", jobs_handed_back=given_back)
+            return False
+    await _raise_failures(working, watching)
+    stopping.cancel()
+    logger.info("worker_stopped", jobs_handed_back=[])
+    return True
+
+
+async def _raise_failures(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass  # By us, a moment ago.
+
+
+async def _watch_for_stalled(sessions: sessionmaker[Session], limits: WorkerLimits) -> None:
+    while True:
+        rescued = await asyncio.to_thread(_rescue, sessions, limits.silence_s)
+        for job_id in rescued:
+            logger.warning("job_rescued", job_id=job_id)
+        await asyncio.sleep(limits.silence_s / 3)
+
+
+def _rescue(sessions: sessionmaker[Session], silence_s: float) -> list[int]:
+    with sessions.begin() as session:
+        return rescue_stalled(session, silence_s=silence_s)
+
+
+def _hand_back(sessions: sessionmaker[Session], worker_id: int) -> list[int]:
+    with sessions.begin() as session:
+        return hand_back(session, worker_id=worker_id)
