@@ -49,7 +49,7 @@ class Installation:
     origin: str
 
 
-_READ_INSTALLATION = text("SELECT system_stream, origin FROM ledger_installation")
+READ_INSTALLATION = text("SELECT system_stream, origin FROM ledger_installation")
 
 _CREATE_INSTALLATION = text(
     "INSERT INTO ledger_installation (system_stream, origin, created_at) VALUES (:system_stream, :origin, :now)"
@@ -105,7 +105,7 @@ _APPEND = text("""
 
 def installation(session: Session) -> Installation:
     """Raises NoInstallation before the first start."""
-    row = session.execute(_READ_INSTALLATION).one_or_none()
+    row = session.execute(READ_INSTALLATION).one_or_none()
     if row is None:
         raise NoInstallation("the log has no identity yet: initialise it first")
     return Installation(row.system_stream, row.origin)
@@ -117,7 +117,7 @@ def initialise(session: Session, origin: str | None = None) -> Installation:
     Raises Misconfigured when ``origin`` is no key name, or is not that of the log that exists.
     """
     session.execute(_LOCK_CREATION, {"key": _CREATION_LOCK_KEY})
-    row = session.execute(_READ_INSTALLATION).one_or_none()
+    row = session.execute(READ_INSTALLATION).one_or_none()
     if row is not None:
         if origin is not None and origin != row.origin:
             raise Misconfigured(f"this log's origin is {row.origin!r} for ever; unset EXHIBIT_LOG_ORIGIN ({origin!r})")
