@@ -1,0 +1,85 @@
+"""What a perceptual hash is to the rest of Exhibit: a named, versioned, pure function from pixels to bits.
+
+A new algorithm is one file here and one entry in ``catalog.ALGORITHMS``; the shared contract test then covers it. When
+the bits that an algorithm gives for the same pixels change, its version changes; rows of the old version stay.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
+"""Height × width × 3 (RGB), uint8: the picture by the decoder's rule ``picture/1`` or ``frames/1``."""
+
+
+HASHED_SIDE_PIXELS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Hash:
+    """The bits of one picture."""
+
+    value: bytes
+    """Most significant bit first; as many bits as the algorithm says, in whole bytes, the last padded with zeros."""
+    quality: int | None
+    """0 (flat, says nothing) to 100, where the algorithm measures it."""
+
+
+class Algorithm(Protocol):
+    """One algorithm. Pure: the same pixels give the same bits on every machine."""
+
+    @property
+    def name(self) -> str:
+        """Short and stable, for people and rows: ``pdq``."""
+
+    @property
+    def version(self) -> str:
+        """``pdq/1``: rows are compared only within one version."""
+
+    @property
+    def bits(self) -> int: ...
+
+    @property
+    def applies_to_images(self) -> bool: ...
+
+    @property
+    def applies_to_frames(self) -> bool:
+        """Whether the frames of videos get it too."""
+
+    @property
+    def finds_matches(self) -> bool:
+        """False for hashes that are stored and shown, but too weak to propose a match on their own."""
+
+    @property
+    def threshold_bits(self) -> int:
+        """Two pictures at this distance or less are proposed as a match."""
+
+    @property
+    def minimum_quality(self) -> int:
+        """Hashes below it match nothing: they come from flat pictures. 0 where quality is not measured."""
+
+    def compute(self, rgb: Pixels) -> Hash:
+        """The hash of :func:`hashed_picture` of ``rgb``. Reduce once and pass that on when computing several."""
+
+
+def hashed_picture(rgb: Pixels) -> Pixels:
+    """What every algorithm of version 1 looks at: the longer side at most 512 pixels, by Pillow's BOX filter.
+
+    One rule for photographs and frames, so that a still finds the video it was taken from. Given its own result, it
+    returns the same array.
+    """
+    height, width, _ = rgb.shape
+    scale = HASHED_SIDE_PIXELS / max(height, width)
+    if scale >= 1:
+        return rgb
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
+
+
+def hamming(first: bytes, second: bytes) -> int:
+    """The number of bits that differ. Raises ValueError for values of different length."""
+    if len(first) != len(second):
+        raise ValueError(f"values of {len(first)} and {len(second)} bytes cannot be compared")
+    return (int.from_bytes(first, "big") ^ int.from_bytes(second, "big")).bit_count()

@@ -1,0 +1,115 @@
+"""PDQ, the 256-bit perceptual hash for photographs, in numpy.
+
+Source: "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook, 2019, and the behaviour of
+its reference implementation, which an interop test compares on the same pixels.
+
+Luma → Jarosz filter (two passes of a box filter along each axis, the window 1/128 of the side) → 64 × 64 samples →
+16 × 16 coefficients of the DCT, the constant terms left out → one bit each: above the median or not. Filter and
+sampling are linear and separable, so they are two small matrices a picture size, made once; a hash is then a few matrix
+products.
+
+The rule ``pdq/1``: of the reduced picture (longer side at most 512 pixels); luma is ITU-R 601 in floating point,
+unrounded.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from app.fingerprints.algorithms.algorithm import Hash, Pixels, hashed_picture
+
+SAMPLES = 64
+COEFFICIENTS = 16
+SMALLEST_SIDE_PIXELS = 5
+"""Smaller pictures have nothing to hash; they get quality 0."""
+
+Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
+_LUMA = np.array([0.299, 0.587, 0.114])
+_QUALITY_DIVISOR = 90
+
+
+@dataclass(frozen=True, slots=True)
+class Pdq:
+    """PDQ as an :class:`~app.fingerprints.algorithms.algorithm.Algorithm`."""
+
+    name: str = "pdq"
+    version: str = "pdq/1"
+    bits: int = 256
+    applies_to_images: bool = True
+    applies_to_frames: bool = True
+    finds_matches: bool = True
+    threshold_bits: int = 31
+    minimum_quality: int = 50
+
+    def compute(self, rgb: Pixels) -> Hash:
+        luma = _luma(hashed_picture(rgb))
+        if min(luma.shape) < SMALLEST_SIDE_PIXELS:
+            return Hash(bytes(32), 0)
+        samples = _samples(luma)
+        return Hash(_bits_of(_DCT @ samples @ _DCT.T), _quality(samples))
+
+
+def _luma(rgb: Pixels) -> Matrix:
+    """Height × width, 0 to 255."""
+    luma: Matrix = rgb.astype(np.float64) @ _LUMA
+    return luma
+
+
+def _samples(luma: Matrix) -> Matrix:
+    """64 × 64 samples of the filtered luma."""
+    height, width = luma.shape
+    samples: Matrix = _sampling_matrix(height) @ luma @ _sampling_matrix(width).T
+    return samples
+
+
+@lru_cache(maxsize=256)
+def _sampling_matrix(length: int) -> Matrix:
+    """64 × length: what two passes of the box filter and the picking of 64 places do to one axis."""
+    window = (length + 2 * SAMPLES - 1) // (2 * SAMPLES)
+    box = _box_matrix(length, window)
+    places = ((np.arange(SAMPLES) + 0.5) * length / SAMPLES).astype(int)
+    matrix: Matrix = box[places] @ box
+    matrix.setflags(write=False)
+    return matrix
+
+
+def _box_matrix(length: int, window: int) -> Matrix:
+    """length × length: the mean over a window, cut off at the edges. For even windows it reaches further right."""
+    half = (window + 2) // 2
+    places = np.arange(length)
+    offsets = places[np.newaxis, :] - places[:, np.newaxis]
+    covered = (offsets >= half - window) & (offsets <= half - 1)
+    weights: Matrix = covered / covered.sum(axis=1, keepdims=True)
+    return weights
+
+
+def _dct_matrix() -> Matrix:
+    """16 × 64: rows 1 to 16 of the DCT-II; the constant row 0 is left out."""
+    rows = np.arange(1, COEFFICIENTS + 1)[:, np.newaxis]
+    columns = np.arange(SAMPLES)[np.newaxis, :]
+    matrix: Matrix = np.sqrt(2.0 / SAMPLES) * np.cos(np.pi / (2 * SAMPLES) * rows * (2 * columns + 1))
+    return matrix
+
+
+_DCT = _dct_matrix()
+
+
+def _bits_of(coefficients: Matrix) -> bytes:
+    """256 bits. The reference writes coefficient (15, 15) first and (0, 0) last; so do we, to exchange values."""
+    flat = coefficients.reshape(-1)
+    median = np.partition(flat, flat.size // 2 - 1)[flat.size // 2 - 1]  # The lower of the two in the middle.
+    return np.packbits((flat > median)[::-1]).tobytes()
+
+
+def _quality(samples: Matrix) -> int:
+    """How much there is to hash: the sum of steps between neighbours in whole hundredths of the range."""
+    steps = 0
+    for axis in (0, 1):
+        # Truncated toward zero one by one, as the reference does: faint noise does not add up to quality.
+        steps += int(np.abs(np.trunc(np.diff(samples, axis=axis) * (100.0 / 255.0))).sum())
+    return min(100, steps // _QUALITY_DIVISOR)
+
+
+PDQ = Pdq()
