@@ -108,13 +108,7 @@ def test_worker_when_killed_at_work_then_no_job_is_lost_and_each_has_one_result(
             enqueue(session, "write", {"number": number})
     for done in (3, 9):
         with worker(database, duration_s=0.1) as process:
-            wait_for(
-                lambda already=kills: (
-                    len(rows(database, "SELECT 1 FROM test_results")) > already * 5 + 2
-                    and "doing" in statuses(database)
-                ),
-                what="the worker at work",
-            )
+            wait_for(lambda: is_at_work(database, after=done), what="the worker at work")  # noqa: B023
             process.kill()
     assert "doing" in statuses(database), "nothing was at work when it was killed: the test shows nothing"
     with worker(database):

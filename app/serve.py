@@ -1,0 +1,112 @@
+"""``exhibit serve``: set-up, then API, worker and integrator under one parent, until Ctrl-C or SIGTERM."""
+
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+
+from app.bootstrap import only_instance, prepare
+from app.kernel.embedded_postgres import PostgresServer, start_postgres
+from app.kernel.logs import configure_logs
+from app.kernel.settings import Settings
+from app.processes import Child, listen, stop_in_groups, stop_on_signals
+
+READY_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.25
+
+
+def serve(settings: Settings) -> None:
+    """Run everything. Raises Misconfigured when the set-up cannot work."""
+    with only_instance(settings.data):
+        configure_logs(settings.data / "logs" / "serve.log")
+        stop = stop_on_signals()
+        with listen(settings.host, settings.port) as listening:
+            host, port = listening.getsockname()[:2]
+            base_url = f"http://{_reachable(host)}:{port}"
+            installation = prepare(settings)
+            children = _children(settings, listening.fileno())
+            postgres = installation.postgres
+            _show_token(settings, installation.bootstrap_token)
+            announcement = Announcement(settings, base_url)
+            try:
+                while not stop.is_set():
+                    postgres = _keep_database_running(settings, postgres)
+                    for child in children:
+                        child.keep_running()
+                    announcement.make_when_ready()
+                    stop.wait(LOOK_EVERY_S)
+            finally:
+                # The integrator last, so that what the others wrote is signed; the database after all of them.
+                stop_in_groups([children[:2], children[2:]])
+                if postgres is not None:
+                    postgres.stop()
+
+
+def _children(settings: Settings, listening_fd: int) -> list[Child]:
+    """The processes as they should run. The owner's password is not in their environment: they never need it."""
+    environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    environment["EXHIBIT_DATA"] = str(settings.data.resolve())
+
+    def child(name: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> Child:
+        log_file = str(settings.data.resolve() / "logs" / f"{name}.log")
+        return Child(name, [name, *arguments, "--log-file", log_file], environment, descriptors)
+
+    return [
+        child("api", "--listening-fd", str(listening_fd), descriptors=(listening_fd,)),
+        child("worker"),
+        child("integrator"),
+    ]
+
+
+def _keep_database_running(settings: Settings, postgres: PostgresServer | None) -> PostgresServer | None:
+    """Start our own server again, on the port its users know, when it has died."""
+    if postgres is None or postgres.is_running():
+        return postgres
+    return start_postgres(settings.data, port=postgres.port)
+
+
+def _reachable(host: str) -> str:
+    """A host name for the URL: an address that means "all" is reached by loopback."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
+    return f"[{host}]" if ":" in host else host
+
+
+def _is_ready(base_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base_url}/readyz", timeout=1) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return False
+
+
+@dataclass
+class Announcement:
+    """Says once that all is ready; when that takes long, says first where to look."""
+
+    settings: Settings
+    base_url: str
+    is_made: bool = False
+    warn_at: float | None = field(default_factory=lambda: time.monotonic() + READY_WITHIN_S)
+
+    def make_when_ready(self) -> None:
+        if self.is_made:
+            return
+        if _is_ready(self.base_url):
+            _say(f"Exhibit is ready at {self.base_url} (documentation: {self.base_url}/docs). Stop it with Ctrl-C.")
+            self.is_made = True
+        elif self.warn_at is not None and time.monotonic() > self.warn_at:
+            _say(f"Exhibit is not ready yet: see {self.base_url}/readyz and the logs in {self.settings.data / 'logs'}.")
+            self.warn_at = None
+
+
+def _show_token(settings: Settings, token: str | None) -> None:
+    if token is not None:
+        _say(f"The first administrator's token, shown once: {token}")
+        _say(f"It is also in {settings.data / 'bootstrap-token'}; delete that file once you have kept it elsewhere.")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
