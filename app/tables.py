@@ -2,6 +2,8 @@
 
 from app.access import models as access
 from app.cases import models as cases
+from app.fingerprints import models as fingerprints
 from app.ledger import models as ledger
+from app.media import models as media
 
-MODULES = (ledger, access, cases)
+MODULES = (ledger, access, cases, media, fingerprints)

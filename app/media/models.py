@@ -39,6 +39,7 @@ class Evidence(Base):
         one_of("state", tuple(State)),
         one_of("fingerprint_status", tuple(FingerprintStatus)),
         CheckConstraint("(blob_sha256 IS NULL) = (state IN ('lead', 'declined'))", name="bytes_from_collected_on"),
+        CheckConstraint("(blob_sha256 IS NULL) = (fingerprint_status IS NULL)", name="status_with_bytes"),
         CheckConstraint("(lease_holder IS NULL) = (lease_expires_at IS NULL)", name="lease_has_expiry"),
         Index("ix_evidence_case_id_registered_at_id", "case_id", "registered_at", "id"),
         Index("ix_evidence_blob_sha256", "blob_sha256"),

@@ -1,0 +1,107 @@
+"""Fingerprints of blobs, found similarities between blobs and between items, and what people decided about them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text, UniqueConstraint
+from sqlalchemy.dialects.postgresql import BYTEA, JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel.database import Base, HexDigest, UtcTime, one_of
+
+TIERS = ("exact", "same_picture", "likely")
+RELATIONS = (
+    "exact_copy",
+    "same_capture",
+    "excerpt_of",
+    "contains",
+    "edited_from",
+    "same_event_other_camera",
+    "unrelated",
+    "potential",
+)
+
+
+class Fingerprint(Base):
+    """One hash of a picture, or of one frame of a video. Never changed: other output is another version."""
+
+    __tablename__ = "fingerprints"
+
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
+    algorithm: Mapped[str] = mapped_column(Text)
+    version: Mapped[str] = mapped_column(Text, primary_key=True)
+    time_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Of a video's frame, since the first one; 0 for a picture."""
+    view: Mapped[str] = mapped_column(Text, primary_key=True)
+    """``identity``, or the symmetry under which a picture was hashed to be searched with."""
+    value: Mapped[bytes] = mapped_column(BYTEA)
+    quality: Mapped[int | None] = mapped_column(SmallInteger)
+
+
+class BlobMatch(Base):
+    """A similarity of two blobs by one rule, computed once and explained."""
+
+    __tablename__ = "blob_matches"
+    __table_args__ = (
+        one_of("tier", ("same_picture", "likely")),
+        Index("ix_blob_matches_query_sha256", "query_sha256"),
+        Index("ix_blob_matches_reference_sha256", "reference_sha256"),
+    )
+
+    key: Mapped[str] = mapped_column(HexDigest, primary_key=True)
+    """SHA-256 of both digests, the smaller first, and the rule: the same for either direction."""
+    query_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"))
+    reference_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"))
+    rule: Mapped[str] = mapped_column(Text)
+    tier: Mapped[str] = mapped_column(Text)
+    grounds: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    """``[{"algorithm", "version", "distance_bits", "threshold_bits", "transformation"}]``, the strongest first."""
+    segments: Mapped[list[dict[str, int]]] = mapped_column(JSONB)
+    found_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Match(Base):
+    """A similarity of two items of a case."""
+
+    __tablename__ = "matches"
+    __table_args__ = (
+        one_of("tier", TIERS),
+        UniqueConstraint("first_id", "second_id", name="uq_matches_pair"),
+        CheckConstraint("first_id < second_id", name="ordered"),
+        CheckConstraint("query_id IN (first_id, second_id)", name="query_is_one"),
+        CheckConstraint("(tier = 'exact') = (blob_match IS NULL)", name="explained"),
+        Index("ix_matches_second_id", "second_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
+    first_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    second_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    query_id: Mapped[UUID]
+    """Which of the two is the query of transformation and segments; the other is the reference."""
+    blob_match: Mapped[str | None] = mapped_column(HexDigest, ForeignKey("blob_matches.key"))
+    tier: Mapped[str] = mapped_column(Text)
+    found_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Relation(Base):
+    """A person's decision about a match: ``evidence`` is the relation of ``other``. The highest number is in force."""
+
+    __tablename__ = "relations"
+    __table_args__ = (
+        one_of("relation", RELATIONS),
+        UniqueConstraint("match_id", "number", name="uq_relations_number"),
+        Index("ix_relations_evidence_id", "evidence_id"),
+        Index("ix_relations_other_id", "other_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    match_id: Mapped[UUID] = mapped_column(ForeignKey("matches.id"))
+    number: Mapped[int]
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    other_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    relation: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    decided_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    decided_at: Mapped[datetime] = mapped_column(UtcTime)
