@@ -19,7 +19,7 @@ from app.api.middleware import RequestFrame
 from app.api.routers import ROUTERS
 from app.blobs.local import LocalBlobStore
 from app.kernel.database import open_engine, session_factory
-from app.kernel.secret_files import read_or_create_secret
+from app.kernel.private_files import read_or_create_secret
 from app.kernel.settings import Settings
 
 DESCRIPTION = """\
@@ -46,7 +46,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings=settings,
         sessions=session_factory(engine),
         blobs=open_blobs(settings.data),
-        url_key=read_or_create_secret(settings.data / "secrets" / "url-key"),
+        url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
     )
 
     @asynccontextmanager

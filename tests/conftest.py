@@ -1,6 +1,7 @@
 """Fixtures for every test: a PostgreSQL for the run, a database for the test, and no network beyond this machine."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.database import open_engine, session_factory
+from tests.support.api import Api, running_api
 from tests.support.databases import (
     TestDatabase,
     TestServer,
@@ -20,6 +22,7 @@ from tests.support.databases import (
     remove_run_directory,
 )
 from tests.support.network import refuse_other_hosts
+from tests.support.product import Product, start_product
 
 RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
 """How pytest-xdist's workers, which inherit the environment, find the directory of the run."""
@@ -70,3 +73,27 @@ def engine(database: TestDatabase) -> Iterator[Engine]:
 def sessions(engine: Engine) -> sessionmaker[Session]:
     """Sessions of the application's role."""
     return session_factory(engine)
+
+
+@pytest.fixture
+def api(database: TestDatabase, tmp_path: Path) -> Iterator[Api]:
+    """The API on the test's own database, served on a port of this machine."""
+    with running_api(database, tmp_path / "data") as served:
+        yield served
+
+
+@pytest.fixture
+def server(database: TestDatabase, tmp_path: Path) -> Iterator[Product]:
+    """``exhibit serve`` with API, worker and integrator as processes of their own, on the test's database."""
+    product = start_product(tmp_path / "exhibit-data", database)
+    yield product
+    product.stop()
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A fresh directory that PostgreSQL's account may enter; pytest's own are closed to it."""
+    with tempfile.TemporaryDirectory(prefix="exhibit-") as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        yield directory

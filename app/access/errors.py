@@ -1,6 +1,6 @@
 """What can be wrong with accounts, passwords and tokens."""
 
-from app.kernel.errors import AppError, Conflict, Forbidden
+from app.kernel.errors import AppError, Conflict, Forbidden, constraint_errors
 
 
 class BadCredentials(AppError):
@@ -31,3 +31,6 @@ class LastAdministrator(Conflict):
 class WiderThanOwner(Forbidden):
     code = "wider_than_owner"
     title = "A token cannot allow more than its maker's"
+
+
+constraint_errors["uq_accounts_email"] = EmailTaken("Another account has this e-mail address.")

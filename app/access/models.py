@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, Uuid, text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -83,7 +83,8 @@ class StoredAnswer(Base):
     operation: Mapped[str] = mapped_column(Text)
     request_sha256: Mapped[str] = mapped_column(HexDigest)
     status: Mapped[int | None]
-    body: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    body: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    """``json``, not ``jsonb``: a repeated answer is the first one to the byte."""
     headers: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     holds_secret: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(UtcTime)

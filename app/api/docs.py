@@ -17,7 +17,7 @@ def install_docs(app: FastAPI) -> None:
     app.add_route("/docs", _show_docs, include_in_schema=False)
 
 
-async def _show_docs(request: Request) -> HTMLResponse:
+async def _show_docs(_: Request) -> HTMLResponse:
     return get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="Exhibit API",

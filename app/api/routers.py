@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from app.api import access, cases
+from app.api import access, cases, health
 
-ROUTERS: tuple[APIRouter, ...] = (access.router, cases.router)
+ROUTERS: tuple[APIRouter, ...] = (access.router, cases.router, health.router)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, delete, select, tuple_
+from sqlalchemy import Row, Select, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -41,8 +41,7 @@ def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operatio
     Raises NotFound for an outsider (the same as for a case that does not exist), Forbidden for a member without the
     role or a token without the scope, CaseClosedToChanges.
     """
-    roles = _roles_of(session, actor, case_id)
-    status = session.scalar(select(Case.status).where(Case.id == case_id))
+    status, roles, pseudonym = _standing(session, actor, case_id)
     permitted = permission(operation, roles, actor.organisation_roles)
     if status is None or (permitted is None and not roles):
         raise NotFound()
@@ -51,25 +50,31 @@ def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operatio
     require_scope(actor, operation)
     if RULES[operation].changes_case and status != "open":
         raise CaseClosedToChanges("This case is closed; nothing in it changes any more.")
-    pseudonym = pseudonym_of(session, case_id, actor.account_id)
-    kind = "token" if actor.kind == "token" else "user"
-    return Grant(
-        case_id,
-        actor.account_id,
-        permitted.role,
-        permitted.own_only,
-        EntryActor(pseudonym, kind, permitted.role),  # type: ignore[arg-type]
-    )
+    if pseudonym is None:
+        pseudonym = pseudonym_of(session, case_id, actor.account_id)
+    entry_actor = EntryActor(pseudonym, "token" if actor.kind == "token" else "user", permitted.role)
+    return Grant(case_id, actor.account_id, permitted.role, permitted.own_only, entry_actor)
 
 
-def _roles_of(session: Session, actor: Actor, case_id: UUID) -> frozenset[Role]:
+def _standing(session: Session, actor: Actor, case_id: UUID) -> tuple[str | None, frozenset[Role], UUID | None]:
+    """In one round trip: the case's status (None: there is no such case), the actor's usable roles, its pseudonym."""
+    mine = (CasePseudonym.case_id == case_id) & (CasePseudonym.account_id == actor.account_id)
+    row = session.execute(
+        select(
+            Case.status,
+            select(func.array_agg(CaseMember.role))
+            .where(CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id)
+            .scalar_subquery(),
+            select(CasePseudonym.pseudonym).where(mine).scalar_subquery(),
+        ).where(Case.id == case_id)
+    ).one_or_none()
+    if row is None:
+        return None, frozenset(), None
+    status, held, pseudonym = row
+    roles = frozenset(Role(role) for role in held or ())
     if actor.case_ids is not None and case_id not in actor.case_ids:
-        return frozenset()
-    held = session.scalars(
-        select(CaseMember.role).where(CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id)
-    )
-    roles = frozenset(Role(role) for role in held)
-    return roles if actor.roles is None else roles & actor.roles
+        roles = frozenset()
+    return status, roles if actor.roles is None else roles & actor.roles, pseudonym
 
 
 def pseudonym_of(session: Session, case_id: UUID, account_id: UUID) -> UUID:
@@ -217,7 +222,7 @@ def change_policy(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int,
 
 def list_members(
     session: Session, actor: Actor, case_id: UUID, *, after: tuple[str, str] | None, limit: int
-) -> Sequence[tuple[CaseMember, Account, UUID]]:
+) -> Sequence[Row[CaseMember, Account, UUID]]:
     """Members with account and pseudonym, in order of account id and role."""
     authorise(session, actor, case_id, Operation.READ_METADATA)
     query = (
@@ -234,7 +239,7 @@ def list_members(
     if after is not None:
         account_id, role = after
         query = query.where(tuple_(CaseMember.account_id, CaseMember.role) > (UUID(account_id), role))
-    return session.execute(query).tuples().all()
+    return session.execute(query).all()
 
 
 def grant_role(uow: UnitOfWork, actor: Actor, case_id: UUID, *, account_id: UUID, role: Role) -> None:

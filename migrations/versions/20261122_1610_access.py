@@ -52,7 +52,7 @@ CREATE TABLE stored_answers (
     operation text NOT NULL,
     request_sha256 bytea NOT NULL,
     status integer,
-    body jsonb,
+    body json,
     headers jsonb NOT NULL DEFAULT '{}'::jsonb,
     holds_secret boolean NOT NULL,
     created_at timestamptz NOT NULL,

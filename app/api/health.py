@@ -1,0 +1,100 @@
+"""Is it alive, is it ready, and if not: which component."""
+
+from typing import Any, Literal
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import JSONResponse
+from pydantic import Field
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app import __version__
+from app.api.http import Public, Shape, services
+from app.blobs.store import BlobStorageFailed
+
+router = APIRouter(tags=["Health"])
+
+INTEGRATOR_PATIENCE_S = 15
+WORKER_PATIENCE_S = 60
+
+_LEDGER_BACKLOG_S = text("""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)
+    FROM (SELECT entry_id FROM ledger_queue ORDER BY entry_id LIMIT 1) q JOIN ledger_entries e ON e.id = q.entry_id
+""")
+_WORKER_SILENCE_S = text(
+    "SELECT extract(epoch FROM clock_timestamp() - max(last_heartbeat)) FROM procrastinate_workers"
+)
+
+
+class Alive(Shape):
+    status: Literal["alive"] = "alive"
+    version: str = Field(examples=[__version__])
+
+
+class Component(Shape):
+    status: Literal["ready", "not_ready"]
+    detail: str = Field(examples=["newest heartbeat 3 s ago"])
+
+
+class Readiness(Shape):
+    """Every component by name. `ready` only when all of them are."""
+
+    status: Literal["ready", "not_ready"]
+    components: dict[str, Component]
+
+
+@router.get("/healthz", name="getHealth", summary="Is the process alive", dependencies=[Depends(Public())])
+def get_health() -> Alive:
+    """Answers without touching database or storage."""
+    return Alive(version=__version__)
+
+
+@router.get(
+    "/readyz",
+    name="getReadiness",
+    summary="Is each component ready",
+    response_model=Readiness,
+    responses={503: {"description": "Not ready: see which component", "model": Readiness}},
+    dependencies=[Depends(Public())],
+)
+def get_readiness(request: Request) -> JSONResponse:
+    """Database, ledger integrator, worker and storage; 503 while one of them is not ready."""
+    components = {**_database_components(request), "storage": _storage(request)}
+    ready = all(component.status == "ready" for component in components.values())
+    answer = Readiness(status="ready" if ready else "not_ready", components=components)
+    return JSONResponse(answer.model_dump(), 200 if ready else 503)
+
+
+def _database_components(request: Request) -> dict[str, Component]:
+    try:
+        with services(request).sessions() as session:
+            backlog_s = float(session.scalar(_LEDGER_BACKLOG_S) or 0)
+            silence_s: Any = session.scalar(_WORKER_SILENCE_S)
+    except SQLAlchemyError as error:
+        unknown = Component(status="not_ready", detail="unknown: the database does not answer")
+        reached = Component(status="not_ready", detail=f"no answer ({type(error).__name__})")
+        return {"database": reached, "integrator": unknown, "worker": unknown}
+    return {
+        "database": Component(status="ready", detail="answers"),
+        "integrator": _component(
+            backlog_s <= INTEGRATOR_PATIENCE_S, f"oldest entry without a checkpoint: {backlog_s:.0f} s"
+        ),
+        "worker": _component(
+            silence_s is not None and silence_s <= WORKER_PATIENCE_S,
+            "no worker has reported" if silence_s is None else f"newest heartbeat {silence_s:.0f} s ago",
+        ),
+    }
+
+
+def _storage(request: Request) -> Component:
+    held = services(request)
+    try:
+        free_bytes = held.blobs.free_bytes()
+    except (BlobStorageFailed, OSError) as error:
+        return Component(status="not_ready", detail=f"cannot be read ({type(error).__name__})")
+    reserve_bytes = held.settings.free_space_reserve_bytes
+    return _component(free_bytes > reserve_bytes, f"{free_bytes // 2**20} MiB free")
+
+
+def _component(is_ready: bool, detail: str) -> Component:
+    return Component(status="ready" if is_ready else "not_ready", detail=detail)

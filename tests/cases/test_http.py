@@ -1,0 +1,175 @@
+"""Cases and members over HTTP: who may, who may not, and who must not even learn that they exist."""
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.access.rules import Role
+from tests.support.api import Api
+
+
+def entries_of(sessions: sessionmaker[Session], stream: str) -> list[dict[str, Any]]:
+    query = text(
+        "SELECT b.body FROM ledger_bodies b JOIN ledger_entries e USING (commitment) "
+        "WHERE e.stream_id = CAST(:stream AS uuid) ORDER BY e.seq"
+    )
+    with sessions() as session:
+        return [json.loads(bytes(body)) for body in session.scalars(query, {"stream": stream})]
+
+
+def test_case_when_made_then_coordinator_sees_it_and_administrator_does_not(api: Api) -> None:
+    olena = api.person("Olena")
+    case_id = api.case(olena)
+    assert olena.get(f"/v1/cases/{case_id}").json()["title"] == "Strikes, July"
+    hidden = api.admin.get(f"/v1/cases/{case_id}")
+    assert (hidden.status_code, hidden.json()["code"]) == (404, "not_found")
+    assert api.admin.get("/v1/cases").json()["items"] == []
+
+
+def test_case_when_made_then_its_stream_holds_no_title_and_no_name_in_clear(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    olena, petro = api.person("Olena"), api.person("Petro")
+    case_id = api.case(olena, verifier=(petro,))
+    entries = entries_of(sessions, case_id)
+    assert [entry["type"] for entry in entries] == ["case.created", "case.member_granted", "case.member_granted"]
+    text_of_all = json.dumps(entries)
+    assert "Strikes" not in text_of_all
+    assert "Petro" not in text_of_all
+    assert petro.id not in text_of_all, "accounts stand in a case's entries by a pseudonym"
+    members = olena.get(f"/v1/cases/{case_id}/members").json()["items"]
+    pseudonym = next(member["pseudonym"] for member in members if member["name"] == "Petro")
+    assert entries[2]["data"]["account"] == pseudonym
+
+
+def test_case_when_outsider_asks_then_every_operation_answers_like_a_case_that_does_not_exist(api: Api) -> None:
+    olena, outsider = api.person("Olena"), api.person("Outsider")
+    real, invented = api.case(olena), "11111111-1111-4111-8111-111111111111"
+    for method, path, body in (
+        ("GET", "", None),
+        ("PATCH", "", {"title": "x"}),
+        ("POST", "/close", {"reason": "x"}),
+        ("GET", "/members", None),
+        ("PUT", f"/members/{outsider.id}/coordinator", None),
+        ("DELETE", f"/members/{olena.id}/coordinator", None),
+        ("GET", "/policy", None),
+        ("PUT", "/policy", {"required_dimensions": ["source"]}),
+    ):
+        answers = [
+            outsider.http.request(method, f"/v1/cases/{case}{path}", json=body, headers={"If-Match": '"1"'})
+            for case in (real, invented)
+        ]
+        assert [answer.status_code for answer in answers] == [404, 404], (method, path)
+        first, second = ({**answer.json(), "request_id": ""} for answer in answers)
+        assert first == second
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.COORDINATOR])
+def test_case_when_member_lacks_the_role_then_403(api: Api, role: Role) -> None:
+    olena, member = api.person("Olena"), api.person("Member")
+    case_id = api.case(olena, **{role: (member,)})
+    refused = member.put(f"/v1/cases/{case_id}/members/{member.id}/coordinator")
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+
+
+def test_role_when_revoked_then_the_next_request_is_refused(api: Api, sessions: sessionmaker[Session]) -> None:
+    olena, petro = api.person("Olena"), api.person("Petro")
+    case_id = api.case(olena, verifier=(petro,))
+    assert petro.get(f"/v1/cases/{case_id}").status_code == 200
+    assert olena.delete(f"/v1/cases/{case_id}/members/{petro.id}/verifier").status_code == 200
+    assert petro.get(f"/v1/cases/{case_id}").status_code == 404
+    assert entries_of(sessions, case_id)[-1]["type"] == "case.member_revoked"
+    again = olena.delete(f"/v1/cases/{case_id}/members/{petro.id}/verifier")
+    assert (again.status_code, again.json()["code"]) == (422, "not_a_member")
+
+
+def test_coordinator_when_the_only_one_then_cannot_be_removed(api: Api) -> None:
+    olena = api.person("Olena")
+    case_id = api.case(olena)
+    refused = olena.delete(f"/v1/cases/{case_id}/members/{olena.id}/coordinator")
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_coordinator")
+
+
+def test_role_when_given_twice_then_one_entry(api: Api, sessions: sessionmaker[Session]) -> None:
+    olena, petro = api.person("Olena"), api.person("Petro")
+    case_id = api.case(olena, verifier=(petro,))
+    before = len(entries_of(sessions, case_id))
+    again = olena.put(f"/v1/cases/{case_id}/members/{petro.id}/verifier")
+    assert (again.status_code, again.json()["receipts"]) == (200, [])
+    assert len(entries_of(sessions, case_id)) == before
+
+
+def test_case_when_changed_with_a_stale_version_then_412_and_nothing_changes(api: Api) -> None:
+    olena = api.person("Olena")
+    case_id = api.case(olena)
+    path = f"/v1/cases/{case_id}"
+    first = olena.http.patch(path, json={"title": "Strikes, 8 July"}, headers={"If-Match": '"1"'})
+    assert (first.status_code, first.headers["ETag"]) == (200, '"2"')
+    stale = olena.http.patch(path, json={"title": "Lost update"}, headers={"If-Match": '"1"'})
+    assert stale.status_code == 412
+    assert olena.get(path).json()["title"] == "Strikes, 8 July"
+
+
+def test_case_when_closed_then_nothing_in_it_changes_and_it_stays_readable(api: Api) -> None:
+    olena, petro = api.person("Olena"), api.person("Petro")
+    case_id = api.case(olena)
+    closed = olena.change(f"/v1/cases/{case_id}/close", f"/v1/cases/{case_id}", json={"reason": "done"})
+    assert closed.json()["status"] == "closed"
+    refused = olena.put(f"/v1/cases/{case_id}/members/{petro.id}/verifier")
+    assert (refused.status_code, refused.json()["code"]) == (409, "case_closed")
+    assert olena.get(f"/v1/cases/{case_id}").status_code == 200
+
+
+def test_policy_when_changed_then_versions_follow_each_other_and_the_digest_is_an_entry(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    olena = api.person("Olena")
+    case_id = api.case(olena)
+    path = f"/v1/cases/{case_id}/policy"
+    assert "motivation" not in olena.get(path).json()["required_dimensions"]
+    changed = olena.change(
+        path, path, "PUT", json={"required_dimensions": ["source", "date"], "thresholds": {"pdq": 24}}
+    )
+    assert changed.json()["version"] == 2
+    entry = entries_of(sessions, case_id)[-1]
+    assert (entry["type"], entry["data"]["policy_version"]) == ("case.policy_changed", 2)
+    wrong = olena.change(path, path, "PUT", json={"required_dimensions": ["astrology"]})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_request")
+
+
+def test_token_when_limited_to_one_case_and_role_then_other_cases_are_404_and_other_roles_403(api: Api) -> None:
+    olena = api.person("Olena")
+    inside, outside = api.case(olena, verifier=(olena,)), api.case(olena)
+    made = olena.post(
+        "/v1/tokens", json={"name": "m", "scopes": ["read", "write"], "case_ids": [inside], "roles": ["verifier"]}
+    )
+    machine = api.client(made.json()["token"])
+    assert machine.get(f"/v1/cases/{inside}").status_code == 200
+    assert machine.get(f"/v1/cases/{outside}").status_code == 404
+    assert machine.put(f"/v1/cases/{inside}/members/{olena.id}/auditor").status_code == 403
+    assert [case["id"] for case in machine.get("/v1/cases").json()["items"]] == [inside]
+
+
+def test_membership_when_inserted_by_raw_sql_without_an_entry_then_the_database_refuses(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    olena, intruder = api.person("Olena"), api.person("Intruder")
+    case_id = api.case(olena)
+    with sessions() as session:
+        session.execute(
+            text("INSERT INTO case_members VALUES (CAST(:c AS uuid), CAST(:a AS uuid), 'researcher', now())"),
+            {"c": case_id, "a": intruder.id},
+        )
+        with pytest.raises(IntegrityError, match="entry"):
+            session.commit()
+    assert intruder.get(f"/v1/cases/{case_id}").status_code == 404
+
+
+def test_pseudonym_when_changed_by_raw_sql_then_the_database_refuses(api: Api, sessions: sessionmaker[Session]) -> None:
+    api.case(api.person("Olena"))
+    with sessions() as session, pytest.raises(Exception, match=r"permission denied|refused"):
+        session.execute(text("UPDATE case_pseudonyms SET pseudonym = gen_random_uuid()"))

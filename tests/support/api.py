@@ -1,0 +1,131 @@
+"""The API as a process serves it, in a thread of the test: real sockets, real database, real files."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+
+from app.access.service import bootstrap_administrator
+from app.kernel.settings import Settings
+from app.ledger import log
+from app.main import create_app
+from app.unit_of_work import unit_of_work
+from tests.support.databases import TestDatabase
+
+PASSWORD = "correct horse battery staple"
+
+
+def email_of(name: str) -> str:
+    return f"{name.lower().replace(' ', '.')}@hub.example"
+
+
+@dataclass
+class Person:
+    """Someone who calls the API: an account, and a client that sends its token."""
+
+    id: str
+    name: str
+    token: str
+    http: httpx.Client
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.http.get(path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.http.post(path, **options)
+
+    def put(self, path: str, **options: Any) -> httpx.Response:
+        return self.http.put(path, **options)
+
+    def delete(self, path: str, **options: Any) -> httpx.Response:
+        return self.http.delete(path, **options)
+
+    def change(self, path: str, version_of: str, method: str = "POST", **options: Any) -> httpx.Response:
+        """A change with the If-Match of what stands at ``version_of`` now."""
+        etag = self.http.get(version_of).headers["ETag"]
+        return self.http.request(method, path, headers={"If-Match": etag}, **options)
+
+
+@dataclass
+class Api:
+    """A running API with its administrator; ``person`` adds people."""
+
+    base_url: str
+    settings: Settings
+    app: Any
+    admin: Person
+    _clients: list[httpx.Client] = field(default_factory=list)
+
+    def client(self, token: str | None = None) -> httpx.Client:
+        """A client that sends the token; closed with the API."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        made = httpx.Client(base_url=self.base_url, headers=headers, timeout=30)
+        self._clients.append(made)
+        return made
+
+    def person(self, name: str) -> Person:
+        """A new account with a token made by the administrator (no password: hashing one is slow on purpose)."""
+        account = self.admin.post("/v1/users", json={"name": name, "email": email_of(name)})
+        assert account.status_code == 201, account.text
+        account_id = account.json()["id"]
+        scopes = ["read", "write", "content"]
+        token = self.admin.post("/v1/tokens", json={"name": "test", "scopes": scopes, "account_id": account_id})
+        assert token.status_code == 201, token.text
+        secret = token.json()["token"]
+        return Person(account_id, name, secret, self.client(secret))
+
+    def signed_in(self, name: str) -> Person:
+        """A new account with a password, signed in with it."""
+        account = self.admin.post("/v1/users", json={"name": name, "email": email_of(name), "password": PASSWORD})
+        assert account.status_code == 201, account.text
+        session = self.client().post("/v1/sessions", json={"email": email_of(name), "password": PASSWORD})
+        assert session.status_code == 201, session.text
+        token = session.json()["token"]
+        return Person(account.json()["id"], name, token, self.client(token))
+
+    def case(self, coordinator: Person, **members: tuple[Person, ...]) -> str:
+        """A case's id; ``members`` by role, such as ``verifier=(olena, petro)``."""
+        made = self.admin.post("/v1/cases", json={"title": "Strikes, July", "coordinator_id": coordinator.id})
+        assert made.status_code == 201, made.text
+        case_id: str = made.json()["id"]
+        for role, people in members.items():
+            for member in people:
+                granted = coordinator.put(f"/v1/cases/{case_id}/members/{member.id}/{role}")
+                assert granted.status_code == 200, granted.text
+        return case_id
+
+
+@contextmanager
+def running_api(database: TestDatabase, data: Path, **settings: Any) -> Iterator[Api]:
+    """Serve the API on a free port of this machine until the block ends."""
+    made = Settings(app_database_url=database.app_url, data=data, database_pool_size=10, **settings)
+    app = create_app(made)
+    with unit_of_work(app.state.services.sessions) as uow:
+        log.initialise(uow.session, None)
+        secret = bootstrap_administrator(uow, ttl_s=3600)
+        uow.commit()
+    assert secret is not None
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    base_url = f"http://127.0.0.1:{port}"
+    client = httpx.Client(base_url=base_url, headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+    admin = Person(client.get("/v1/me").json()["account"]["id"], "Administrator", secret, client)
+    api = Api(base_url, made, app, admin)
+    try:
+        yield api
+    finally:
+        for opened in (client, *api._clients):
+            opened.close()
+        server.should_exit = True
+        thread.join(timeout=10)
