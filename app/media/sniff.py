@@ -128,6 +128,8 @@ def _by_brands(head: bytes) -> SniffedType | None:
 def _by_transport_stream(head: bytes) -> SniffedType | None:
     for packet_bytes, place in _TS_PACKETS:
         marks = head[place::packet_bytes]
-        if len(marks) >= 3 and set(marks[:20]) == {0x47}:
+        after = head[place + 1 :: packet_bytes]
+        # 0x47 is the letter G: a text of nothing else is no stream.
+        if len(marks) >= 3 and set(marks[:20]) == {0x47} and set(after[:20]) != {0x47}:
             return MPEG_TS
     return None

@@ -81,10 +81,12 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
                 is_undamaged = False
                 continue
             _check_pixels(frame.width, frame.height, limits)
+            if sampler.kept == 0:
+                emit({"type": "claims", "rotation_degrees": -round(frame.rotation) % 360}, memoryview(b""))
             sampler.take(frame)
         if sampler.kept == 0:
             raise NoPictures("no frame could be decoded")
-        return is_undamaged and sampler.last_ms >= _expected_last_ms(container, stream)
+        return is_undamaged and sampler.seems_whole(stream.frames, _duration_ms(container, stream))
 
 
 def _video_stream(container: av.container.InputContainer) -> av.video.VideoStream:
@@ -128,7 +130,8 @@ class _Sampler:
         self._next_sample_ms = 0
         self._kept_luma: np.ndarray[tuple[int, ...], np.dtype[np.int16]] | None = None
         self._kept_ms = 0
-        self.last_ms = 0
+        self._last_ms = 0
+        self._seen = 0
         self.kept = 0
 
     def take(self, frame: av.video.VideoFrame) -> None:
@@ -138,17 +141,30 @@ class _Sampler:
         if self._first_s is None:
             self._first_s = time_s
         time_ms = round((time_s - self._first_s) * 1000)
-        self.last_ms = max(self.last_ms, time_ms)
+        self._last_ms = max(self._last_ms, time_ms)
+        self._seen += 1
         if time_ms < self._next_sample_ms:
             return
         self._next_sample_ms = (time_ms // SAMPLE_EVERY_MS + 1) * SAMPLE_EVERY_MS
-        small = self._luma.reformat(frame, *_LUMA_SIZE, format="gray", interpolation=Interpolation.FAST_BILINEAR)
+        small = self._luma.reformat(
+            frame, *_LUMA_SIZE, format="gray", interpolation=Interpolation.FAST_BILINEAR, threads=1
+        )
         luma = small.to_ndarray().astype(np.int16)
         if not self._is_worth_keeping(luma, time_ms):
             return
         self._kept_luma, self._kept_ms = luma, time_ms
         self.kept += 1
         self._send(frame, time_ms)
+
+    def seems_whole(self, claimed_frames: int, claimed_duration_ms: int | None) -> bool:
+        """Whether what came is what the container claims. The count is the better measure, where there is one: the
+        last frame of a screen recording may last for seconds. One in twenty may be missing (edit lists cut some off).
+        """
+        if claimed_frames > 0:
+            return self._seen >= claimed_frames * 0.95
+        if claimed_duration_ms is None:
+            return True
+        return self._last_ms >= claimed_duration_ms - max(500, claimed_duration_ms // 20)
 
     def _is_worth_keeping(self, luma: np.ndarray[tuple[int, ...], np.dtype[np.int16]], time_ms: int) -> bool:
         if self._kept_luma is None or time_ms - self._kept_ms >= KEEP_AT_LEAST_EVERY_MS:
@@ -158,7 +174,7 @@ class _Sampler:
     def _send(self, frame: av.video.VideoFrame, time_ms: int) -> None:
         scale = min(1.0, FRAME_SIDE_PIXELS / max(frame.width, frame.height))
         width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-        scaled = self._rgb.reformat(frame, width, height, format="rgb24", interpolation=Interpolation.AREA)
+        scaled = self._rgb.reformat(frame, width, height, format="rgb24", interpolation=Interpolation.AREA, threads=1)
         pixels = np.rot90(scaled.to_ndarray(), k=round(frame.rotation / 90) % 4)
         upright = np.ascontiguousarray(pixels)
         self._emit(
@@ -194,12 +210,6 @@ def _duration_ms(container: av.container.InputContainer, stream: av.video.VideoS
     if stream.duration and stream.time_base:
         return round(stream.duration * stream.time_base * 1000)
     return round(container.duration / 1000) if container.duration and container.duration > 0 else None
-
-
-def _expected_last_ms(container: av.container.InputContainer, stream: av.video.VideoStream) -> int:
-    """From which time on the last frame is the claimed end: one in twenty, or a second, may be missing."""
-    duration_ms = _duration_ms(container, stream)
-    return 0 if duration_ms is None else duration_ms - max(1000, duration_ms // 20)
 
 
 def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
