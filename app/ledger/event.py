@@ -7,7 +7,7 @@ hashes, numbers, times) or, when declared with :func:`sealed`, salted digests wh
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -126,9 +126,9 @@ class Disclosure:
         return HexHash(hashlib.sha256(self.line).hexdigest())
 
 
-def seal(name: str, value: Any, *, salt: str | None = None) -> Disclosure:
+def seal(name: str, value: Any, *, salt: str) -> Disclosure:
     """``JCS {"name", "salt", "value"}``: 32 random bytes of salt, so that a short value cannot be found by trying."""
-    return Disclosure(name, canonical_json({"name": name, "salt": salt or random_hex(), "value": value}))
+    return Disclosure(name, canonical_json({"name": name, "salt": salt, "value": value}))
 
 
 @dataclass(frozen=True)
@@ -172,14 +172,17 @@ def seal_event(
     log: str,
     recorded: datetime,
     request_id: str | None = None,
-    next_label: str | None = None,
+    draw: Callable[[], str] = random_hex,
 ) -> Entry:
-    """The entry of an event at its place in its stream. Raises ValueError when the body outgrows 60,000 bytes."""
-    disclosures = tuple(seal(name, value) for name, value in sorted(event.personal().items()))
+    """The entry of an event at its place in its stream. Raises ValueError when the body outgrows 60,000 bytes.
+
+    ``draw`` gives 32 fresh random bytes in hexadecimal: a salt for each sealed field, then ``next``, then ``salt``.
+    """
+    disclosures = tuple(seal(name, value, salt=draw()) for name, value in sorted(event.personal().items()))
     data = event.facts()
     if request_id is not None:
         data["request_id"] = request_id
-    following = next_label or random_hex()
+    following = draw()
     body = canonical_json(
         {
             "v": ENTRY_VERSION,
@@ -189,7 +192,7 @@ def seal_event(
             "prev": link.prev,
             "label": link.label,
             "next": following,
-            "salt": random_hex(),
+            "salt": draw(),
             "time": format_time(recorded),
             "occurred": format_time(event.occurred or recorded),
             "type": event.TYPE,
