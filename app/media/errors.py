@@ -1,0 +1,63 @@
+"""What can be wrong with an item, its bytes or its content's address."""
+
+from app.kernel.errors import AppError, Conflict, Invalid, NotFound
+
+
+class NoGround(Invalid):
+    code = "no_ground"
+    title = "A lead needs an address or a claim"
+
+
+class ClaimedIntervalReversed(Invalid):
+    code = "claimed_interval_reversed"
+    title = "The claimed time ends before it begins"
+
+
+class AcquiredInFuture(Invalid):
+    code = "acquired_in_future"
+    title = "Acquired later than now"
+
+
+class UncorrectableField(Invalid):
+    code = "uncorrectable_field"
+    title = "This field takes no correction, or not this value"
+
+
+class FileEmpty(Invalid):
+    code = "file_empty"
+    title = "The file has no bytes"
+
+
+class DigestMismatch(Invalid):
+    code = "digest_mismatch"
+    title = "The file that arrived is not the one that was announced"
+
+
+class PreviewNotReady(NotFound):
+    code = "preview_not_ready"
+    title = "There is no preview yet"
+
+
+class NoPreview(NotFound):
+    code = "no_preview"
+    title = "No preview can be made of this item"
+
+
+class NoContent(Conflict):
+    code = "no_content"
+    title = "The item has no bytes yet"
+
+
+class ContentUnavailable(AppError):
+    code = "content_unavailable"
+    status = 503
+    title = "The storage does not give the bytes just now"
+
+    def __init__(self, detail: str = "The storage does not give this file's bytes just now. Try again later.") -> None:
+        super().__init__(detail, headers={"Retry-After": "30"})
+
+
+class ContentAddressInvalid(AppError):
+    code = "content_address_invalid"
+    status = 403
+    title = "The address is not valid, or not any more"

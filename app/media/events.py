@@ -1,0 +1,101 @@
+"""What acts on an item leave in its stream."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from app.ledger.event import Event, sealed
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadRegistered(Event):
+    TYPE: ClassVar[str] = "evidence.lead_registered"
+    address: str | None = sealed(default=None)
+    claim: str | None = sealed(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadDeclined(Event):
+    TYPE: ClassVar[str] = "evidence.declined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceCollected(Event):
+    """Bytes came in; their SHA-256 and size are in the entry's object."""
+
+    TYPE: ClassVar[str] = "evidence.collected"
+    method: str
+    acquired_at: datetime
+    tool: str | None = None
+    idempotency_sha256: str | None = None
+    media_type_claimed: str | None = None
+    media_type_sniffed: str | None = None
+    collector: str = sealed()
+    source: str = sealed()
+    source_address: str | None = sealed(default=None)
+    claimed_from: str | None = sealed(default=None)
+    claimed_to: str | None = sealed(default=None)
+    claimed_place: str | None = sealed(default=None)
+    file_name: str | None = sealed(default=None)
+    notes: str | None = sealed(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidencePreserved(Event):
+    TYPE: ClassVar[str] = "evidence.preserved"
+    store: str
+    outcome: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceQuarantined(Event):
+    TYPE: ClassVar[str] = "evidence.quarantined"
+    store: str
+    outcome: str
+    found_sha256: str | None = None
+    found_size_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceDerived(Event):
+    """A file was made from the item's bytes; the entry's object has the new file's SHA-256 and size."""
+
+    TYPE: ClassVar[str] = "evidence.derived"
+    kind: str
+    tool: str
+    version: str
+    parameters_sha256: str
+    input_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceLabelled(Event):
+    TYPE: ClassVar[str] = "evidence.labelled"
+    labels: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceCorrected(Event):
+    """A frozen field has a new reading; both values are sealed. An empty one is absent."""
+
+    TYPE: ClassVar[str] = "evidence.corrected"
+    fields: tuple[str, ...]
+    correction: UUID
+    number: int
+    old: str | None = sealed(default=None)
+    new: str | None = sealed(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceViewed(Event):
+    TYPE: ClassVar[str] = "evidence.viewed"
+    rendering: str
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceDownloaded(Event):
+    TYPE: ClassVar[str] = "evidence.downloaded"
+    rendering: str
+    bytes: int

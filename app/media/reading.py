@@ -1,0 +1,152 @@
+"""Queries about evidence items: lists, one item with all that is known of it, exact duplicates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.cases.service import authorise, visible_cases
+from app.media.items import find_evidence
+from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
+from app.media.rules import State, Transition, events_from
+from app.media.service import corrections_of, current_values
+
+DUPLICATES_SHOWN = 100
+UNLABELLED = "unlabelled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceFilter:
+    """What a list is narrowed to; None: not narrowed by it."""
+
+    state: State | None = None
+    kind: str | None = None
+    fingerprint_status: str | None = None
+    label: str | None = None
+    """A flag that is set, ``graphic_<level>``, or ``unlabelled``."""
+    sha256: str | None = None
+    registered_after: datetime | None = None
+    registered_before: datetime | None = None
+
+
+@dataclass(frozen=True)
+class ItemDetails:
+    """One item and everything known of it without its content."""
+
+    evidence: Evidence
+    blob: Blob | None
+    corrections: list[EvidenceCorrection]
+    current: dict[str, Any]
+    """The correctable fields as they read now."""
+    claims: dict[str, Any] | None
+    """What the file says of itself; None until it was decoded."""
+    possible_events: list[Transition]
+
+
+def list_evidence(
+    session: Session,
+    actor: Actor,
+    case_id: UUID,
+    *,
+    narrowed: EvidenceFilter,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+) -> Sequence[tuple[Evidence, Blob | None]]:
+    """The items of a case, in the order of their registration."""
+    authorise(session, actor, case_id, Operation.READ_METADATA)
+    conditions = [Evidence.case_id == case_id, *_conditions(narrowed)]
+    if after is not None:
+        conditions.append(tuple_(Evidence.registered_at, Evidence.id) > after)
+    query = (
+        select(Evidence, Blob)
+        .outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)
+        .where(*conditions)
+        .order_by(Evidence.registered_at, Evidence.id)
+        .limit(limit)
+    )
+    return session.execute(query).tuples().all()
+
+
+def _conditions(narrowed: EvidenceFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if narrowed.state is not None:
+        conditions.append(Evidence.state == narrowed.state)
+    if narrowed.kind is not None:
+        conditions.append(Blob.kind == narrowed.kind)
+    if narrowed.fingerprint_status is not None:
+        conditions.append(Evidence.fingerprint_status == narrowed.fingerprint_status)
+    if narrowed.sha256 is not None:
+        conditions.append(Evidence.blob_sha256 == narrowed.sha256)
+    if narrowed.registered_after is not None:
+        conditions.append(Evidence.registered_at > narrowed.registered_after)
+    if narrowed.registered_before is not None:
+        conditions.append(Evidence.registered_at < narrowed.registered_before)
+    if narrowed.label is not None:
+        conditions.append(_has_label(narrowed.label))
+    return conditions
+
+
+def _has_label(label: str) -> ColumnElement[bool]:
+    if label == UNLABELLED:
+        return Evidence.labels.is_(None)
+    if label.startswith("graphic_"):
+        return Evidence.labels["graphic_level"].astext == label.removeprefix("graphic_")
+    return Evidence.labels[label].astext == "true"
+
+
+def get_evidence(session: Session, actor: Actor, evidence_id: UUID) -> ItemDetails:
+    """One item. Raises NotFound, Forbidden."""
+    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    return item_details(session, evidence)
+
+
+def item_details(session: Session, evidence: Evidence) -> ItemDetails:
+    """Everything known of an item that the caller may see (no permission check: for routes that just changed it)."""
+    blob = None if evidence.blob_sha256 is None else session.get(Blob, evidence.blob_sha256)
+    corrections = corrections_of(session, evidence.id)
+    return ItemDetails(
+        evidence,
+        blob,
+        corrections,
+        current_values(evidence, corrections),
+        None if evidence.blob_sha256 is None else _claims(session, evidence.blob_sha256),
+        events_from(State(evidence.state)),
+    )
+
+
+def _claims(session: Session, sha256: str) -> dict[str, Any] | None:
+    decoding = latest_decoding(session, sha256)
+    return None if decoding is None else decoding.claims
+
+
+def latest_decoding(session: Session, sha256: str) -> Decoding | None:
+    query = select(Decoding).where(Decoding.blob_sha256 == sha256)
+    return session.scalar(query.order_by(Decoding.decoded_at.desc(), Decoding.decoder).limit(1))
+
+
+def find_preview(session: Session, sha256: str) -> Derivative | None:
+    query = select(Derivative).where(Derivative.blob_sha256 == sha256, Derivative.kind == "preview")
+    return session.scalar(query.order_by(Derivative.made_at.desc(), Derivative.id).limit(1))
+
+
+def exact_duplicates(session: Session, actor: Actor, evidence: Evidence) -> Sequence[Evidence]:
+    """Other items on the same bytes in cases that the actor may see, the oldest first, at most 100."""
+    if evidence.blob_sha256 is None:
+        return []
+    query = (
+        select(Evidence)
+        .where(
+            Evidence.blob_sha256 == evidence.blob_sha256,
+            Evidence.id != evidence.id,
+            Evidence.case_id.in_(visible_cases(actor)),
+        )
+        .order_by(Evidence.registered_at, Evidence.id)
+        .limit(DUPLICATES_SHOWN)
+    )
+    return session.scalars(query).all()
