@@ -1,6 +1,6 @@
 """The HTTP composition root: settings → engine, blobs, keys → routers."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from app import __version__
 from app.api import problems
@@ -50,7 +50,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         to_thread.current_default_thread_limiter().total_tokens = min(REQUEST_THREADS, settings.database_pool_size)
         yield
         engine.dispose()
@@ -88,10 +88,17 @@ def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> Fa
             allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Range"],
             expose_headers=["ETag", "Link", "Location", "Content-Range", "Repr-Digest", "X-Request-Id"],
         )
-    app.add_middleware(RequestFrame)
+    app.add_middleware(RequestFrame, answer_unexpected=problems.answer_unexpected)
     require_declared_access(app)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
+
+
+def api_routes(app: FastAPI) -> Iterator[APIRoute]:
+    """Every operation of the app, those of its routers included."""
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute):
+            yield context.original_route
 
 
 def access_rules(route: APIRoute) -> list[Requires | Public]:
@@ -108,8 +115,8 @@ def access_rules(route: APIRoute) -> list[Requires | Public]:
 
 def require_declared_access(app: FastAPI) -> None:
     """Deny by default: raises UndeclaredAccess unless every operation declares exactly one rule."""
-    for route in app.routes:
-        if isinstance(route, APIRoute) and len(access_rules(route)) != 1:
+    for route in api_routes(app):
+        if len(access_rules(route)) != 1:
             raise UndeclaredAccess(f"{route.name} ({route.path}) must declare exactly one access rule")
 
 
@@ -123,8 +130,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     problem_schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     problem_schema.pop("$defs", None)
     schemas["Problem"] = problem_schema
-    for route in app.routes:
-        if isinstance(route, APIRoute) and route.include_in_schema:
+    for route in api_routes(app):
+        if route.include_in_schema:
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["x-access"] = str(access_rules(route)[0].operation)

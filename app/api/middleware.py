@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import structlog
+from starlette.requests import Request
+from starlette.responses import Response
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -24,10 +26,15 @@ SAFE_HEADERS = (
 
 
 class RequestFrame:
-    """Stamps ``request.state.request_id`` and ``X-Request-Id``; logs method, route template, status and duration."""
+    """Stamps ``request.state.request_id`` and ``X-Request-Id``; logs method, route template, status and duration.
 
-    def __init__(self, app: App) -> None:
+    What nobody else handled becomes ``answer_unexpected``'s problem here, and is not raised on to the server, whose log
+    would show the exception's text.
+    """
+
+    def __init__(self, app: App, answer_unexpected: Callable[[Request, Exception], Response]) -> None:
         self.app = app
+        self.answer_unexpected = answer_unexpected
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -37,10 +44,12 @@ class RequestFrame:
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status = 500
+        has_started = False
 
         async def send_framed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_started
             if message["type"] == "http.response.start":
+                has_started = True
                 status = message["status"]
                 given = {name.lower() for name, _ in message["headers"]}
                 message["headers"] = [
@@ -52,6 +61,10 @@ class RequestFrame:
 
         try:
             await self.app(scope, receive, send_framed)
+        except Exception as error:  # noqa: BLE001 - the last handler: it logs the place and answers a problem
+            answer = self.answer_unexpected(Request(scope), error)
+            if not has_started:
+                await answer(scope, receive, send_framed)
         finally:
             route = scope.get("route")
             logger.info(

@@ -68,13 +68,12 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Register the handlers; after this no path answers an error in another shape."""
+    """Register the handlers; with ``answer_unexpected`` behind them every error has one shape."""
     app.add_exception_handler(AppError, _app_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(IntegrityError, _integrity_error)
     app.add_exception_handler(DBAPIError, _database_error)
-    app.add_exception_handler(Exception, _unexpected)
 
 
 def _app_error(request: Request, error: Exception) -> JSONResponse:
@@ -141,7 +140,7 @@ def _integrity_error(request: Request, error: Exception) -> JSONResponse:
 def _database_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, DBAPIError)
     if not isinstance(error, OperationalError) and not error.connection_invalidated:
-        return _unexpected(request, error)
+        return answer_unexpected(request, error)
     logger.error("database_unavailable", request_id=request.state.request_id, kind=type(error.orig).__name__)
     return problem(
         request,
@@ -153,7 +152,7 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
+def answer_unexpected(request: Request, error: Exception) -> JSONResponse:
     """A bug. Its place is logged, without values: an exception's text can hold names or addresses."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -74,6 +74,7 @@ def open_engine(database_url: str, *, pool_size: int, **options: Any) -> Engine:
         pool_size=pool_size,
         max_overflow=0,
         pool_pre_ping=True,
+        hide_parameters=True,  # An exception's text must not carry names or addresses into a log.
         connect_args={"options": "-c timezone=utc -c synchronous_commit=on -c lock_timeout=10s"},
         **options,
     )

@@ -1,0 +1,60 @@
+"""Errors nobody foresaw: one shape, no leak, and the request's id to find the log line by."""
+
+import pytest
+from fastapi import Depends
+
+from app.api.http import Public
+from tests.support.api import Api
+
+SECRET = "the witness lives at 5 Long Street"
+
+
+def test_unexpected_error_when_raised_then_500_problem_without_its_text_anywhere(
+    api: Api, capfd: pytest.CaptureFixture[str]
+) -> None:
+    @api.app.get("/v1/broken", dependencies=[Depends(Public())])
+    def broken() -> None:
+        raise RuntimeError(SECRET)
+
+    answer = api.client().get("/v1/broken")
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert answer.headers["X-Request-Id"] == answer.json()["request_id"]
+    output = "".join(capfd.readouterr())
+    assert answer.json()["request_id"] in output
+    assert SECRET not in answer.text + output
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/v1/nothing", 404, "not_found"), ("PUT", "/v1/me", 405, "method_not_allowed")],
+)
+def test_unknown_path_or_method_when_called_then_problem(
+    api: Api, method: str, path: str, status: int, code: str
+) -> None:
+    answer = api.client().request(method, path)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+def test_every_answer_when_sent_then_it_forbids_sniffing_and_framing(api: Api) -> None:
+    headers = api.client().get("/healthz").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+
+
+def test_docs_when_opened_then_every_file_they_need_comes_from_this_server(api: Api) -> None:
+    page = api.client().get("/docs").text
+    assert "https://" not in page
+    assert "http://" not in page
+    for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
+        assert f"/docs/assets/{asset}" in page
+        assert api.client().get(f"/docs/assets/{asset}").status_code == 200
+
+
+def test_readiness_when_no_worker_runs_then_503_names_the_component(api: Api) -> None:
+    answer = api.client().get("/readyz")
+    assert answer.status_code == 503
+    components = answer.json()["components"]
+    assert components["database"]["status"] == "ready"
+    assert components["storage"]["status"] == "ready"
+    assert components["worker"] == {"status": "not_ready", "detail": "no worker has reported"}
