@@ -136,7 +136,8 @@ def test_abort_when_bytes_were_written_then_nothing_is_left(root: Path, store: L
     with store.begin() as writer:
         writer.write(BODY)
     writer.abort()
-    assert uploads_under_way(root) == [] and blobs_of(root) == []
+    assert uploads_under_way(root) == []
+    assert blobs_of(root) == []
     with pytest.raises(BlobStorageFailed):
         writer.write(b"more")
     with pytest.raises(BlobStorageFailed):
@@ -160,7 +161,8 @@ def test_write_when_the_disk_is_full_at_the_nth_call_then_nothing_is_left(
     fail_nth(monkeypatch, "write", nth, errno.ENOSPC)
     with pytest.raises(BlobStorageFull, match="ENOSPC"):
         put(store, BODY)
-    assert uploads_under_way(root) == [] and blobs_of(root) == []
+    assert uploads_under_way(root) == []
+    assert blobs_of(root) == []
     monkeypatch.undo()
     assert put(store, BODY).is_new
 
@@ -175,7 +177,8 @@ def test_commit_when_fsync_of_the_file_fails_then_the_upload_is_void(
         writer.commit()
     with pytest.raises(BlobStorageFailed, match="ended"):
         writer.commit()  # A second fsync would report success for pages that were dropped.
-    assert uploads_under_way(root) == [] and blobs_of(root) == []
+    assert uploads_under_way(root) == []
+    assert blobs_of(root) == []
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3, 4, 5])
@@ -285,7 +288,8 @@ def test_reread_when_a_bit_rotted_then_it_is_a_mismatch(root: Path, store: Local
     path.write_bytes(rotten)
     found = store.reread(stored.sha256)
     assert found.outcome is ReadBackOutcome.MISMATCH
-    assert found.sha256 == hashlib.sha256(rotten).hexdigest() and found.reason is not None
+    assert found.sha256 == hashlib.sha256(rotten).hexdigest()
+    assert found.reason is not None
 
 
 def test_reread_when_the_storage_cannot_be_read_then_nothing_is_claimed(
@@ -294,7 +298,8 @@ def test_reread_when_the_storage_cannot_be_read_then_nothing_is_claimed(
     stored = put(store, BODY)
     fail_nth(monkeypatch, "preadv", 2, errno.EIO)
     found = store.reread(stored.sha256)
-    assert found.outcome is ReadBackOutcome.NOT_VERIFIABLE and "EIO" in (found.reason or "")
+    assert found.outcome is ReadBackOutcome.NOT_VERIFIABLE
+    assert "EIO" in (found.reason or "")
     monkeypatch.undo()
     blobs_of(root)[0].unlink()
     assert store.reread(stored.sha256).outcome is ReadBackOutcome.NOT_VERIFIABLE

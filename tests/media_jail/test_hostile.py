@@ -86,12 +86,14 @@ def test_decode_when_a_file_names_other_files_then_nothing_is_reached(
 def test_decode_when_a_jpeg_is_cut_off_then_it_is_undecodable_with_a_reason(decode: Decode, fraction: float) -> None:
     result, _ = decode(media_samples.truncated_jpeg(PHOTOGRAPH, fraction))
     assert (result.outcome, result.picture) == (DecodeOutcome.UNDECODABLE, None)
-    assert result.reason and "/" not in result.reason
+    assert result.reason
+    assert "/" not in result.reason
 
 
 def test_decode_when_it_is_text_then_it_is_undecodable(decode: Decode) -> None:
     result, _ = decode(media_samples.text_named_jpg())
-    assert result.outcome is DecodeOutcome.UNDECODABLE and result.sniffed is None
+    assert result.outcome is DecodeOutcome.UNDECODABLE
+    assert result.sniffed is None
     result, _ = decode(b"")
     assert result.outcome is DecodeOutcome.UNDECODABLE
 
@@ -105,7 +107,8 @@ def test_decode_when_any_format_is_cut_off_anywhere_then_there_is_an_outcome(dec
             assert result.outcome in (DecodeOutcome.UNDECODABLE, DecodeOutcome.DECODED)
             # A transport stream has no length to miss: what is there is all there is.
             if result.outcome is DecodeOutcome.DECODED and not result.is_partial:
-                assert result.sniffed is not None and result.sniffed.extension in ("ts", "gif", "webp")
+                assert result.sniffed is not None
+                assert result.sniffed.extension in ("ts", "gif", "webp")
                 assert frames or result.picture is not None
             else:
                 assert result.reason or frames
@@ -113,7 +116,8 @@ def test_decode_when_any_format_is_cut_off_anywhere_then_there_is_an_outcome(dec
 
 def test_decode_when_a_png_claims_too_many_pixels_then_the_limit_is_named(decode: Decode) -> None:
     result, _ = decode(media_samples.png_bomb(12_000))
-    assert result.outcome is DecodeOutcome.LIMIT_PIXELS and "12000 × 12000" in (result.reason or "")
+    assert result.outcome is DecodeOutcome.LIMIT_PIXELS
+    assert "12000 × 12000" in (result.reason or "")
 
 
 def test_decode_when_34_bytes_claim_gigabytes_then_the_limit_is_named(decode: Decode) -> None:
@@ -133,15 +137,18 @@ def test_decode_when_processor_time_runs_out_then_what_came_until_then_is_partia
     body = media_samples.repeated(media_samples.PHONE_VIDEO, 10)
     with Decoder(DecodeLimits(video_cpu_s=1)) as hasty:
         result, frames = decode(body, hasty)
-    assert result.outcome is DecodeOutcome.LIMIT_TIME and "processor" in (result.reason or "")
-    assert result.is_partial and len(frames) == result.frame_count > 0
+    assert result.outcome is DecodeOutcome.LIMIT_TIME
+    assert "processor" in (result.reason or "")
+    assert result.is_partial
+    assert len(frames) == result.frame_count > 0
 
 
 def test_decode_when_the_clock_runs_out_then_the_child_is_ended(decoder: Decoder, tmp_path: Path) -> None:
     with Decoder(replace(DecodeLimits(), video_wall_s=0.3)) as hasty:
         started = time.monotonic()
         result, _ = decode_bytes(hasty, media_samples.VIDEO.read_bytes(), tmp_path)
-        assert result.outcome is DecodeOutcome.LIMIT_TIME and time.monotonic() - started < 5
+        assert result.outcome is DecodeOutcome.LIMIT_TIME
+        assert time.monotonic() - started < 5
         wait_until(lambda: children_of(zygote_of(hasty)) == [])
 
 
@@ -191,7 +198,8 @@ def test_decode_when_the_child_is_killed_then_only_its_file_suffers(decoder: Dec
 
     zygote = zygote_of(decoder)
     outcome, frames = decode_while(decoder, kill_child, tmp_path)
-    assert outcome is DecodeOutcome.UNDECODABLE and frames
+    assert outcome is DecodeOutcome.UNDECODABLE
+    assert frames
     assert zygote_of(decoder) == zygote
     assert decode_bytes(decoder, PHOTOGRAPH.read_bytes(), tmp_path)[0].outcome is DecodeOutcome.DECODED
 
@@ -278,12 +286,16 @@ def test_child_when_it_decodes_then_it_is_confined(decoder: Decoder, tmp_path: P
     fds = found["fds"]
     assert isinstance(fds, dict)
     assert {fds.pop(number) for number in (0, 1, 2)} == {"/dev/null"}
-    assert fds.pop(3) == str(tmp_path / "video") and fds.pop(4).startswith("pipe:") and fds == {}
+    assert fds.pop(3) == str(tmp_path / "video")
+    assert fds.pop(4).startswith("pipe:")
+    assert fds == {}
     limits = " ".join(str(found["limits"]).split())
     for line in ("Max file size 0 0", "Max core file size 0 0", "Max open files 32 32"):
         assert line in limits
-    assert f"Max address space {2048 * MIB} {2048 * MIB}" in limits and "Max cpu time 1800 1801" in limits
-    assert "NoNewPrivs:\t1" in str(found["status"]) and "Threads:\t1\n" in str(found["status"])
+    assert f"Max address space {2048 * MIB} {2048 * MIB}" in limits
+    assert "Max cpu time 1800 1801" in limits
+    assert "NoNewPrivs:\t1" in str(found["status"])
+    assert "Threads:\t1\n" in str(found["status"])
     assert b"HOME=" not in bytes(found["environment"])  # type: ignore[call-overload]
 
 

@@ -9,14 +9,16 @@ from tests import media_samples
 @pytest.mark.parametrize("media_type", media_samples.IMAGE_FORMATS)
 def test_sniff_when_given_an_image_format_then_it_names_it(media_type: str) -> None:
     found = sniff(media_samples.IMAGE_FORMATS[media_type](media_samples.PHOTOGRAPHS[0])[:HEAD_BYTES])
-    assert found is not None and (found.media_type, found.kind) == (media_type, MediaKind.IMAGE)
+    assert found is not None
+    assert (found.media_type, found.kind) == (media_type, MediaKind.IMAGE)
 
 
 @pytest.mark.parametrize("name", media_samples.VIDEO_FORMATS)
 def test_sniff_when_given_a_video_format_then_it_names_it(name: str) -> None:
     media_type, container, codec = media_samples.VIDEO_FORMATS[name]
     found = sniff(media_samples.excerpt(0, 0.5, container=container, codec=codec)[:HEAD_BYTES])
-    assert found is not None and (found.media_type, found.kind) == (media_type, MediaKind.VIDEO)
+    assert found is not None
+    assert (found.media_type, found.kind) == (media_type, MediaKind.VIDEO)
 
 
 @pytest.mark.parametrize(
