@@ -1,0 +1,173 @@
+"""``exhibit serve`` as an operator meets it: first start, second start, deaths of its processes, refusals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from app.kernel.embedded_postgres import start_postgres
+from tests.support.databases import TestDatabase
+from tests.support.product import Product, start_product
+
+DEADLINE_S = 40.0
+
+
+def wait_for(condition: Callable[[], Any], *, what: str) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S:g} s: {what}"
+        time.sleep(0.1)
+
+
+def is_ready(product: Product) -> bool:
+    try:
+        return httpx.get(f"{product.base_url}/readyz", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def me(product: Product) -> int:
+    headers = {"Authorization": f"Bearer {product.admin_token}"}
+    return httpx.get(f"{product.base_url}/v1/me", headers=headers).status_code
+
+
+def test_serve_when_started_twice_on_its_own_database_then_keeps_everything_and_is_ready_in_time(
+    open_directory: Path,
+) -> None:
+    data = open_directory / "data"
+    first = start_product(data)
+    token, key = first.admin_token, (data / "ledger" / "log.vkey").read_text()
+    assert me(first) == 200
+    assert first.stop() == 0
+
+    second = start_product(data)
+    try:
+        assert (second.admin_token, (data / "ledger" / "log.vkey").read_text()) == (token, key)
+        assert me(second) == 200
+        assert second.ready_s < 10
+    finally:
+        assert second.stop() == 0
+    assert not (data / "postgres" / "cluster" / "postmaster.pid").exists()
+
+
+def test_serve_when_parent_is_killed_then_children_end_and_the_next_start_adopts_the_database(
+    open_directory: Path,
+) -> None:
+    product = start_product(open_directory / "data")
+    children = product.children()
+    assert sorted(children) == ["api", "integrator", "worker"]
+    product.kill()
+    wait_for(lambda: not [pid for pid in children.values() if Path("/proc", str(pid)).exists()], what="children's end")
+    orphan = start_postgres(open_directory / "data")
+    assert orphan.adopted
+
+    again = start_product(open_directory / "data")
+    try:
+        assert me(again) == 200
+    finally:
+        again.stop()
+    assert not orphan.is_running()
+
+
+def test_serve_when_a_process_or_the_database_is_killed_then_is_ready_again(open_directory: Path) -> None:
+    product = start_product(open_directory / "data")
+    try:
+        for name, pid in product.children().items():
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: product.children().get(name, pid) != pid, what=f"a new {name}")  # noqa: B023
+        pid = int((product.data_dir / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()[0])
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: is_ready(product) and me(product) == 200, what="readiness")
+    finally:
+        product.stop()
+
+
+def test_serve_when_data_directory_is_in_use_then_refuses_with_words(server: Product) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "serve"],
+        env=dict(server.environment),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"Another Exhibit (process {server.process.pid}) runs on" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_when_running_then_no_secret_is_in_command_lines_or_the_childrens_environment(
+    open_directory: Path,
+) -> None:
+    product = start_product(open_directory / "data")
+    try:
+        secrets = [
+            (product.data_dir / "secrets" / "postgres-owner").read_text().strip(),
+            *((product.data_dir / "secrets" / name).read_text().split(":")[2].split("@")[0] for name in URLS),
+            product.admin_token,
+        ]
+        assert min(len(secret) for secret in secrets) > 30
+        for pid in (product.process.pid, *product.children().values()):
+            seen = Path("/proc", str(pid), "cmdline").read_text() + Path("/proc", str(pid), "environ").read_text()
+            assert not [secret for secret in secrets if secret in seen]
+        for file in ("bootstrap-token", "ledger/log.key", *(f"secrets/{name}" for name in URLS)):
+            assert (product.data_dir / file).stat().st_mode & 0o077 == 0, file
+    finally:
+        product.stop()
+
+
+URLS = ("app-database-url", "integrator-database-url")
+
+
+def test_serve_when_port_is_taken_then_refuses_with_words(server: Product, tmp_path: Path) -> None:
+    port = server.base_url.rpartition(":")[2]
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "serve"],
+        env=dict(server.environment) | {"EXHIBIT_PORT": port, "EXHIBIT_DATA": str(tmp_path / "other")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "EXHIBIT_PORT" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "value"), [("EXHIBIT_PORT", "abc"), ("EXHIBIT_CHECKPOINT_PERIOD_S", "-1")])
+def test_serve_when_a_setting_is_wrong_then_names_it(tmp_path: Path, name: str, value: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "serve"],
+        env=dict(os.environ) | {"EXHIBIT_DATA": str(tmp_path / "data"), name: value},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert name.removeprefix("EXHIBIT_") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_ledger_verify_when_log_is_whole_then_says_so_and_when_an_entry_is_gone_then_names_it(
+    server: Product, database: TestDatabase
+) -> None:
+    command = [sys.executable, "-m", "app.cli", "ledger", "verify"]
+
+    def verify() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=dict(server.environment), capture_output=True, text=True, check=False)
+
+    wait_for(lambda: verify().returncode == 0, what="a whole log")
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("ALTER TABLE ledger_bodies DISABLE TRIGGER USER")
+        owner.execute("DELETE FROM ledger_bodies WHERE commitment = (SELECT commitment FROM ledger_entries LIMIT 1)")
+    done = verify()
+    assert done.returncode == 1
+    assert "body_missing" in done.stdout
