@@ -123,7 +123,7 @@ def initialise(session: Session, origin: str | None = None) -> Installation:
             raise Misconfigured(f"this log's origin is {row.origin!r} for ever; unset EXHIBIT_LOG_ORIGIN ({origin!r})")
         return Installation(row.system_stream, row.origin)
     system_stream = new_id()
-    made = Installation(system_stream, origin or f"exhibit.local/{system_stream}")
+    made = Installation(system_stream, f"exhibit.local/{system_stream}" if origin is None else origin)
     if not is_key_name(made.origin) or "://" in made.origin:
         raise Misconfigured("EXHIBIT_LOG_ORIGIN is host/path without scheme, space or plus, as in log.example.org/2026")
     create_stream(session, system_stream, "system", None)
