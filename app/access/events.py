@@ -9,6 +9,11 @@ from app.ledger.event import Event, sealed
 
 
 @dataclass(frozen=True, kw_only=True)
+class SystemInitialised(Event):
+    TYPE: ClassVar[str] = "system.initialised"
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountCreated(Event):
     TYPE: ClassVar[str] = "system.account_created"
     account: UUID

@@ -25,6 +25,7 @@ from app.access.events import (
     CredentialsChanged,
     SignedIn,
     SignInFailed,
+    SystemInitialised,
     TokenCreated,
     TokenRevoked,
 )
@@ -118,7 +119,9 @@ def bootstrap_administrator(uow: UnitOfWork, *, ttl_s: int) -> str | None:
     account = _new_account("Administrator", BOOTSTRAP_EMAIL, is_administrator=True, is_auditor=False, password=None)
     uow.session.add(account)
     uow.session.flush()
-    actor = EntryActor(account.id, "system", None)
+    stream = system_stream(uow.session)
+    actor = EntryActor(stream, "system", None)
+    uow.record(SystemInitialised(stream=stream, actor=actor, object=EntryObject("system", stream)))
     _record_account(uow, account, actor)
     _, secret = _new_token(
         uow, account, actor, kind="token", name="bootstrap", scopes=tuple(Scope), cases=None, roles=None, ttl_s=ttl_s
