@@ -87,10 +87,8 @@ def align(
     if not usable_query or not usable_reference:
         return []
     pairs = _pairs_within(usable_query, usable_reference, radius_bits)
-    if len(usable_query) == 1 or len(usable_reference) == 1:
-        segments = _occurrences(pairs)
-    else:
-        segments = _spans(pairs)
+    has_single_frame = len(usable_query) == 1 or len(usable_reference) == 1
+    segments = _occurrences(pairs) if has_single_frame else _spans(pairs)
     return sorted(segments, key=lambda segment: (segment.query_start_ms, segment.reference_start_ms))
 
 
