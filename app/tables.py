@@ -3,7 +3,9 @@
 from app.access import models as access
 from app.cases import models as cases
 from app.fingerprints import models as fingerprints
+from app.incidents import models as incidents
 from app.ledger import models as ledger
 from app.media import models as media
+from app.verification import models as verification
 
-MODULES = (ledger, access, cases, media, fingerprints)
+MODULES = (ledger, access, cases, media, fingerprints, incidents, verification)

@@ -1,0 +1,133 @@
+"""What verification leaves in an item's stream. Persons are pseudonyms of the case; words that people wrote are sealed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from app.ledger.event import Event, sealed
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationOpened(Event):
+    TYPE: ClassVar[str] = "evidence.verification_opened"
+    round: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leased(Event):
+    """Taken, given, or made longer."""
+
+    TYPE: ClassVar[str] = "evidence.leased"
+    person: UUID
+    expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseEnded(Event):
+    """``reason_code``: ``given_back``, ``ended_by_coordinator``, ``expired`` (another took it) or ``submitted``."""
+
+    TYPE: ClassVar[str] = "evidence.lease_ended"
+    person: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingRecorded(Event):
+    TYPE: ClassVar[str] = "evidence.finding_recorded"
+    finding_id: UUID
+    round: int
+    dimension: str
+    result: str
+    confidence: str
+    methods: tuple[str, ...]
+    precision: str | None = None
+    """Of a place, as a word."""
+    time_from: datetime | None = None
+    time_to: datetime | None = None
+    time_zone: str | None = None
+    supersedes: UUID | None = None
+    time_basis: str | None = sealed(default=None)
+    rationale: str = sealed()
+    references: tuple[str, ...] | None = sealed(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted(Event):
+    TYPE: ClassVar[str] = "evidence.submitted"
+    round: int
+    verdict_id: UUID
+    outcome: str
+    verdict_version: int
+    supersedes: UUID | None
+    incident: UUID | None
+    signature_mode: str
+    self_reviewed: bool
+    rationale: str = sealed()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Withdrawn(Event):
+    TYPE: ClassVar[str] = "evidence.withdrawn"
+    round: int
+    verdict_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reviewed(Event):
+    """An act on a verdict; ``judged`` is the pseudonym of its author."""
+
+    round: int
+    verdict_id: UUID
+    review_id: UUID
+    judged: UUID
+    comment: str | None = sealed(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangesRequested(Reviewed):
+    TYPE: ClassVar[str] = "evidence.changes_requested"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Concurred(Reviewed):
+    TYPE: ClassVar[str] = "evidence.concurred"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dissented(Reviewed):
+    TYPE: ClassVar[str] = "evidence.dissented"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adjudicated(Reviewed):
+    """``leads_to`` is the state that the item took; ``dissenter`` is whose dissent was judged besides."""
+
+    TYPE: ClassVar[str] = "evidence.adjudicated"
+    leads_to: str
+    dissenter: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedOff(Reviewed):
+    TYPE: ClassVar[str] = "evidence.signed_off"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Returned(Reviewed):
+    TYPE: ClassVar[str] = "evidence.returned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reopened(Reviewed):
+    """``round`` is the one that begins."""
+
+    TYPE: ClassVar[str] = "evidence.reopened"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntegrityChecked(Event):
+    """The stored bytes were read and hashed anew; the digest they must have is in the entry's object."""
+
+    TYPE: ClassVar[str] = "evidence.integrity_checked"
+    outcome: str
+    found_sha256: str | None = None

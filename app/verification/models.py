@@ -1,0 +1,141 @@
+"""Findings, verdicts and what others judged of them. None of these rows is ever changed."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.incidents.rules import PlacePrecision
+from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.verification.rules import Confidence, Dimension, FindingResult, Outcome, ReviewKind, SignatureMode
+
+
+class Finding(Base):
+    """One dimension's result in one verification. A newer one of the same dimension supersedes it."""
+
+    __tablename__ = "findings"
+    __table_args__ = (
+        UniqueConstraint("evidence_id", "number", name="uq_findings_number"),
+        UniqueConstraint("supersedes", name="uq_findings_supersedes"),
+        one_of("dimension", tuple(Dimension)),
+        one_of("result", tuple(FindingResult)),
+        one_of("confidence", tuple(Confidence)),
+        one_of("place_precision", tuple(PlacePrecision)),
+        CheckConstraint("time_from <= time_to", name="time_in_order"),
+        CheckConstraint("rationale <> ''", name="rationale_given"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    round: Mapped[int]
+    number: Mapped[int]
+    """Counts the item's findings, from 1."""
+    dimension: Mapped[str] = mapped_column(Text)
+    result: Mapped[str] = mapped_column(Text)
+    confidence: Mapped[str] = mapped_column(Text)
+    place_precision: Mapped[str | None] = mapped_column(Text)
+    time_from: Mapped[datetime | None] = mapped_column(UtcTime)
+    time_to: Mapped[datetime | None] = mapped_column(UtcTime)
+    time_zone: Mapped[str | None] = mapped_column(Text)
+    time_basis: Mapped[str | None] = mapped_column(Text)
+    methods: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    rationale: Mapped[str] = mapped_column(Text)
+    references: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    supersedes: Mapped[UUID | None] = mapped_column(ForeignKey("findings.id"))
+    """The finding of the same dimension and round that this one replaces."""
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Verdict(Base):
+    """One version of an item's outcome, as submitted. A later version supersedes it; it is never edited."""
+
+    __tablename__ = "verdicts"
+    __table_args__ = (
+        UniqueConstraint("evidence_id", "version", name="uq_verdicts_version"),
+        UniqueConstraint("supersedes", name="uq_verdicts_supersedes"),
+        UniqueConstraint("id", "evidence_id", name="uq_verdicts_id_evidence_id"),
+        one_of("outcome", tuple(Outcome)),
+        one_of("signature_mode", tuple(SignatureMode)),
+        CheckConstraint("rationale <> ''", name="rationale_given"),
+        CheckConstraint("NOT self_reviewed", name="never_self_reviewed"),
+        CheckConstraint("(version = 1) = (supersedes IS NULL)", name="supersedes_the_one_before"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    round: Mapped[int]
+    version: Mapped[int]
+    outcome: Mapped[str] = mapped_column(Text)
+    rationale: Mapped[str] = mapped_column(Text)
+    incident_id: Mapped[UUID | None] = mapped_column(ForeignKey("incidents.id"))
+    """The incident for which it holds."""
+    finding_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    """What it rests on: the findings that stood when it was submitted."""
+    policy_version: Mapped[int]
+    """The case's policy by which it was complete."""
+    signature_mode: Mapped[str] = mapped_column(Text)
+    self_reviewed: Mapped[bool]
+    supersedes: Mapped[UUID | None] = mapped_column(ForeignKey("verdicts.id"))
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    submitted_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class VerdictWithdrawal(Base):
+    """The author took a verdict back before any review."""
+
+    __tablename__ = "verdict_withdrawals"
+    __table_args__ = (ForeignKeyConstraint(["verdict_id", "evidence_id"], ["verdicts.id", "verdicts.evidence_id"]),)
+
+    verdict_id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID]
+    withdrawn_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    withdrawn_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Review(Base):
+    """What one person decided about one version of a verdict; it never counts for another version."""
+
+    __tablename__ = "reviews"
+    __table_args__ = (
+        ForeignKeyConstraint(["verdict_id", "evidence_id"], ["verdicts.id", "verdicts.evidence_id"]),
+        UniqueConstraint("verdict_id", "kind", name="uq_reviews_once"),
+        one_of("kind", tuple(ReviewKind)),
+        Index(
+            "uq_reviews_one_peer",
+            "verdict_id",
+            unique=True,
+            postgresql_where=text("kind IN ('request_changes', 'concur', 'dissent')"),
+        ),
+        Index(
+            "uq_reviews_one_decision",
+            "verdict_id",
+            unique=True,
+            postgresql_where=text("kind IN ('sign_off', 'return')"),
+        ),
+        Index("ix_reviews_evidence_id_reviewed_at_id", "evidence_id", "reviewed_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    verdict_id: Mapped[UUID]
+    round: Mapped[int]
+    kind: Mapped[str] = mapped_column(Text)
+    leads_to: Mapped[str] = mapped_column(Text)
+    """The state that the item took by it."""
+    comment: Mapped[str | None] = mapped_column(Text)
+    checked_sha256: Mapped[str | None] = mapped_column(HexDigest)
+    """For a sign-off: the digest of the stored bytes, computed anew for this act."""
+    reviewer_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    reviewed_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -1,0 +1,191 @@
+"""Who may judge what, and when a submission is complete: the guards of DOMAIN.md's state table. Pure.
+
+The same separation of persons is held by the triggers of the migration ``verification``. Two words there and here:
+
+*Author*: anyone who wrote a finding or verdict of the item, in this round or an earlier one.
+*Reviewer of a round*: anyone who concurred, dissented or adjudicated in it. Who only asked for changes gave no
+judgement of what was submitted later, and may still be the third person.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from app.incidents.rules import PlacePrecision
+from app.media.rules import State, Transition
+from app.verification.errors import (
+    FindingsMissing,
+    LeaseNotHeld,
+    MatchesUndecided,
+    NotTheAuthor,
+    PrecisionDoesNotFit,
+    SelfReview,
+    ThirdPersonRequired,
+)
+
+
+class Dimension(StrEnum):
+    """What a finding is about."""
+
+    PROVENANCE = "provenance"
+    SOURCE = "source"
+    DATE = "date"
+    LOCATION = "location"
+    CONTENT = "content"
+    TECHNICAL = "technical"
+    MOTIVATION = "motivation"
+
+
+class FindingResult(StrEnum):
+    ESTABLISHED = "established"
+    PARTLY_ESTABLISHED = "partly_established"
+    NOT_ESTABLISHED = "not_established"
+    CONTRADICTED = "contradicted"
+    NOT_APPLICABLE = "not_applicable"
+
+
+class Confidence(StrEnum):
+    HIGH = "high"
+    MODERATE = "moderate"
+    LOW = "low"
+
+
+class Method(StrEnum):
+    """How a finding was reached."""
+
+    REVERSE_IMAGE_SEARCH = "reverse_image_search"
+    LANDMARK_MATCH = "landmark_match"
+    SATELLITE_MATCH = "satellite_match"
+    STREET_IMAGERY = "street_imagery"
+    SHADOW_ANALYSIS = "shadow_analysis"
+    WEATHER_CHECK = "weather_check"
+    UPLOAD_TIME = "upload_time"
+    METADATA = "metadata"
+    LANGUAGE_AUDIO = "language_audio"
+    SOURCE_CONTACT = "source_contact"
+    MUNITION_REMNANT = "munition_remnant"
+    CROSS_FOOTAGE = "cross_footage"
+    FIELD_VISIT = "field_visit"
+    WITNESS_STATEMENT = "witness_statement"
+
+
+class Outcome(StrEnum):
+    """An item's verdict."""
+
+    VERIFIED = "verified"
+    PARTIALLY_VERIFIED = "partially_verified"
+    INCONCLUSIVE = "inconclusive"
+    MISATTRIBUTED = "misattributed"
+    """Genuine, but another event, place or date."""
+    MANIPULATED = "manipulated"
+    EXCLUDED = "excluded"
+
+
+class SignatureMode(StrEnum):
+    """How a verdict is signed by its author's own key; the ledger's signature is beside it in any case."""
+
+    NONE = "none"
+
+
+class ReviewKind(StrEnum):
+    """An act on a submitted verdict by somebody who judges or sends it on; each is a kept row."""
+
+    REQUEST_CHANGES = "request_changes"
+    CONCUR = "concur"
+    DISSENT = "dissent"
+    ADJUDICATE = "adjudicate"
+    SIGN_OFF = "sign_off"
+    RETURN = "return"
+    REOPEN = "reopen"
+
+    @property
+    def transition(self) -> Transition:
+        return Transition(self.value)
+
+
+REVIEWER_KINDS = frozenset({ReviewKind.CONCUR, ReviewKind.DISSENT, ReviewKind.ADJUDICATE})
+"""Whoever did one of these in a round neither adjudicates nor signs off in it."""
+
+
+class Adjudication(StrEnum):
+    """Where an adjudicator sends a disputed item."""
+
+    TO_SIGN_OFF = "to_sign_off"
+    BACK = "back"
+
+    @property
+    def state(self) -> State:
+        return State.AWAITING_SIGN_OFF if self is Adjudication.TO_SIGN_OFF else State.IN_VERIFICATION
+
+
+@dataclass(frozen=True)
+class TimePrecision:
+    """The interval in which a time lies, the zone it is stated in, and how it is known."""
+
+    from_: datetime
+    to: datetime
+    zone: str
+    basis: str
+
+
+def require_fitting_precision(dimension: Dimension, place: PlacePrecision | None, time: TimePrecision | None) -> None:
+    """Places have a precision in metres, times an interval; no other finding has either. Raises PrecisionDoesNotFit."""
+    if place is not None and dimension is not Dimension.LOCATION:
+        raise PrecisionDoesNotFit("Only a finding on 'location' has the precision of a place.")
+    if time is not None and dimension not in (Dimension.DATE, Dimension.PROVENANCE):
+        raise PrecisionDoesNotFit("Only a finding on 'date' or 'provenance' has the precision of a time.")
+
+
+def require_lease(holder: UUID | None, expires_at: datetime | None, person: UUID, now: datetime) -> None:
+    """Raises LeaseNotHeld: somebody else's, nobody's, or run out."""
+    if holder != person:
+        raise LeaseNotHeld("Take the item's lease first: POST /v1/evidence/{id}/lease.")
+    if is_free(holder, expires_at, now):
+        raise LeaseNotHeld("Your lease has run out. Take it again, if nobody else has.")
+
+
+def is_free(holder: UUID | None, expires_at: datetime | None, now: datetime) -> bool:
+    """Whether anybody may take the lease: there is none, or it has run out."""
+    return holder is None or expires_at is None or expires_at <= now
+
+
+def require_complete(required: Iterable[str], found: Collection[str]) -> None:
+    """Every required dimension has a finding; one of an earlier round stands until it is superseded.
+
+    Raises FindingsMissing.
+    """
+    missing = [dimension for dimension in required if dimension not in found]
+    if missing:
+        raise FindingsMissing(
+            f"The case's policy requires findings on: {', '.join(missing)}.", extra={"missing_dimensions": missing}
+        )
+
+
+def require_decided(undecided: Collection[UUID]) -> None:
+    """Every match is decided, or deferred with a reason. Raises MatchesUndecided."""
+    if undecided:
+        raise MatchesUndecided(
+            f"Matches to decide or defer first: {len(undecided)}.",
+            extra={"undecided_matches": [str(match) for match in undecided]},
+        )
+
+
+def require_author(person: UUID, author: UUID) -> None:
+    """Raises NotTheAuthor."""
+    if person != author:
+        raise NotTheAuthor("Only the person who submitted this verdict withdraws it.")
+
+
+def require_not_author(person: UUID, authors: Collection[UUID]) -> None:
+    """Raises SelfReview."""
+    if person in authors:
+        raise SelfReview("You wrote a finding or verdict of this item, in this round or an earlier one.")
+
+
+def require_third_person(person: UUID, authors: Collection[UUID], reviewers: Collection[UUID]) -> None:
+    """Neither an author of the item nor a reviewer of this round. Raises SelfReview, ThirdPersonRequired."""
+    require_not_author(person, authors)
+    if person in reviewers:
+        raise ThirdPersonRequired("You reviewed this item in this round. A third person decides.")
