@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from app.api import access, cases, health
+from app.api import access, cases, health, uploads
 
-ROUTERS: tuple[APIRouter, ...] = (access.router, cases.router, health.router)
+ROUTERS: tuple[APIRouter, ...] = (access.router, cases.router, uploads.router, health.router)

@@ -96,8 +96,8 @@ def _has_label(label: str) -> ColumnElement[bool]:
     if label == UNLABELLED:
         return Evidence.labels.is_(None)
     if label.startswith("graphic_"):
-        return Evidence.labels["graphic_level"].astext == label.removeprefix("graphic_")
-    return Evidence.labels[label].astext == "true"
+        return Evidence.labels.contains({"graphic_level": label.removeprefix("graphic_")})
+    return Evidence.labels.contains({label: True})
 
 
 def get_evidence(session: Session, actor: Actor, evidence_id: UUID) -> ItemDetails:

@@ -1,0 +1,183 @@
+"""The JSON shapes of evidence items, which several resources answer with."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+
+from app.api.http import Changed, Input, ReceiptShape, Shape
+from app.media.acquisition import CORRECTABLE
+from app.media.models import Blob, Evidence, EvidenceCorrection
+from app.media.reading import ItemDetails
+from app.media.rules import FingerprintStatus, State, Transition
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Address = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Labels(Input):
+    """Sensitivity labels, set before anybody looks."""
+
+    graphic_level: Literal["none", "mild", "severe"]
+    child: bool = False
+    sexual_violence: bool = False
+    distressing_audio: bool = False
+
+
+class EvidenceMetadata(Input):
+    """The part `metadata` of an upload: how, when and from where the file was acquired."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "collector": "Olena Example",
+                    "method": "download",
+                    "acquired_at": "2026-07-14T09:30:00Z",
+                    "source": "Public channel",
+                    "source_address": "https://example.org/channel/4711",
+                    "claimed_from": "2026-07-13T20:00:00Z",
+                    "claimed_place": "Kharkiv, north",
+                }
+            ]
+        }
+    )
+
+    collector: Line = Field(description="Who acquired the file.")
+    method: Line = Field(description="How: download, screen recording, handed over …")
+    acquired_at: AwareDatetime
+    source: Line = Field(description="Where it comes from: a channel, a person's pseudonym, an organisation.")
+    source_address: Address | None = None
+    tool: Line | None = None
+    claimed_from: AwareDatetime | None = Field(default=None, description="When it is said to have been taken: begin.")
+    claimed_to: AwareDatetime | None = None
+    claimed_place: Line | None = None
+    notes: Prose | None = None
+    labels: Labels | None = None
+    expected_sha256: Digest | None = Field(default=None, description="Refused (422) unless the bytes have this digest.")
+
+    def acquisition(self) -> dict[str, Any]:
+        return self.model_dump(exclude={"labels", "expected_sha256"})
+
+
+class LeaseShape(Shape):
+    holder: UUID
+    expires_at: datetime
+
+
+class EvidenceSummary(Shape):
+    """An item as lists show it. Acquisition fields are as first stated; corrections stand in the item itself."""
+
+    id: UUID
+    case_id: UUID
+    state: State
+    version: int
+    round: int = Field(description="The verification round; 0 before the first.")
+    sha256: str | None
+    size_bytes: int | None
+    media_type: str | None = Field(description="By the file's first bytes, whatever was claimed.")
+    kind: Literal["image", "video"] | None
+    fingerprint_status: FingerprintStatus | None
+    fingerprint_reason: str | None
+    registered_by: UUID
+    registered_at: datetime
+    received_by: UUID | None
+    received_at: datetime | None
+    lead_address: str | None
+    lead_claim: str | None
+    reason_code: str | None
+    collector: str | None
+    method: str | None
+    tool: str | None
+    acquired_at: datetime | None
+    source: str | None
+    source_address: str | None
+    claimed_from: datetime | None
+    claimed_to: datetime | None
+    claimed_place: str | None
+    file_name: str | None
+    media_type_claimed: str | None
+    notes: str | None
+    labels: Labels | None
+    lease: LeaseShape | None
+
+
+class CorrectionShape(Shape):
+    number: int
+    field: str
+    value: str | None
+    reason: str
+    corrected_by: UUID
+    corrected_at: datetime
+
+
+class EvidenceShape(EvidenceSummary, Changed):
+    """One item. Acquisition fields read as last corrected; `as_first_stated` holds what they said before."""
+
+    as_first_stated: dict[str, str | None] = Field(description="Only the fields that were corrected since.")
+    corrections: list[CorrectionShape]
+    claims: dict[str, Any] | None = Field(description="What the file says of itself: unproven. Null until decoded.")
+    possible_events: list[Transition]
+
+
+class DuplicateShape(Shape):
+    """Another item on the same bytes."""
+
+    id: UUID
+    case_id: UUID
+    state: State
+    registered_at: datetime
+
+
+class ReceivedShape(EvidenceShape):
+    duplicates: list[DuplicateShape] = Field(description="Items on the same bytes in your cases: exact copies.")
+
+
+def summary(evidence: Evidence, blob: Blob | None) -> EvidenceSummary:
+    return EvidenceSummary(**_summary_fields(evidence, blob))
+
+
+def _summary_fields(evidence: Evidence, blob: Blob | None) -> dict[str, Any]:
+    measured = {
+        "sha256": None if blob is None else blob.sha256,
+        "size_bytes": None if blob is None else blob.size_bytes,
+        "media_type": None if blob is None else blob.media_type,
+        "kind": None if blob is None else blob.kind,
+    }
+    lease = None
+    if evidence.lease_holder is not None and evidence.lease_expires_at is not None:
+        lease = LeaseShape(holder=evidence.lease_holder, expires_at=evidence.lease_expires_at)
+    direct = set(EvidenceSummary.model_fields) - {*measured, "lease", "labels"}
+    labels = None if evidence.labels is None else Labels(**evidence.labels)
+    return {**{name: getattr(evidence, name) for name in direct}, **measured, "lease": lease, "labels": labels}
+
+
+def item(details: ItemDetails, receipts: list[ReceiptShape] | None = None) -> EvidenceShape:
+    return EvidenceShape(**_item_fields(details), receipts=receipts or [])
+
+
+def received(details: ItemDetails, duplicates: list[DuplicateShape], receipts: list[ReceiptShape]) -> ReceivedShape:
+    return ReceivedShape(**_item_fields(details), duplicates=duplicates, receipts=receipts)
+
+
+def _item_fields(details: ItemDetails) -> dict[str, Any]:
+    corrected = {correction.field for correction in details.corrections}
+    first = {name: getattr(details.evidence, name) for name in CORRECTABLE if name in corrected}
+    return {
+        **_summary_fields(details.evidence, details.blob),
+        **details.current,
+        "as_first_stated": {
+            name: value.isoformat() if isinstance(value, datetime) else value for name, value in first.items()
+        },
+        "corrections": [correction_shape(correction) for correction in details.corrections],
+        "claims": details.claims,
+        "possible_events": details.possible_events,
+    }
+
+
+def correction_shape(correction: EvidenceCorrection) -> CorrectionShape:
+    return CorrectionShape.model_validate(correction)
