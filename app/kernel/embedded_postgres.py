@@ -41,6 +41,8 @@ ELSEWHERE = Path("/var/lib/exhibit")
 START_ATTEMPTS = 3
 LOG_LIMIT_BYTES = 10 * 1024 * 1024
 POLL_S = 0.02
+ADOPT_WITHIN_S = 300.0
+"""A server that recovers after a crash of the machine may take minutes until it is ready."""
 
 SERVER_OPTIONS = {
     "listen_addresses": "127.0.0.1",
@@ -184,18 +186,27 @@ def _check_version(cluster: Path, programs: Programs) -> None:
 
 def _adopt(cluster: Path, password: str) -> PostgresServer | None:
     """The server that a killed parent left running, once ready; ``None`` when nothing is in a start's way."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + ADOPT_WITHIN_S
     while (found := read_postmaster(cluster)) is not None and _is_postmaster_of(cluster, found.pid):
-        if found.is_ready and found.port is not None:
+        if found.is_ready and found.port is not None and _answers(_owner_url(password, found.port)):
             return PostgresServer(_owner_url(password, found.port), found.port, found.pid, cluster, adopted=True)
         if time.monotonic() > deadline:
             raise Misconfigured(
-                f"PostgreSQL (pid {found.pid}) neither gets ready nor stops; see {cluster.parent}/server.log"
+                f"PostgreSQL (pid {found.pid}) runs but takes no connection of ours; see {cluster.parent}/server.log"
             )
         time.sleep(POLL_S)
     if found is not None:
         _remove_stale_pid_file(cluster, found)
     return None
+
+
+def _answers(owner_url: str) -> bool:
+    """Whether it takes our connection: one that was killed a moment ago still looks alive from outside."""
+    try:
+        psycopg.connect(owner_url).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _is_postmaster_of(cluster: Path, pid: int) -> bool:

@@ -1,0 +1,36 @@
+"""Who commits: routes, the job runner and the start; never a service. Who appends to the ledger: the unit of work."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import app
+
+ROOT = Path(app.__file__).parent
+MAY_COMMIT = ("api/", "unit_of_work.py", "worker.py", "bootstrap.py", "migration.py", "kernel/", "ledger/integrator.py")
+
+
+def calls(method: str) -> Iterator[str]:
+    """``file:line`` of every call of a method of this name."""
+    for file in sorted(ROOT.rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
+                yield f"{file.relative_to(ROOT)}:{node.lineno}"
+
+
+def test_commit_when_called_then_in_routes_runner_and_start_only() -> None:
+    found = list(calls("commit"))
+    assert any(place.startswith("api/") for place in found), "the search finds nothing: it is broken"
+    assert [place for place in found if not place.startswith(MAY_COMMIT)] == []
+
+
+def test_imports_when_written_then_stand_at_the_top() -> None:
+    inside = [
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in sorted(ROOT.rglob("*.py"))
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for node in ast.walk(function)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
+    assert inside == []
