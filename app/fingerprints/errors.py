@@ -1,0 +1,26 @@
+"""What can be wrong with a decision about a match."""
+
+from app.kernel.errors import Conflict, Invalid, constraint_errors
+
+
+class SubjectNotInMatch(Invalid):
+    code = "subject_not_in_match"
+    title = "The item is none of the two that match"
+
+
+class SubjectNeeded(Invalid):
+    code = "subject_needed"
+    title = "This relation has a direction"
+
+
+class NotAnExactCopy(Invalid):
+    code = "not_an_exact_copy"
+    title = "The items do not have the same bytes"
+
+
+class DecidedMeanwhile(Conflict):
+    code = "decided_meanwhile"
+    title = "Somebody else decided this match just now"
+
+
+constraint_errors["uq_relations_number"] = DecidedMeanwhile("Read the match again, then decide.")

@@ -1,0 +1,48 @@
+"""What fingerprinting, matching and decisions about matches leave in the items' streams."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from app.ledger.event import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceFingerprinted(Event):
+    """``fingerprints_sha256`` is of the lines ``version view time_ms hex``, sorted."""
+
+    TYPE: ClassVar[str] = "evidence.fingerprinted"
+    status: str
+    outcome: str
+    decoder: str
+    algorithms: tuple[str, ...]
+    fingerprints: int
+    fingerprints_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceMatched(Event):
+    """``evidence`` is the other item; ``spans`` are [query from, to, reference from, to] in milliseconds."""
+
+    TYPE: ClassVar[str] = "evidence.matched"
+    match: UUID
+    evidence: UUID
+    query: UUID
+    tier: str
+    algorithm: str
+    distance_bits: int
+    threshold_bits: int
+    transformation: str
+    spans: tuple[tuple[int, int, int, int], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatchDecided(Event):
+    """``subject`` is the item of which the relation is said; ``evidence`` is the other item of this stream's."""
+
+    TYPE: ClassVar[str] = "evidence.match_decided"
+    match: UUID
+    evidence: UUID
+    subject: UUID
+    relation: str
+    number: int

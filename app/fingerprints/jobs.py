@@ -1,0 +1,309 @@
+"""The job ``fingerprint``: decode in the jail, hash, make a preview; then store, and match within the case."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.blobs.store import BlobStore, StoredBlob
+from app.fingerprints.algorithms.algorithm import Pixels
+from app.fingerprints.algorithms.catalog import ALGORITHMS
+from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.events import EvidenceFingerprinted
+from app.fingerprints.finding import lock_matching, match_item
+from app.fingerprints.keyframes import ChangedFrames
+from app.fingerprints.matching import Print
+from app.fingerprints.models import Fingerprint
+from app.fingerprints.views import IDENTITY, views_of
+from app.jobs import Job
+from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
+from app.ledger.event import EntryObject
+from app.media import previews
+from app.media.events import EvidenceDerived
+from app.media.items import entry_object
+from app.media.jail.result import DecodeOutcome, DecodeResult, VideoFrame
+from app.media.jobs import MediaResources
+from app.media.models import Decoding, Derivative, Evidence
+from app.media.reading import find_preview, latest_decoding
+from app.media.rules import FingerprintStatus
+from app.media.service import FINGERPRINT, system_actor
+from app.unit_of_work import UnitOfWork
+
+PARTIAL = "partial"
+ROWS_AT_ONCE = 5_000
+PARAMETERS_SHA256 = sha256_hex(canonical_json(previews.PARAMETERS))
+
+
+@dataclass(frozen=True)
+class Plan:
+    evidence_id: UUID
+    sha256: Sha256Hex
+    is_decoded: bool
+    """Another item on the same bytes was fingerprinted before: its results are used."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What decoding a blob gave."""
+
+    decoder: str
+    outcome: str
+    reason: str | None
+    claims: Mapping[str, Any]
+    prints: list[Print]
+    preview: StoredBlob | None
+
+
+@dataclass(frozen=True)
+class Result:
+    evidence_id: UUID
+    sha256: Sha256Hex
+    decoded: Decoded | None
+
+
+@dataclass
+class _Hasher:
+    """Hashes pictures as they come; keeps the one that the preview is made from."""
+
+    prints: list[Print] = field(default_factory=list)
+    shown: Pixels | None = None
+    _shown_quality: int = -1
+    _changed: ChangedFrames = field(default_factory=ChangedFrames)
+
+    def take_picture(self, rgb: Pixels) -> None:
+        self.shown = rgb
+        for algorithm in ALGORITHMS:
+            if algorithm.applies_to_images:
+                for view, pixels in views_of(algorithm, rgb):
+                    found = algorithm.compute(pixels)
+                    self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
+
+    def take_frame(self, frame: VideoFrame) -> None:
+        """Starts over at time 0, as the decoder does after a restart."""
+        if frame.time_ms == 0:
+            self.prints.clear()
+            self.shown, self._shown_quality = None, -1
+        moving = PDQ.compute(frame.rgb)
+        if not self._changed.keep(frame.time_ms, moving.value):
+            return
+        self._show(frame.rgb, moving.quality or 0)
+        self.prints.append(Print(PDQ.version, frame.time_ms, IDENTITY, moving.value, moving.quality))
+        for algorithm in ALGORITHMS:
+            if algorithm.applies_to_frames and algorithm.version != PDQ.version:
+                found = algorithm.compute(frame.rgb)
+                self.prints.append(Print(algorithm.version, frame.time_ms, IDENTITY, found.value, found.quality))
+
+    def _show(self, rgb: Pixels, quality: int) -> None:
+        """The first frame that says something, else the best so far: many videos begin black."""
+        if self._shown_quality < PDQ.minimum_quality and quality > self._shown_quality:
+            self.shown, self._shown_quality = rgb, quality
+
+
+def plan(session: Session, *, evidence_id: str) -> Plan | None:
+    evidence = session.get(Evidence, UUID(evidence_id))
+    if evidence is None or evidence.blob_sha256 is None or evidence.fingerprint_status != FingerprintStatus.PENDING:
+        return None
+    is_decoded = latest_decoding(session, evidence.blob_sha256) is not None
+    return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), is_decoded)
+
+
+def work(plan: Plan, resources: MediaResources) -> Result:
+    """Raises JailUnavailable and BlobUnreadable, which say nothing about the file: the job is tried again."""
+    if plan.is_decoded:
+        return Result(plan.evidence_id, plan.sha256, None)
+    hasher = _Hasher()
+    fd = resources.blobs.open(plan.sha256)
+    try:
+        result = resources.decoder.decode(fd, hasher.take_frame)
+    finally:
+        os.close(fd)
+    if result.picture is not None:
+        hasher.take_picture(result.picture)
+    preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
+    versions = resources.decoder.versions()
+    decoder = " ".join(f"{name}/{version}" for name, version in sorted(versions.items()))
+    decoded = Decoded(decoder, _outcome_of(result), result.reason, dict(result.claims), hasher.prints, preview)
+    return Result(plan.evidence_id, plan.sha256, decoded)
+
+
+def _outcome_of(result: DecodeResult) -> str:
+    return PARTIAL if result.outcome is DecodeOutcome.DECODED and result.is_partial else str(result.outcome)
+
+
+def _store_preview(blobs: BlobStore, rgb: Pixels) -> StoredBlob:
+    with blobs.begin() as writer:
+        writer.write(previews.render_preview(rgb))
+        return writer.commit()
+
+
+def store(uow: UnitOfWork, result: Result) -> None:
+    """Idempotent: by the item's status, and by the keys of what belongs to the blob."""
+    case_id = uow.session.scalars(select(Evidence.case_id).where(Evidence.id == result.evidence_id)).one()
+    lock_matching(uow.session, case_id)
+    evidence = _lock_pending(uow.session, result.evidence_id)
+    if evidence is None:
+        return
+    if result.decoded is not None:
+        _store_decoded(uow.session, result.sha256, result.decoded)
+    decoding = latest_decoding(uow.session, result.sha256)
+    assert decoding is not None
+    has_prints = bool(
+        uow.session.scalar(select(select(Fingerprint).where(Fingerprint.blob_sha256 == result.sha256).exists()))
+    )
+    evidence.fingerprint_status = FingerprintStatus.DONE if has_prints else FingerprintStatus.UNDECODABLE
+    evidence.fingerprint_reason = None if decoding.outcome == DecodeOutcome.DECODED else decoding.outcome
+    evidence.version += 1
+    uow.session.flush()
+    _record_fingerprinted(uow, evidence, decoding)
+    _record_preview(uow, evidence)
+    match_item(uow, evidence)
+
+
+def _lock_pending(session: Session, evidence_id: UUID) -> Evidence | None:
+    evidence = session.scalars(
+        select(Evidence).where(Evidence.id == evidence_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+    return evidence if evidence.fingerprint_status == FingerprintStatus.PENDING else None
+
+
+def _store_decoded(session: Session, sha256: Sha256Hex, decoded: Decoded) -> None:
+    now = utc_now()
+    session.execute(
+        insert(Decoding)
+        .values(
+            blob_sha256=sha256,
+            decoder=decoded.decoder,
+            outcome=decoded.outcome,
+            reason=decoded.reason,
+            claims=decoded.claims,
+            decoded_at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+    rows = [
+        {
+            "blob_sha256": sha256,
+            "algorithm": one.version.partition("/")[0],
+            "version": one.version,
+            "time_ms": one.time_ms,
+            "view": one.view,
+            "value": one.value,
+            "quality": one.quality,
+        }
+        for one in decoded.prints
+    ]
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        session.execute(insert(Fingerprint).on_conflict_do_nothing(), rows[start : start + ROWS_AT_ONCE])
+    if decoded.preview is not None:
+        _store_derivative(session, sha256, decoded.preview)
+
+
+def _store_derivative(session: Session, sha256: Sha256Hex, preview: StoredBlob) -> None:
+    session.execute(
+        insert(Derivative)
+        .values(
+            id=new_id(),
+            blob_sha256=sha256,
+            kind="preview",
+            tool=previews.TOOL,
+            tool_version=previews.TOOL_VERSION,
+            parameters=previews.PARAMETERS,
+            parameters_sha256=PARAMETERS_SHA256,
+            sha256=preview.sha256,
+            size_bytes=preview.size_bytes,
+            media_type=previews.MEDIA_TYPE,
+            made_at=utc_now(),
+        )
+        .on_conflict_do_nothing(constraint="uq_derivatives_once")
+    )
+
+
+def _record_fingerprinted(uow: UnitOfWork, evidence: Evidence, decoding: Decoding) -> None:
+    versions, count, digest = _digest_of_prints(uow.session, decoding.blob_sha256)
+    uow.record(
+        EvidenceFingerprinted(
+            stream=evidence.id,
+            actor=system_actor(uow.session),
+            object=entry_object(uow.session, evidence),
+            status=str(evidence.fingerprint_status),
+            outcome=decoding.outcome,
+            decoder=decoding.decoder,
+            algorithms=versions,
+            fingerprints=count,
+            fingerprints_sha256=digest,
+        )
+    )
+
+
+def _digest_of_prints(session: Session, sha256: str) -> tuple[tuple[str, ...], int, str]:
+    """The algorithm versions, the number of hashes and the digest of all of them."""
+    rows = (
+        session.execute(
+            select(
+                Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex")
+            ).where(Fingerprint.blob_sha256 == sha256)
+        )
+        .tuples()
+        .all()
+    )
+    lines = sorted(f"{version} {view} {time_ms} {value}\n" for version, view, time_ms, value in rows)
+    versions = tuple(sorted({version for version, *_ in rows}))
+    return versions, len(rows), sha256_hex("".join(lines).encode("ascii"))
+
+
+def _record_preview(uow: UnitOfWork, evidence: Evidence) -> None:
+    assert evidence.blob_sha256 is not None
+    preview = find_preview(uow.session, evidence.blob_sha256)
+    if preview is None:
+        return
+    uow.record(
+        EvidenceDerived(
+            stream=evidence.id,
+            actor=system_actor(uow.session),
+            object=EntryObject("derivative", preview.id, None, preview.sha256, preview.size_bytes),
+            kind=preview.kind,
+            tool=preview.tool,
+            version=preview.tool_version,
+            parameters_sha256=preview.parameters_sha256,
+            input_sha256=evidence.blob_sha256,
+        )
+    )
+
+
+def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
+    """After the last attempt: ``failed``, with the reason; exact copies are found all the same."""
+    evidence_id = UUID(arguments["evidence_id"])
+    case_id = uow.session.scalar(select(Evidence.case_id).where(Evidence.id == evidence_id))
+    if case_id is None:
+        return
+    lock_matching(uow.session, case_id)
+    evidence = _lock_pending(uow.session, evidence_id)
+    if evidence is None:
+        return
+    evidence.fingerprint_status = FingerprintStatus.FAILED
+    evidence.fingerprint_reason = error
+    evidence.version += 1
+    uow.session.flush()
+    uow.record(
+        EvidenceFingerprinted(
+            stream=evidence.id,
+            actor=system_actor(uow.session),
+            object=entry_object(uow.session, evidence),
+            status=str(evidence.fingerprint_status),
+            outcome=FingerprintStatus.FAILED,
+            decoder="",
+            algorithms=(),
+            fingerprints=0,
+            fingerprints_sha256=sha256_hex(b""),
+            reason_code=error,
+        )
+    )
+    match_item(uow, evidence)
+
+
+JOBS: tuple[Job, ...] = (Job(FINGERPRINT, plan, work, store, give_up),)

@@ -1,0 +1,149 @@
+"""Is it similar, and why: the explanation of one pair of blobs by their fingerprints. Pure.
+
+Two pictures: PDQ under the query's eight symmetries says ``same_picture``; phash or dhash alone say ``likely``, for a
+person to look at (they find slight crops, and more wrong pairs). A video on either side: PDQ of its frames, aligned.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from app.fingerprints.algorithms.algorithm import Algorithm, hamming
+from app.fingerprints.algorithms.catalog import ALGORITHMS
+from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.alignment import Segment, TimedHash, align
+from app.fingerprints.views import IDENTITY, INVERSE
+
+RULE = "match/1"
+MATCHING_ALGORITHMS = tuple(algorithm for algorithm in ALGORITHMS if algorithm.finds_matches)
+
+
+@dataclass(frozen=True, slots=True)
+class Print:
+    """One stored hash of a blob."""
+
+    version: str
+    time_ms: int
+    view: str
+    value: bytes
+    quality: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prints:
+    """All stored hashes of one blob."""
+
+    is_video: bool
+    prints: Sequence[Print] = field(default_factory=tuple)
+
+    def of(self, algorithm: Algorithm, view: str | None = IDENTITY) -> list[Print]:
+        """``view`` None: in every view."""
+        return [one for one in self.prints if one.version == algorithm.version and (view is None or one.view == view)]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One reason for a match. ``transformation`` is what makes the reference of the query."""
+
+    algorithm: str
+    version: str
+    distance_bits: int
+    threshold_bits: int
+    transformation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    tier: str
+    grounds: list[Ground]
+    segments: list[Segment]
+
+    def as_json(self) -> tuple[list[dict[str, Any]], list[dict[str, int]]]:
+        return [asdict(ground) for ground in self.grounds], [asdict(segment) for segment in self.segments]
+
+
+def thresholds_of(overrides: Mapping[str, int]) -> dict[str, int]:
+    """Per algorithm the distance in bits that still matches: the case's own, else the algorithm's."""
+    return {
+        algorithm.name: overrides.get(algorithm.name, algorithm.threshold_bits) for algorithm in MATCHING_ALGORITHMS
+    }
+
+
+def rule_of(thresholds: Mapping[str, int]) -> str:
+    """The rule by which a pair was compared, in one line: pairs compared by another one are compared anew."""
+    parts = [f"{algorithm.version}<={thresholds[algorithm.name]}" for algorithm in MATCHING_ALGORITHMS]
+    return " ".join([RULE, *parts])
+
+
+def explain(query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Explanation | None:
+    """Why the two are similar; None when they are not."""
+    if query.is_video or reference.is_video:
+        return _explain_moving(query, reference, thresholds[PDQ.name])
+    return _explain_pictures(query, reference, thresholds)
+
+
+def _explain_pictures(query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Explanation | None:
+    if not (_says_something(query) and _says_something(reference)):
+        return None
+    grounds = [_nearest(algorithm, query, reference, thresholds) for algorithm in MATCHING_ALGORITHMS]
+    kept = [ground for ground in grounds if ground is not None]
+    if not kept:
+        return None
+    is_certain = any(ground.algorithm == PDQ.name for ground in kept)
+    return Explanation("same_picture" if is_certain else "likely", kept, [])
+
+
+def _says_something(prints: Prints) -> bool:
+    """Near-flat pictures resemble each other by every hash: PDQ's quality tells them."""
+    return any((one.quality or 0) >= PDQ.minimum_quality for one in prints.of(PDQ))
+
+
+def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Ground | None:
+    """The smallest distance over the query's views, when it is within the threshold."""
+    distances = [
+        (hamming(mine.value, theirs.value), mine.view != IDENTITY, mine.view)
+        for mine in query.of(algorithm, view=None)
+        for theirs in reference.of(algorithm)
+    ]
+    if not distances:
+        return None
+    distance_bits, _, view = min(distances)
+    threshold_bits = thresholds[algorithm.name]
+    if distance_bits > threshold_bits:
+        return None
+    return Ground(algorithm.name, algorithm.version, distance_bits, threshold_bits, view)
+
+
+def _explain_moving(query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
+    """Two videos, or a still and a video; the still's views are tried one by one."""
+    best: tuple[int, int, str, list[Segment]] | None = None
+    for transformation, mine, theirs in _alignable(query, reference):
+        segments = align(mine, theirs, radius_bits=threshold_bits)
+        if segments:
+            found = (
+                -sum(segment.frames for segment in segments),
+                min(segment.distance_bits for segment in segments),
+                transformation,
+                segments,
+            )
+            best = found if best is None else min(best, found, key=lambda one: one[:2])
+    if best is None:
+        return None
+    _, distance_bits, transformation, segments = best
+    return Explanation(
+        "same_picture", [Ground(PDQ.name, PDQ.version, distance_bits, threshold_bits, transformation)], segments
+    )
+
+
+def _alignable(query: Prints, reference: Prints) -> list[tuple[str, list[TimedHash], list[TimedHash]]]:
+    if not query.is_video:
+        frames = _timed(reference.of(PDQ))
+        return [(one.view, _timed([one]), frames) for one in query.of(PDQ, view=None)]
+    frames = _timed(query.of(PDQ))
+    if not reference.is_video:
+        return [(INVERSE[one.view], frames, _timed([one])) for one in reference.of(PDQ, view=None)]
+    return [(IDENTITY, frames, _timed(reference.of(PDQ)))]
+
+
+def _timed(prints: Sequence[Print]) -> list[TimedHash]:
+    return [TimedHash(one.time_ms, one.value, one.quality or 0) for one in prints]

@@ -1,0 +1,94 @@
+"""Queries about fingerprints, matches and the decisions in force."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy.orm import Session
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.cases.service import authorise
+from app.fingerprints.models import BlobMatch, Fingerprint, Match, Relation
+from app.kernel.errors import NotFound
+
+
+@dataclass(frozen=True)
+class ExplainedMatch:
+    """A match, what explains it (None: the same bytes), and the decision in force (None: undecided)."""
+
+    match: Match
+    blob_match: BlobMatch | None
+    decision: Relation | None
+
+
+def get_match(session: Session, actor: Actor, match_id: UUID) -> ExplainedMatch:
+    match = session.get(Match, match_id)
+    if match is None:
+        raise NotFound()
+    authorise(session, actor, match.case_id, Operation.READ_METADATA)
+    return explained(session, [match])[0]
+
+
+def list_matches(
+    session: Session, evidence_id: UUID, *, undecided_only: bool, after: tuple[datetime, UUID] | None, limit: int
+) -> list[ExplainedMatch]:
+    """The matches of an item in the order in which they were found (no permission check: the caller found the item)."""
+    query = select(Match).where(of_item(evidence_id)).order_by(Match.found_at, Match.id).limit(limit)
+    if undecided_only:
+        query = query.where(~select(Relation.id).where(Relation.match_id == Match.id).exists())
+    if after is not None:
+        query = query.where(tuple_(Match.found_at, Match.id) > after)
+    return explained(session, session.scalars(query).all())
+
+
+def list_relations(
+    session: Session, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[Relation]:
+    """The decisions in force about an item, on either side, as they were made (no permission check)."""
+    later = select(Relation.match_id, func.max(Relation.number).label("number")).group_by(Relation.match_id).subquery()
+    query = (
+        select(Relation)
+        .join(later, (later.c.match_id == Relation.match_id) & (later.c.number == Relation.number))
+        .where(or_(Relation.evidence_id == evidence_id, Relation.other_id == evidence_id))
+        .order_by(Relation.decided_at, Relation.id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(tuple_(Relation.decided_at, Relation.id) > after)
+    return session.scalars(query).all()
+
+
+def list_fingerprints(
+    session: Session, sha256: str, *, after: tuple[str, int, str] | None, limit: int
+) -> Sequence[Fingerprint]:
+    """The hashes of a blob by version, time and view (no permission check: the caller found an item on it)."""
+    query = select(Fingerprint).where(Fingerprint.blob_sha256 == sha256)
+    query = query.order_by(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view) > after)
+    return session.scalars(query).all()
+
+
+def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch]:
+    """Each match with its explanation and the decision in force, in three queries however many there are."""
+    if not matches:
+        return []
+    keys = {match.blob_match for match in matches if match.blob_match is not None}
+    blob_matches = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))}
+    decisions = {
+        row.match_id: row
+        for row in session.scalars(
+            select(Relation).where(Relation.match_id.in_([match.id for match in matches])).order_by(Relation.number)
+        )
+    }
+    return [
+        ExplainedMatch(match, blob_matches.get(match.blob_match or ""), decisions.get(match.id)) for match in matches
+    ]
+
+
+def of_item(evidence_id: UUID) -> ColumnElement[bool]:
+    """The matches that an item is part of, on either side."""
+    return or_(Match.first_id == evidence_id, Match.second_id == evidence_id)

@@ -1,0 +1,94 @@
+"""Decisions about matches: what a person says that a found similarity means."""
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.cases.service import authorise
+from app.fingerprints.errors import NotAnExactCopy, SubjectNeeded, SubjectNotInMatch
+from app.fingerprints.events import MatchDecided
+from app.fingerprints.models import Match, Relation
+from app.fingerprints.reading import ExplainedMatch, explained, of_item
+from app.kernel.errors import NotFound
+from app.kernel.primitives import new_id, utc_now
+from app.media.items import entry_object
+from app.media.models import Evidence
+from app.unit_of_work import UnitOfWork
+
+DIRECTED = ("excerpt_of", "contains", "edited_from")
+
+
+def undecided_matches(session: Session, evidence_id: UUID) -> list[UUID]:
+    """Matches of the item about which nobody decided or deferred anything, the oldest first (no permission check)."""
+    has_decision = select(Relation.id).where(Relation.match_id == Match.id).exists()
+    query = select(Match.id).where(of_item(evidence_id), ~has_decision).order_by(Match.found_at, Match.id)
+    return list(session.scalars(query))
+
+
+def decide_match(
+    uow: UnitOfWork,
+    actor: Actor,
+    match_id: UUID,
+    *,
+    relation: str,
+    reason: str,
+    subject_id: UUID | None = None,
+) -> ExplainedMatch:
+    """A person's decision, superseding earlier ones; ``potential`` defers it. ``subject_id`` is the item of which the
+    relation is said, needed where it has a direction.
+
+    Raises SubjectNeeded, SubjectNotInMatch, NotAnExactCopy; DecidedMeanwhile by the database.
+    """
+    match = uow.session.get(Match, match_id)
+    if match is None:
+        raise NotFound()
+    grant = authorise(uow.session, actor, match.case_id, Operation.VERIFY)
+    subject = _subject_of(match, relation, subject_id)
+    number = uow.session.scalar(
+        select(func.coalesce(func.max(Relation.number), 0)).where(Relation.match_id == match_id)
+    )
+    decision = Relation(
+        id=new_id(),
+        match_id=match_id,
+        number=(number or 0) + 1,
+        evidence_id=subject,
+        other_id=match.second_id if subject == match.first_id else match.first_id,
+        relation=relation,
+        reason=reason,
+        decided_by=grant.account_id,
+        decided_at=utc_now(),
+    )
+    uow.session.add(decision)
+    uow.session.flush()
+    for own, other in ((match.first_id, match.second_id), (match.second_id, match.first_id)):
+        evidence = uow.session.get(Evidence, own)
+        assert evidence is not None
+        uow.record(
+            MatchDecided(
+                stream=own,
+                actor=grant.entry_actor,
+                object=entry_object(uow.session, evidence),
+                match=match_id,
+                evidence=other,
+                subject=subject,
+                relation=relation,
+                number=decision.number,
+                reason=reason,
+            )
+        )
+    return explained(uow.session, [match])[0]
+
+
+def _subject_of(match: Match, relation: str, subject_id: UUID | None) -> UUID:
+    if relation == "exact_copy" and match.tier != "exact":
+        raise NotAnExactCopy("Their SHA-256 differ. 'same_capture' is for copies that were encoded anew.")
+    if subject_id is None:
+        if relation in DIRECTED:
+            raise SubjectNeeded(f"Name in 'evidence_id' the item that is '{relation}' the other.")
+        return match.query_id
+    if subject_id not in (match.first_id, match.second_id):
+        raise SubjectNotInMatch("'evidence_id' must be one of the two items of the match.")
+    return subject_id
