@@ -1,5 +1,6 @@
 """What incidents and their links leave in the ledger. An act on an item and an incident is one entry in each stream."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ class _IncidentStated(Event):
     code: str | None = sealed(default=None)
     title: str | None = sealed(default=None)
     occurred_basis: str | None = sealed(default=None)
-    place: dict[str, Any] | None = sealed(default=None)
+    place: Mapping[str, Any] | None = sealed(default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

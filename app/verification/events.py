@@ -1,4 +1,4 @@
-"""What verification leaves in an item's stream. Persons are pseudonyms of the case; words that people wrote are sealed."""
+"""What verification leaves in an item's stream. Persons are the case's pseudonyms; what people wrote is sealed."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, select, tuple_, union
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.access.rules import Operation
@@ -117,10 +118,10 @@ def standing_findings(session: Session, evidence_id: UUID) -> dict[str, UUID]:
     rows = session.execute(
         select(Finding.dimension, Finding.id)
         .where(Finding.evidence_id == evidence_id)
-        .distinct(Finding.dimension)
+        .ext(distinct_on(Finding.dimension))
         .order_by(Finding.dimension, Finding.number.desc())
     )
-    return {dimension: finding_id for dimension, finding_id in rows}
+    return dict(rows.all())
 
 
 def authors_of(session: Session, evidence_id: UUID) -> frozenset[UUID]:

@@ -94,7 +94,7 @@ def end_lease(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int)
 
 def end_lease_of(uow: UnitOfWork, evidence: Evidence, grant: Grant, *, reason_code: str) -> None:
     """End the lease of a locked item that has one (no permission check: for services that made theirs)."""
-    assert evidence.lease_holder is not None  # noqa: S101 - callers have looked, under the row's lock
+    assert evidence.lease_holder is not None  # Callers have looked, under the row's lock.
     uow.record(
         LeaseEnded(
             stream=evidence.id,

@@ -378,7 +378,7 @@ def list_verdicts(
     if after is not None:
         query = query.where(tuple_(Verdict.submitted_at, Verdict.id) > after)
     rows = session.execute(query.order_by(Verdict.submitted_at, Verdict.id).limit(limit))
-    return [StatedVerdict(*row) for row in rows.tuples()]
+    return [StatedVerdict(*row) for row in rows]
 
 
 def list_reviews(

@@ -1,0 +1,338 @@
+"""Leases, findings, verdicts and reviews of an item; and the one door through which its state changes."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import ConfigDict, Field, StringConstraints
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.api.http import (
+    Changed,
+    Cursor,
+    IdempotencyKey,
+    IfMatch,
+    Input,
+    Limit,
+    Page,
+    ReceiptShape,
+    Requires,
+    commit,
+    cursor_at,
+    page,
+    read_cursor_at,
+    reading,
+    replay,
+    request_digest,
+    required_version,
+    services,
+    working,
+)
+from app.api.incidents import LongText, OccurrenceShape
+from app.api.problems import problem_responses
+from app.incidents.rules import PlacePrecision
+from app.media.models import Evidence
+from app.media.rules import State
+from app.verification import findings, leases, service
+from app.verification.models import Finding, Review
+from app.verification.rules import (
+    Confidence,
+    Dimension,
+    FindingResult,
+    Method,
+    Outcome,
+    ReviewKind,
+    SignatureMode,
+    TimePrecision,
+)
+
+router = APIRouter(prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
+
+Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
+Verifier = Annotated[Actor, Depends(Requires(Operation.VERIFY))]
+
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+
+
+class LeaseShape(Changed):
+    """Who works on the item, and until when; both null when the lease is free."""
+
+    evidence_id: UUID
+    holder: UUID | None
+    expires_at: datetime | None
+    version: int = Field(description="The item's version: every change of the lease is one.")
+
+
+class FindingCreate(Input):
+    model_config = ConfigDict(
+        strict=False,
+        json_schema_extra={
+            "examples": [
+                {
+                    "dimension": "location",
+                    "result": "established",
+                    "confidence": "high",
+                    "place_precision": "exact",
+                    "methods": ["landmark_match", "satellite_match"],
+                    "rationale": "The water tower and the two gables stand as in the satellite picture of 1 July.",
+                    "references": ["https://example.org/tiles/2026-07-01"],
+                }
+            ]
+        },
+    )
+
+    dimension: Dimension
+    result: FindingResult
+    confidence: Confidence
+    place_precision: PlacePrecision | None = Field(None, description="For `location`.")
+    time_precision: OccurrenceShape | None = Field(None, description="For `date` and `provenance`.")
+    methods: list[Method] = Field(default_factory=list, max_length=len(Method))
+    rationale: LongText
+    references: list[Reference] = Field(default_factory=list, max_length=20)
+
+
+class FindingShape(Changed):
+    id: UUID
+    evidence_id: UUID
+    round: int
+    number: int = Field(description="Counts the item's findings.")
+    dimension: Dimension
+    result: FindingResult
+    confidence: Confidence
+    place_precision: PlacePrecision | None
+    time_precision: OccurrenceShape | None
+    methods: list[Method]
+    rationale: str
+    references: list[str]
+    supersedes: UUID | None
+    author_id: UUID
+    recorded_at: datetime
+
+
+class VerdictShape(Changed):
+    id: UUID
+    evidence_id: UUID
+    round: int
+    version: int
+    outcome: Outcome
+    rationale: str
+    incident_id: UUID | None = Field(description="The incident for which it holds.")
+    finding_ids: list[UUID] = Field(description="The findings that stood when it was submitted.")
+    policy_version: int
+    signature_mode: SignatureMode
+    self_reviewed: bool
+    supersedes: UUID | None
+    author_id: UUID
+    submitted_at: datetime
+    withdrawn: bool
+    signed_off: bool
+
+
+class ReviewShape(Changed):
+    id: UUID
+    evidence_id: UUID
+    verdict_id: UUID
+    round: int
+    kind: ReviewKind
+    leads_to: State = Field(description="The state that the item took by it.")
+    comment: str | None
+    checked_sha256: str | None = Field(description="For a sign-off: the digest of the stored bytes, computed for it.")
+    reviewer_id: UUID
+    reviewed_at: datetime
+
+
+@router.post(
+    "/lease",
+    name="takeLease",
+    summary="Take or extend the lease",
+    response_model=LeaseShape,
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def take_lease(evidence_id: UUID, request: Request, actor: Verifier) -> JSONResponse:
+    """When nobody has it, or it has run out; one's own is made longer."""
+    with working(request) as uow:
+        evidence = leases.take_lease(uow, actor, evidence_id, ttl_s=services(request).settings.lease_ttl_s)
+        return commit(uow, lambda receipts: _lease(evidence, receipts), version=evidence.version)
+
+
+@router.delete(
+    "/lease",
+    name="endLease",
+    summary="Give the lease back, or end another's",
+    response_model=LeaseShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def end_lease(evidence_id: UUID, request: Request, actor: Verifier, if_match: IfMatch = None) -> JSONResponse:
+    """One's own; a coordinator ends anybody's. If-Match is the item's version."""
+    with working(request) as uow:
+        evidence = leases.end_lease(uow, actor, evidence_id, version=required_version(if_match))
+        return commit(uow, lambda receipts: _lease(evidence, receipts), version=evidence.version)
+
+
+@router.post(
+    "/findings",
+    name="recordFinding",
+    status_code=201,
+    summary="Record a finding",
+    response_model=FindingShape,
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def record_finding(
+    evidence_id: UUID, body: FindingCreate, request: Request, actor: Verifier, key: IdempotencyKey = None
+) -> JSONResponse:
+    """By the lease's holder, in verification. A newer one on the same dimension supersedes; nothing is edited."""
+    with working(request) as uow:
+        digest = request_digest(str(evidence_id), body)
+        answer = replay(uow, actor, key, operation="recordFinding", request_sha256=digest)
+        if answer is not None:
+            return answer
+        finding = findings.record_finding(
+            uow,
+            actor,
+            evidence_id,
+            dimension=body.dimension,
+            result=body.result,
+            confidence=body.confidence,
+            methods=list(dict.fromkeys(body.methods)),
+            rationale=body.rationale,
+            references=body.references,
+            place_precision=body.place_precision,
+            time_precision=_time_precision(body.time_precision),
+        )
+        return commit(
+            uow,
+            lambda receipts: _finding(finding).model_copy(update={"receipts": receipts}),
+            actor=actor,
+            key=key,
+            status=201,
+        )
+
+
+@router.get(
+    "/findings",
+    name="listFindings",
+    summary="List the findings on an item",
+    response_model=Page[FindingShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_findings(
+    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """In order of time, superseded ones too."""
+    with reading(request) as session:
+        rows = findings.list_findings(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(request, response, rows, limit, _finding, lambda row: cursor_at(row.recorded_at, row.id))
+
+
+@router.get(
+    "/verdicts",
+    name="listVerdicts",
+    summary="List the versions of an item's verdict",
+    response_model=Page[VerdictShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_verdicts(
+    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """In order of submission. The last one that is `signed_off` holds until a newer one is."""
+    with reading(request) as session:
+        rows = service.list_verdicts(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(
+            request,
+            response,
+            rows,
+            limit,
+            _verdict,
+            lambda row: cursor_at(row.verdict.submitted_at, row.verdict.id),
+        )
+
+
+@router.get(
+    "/reviews",
+    name="listReviews",
+    summary="List the reviews of an item's verdicts",
+    response_model=Page[ReviewShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_reviews(
+    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """In order of time: peer reviews, adjudications, sign-offs, returns and reopenings."""
+    with reading(request) as session:
+        rows = service.list_reviews(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(
+            request,
+            response,
+            rows,
+            limit,
+            _review,
+            lambda row: cursor_at(row.reviewed_at, row.id),
+        )
+
+
+def _lease(evidence: Evidence, receipts: list[ReceiptShape]) -> LeaseShape:
+    return LeaseShape(
+        evidence_id=evidence.id,
+        holder=evidence.lease_holder,
+        expires_at=evidence.lease_expires_at,
+        version=evidence.version,
+        receipts=receipts,
+    )
+
+
+def _time_precision(stated: OccurrenceShape | None) -> TimePrecision | None:
+    return None if stated is None else TimePrecision(stated.from_, stated.to, stated.zone, stated.basis)
+
+
+def _finding(row: Finding) -> FindingShape:
+    time_precision = None
+    if row.time_from is not None and row.time_to is not None:
+        time_precision = OccurrenceShape(
+            from_=row.time_from, to=row.time_to, zone=row.time_zone or "", basis=row.time_basis or ""
+        )
+    return FindingShape(
+        id=row.id,
+        evidence_id=row.evidence_id,
+        round=row.round,
+        number=row.number,
+        dimension=Dimension(row.dimension),
+        result=FindingResult(row.result),
+        confidence=Confidence(row.confidence),
+        place_precision=None if row.place_precision is None else PlacePrecision(row.place_precision),
+        time_precision=time_precision,
+        methods=[Method(method) for method in row.methods],
+        rationale=row.rationale,
+        references=row.references,
+        supersedes=row.supersedes,
+        author_id=row.author_id,
+        recorded_at=row.recorded_at,
+    )
+
+
+def _verdict(row: service.StatedVerdict) -> VerdictShape:
+    verdict = row.verdict
+    return VerdictShape(
+        id=verdict.id,
+        evidence_id=verdict.evidence_id,
+        round=verdict.round,
+        version=verdict.version,
+        outcome=Outcome(verdict.outcome),
+        rationale=verdict.rationale,
+        incident_id=verdict.incident_id,
+        finding_ids=verdict.finding_ids,
+        policy_version=verdict.policy_version,
+        signature_mode=SignatureMode(verdict.signature_mode),
+        self_reviewed=verdict.self_reviewed,
+        supersedes=verdict.supersedes,
+        author_id=verdict.author_id,
+        submitted_at=verdict.submitted_at,
+        withdrawn=row.is_withdrawn,
+        signed_off=row.is_signed_off,
+    )
+
+
+def _review(row: Review) -> ReviewShape:
+    return ReviewShape.model_validate(row)

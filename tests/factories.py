@@ -1,0 +1,100 @@
+"""Plain functions that make what a test begins with, by the services themselves: every row has its entry."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+from uuid import UUID
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.access.models import Account
+from app.access.rules import OrganisationRole, Role, Scope
+from app.access.service import Actor
+from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
+from app.cases.service import create_case, grant_role
+from app.kernel.primitives import new_id, sha256_hex, utc_now
+from app.ledger import log
+from app.media.acquisition import Acquisition
+from app.media.service import ReceivedFile, receive_evidence, record_read_back
+from app.unit_of_work import UnitOfWork, unit_of_work
+
+Result = TypeVar("Result")
+
+NO_LABELS = {"graphic_level": "none", "child": False, "sexual_violence": False, "distressing_audio": False}
+
+
+def commit_in(sessions: sessionmaker[Session], work: Callable[[UnitOfWork], Result]) -> Result:
+    """The result of one piece of work, committed in a unit of work of its own."""
+    with unit_of_work(sessions) as uow:
+        result = work(uow)
+        uow.commit()
+    return result
+
+
+def make_log(sessions: sessionmaker[Session]) -> None:
+    """The log's identity, as the first start makes it."""
+    with sessions() as session:
+        log.initialise(session)
+        session.commit()
+
+
+def make_person(
+    sessions: sessionmaker[Session], name: str, *, organisation_roles: frozenset[OrganisationRole] = frozenset()
+) -> Actor:
+    """An account, and the actor that it is when signed in."""
+    account = Account(
+        id=new_id(),
+        name=name,
+        email=f"{name.lower()}@hub.example",
+        password_hash=None,
+        is_administrator=OrganisationRole.ADMINISTRATOR in organisation_roles,
+        is_auditor=OrganisationRole.AUDITOR in organisation_roles,
+        is_active=True,
+        created_at=utc_now(),
+        version=1,
+    )
+    with sessions() as session:
+        session.add(account)
+        session.commit()
+    return Actor(account.id, new_id(), "session", organisation_roles, frozenset(Scope), None, None)
+
+
+def make_case(sessions: sessionmaker[Session], coordinator: Actor, members: Iterable[tuple[Actor, Role]] = ()) -> UUID:
+    """A case with this coordinator and these members; its id."""
+    administrator = make_person(
+        sessions, f"administrator-{new_id().hex}", organisation_roles=frozenset({OrganisationRole.ADMINISTRATOR})
+    )
+    case = commit_in(
+        sessions,
+        lambda uow: create_case(
+            uow, administrator, title="Strikes, July", description=None, coordinator_id=coordinator.account_id
+        ),
+    )
+    for member, role in members:
+        add_role(sessions, coordinator, case.id, member, role)
+    return case.id
+
+
+def add_role(sessions: sessionmaker[Session], coordinator: Actor, case_id: UUID, member: Actor, role: Role) -> None:
+    commit_in(sessions, lambda uow: grant_role(uow, coordinator, case_id, account_id=member.account_id, role=role))
+
+
+def make_item(
+    sessions: sessionmaker[Session],
+    collector: Actor,
+    case_id: UUID,
+    *,
+    labels: dict[str, object] | None = None,
+    is_preserved: bool = True,
+) -> UUID:
+    """An item on bytes that no store holds, ``preserved`` unless said otherwise; its id."""
+    sha256 = sha256_hex(new_id().bytes)
+    file = ReceivedFile(StoredBlob(sha256, 1000, True), b"\xff\xd8\xff\xe0", "a.jpg", "image/jpeg")
+    acquisition = Acquisition(collector="Olena", method="download", acquired_at=utc_now(), source="a channel")
+    item = commit_in(
+        sessions,
+        lambda uow: receive_evidence(uow, collector, case_id, file=file, acquisition=acquisition, labels=labels),
+    )
+    if is_preserved:
+        read_back = ReadBack(ReadBackOutcome.MATCH, sha256, 1000, None)
+        commit_in(sessions, lambda uow: record_read_back(uow, item.id, read_back))
+    return item.id
