@@ -13,9 +13,11 @@ from app.http_protocol import DeadlineProtocol
 from app.job_table import JOBS, open_resources
 from app.kernel.database import open_engine, session_factory
 from app.kernel.database_roles import APP_GROUP, INTEGRATOR_GROUP, application_url, check_role, integrator_url
+from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
 from app.ledger import integrator, log
 from app.ledger.keys import RECORD_NAME, SignedRecord, load_or_create_signer, publish_verifier_key
+from app.media.jail.decoder import JailUnavailable
 from app.processes import stop_on_signals
 from app.worker import WorkerLimits, run_worker
 
@@ -55,9 +57,13 @@ def run_job_worker(settings: Settings) -> None:
     check_role(url, APP_GROUP)
     limits = WorkerLimits(settings.worker_concurrency, settings.job_attempts)
     engine = open_engine(url, pool_size=settings.worker_concurrency + 2)
-    with open_resources(settings) as resources:
-        run_worker(url, session_factory(engine), JOBS, resources, limits)
-    engine.dispose()
+    try:
+        with open_resources(settings) as resources:
+            run_worker(url, session_factory(engine), JOBS, resources, limits)
+    except JailUnavailable as error:
+        raise Misconfigured(f"The decoder cannot be confined, so nothing is decoded: {error}") from error
+    finally:
+        engine.dispose()
 
 
 def run_integrator(settings: Settings) -> None:

@@ -18,7 +18,7 @@ class UncommittedWork(RuntimeError):
 
 
 class UnitOfWork:
-    """``session``, ``record``, ``enqueue``, ``commit``; no more. Routes and the job runner commit, services never do."""
+    """``session``, ``record``, ``enqueue``, ``commit``. Routes and the job runner commit, services never do."""
 
     def __init__(self, session: Session, *, request_id: str | None = None) -> None:
         self.session = session

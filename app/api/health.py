@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import __version__
 from app.api.http import Public, Shape, services
 from app.blobs.store import BlobStorageFailed
+from app.ledger.integrator import ADVISORY_LOCK
 
 router = APIRouter(tags=["Health"])
 
@@ -20,6 +21,13 @@ WORKER_PATIENCE_S = 60
 _LEDGER_BACKLOG_S = text("""
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)
     FROM (SELECT entry_id FROM ledger_queue ORDER BY entry_id LIMIT 1) q JOIN ledger_entries e ON e.id = q.entry_id
+""")
+_INTEGRATOR_RUNS = text("""
+    SELECT EXISTS (
+        SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+        WHERE l.locktype = 'advisory' AND l.granted AND d.datname = current_database()
+            AND l.classid = 0 AND l.objid = :key AND l.objsubid = 1
+    )
 """)
 _WORKER_SILENCE_S = text(
     "SELECT extract(epoch FROM clock_timestamp() - max(last_heartbeat)) FROM procrastinate_workers"
@@ -69,6 +77,7 @@ def _database_components(request: Request) -> dict[str, Component]:
     try:
         with services(request).sessions() as session:
             backlog_s = float(session.scalar(_LEDGER_BACKLOG_S) or 0)
+            is_integrating = bool(session.scalar(_INTEGRATOR_RUNS, {"key": ADVISORY_LOCK}))
             silence_s: Any = session.scalar(_WORKER_SILENCE_S)
     except SQLAlchemyError as error:
         unknown = Component(status="not_ready", detail="unknown: the database does not answer")
@@ -77,7 +86,8 @@ def _database_components(request: Request) -> dict[str, Component]:
     return {
         "database": Component(status="ready", detail="answers"),
         "integrator": _component(
-            backlog_s <= INTEGRATOR_PATIENCE_S, f"oldest entry without a checkpoint: {backlog_s:.0f} s"
+            is_integrating and backlog_s <= INTEGRATOR_PATIENCE_S,
+            f"oldest entry without a checkpoint: {backlog_s:.0f} s" if is_integrating else "no integrator runs",
         ),
         "worker": _component(
             silence_s is not None and silence_s <= WORKER_PATIENCE_S,

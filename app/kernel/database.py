@@ -75,7 +75,13 @@ def open_engine(database_url: str, *, pool_size: int, **options: Any) -> Engine:
         max_overflow=0,
         pool_pre_ping=True,
         hide_parameters=True,  # An exception's text must not carry names or addresses into a log.
-        connect_args={"options": "-c timezone=utc -c synchronous_commit=on -c lock_timeout=10s"},
+        connect_args={
+            "options": "-c timezone=utc -c synchronous_commit=on -c lock_timeout=10s",
+            # A connection that was cut silently is found out within a minute, and with it the locks it held.
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        },
         **options,
     )
 

@@ -57,4 +57,5 @@ def test_readiness_when_no_worker_runs_then_503_names_the_component(api: Api) ->
     components = answer.json()["components"]
     assert components["database"]["status"] == "ready"
     assert components["storage"]["status"] == "ready"
+    assert components["integrator"] == {"status": "not_ready", "detail": "no integrator runs"}
     assert components["worker"] == {"status": "not_ready", "detail": "no worker has reported"}
