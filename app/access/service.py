@@ -9,7 +9,7 @@ from uuid import UUID
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.access.errors import (
@@ -70,9 +70,16 @@ def token_digest(secret: str) -> str:
 
 def authenticate(session: Session, secret: str) -> Actor:
     """The actor behind a bearer secret. Raises Unauthenticated: unknown, expired, revoked, or a deactivated account."""
-    row = session.execute(
-        select(Token, Account).join(Account).where(Token.secret_sha256 == token_digest(secret))
-    ).one_or_none()
+    return _actor_behind(session, Token.secret_sha256 == token_digest(secret))
+
+
+def actor_of_token(session: Session, token_id: UUID) -> Actor:
+    """The actor behind a token that was checked before, by its id. Raises Unauthenticated as for its secret."""
+    return _actor_behind(session, Token.id == token_id)
+
+
+def _actor_behind(session: Session, condition: ColumnElement[bool]) -> Actor:
+    row = session.execute(select(Token, Account).join(Account).where(condition)).one_or_none()
     if row is None:
         raise Unauthenticated()
     token, account = row

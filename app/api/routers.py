@@ -2,6 +2,32 @@
 
 from fastapi import APIRouter
 
-from app.api import access, cases, health, uploads
+from app.api import (
+    access,
+    cases,
+    content,
+    custody,
+    evidence,
+    health,
+    incidents,
+    ledger,
+    matches,
+    transitions,
+    uploads,
+    verification,
+)
 
-ROUTERS: tuple[APIRouter, ...] = (access.router, cases.router, uploads.router, health.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    access.router,
+    cases.router,
+    uploads.router,
+    evidence.router,
+    content.router,
+    matches.router,
+    custody.router,
+    ledger.router,
+    incidents.router,
+    verification.router,
+    transitions.router,
+    health.router,
+)

@@ -125,7 +125,7 @@ def _prints_of(session: Session, blobs: Iterable[str]) -> dict[str, Prints]:
         .where(Fingerprint.blob_sha256.in_(wanted))
         .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
     )
-    kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(Blob.sha256.in_(wanted))).tuples())
+    kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(Blob.sha256.in_(wanted))).all())
     grouped: dict[str, list[Print]] = {}
     for row in rows:
         found = Print(row.version, row.time_ms, row.view, row.value, row.quality)

@@ -242,15 +242,11 @@ def _record_fingerprinted(uow: UnitOfWork, evidence: Evidence, decoding: Decodin
 
 def _digest_of_prints(session: Session, sha256: str) -> tuple[tuple[str, ...], int, str]:
     """The algorithm versions, the number of hashes and the digest of all of them."""
-    rows = (
-        session.execute(
-            select(
-                Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex")
-            ).where(Fingerprint.blob_sha256 == sha256)
+    rows = session.execute(
+        select(Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex")).where(
+            Fingerprint.blob_sha256 == sha256
         )
-        .tuples()
-        .all()
-    )
+    ).all()
     lines = sorted(f"{version} {view} {time_ms} {value}\n" for version, view, time_ms, value in rows)
     versions = tuple(sorted({version for version, *_ in rows}))
     return versions, len(rows), sha256_hex("".join(lines).encode("ascii"))

@@ -70,7 +70,7 @@ def list_evidence(
         .order_by(Evidence.registered_at, Evidence.id)
         .limit(limit)
     )
-    return session.execute(query).tuples().all()
+    return session.execute(query).all()
 
 
 def _conditions(narrowed: EvidenceFilter) -> list[ColumnElement[bool]]:

@@ -1,0 +1,237 @@
+"""Evidence items: lists, one item, and the changes that are no verification."""
+
+import json
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.api.evidence_shapes import (
+    Code,
+    Digest,
+    EvidenceMetadata,
+    EvidenceShape,
+    EvidenceSummary,
+    Labels,
+    Prose,
+    item,
+    summary,
+)
+from app.api.http import (
+    Cursor,
+    IfMatch,
+    Input,
+    Limit,
+    Page,
+    Requires,
+    commit,
+    cursor_at,
+    page,
+    read_cursor_at,
+    reading,
+    required_version,
+    with_version,
+    working,
+)
+from app.api.problems import problem_responses
+from app.media import service
+from app.media.errors import UncorrectableField
+from app.media.models import Evidence
+from app.media.reading import EvidenceFilter, get_evidence, item_details, list_evidence
+from app.media.rules import FingerprintStatus, State
+from app.unit_of_work import UnitOfWork
+
+router = APIRouter(prefix="/v1", tags=["Evidence"])
+
+Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
+Decliner = Annotated[Actor, Depends(Requires(Operation.DECLINE_LEAD))]
+Corrector = Annotated[Actor, Depends(Requires(Operation.RECEIVE_EVIDENCE))]
+Labeller = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
+
+LabelName = Literal[
+    "unlabelled",
+    "graphic_none",
+    "graphic_mild",
+    "graphic_severe",
+    "child",
+    "sexual_violence",
+    "distressing_audio",
+]
+CorrectableField = Literal[
+    "collector",
+    "method",
+    "tool",
+    "acquired_at",
+    "source",
+    "source_address",
+    "claimed_from",
+    "claimed_to",
+    "claimed_place",
+    "notes",
+]
+
+
+class LeadDecline(Input):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason_code": "out_of_scope"}]})
+
+    reason_code: Code
+    reason: Prose | None = None
+
+
+class CorrectionCreate(Input):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"field": "claimed_place", "value": "Kharkiv, Saltivka", "reason": "The poster said so later."}
+            ]
+        }
+    )
+
+    field: CorrectableField
+    value: str | None = Field(description="As in the upload's metadata; null empties an optional field.")
+    reason: Prose
+
+
+@router.get(
+    "/cases/{case_id}/evidence",
+    name="listEvidence",
+    summary="List the items of a case",
+    response_model=Page[EvidenceSummary],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_items(
+    case_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    state: Annotated[State | None, Query()] = None,
+    kind: Annotated[Literal["image", "video"] | None, Query()] = None,
+    fingerprint_status: Annotated[FingerprintStatus | None, Query()] = None,
+    label: Annotated[LabelName | None, Query()] = None,
+    sha256: Annotated[Digest | None, Query()] = None,
+    registered_after: Annotated[AwareDatetime | None, Query()] = None,
+    registered_before: Annotated[AwareDatetime | None, Query()] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """In the order of their registration. Several filters: items that pass them all."""
+    narrowed = EvidenceFilter(
+        state=state,
+        kind=kind,
+        fingerprint_status=fingerprint_status,
+        label=label,
+        sha256=sha256,
+        registered_after=registered_after,
+        registered_before=registered_before,
+    )
+    with reading(request) as session:
+        rows = list_evidence(session, actor, case_id, narrowed=narrowed, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(
+            request,
+            response,
+            rows,
+            limit,
+            lambda row: summary(*row),
+            lambda row: cursor_at(row[0].registered_at, row[0].id),
+        )
+
+
+@router.get(
+    "/evidence/{evidence_id}",
+    name="getEvidence",
+    summary="Read an item",
+    response_model=EvidenceShape,
+    responses=problem_responses(401, 403, 404, 422),
+)
+def get_item(evidence_id: UUID, request: Request, response: Response, actor: Reader) -> EvidenceShape:
+    """With corrections applied and what was first stated beside them."""
+    with reading(request) as session:
+        details = get_evidence(session, actor, evidence_id)
+        with_version(response, details.evidence.version)
+        return item(details)
+
+
+@router.post(
+    "/evidence/{evidence_id}/decline",
+    name="declineLead",
+    summary="Decline a lead",
+    response_model=EvidenceShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def decline_lead(
+    evidence_id: UUID, body: LeadDecline, request: Request, actor: Decliner, if_match: IfMatch = None
+) -> JSONResponse:
+    """With a reason code. It stays listed as `declined`."""
+    with working(request) as uow:
+        evidence = service.decline_lead(
+            uow,
+            actor,
+            evidence_id,
+            version=required_version(if_match),
+            reason_code=body.reason_code,
+            reason=body.reason,
+        )
+        return _answer(uow, evidence)
+
+
+@router.put(
+    "/evidence/{evidence_id}/labels",
+    name="setLabels",
+    summary="Set the sensitivity labels",
+    response_model=EvidenceShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def set_labels(
+    evidence_id: UUID, body: Labels, request: Request, actor: Labeller, if_match: IfMatch = None
+) -> JSONResponse:
+    """By a coordinator. Verification cannot be opened before."""
+    with working(request) as uow:
+        evidence = service.set_labels(
+            uow, actor, evidence_id, version=required_version(if_match), labels=body.model_dump()
+        )
+        return _answer(uow, evidence)
+
+
+@router.post(
+    "/evidence/{evidence_id}/corrections",
+    name="correctEvidence",
+    status_code=201,
+    summary="Correct a frozen field by a new record",
+    response_model=EvidenceShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def correct_evidence(
+    evidence_id: UUID, body: CorrectionCreate, request: Request, actor: Corrector, if_match: IfMatch = None
+) -> JSONResponse:
+    """What was first stated stays, and is shown beside the correction."""
+    version = required_version(if_match)
+    value = _checked_value(body.field, body.value)
+    with working(request) as uow:
+        evidence, _ = service.correct_field(
+            uow, actor, evidence_id, version=version, field=body.field, value=value, reason=body.reason
+        )
+        uow.session.flush()
+        return _answer(uow, evidence, status=201)
+
+
+def _checked_value(field: str, value: str | None) -> str | datetime | None:
+    """The value as the field's own type in the upload's metadata takes it. Raises UncorrectableField."""
+    declared = EvidenceMetadata.model_fields[field]
+    kind: Any = declared.annotation
+    for constraint in declared.metadata:
+        kind = Annotated[kind, constraint]
+    try:
+        checked: str | datetime | None = TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        raise UncorrectableField(f"'{field}' does not take this value: {error.errors()[0]['msg']}") from error
+    return checked
+
+
+def _answer(uow: UnitOfWork, evidence: Evidence, *, status: int = 200) -> JSONResponse:
+    details = item_details(uow.session, evidence)
+    return commit(uow, lambda receipts: item(details, receipts), status=status, version=evidence.version)

@@ -1,0 +1,101 @@
+"""Reading originals: who may, and the entry that is committed before the first byte leaves."""
+
+from datetime import timedelta
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.cases.service import Grant
+from app.kernel.primitives import utc_now
+from app.media.errors import NoContent, NoPreview, PreviewNotReady
+from app.media.events import EvidenceDownloaded, EvidenceViewed
+from app.media.items import entry_object, find_evidence
+from app.media.models import Blob, Derivative, Evidence, EvidenceView
+from app.media.reading import find_preview
+from app.media.rules import FingerprintStatus
+from app.unit_of_work import UnitOfWork
+
+ORIGINAL = "original"
+Act = Literal["viewed", "downloaded"]
+PURPOSES = (
+    "verification",
+    "review",
+    "sign_off",
+    "legal_analysis",
+    "incident_documentation",
+    "integrity_check",
+    "disclosure",
+)
+
+
+def find_original(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Evidence, Blob, Grant]:
+    """An item whose original the actor may read. Raises NotFound, Forbidden, NoContent for a lead."""
+    evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_ORIGINAL)
+    blob = None if evidence.blob_sha256 is None else session.get(Blob, evidence.blob_sha256)
+    if blob is None:
+        raise NoContent("A lead has no bytes until its file is received.")
+    return evidence, blob, grant
+
+
+def is_logged(session: Session, grant: Grant, evidence_id: UUID, *, act: Act, purpose: str, window_s: int) -> bool:
+    """Whether this reading belongs to one that was logged within the window."""
+    logged_at = session.scalar(
+        select(EvidenceView.logged_at).where(
+            EvidenceView.evidence_id == evidence_id,
+            EvidenceView.account_id == grant.account_id,
+            EvidenceView.act == act,
+            EvidenceView.rendering == ORIGINAL,
+            EvidenceView.purpose == purpose,
+        )
+    )
+    return logged_at is not None and utc_now() - logged_at < timedelta(seconds=window_s)
+
+
+def log_reading(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, act: Act, purpose: str, window_s: int) -> None:
+    """One entry per actor, item, rendering and purpose within the window; of requests at once, one writes it."""
+    evidence, blob, grant = find_original(uow.session, actor, evidence_id)
+    now = utc_now()
+    row = insert(EvidenceView).values(
+        evidence_id=evidence_id,
+        account_id=grant.account_id,
+        act=act,
+        rendering=ORIGINAL,
+        purpose=purpose,
+        logged_at=now,
+    )
+    is_first = uow.session.scalar(
+        row.on_conflict_do_update(
+            constraint="pk_evidence_views",
+            set_={"logged_at": now},
+            where=EvidenceView.logged_at <= now - timedelta(seconds=window_s),
+        ).returning(EvidenceView.evidence_id)
+    )
+    if is_first is None:
+        return
+    event = EvidenceViewed if act == "viewed" else EvidenceDownloaded
+    uow.record(
+        event(
+            stream=evidence_id,
+            actor=grant.entry_actor,
+            object=entry_object(uow.session, evidence),
+            purpose=purpose,
+            rendering=ORIGINAL,
+            bytes=blob.size_bytes,
+        )
+    )
+
+
+def get_preview(session: Session, actor: Actor, evidence_id: UUID) -> Derivative:
+    """The safe preview. Raises PreviewNotReady while it is being made, NoPreview when none can be."""
+    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_PREVIEW)
+    preview = None if evidence.blob_sha256 is None else find_preview(session, evidence.blob_sha256)
+    if preview is not None:
+        return preview
+    if evidence.fingerprint_status in (FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED):
+        raise NoPreview("This file could not be decoded, so that no preview can be made.")
+    raise PreviewNotReady("The preview is made after the file is preserved. Ask again in a moment.")

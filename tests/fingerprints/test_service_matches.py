@@ -1,0 +1,275 @@
+"""From uploaded files to explained matches and decisions, over HTTP and through the jobs."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from PIL import Image
+from sqlalchemy import text
+
+from app.fingerprints.service import undecided_matches
+from tests import media_samples as samples
+from tests.media_samples import PHOTOGRAPHS
+from tests.support.api import Api, Person
+from tests.support.work import Work, work_of
+
+METADATA = {
+    "collector": "Olena Example",
+    "method": "download",
+    "acquired_at": "2026-07-14T09:30:00Z",
+    "source": "Public channel",
+}
+PHOTO = PHOTOGRAPHS[0]
+NOBODY = "00000000-0000-4000-8000-000000000000"
+
+
+class Bench:
+    """A case with a verifier, and the work of its jobs."""
+
+    def __init__(self, api: Api, work: Work) -> None:
+        self.api, self.work = api, work
+        self.verifier = api.person("Olena Verifier")
+        self.collector = api.person("Petro Collector")
+        self.coordinator = api.person("Coordinator")
+        self.case_id = api.case(self.coordinator, verifier=(self.verifier,), collector=(self.collector,))
+
+    def receive(self, *files: bytes, case_id: str | None = None, person: Person | None = None) -> list[str]:
+        """The items' ids, after their jobs ran."""
+        ids = []
+        for content in files:
+            form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file", content))]
+            answer = (person or self.verifier).post(f"/v1/cases/{case_id or self.case_id}/evidence", files=form)
+            assert answer.status_code == 201, answer.text
+            ids.append(answer.json()["id"])
+        self.work.finish()
+        return ids
+
+    def item(self, evidence_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.verifier.get(f"/v1/evidence/{evidence_id}").json()
+        return found
+
+    def matches(self, evidence_id: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.verifier.get(f"/v1/evidence/{evidence_id}/matches").json()["items"]
+        return found
+
+    def entry_types(self, stream: str) -> list[str]:
+        with self.api.app.state.services.sessions() as session:
+            query = text("SELECT type FROM ledger_entries WHERE stream_id = :stream ORDER BY seq")
+            return list(session.scalars(query, {"stream": stream}))
+
+
+@pytest.fixture
+def bench(api: Api) -> Iterator[Bench]:
+    with work_of(api) as work:
+        yield Bench(api, work)
+
+
+def test_photograph_after_its_jobs_is_preserved_fingerprinted_and_previewed(bench: Bench) -> None:
+    (item_id,) = bench.receive(PHOTO.read_bytes())
+
+    item = bench.item(item_id)
+    assert (item["state"], item["fingerprint_status"], item["version"]) == ("preserved", "done", 3)
+    prints = bench.verifier.get(f"/v1/evidence/{item_id}/fingerprints").json()["items"]
+    assert {row["algorithm"] for row in prints} == {"pdq", "phash", "dhash", "whash", "colorhash"}
+    assert len([row for row in prints if row["algorithm"] == "pdq"]) == 8
+    assert bench.entry_types(item_id) == [
+        "evidence.collected",
+        "evidence.preserved",
+        "evidence.fingerprinted",
+        "evidence.derived",
+    ]
+    preview = bench.verifier.get(f"/v1/evidence/{item_id}/preview")
+    assert (preview.status_code, preview.headers["Content-Type"]) == (200, "image/jpeg")
+
+
+def test_recompressed_copy_is_the_same_picture_by_pdq(bench: Bench) -> None:
+    original, copy = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
+
+    (match,) = bench.matches(original)
+    assert match["tier"] == "same_picture"
+    assert (match["query_id"], match["reference_id"]) == (copy, original)
+    ground = match["grounds"][0]
+    assert (ground["algorithm"], ground["version"], ground["transformation"]) == ("pdq", "pdq/1", "identity")
+    assert ground["distance_bits"] <= ground["threshold_bits"] == 31
+    assert bench.matches(copy) == [match]
+    assert "evidence.matched" in bench.entry_types(original)
+    assert "evidence.matched" in bench.entry_types(copy)
+
+
+def test_cropped_copy_is_likely_by_phash_or_dhash(bench: Bench) -> None:
+    original, _ = bench.receive(PHOTO.read_bytes(), samples.cropped(PHOTO, 0.10))
+
+    (match,) = bench.matches(original)
+    assert match["tier"] == "likely"
+    assert {ground["algorithm"] for ground in match["grounds"]} <= {"phash", "dhash"}
+
+
+def test_mirrored_copy_is_found_and_says_so(bench: Bench) -> None:
+    original, _ = bench.receive(PHOTO.read_bytes(), samples.mirrored(PHOTO))
+
+    (match,) = bench.matches(original)
+    assert (match["tier"], match["grounds"][0]["transformation"]) == ("same_picture", "mirror")
+
+
+def test_other_photographs_do_not_match(bench: Bench) -> None:
+    ids = bench.receive(*(path.read_bytes() for path in PHOTOGRAPHS))
+
+    assert [bench.matches(item_id) for item_id in ids] == [[] for _ in ids]
+
+
+def test_same_bytes_are_an_exact_match_and_decoded_once(bench: Bench) -> None:
+    first, second = bench.receive(PHOTO.read_bytes(), PHOTO.read_bytes())
+
+    (match,) = bench.matches(first)
+    assert (match["tier"], match["rule"]) == ("exact", None)
+    assert bench.item(second)["fingerprint_status"] == "done"
+
+
+def test_video_and_its_excerpt_match_with_their_segments(bench: Bench) -> None:
+    whole, excerpt = bench.receive(samples.excerpt(0.0, 8.0), samples.excerpt(3.0, 7.0))
+
+    (match,) = bench.matches(excerpt)
+    assert (match["tier"], match["query_id"], match["reference_id"]) == ("same_picture", excerpt, whole)
+    segment = match["segments"][0]
+    shift_ms = segment["reference_start_ms"] - segment["query_start_ms"]
+    assert abs(shift_ms - 3000) <= 300
+
+
+def test_still_of_a_video_is_found_whichever_comes_first(bench: Bench) -> None:
+    frame = samples.encoded(Image.fromarray(samples.first_frame(2.0, 8.0)), quality=90)
+    still, video = bench.receive(frame, samples.excerpt(0.0, 6.0))
+    (match,) = bench.matches(still)
+
+    assert (match["query_id"], match["reference_id"]) == (video, still)
+    assert match["segments"][0]["query_start_ms"] <= 2000 <= match["segments"][0]["query_end_ms"] + 2000
+
+
+def test_damaged_photograph_is_preserved_and_flagged_undecodable(bench: Bench) -> None:
+    (item_id,) = bench.receive(samples.text_named_jpg())
+
+    item = bench.item(item_id)
+    assert (item["state"], item["fingerprint_status"], item["fingerprint_reason"]) == (
+        "preserved",
+        "undecodable",
+        "undecodable",
+    )
+    preview = bench.verifier.get(f"/v1/evidence/{item_id}/preview")
+    assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
+
+
+def test_place_and_serial_number_are_claims_and_in_no_entry(bench: Bench) -> None:
+    (item_id,) = bench.receive(samples.with_exif(PHOTO))
+
+    assert "48" in json.dumps(bench.item(item_id)["claims"])
+    with bench.api.app.state.services.sessions() as session:
+        bodies = session.scalars(text("SELECT convert_from(body, 'UTF8') FROM ledger_bodies")).all()
+    assert not [body for body in bodies if "latitude" in body or "gps" in body.lower()]
+
+
+def test_matches_of_another_case_are_not_looked_for(bench: Bench) -> None:
+    bench.receive(PHOTO.read_bytes())
+    other_case = bench.api.case(bench.coordinator, verifier=(bench.verifier,))
+    (elsewhere,) = bench.receive(samples.recompressed(PHOTO), case_id=other_case)
+
+    assert bench.matches(elsewhere) == []
+
+
+def test_case_policy_overrides_the_threshold(bench: Bench) -> None:
+    policy = {"required_dimensions": ["source"], "thresholds": {"pdq": 0}}
+    answer = bench.coordinator.change(
+        f"/v1/cases/{bench.case_id}/policy", f"/v1/cases/{bench.case_id}/policy", "PUT", json=policy
+    )
+    assert answer.status_code == 200, answer.text
+    original, _ = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO, 10))
+
+    (match,) = bench.matches(original)
+    assert match["tier"] == "likely"
+    assert "pdq/1<=0" in match["rule"]
+
+
+def test_two_copies_fingerprinted_at_once_find_each_other(bench: Bench) -> None:
+    files = [samples.recompressed(PHOTO, quality) for quality in (40, 55, 70, 85)]
+    ids = []
+    for content in files:
+        form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file", content))]
+        ids.append(bench.verifier.post(f"/v1/cases/{bench.case_id}/evidence", files=form).json()["id"])
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(bench.work.finish) for _ in range(4)]:
+            future.result()
+
+    assert [len(bench.matches(item_id)) for item_id in ids] == [3, 3, 3, 3]
+
+
+def test_fingerprint_job_that_runs_twice_leaves_one_result(bench: Bench) -> None:
+    first, second = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
+    before = bench.entry_types(second)
+    with bench.api.app.state.services.sessions.begin() as session:
+        session.execute(
+            text(
+                "INSERT INTO procrastinate_jobs (queue_name, task_name, args) VALUES"
+                " ('exhibit', 'fingerprint', jsonb_build_object('evidence_id', CAST(:id AS text)))"
+            ),
+            {"id": second},
+        )
+    bench.work.finish()
+
+    assert bench.entry_types(second) == before
+    assert len(bench.matches(first)) == 1
+
+
+def decide(bench: Bench, match_id: str, person: Person | None = None, **decision: Any) -> Any:
+    return (person or bench.verifier).post(f"/v1/matches/{match_id}/decision", json=decision)
+
+
+def test_decision_is_recorded_in_both_streams_and_superseded_by_a_later_one(bench: Bench) -> None:
+    original, copy = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
+    match_id = bench.matches(original)[0]["id"]
+    sessions = bench.api.app.state.services.sessions
+    with sessions() as session:
+        assert [str(found) for found in undecided_matches(session, original)] == [match_id]
+
+    deferred = decide(bench, match_id, relation="potential", reason="The poster has to answer first.")
+    decided = decide(bench, match_id, relation="same_capture", reason="The same frame.")
+
+    assert (deferred.status_code, decided.status_code) == (201, 201)
+    assert [receipt["type"] for receipt in decided.json()["receipts"]] == ["evidence.match_decided"] * 2
+    with sessions() as session:
+        assert undecided_matches(session, original) == []
+    (relation,) = bench.verifier.get(f"/v1/evidence/{copy}/relations").json()["items"]
+    assert (relation["relation"], relation["number"]) == ("same_capture", 2)
+    assert bench.verifier.get(f"/v1/matches/{match_id}").json()["decision"]["relation"] == "same_capture"
+    assert bench.entry_types(copy).count("evidence.match_decided") == 2
+
+
+@pytest.mark.parametrize(
+    ("decision", "code"),
+    [
+        ({"relation": "excerpt_of", "reason": "x"}, "subject_needed"),
+        ({"relation": "exact_copy", "reason": "x"}, "not_an_exact_copy"),
+        ({"relation": "contains", "reason": "x", "evidence_id": NOBODY}, "subject_not_in_match"),
+        ({"relation": "twin", "reason": "x"}, "invalid_request"),
+        ({"relation": "unrelated"}, "invalid_request"),
+    ],
+)
+def test_decision_that_cannot_be_is_refused(bench: Bench, decision: dict[str, str], code: str) -> None:
+    original, _ = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
+    match_id = bench.matches(original)[0]["id"]
+
+    answer = decide(bench, match_id, **decision)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_decision_by_a_collector_or_an_outsider_is_refused(bench: Bench) -> None:
+    original, _ = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
+    match_id = bench.matches(original)[0]["id"]
+    stranger = bench.api.person("Stranger")
+
+    by_collector = decide(bench, match_id, bench.collector, relation="unrelated", reason="x")
+    by_stranger = decide(bench, match_id, stranger, relation="unrelated", reason="x")
+
+    assert (by_collector.status_code, by_stranger.status_code) == (403, 404)
+    assert stranger.get(f"/v1/matches/{match_id}").status_code == 404
+    assert stranger.get(f"/v1/evidence/{original}/matches").status_code == 404

@@ -1,0 +1,49 @@
+"""Runs the jobs that wait in a test's database, one after the other, as the worker runs them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import text
+
+from app.job_table import JOBS, Resources
+from app.media.jail.decoder import Decoder
+from app.worker import Runner, WorkerLimits
+from tests.support.api import Api
+
+_TAKE = text(
+    """
+    DELETE FROM procrastinate_jobs WHERE id = (SELECT id FROM procrastinate_jobs WHERE status = 'todo'
+    ORDER BY id LIMIT 1) RETURNING id, task_name, attempts, args
+    """
+)
+
+
+class Work:
+    """The jobs of one API's database; ``finish`` runs them until none waits."""
+
+    def __init__(self, api: Api, decoder: Decoder) -> None:
+        services = api.app.state.services
+        self.resources = Resources(services.settings, services.blobs, decoder)
+        self._sessions = services.sessions
+        self._runner = Runner(services.sessions, self.resources, WorkerLimits())
+        self._jobs = {job.name: job for job in JOBS}
+
+    def finish(self) -> list[str]:
+        """The names of the jobs that ran. Raises what a job raised."""
+        ran: list[str] = []
+        while (waiting := self._take()) is not None:
+            job_id, name, attempts, arguments = waiting
+            self._runner.run(self._jobs[name], job_id, attempts, arguments)
+            ran.append(name)
+        return ran
+
+    def _take(self) -> tuple[int, str, int, dict[str, str]] | None:
+        with self._sessions.begin() as session:
+            row = session.execute(_TAKE).one_or_none()
+        return None if row is None else (row.id, row.task_name, row.attempts, row.args)
+
+
+@contextmanager
+def work_of(api: Api) -> Iterator[Work]:
+    with Decoder() as decoder:
+        yield Work(api, decoder)
