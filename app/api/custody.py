@@ -1,0 +1,335 @@
+"""Custody logs: as pages to read, as a file to keep and to check offline."""
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import Field
+
+from app.access.rules import Operation
+from app.access.service import Actor
+from app.api.http import (
+    Cursor,
+    Limit,
+    Page,
+    Public,
+    Requires,
+    Services,
+    Shape,
+    page,
+    read_cursor,
+    reading,
+    services,
+    working,
+)
+from app.api.ledger import published_key
+from app.api.problems import problem_responses
+from app.exports import custody_service
+from app.exports.custody_formats import custody_format
+from app.exports.custody_streams import CustodyEntry, Scope
+from app.exports.verifier import verify_custody
+from app.kernel.primitives import encode_cursor, format_time
+
+router = APIRouter(prefix="/v1", tags=["Custody"])
+
+Auditor = Annotated[Actor, Depends(Requires(Operation.READ_CUSTODY))]
+
+BLOCK_BYTES = 64 * 1024
+
+Format = Annotated[
+    Literal["jsonl", "csv"],
+    Query(description="`jsonl` carries its proof; `csv` is a reading copy without one."),
+]
+Purpose = Annotated[
+    str,
+    Query(
+        pattern=r"^[a-z][a-z0-9_]{1,39}$",
+        description="Why, as one word: it stays readable in every copy of the log. Details belong in `reason`.",
+        examples=["audit", "legal_proceedings"],
+    ),
+]
+Reason = Annotated[
+    str | None,
+    Query(min_length=1, max_length=2000, pattern=r"^[^\x00]*$", description="More about why; sealed in the ledger."),
+]
+Disclose = Annotated[
+    Literal["none", "all"],
+    Query(description="`all`: with the lines that open the sealed fields (names, texts, places). JSON Lines only."),
+]
+
+
+class CustodyActor(Shape):
+    id: UUID = Field(description="A pseudonym: the same person has another one in another case.")
+    kind: Literal["user", "token", "system"]
+    role: str | None = Field(description="The role that permitted the act.")
+
+
+class CustodyObject(Shape):
+    kind: str = Field(examples=["evidence"])
+    id: UUID
+    version: int | None = None
+    sha256: str | None = Field(default=None, description="Of the bytes at the time of the act.")
+    size: int | None = Field(default=None, description="Bytes.")
+
+
+class SealedField(Shape):
+    """A personal field: the log holds a salted digest; its value is shown to those who may see it."""
+
+    sha256: str
+    is_disclosed: bool
+    value: Any | None = None
+
+
+class CustodyEntryShape(Shape):
+    """One act. `log_index` and `checkpoint_size` are null for the moment until the ledger has signed it."""
+
+    stream: UUID
+    stream_kind: Literal["case", "evidence", "incident"]
+    seq: int = Field(description="Number in its stream, from 1.")
+    log_index: int | None = Field(description="Its leaf in the public tree, from 0.")
+    checkpoint_size: int | None = Field(description="Size of the smallest signed tree that holds it.")
+    time: datetime = Field(description="When it was recorded.")
+    occurred: datetime = Field(description="When it happened.")
+    type: str = Field(examples=["evidence.collected"])
+    actor: CustodyActor
+    object: CustodyObject
+    data: dict[str, Any]
+    sealed: dict[str, SealedField]
+    commitment: str = Field(description="SHA-256 of the entry's line.")
+    label: str
+
+
+@router.get(
+    "/evidence/{evidence_id}/custody",
+    name="listEvidenceCustody",
+    summary="Read an item's custody log",
+    response_model=Page[CustodyEntryShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_evidence_custody(
+    evidence_id: UUID, request: Request, response: Response, actor: Auditor, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """Every act on the item, oldest first. Reading pages is no entry. A verifier sees their own acts."""
+    return _pages(request, response, actor, "evidence", evidence_id, limit, cursor)
+
+
+@router.get(
+    "/incidents/{incident_id}/custody",
+    name="listIncidentCustody",
+    summary="Read an incident's custody log",
+    response_model=Page[CustodyEntryShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_incident_custody(
+    incident_id: UUID, request: Request, response: Response, actor: Auditor, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """Every act on the incident and on every item that was ever linked to it, oldest first."""
+    return _pages(request, response, actor, "incident", incident_id, limit, cursor)
+
+
+@router.get(
+    "/cases/{case_id}/custody",
+    name="listCaseCustody",
+    summary="Read a case's custody log",
+    response_model=Page[CustodyEntryShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_case_custody(
+    case_id: UUID, request: Request, response: Response, actor: Auditor, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """Every act in the case, on its items and on its incidents, oldest first."""
+    return _pages(request, response, actor, "case", case_id, limit, cursor)
+
+
+FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file, as an attachment.",
+        "content": {
+            "application/jsonl": {"schema": {"type": "string", "format": "binary"}},
+            "text/csv": {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+    **problem_responses(401, 403, 404, 422, 503),
+}
+
+
+@router.get(
+    "/evidence/{evidence_id}/custody/file",
+    name="takeEvidenceCustodyFile",
+    summary="Take an item's custody log as a file",
+    response_class=StreamingResponse,
+    responses=FILE_RESPONSES,
+)
+def take_evidence_custody_file(
+    evidence_id: UUID,
+    request: Request,
+    actor: Auditor,
+    purpose: Purpose,
+    format: Format = "jsonl",  # noqa: A002 - the name in the address
+    disclose: Disclose = "none",
+    reason: Reason = None,
+) -> StreamingResponse:
+    """Taking a file is an entry (`export.created`) in the item's stream and in the case's."""
+    return _file(request, actor, "evidence", evidence_id, format, disclose, purpose, reason)
+
+
+@router.get(
+    "/incidents/{incident_id}/custody/file",
+    name="takeIncidentCustodyFile",
+    summary="Take an incident's custody log as a file",
+    response_class=StreamingResponse,
+    responses=FILE_RESPONSES,
+)
+def take_incident_custody_file(
+    incident_id: UUID,
+    request: Request,
+    actor: Auditor,
+    purpose: Purpose,
+    format: Format = "jsonl",  # noqa: A002 - the name in the address
+    disclose: Disclose = "none",
+    reason: Reason = None,
+) -> StreamingResponse:
+    """The incident and every item that was ever linked to it; an entry in the stream of each, and in the case's."""
+    return _file(request, actor, "incident", incident_id, format, disclose, purpose, reason)
+
+
+@router.get(
+    "/cases/{case_id}/custody/file",
+    name="takeCaseCustodyFile",
+    summary="Take a case's custody log as a file",
+    response_class=StreamingResponse,
+    responses=FILE_RESPONSES,
+)
+def take_case_custody_file(
+    case_id: UUID,
+    request: Request,
+    actor: Auditor,
+    purpose: Purpose,
+    format: Format = "jsonl",  # noqa: A002 - the name in the address
+    disclose: Disclose = "none",
+    reason: Reason = None,
+) -> StreamingResponse:
+    """Everything that was ever registered in the case, provably: an entry in each of its streams."""
+    return _file(request, actor, "case", case_id, format, disclose, purpose, reason)
+
+
+@router.get(
+    "/custody-verifier",
+    name="getCustodyVerifier",
+    summary="The program that checks custody files offline",
+    response_class=Response,
+    responses={200: {"description": "Python source", "content": {"text/x-python": {"schema": {"type": "string"}}}}},
+    dependencies=[Depends(Public())],
+)
+def get_custody_verifier() -> Response:
+    """One file of Python 3.11 or newer that needs nothing else. Read it before you trust it."""
+    return Response(
+        Path(verify_custody.__file__).read_bytes(),
+        media_type="text/x-python; charset=utf-8",
+        headers=_attachment("verify_custody.py"),
+    )
+
+
+def _pages(
+    request: Request, response: Response, actor: Actor, scope: Scope, object_id: UUID, limit: int, cursor: str | None
+) -> dict[str, Any]:
+    after = read_cursor(cursor, int)
+    with reading(request) as session:
+        found = custody_service.list_custody(
+            session, actor, scope, object_id, after=0 if after is None else after[0], limit=limit + 1
+        )
+    return page(
+        request,
+        response,
+        found.entries,
+        limit,
+        lambda entry: _shape(entry, None if found.disclosures is None else found.disclosures[entry.commitment]),
+        lambda entry: encode_cursor(entry.id),
+    )
+
+
+def _shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
+    value = json.loads(entry.body)
+    sealed = {}
+    for name, digest in value["sealed"].items():
+        line = None if opened is None else opened.get(name)
+        sealed[name] = SealedField(
+            sha256=digest, is_disclosed=line is not None, value=None if line is None else json.loads(line)["value"]
+        )
+    return CustodyEntryShape(
+        stream=entry.stream,
+        stream_kind=entry.stream_kind,
+        seq=entry.seq,
+        log_index=entry.log_index,
+        checkpoint_size=entry.checkpoint_size,
+        commitment=entry.commitment,
+        label=entry.label,
+        sealed=sealed,
+        **{name: value[name] for name in ("time", "occurred", "type", "actor", "object", "data")},
+    )
+
+
+def _file(
+    request: Request,
+    actor: Actor,
+    scope: Scope,
+    object_id: UUID,
+    file_format: str,
+    disclose: str,
+    purpose: str,
+    reason: str | None,
+) -> StreamingResponse:
+    """Log the export, wait until that is signed, then stream: no lock and no connection is held meanwhile."""
+    known: Services = services(request)
+    written_as = custody_format(file_format)
+    vkey = published_key(known.settings)
+    with working(request) as uow:
+        taken = custody_service.take_custody_file(
+            uow,
+            actor,
+            scope,
+            object_id,
+            file_format=file_format,
+            is_disclosed=disclose == "all" and file_format == "jsonl",
+            purpose=purpose,
+            reason=reason,
+        )
+        receipts = uow.commit()
+    export = custody_service.await_checkpoint(
+        known.sessions,
+        taken,
+        receipts,
+        vkey=vkey,
+        timeout_s=known.settings.checkpoint_wait_s,
+        inline_leaves_up_to=known.settings.inline_leaves_up_to,
+    )
+    moment = format_time(export.time)[:19].replace(":", "").replace("-", "")
+    return StreamingResponse(
+        _blocks(written_as.write(export, known.sessions)),
+        media_type=written_as.MEDIA_TYPE,
+        headers=_attachment(f"{scope}-{str(object_id)[:8]}-{moment}Z{written_as.SUFFIX}"),
+    )
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-store",
+    }
+
+
+def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of about 64 KiB, so that a line does not cost a turn of the event loop."""
+    block = bytearray()
+    for line in lines:
+        block += line
+        if len(block) >= BLOCK_BYTES:
+            yield bytes(block)
+            block.clear()
+    yield bytes(block)

@@ -1,0 +1,190 @@
+"""Custody logs: reading them as pages, which is no entry, and taking them as files, which is one in every stream."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.access.rules import Operation, OrganisationRole
+from app.access.service import Actor
+from app.cases.service import Grant, authorise
+from app.exports.custody_streams import (
+    CustodyEntry,
+    Scope,
+    Subject,
+    case_of_entry,
+    find_subject,
+    list_entries,
+    lock_streams,
+    streams_of,
+)
+from app.exports.errors import CheckpointPending, OwnActsOnly
+from app.exports.events import CaseExportCreated, ExportCreated, StreamSpan
+from app.kernel.database import read_session
+from app.kernel.errors import Forbidden, NotFound
+from app.kernel.primitives import canonical_json, new_id, sha256_hex
+from app.ledger import reading
+from app.ledger.checkpoint import VerifierKey
+from app.ledger.event import EntryObject
+from app.ledger.log import Receipt
+from app.ledger.proof import TlogProof
+from app.ledger.reading import NotInLog, SignedCheckpoint
+from app.unit_of_work import UnitOfWork
+
+
+@dataclass(frozen=True)
+class CustodyPage:
+    """Entries, and what opens their sealed fields: commitment → field → line; None for whoever may not see it."""
+
+    entries: list[CustodyEntry]
+    disclosures: Mapping[str, Mapping[str, bytes]] | None
+
+
+@dataclass(frozen=True)
+class TakenFile:
+    """A custody file that is staged in the ledger and not written yet; ``spans`` end before its own entries."""
+
+    id: UUID
+    subject: Subject
+    is_disclosed: bool
+    spans: Sequence[StreamSpan]
+
+
+@dataclass(frozen=True)
+class CustodyExport:
+    """A custody file whose entries a signed checkpoint covers: all that its writer needs besides the ledger.
+
+    ``spans`` include the export's own entry in each stream; ``time`` is when those entries were recorded.
+    """
+
+    id: UUID
+    subject: Subject
+    is_disclosed: bool
+    spans: Sequence[StreamSpan]
+    checkpoint: SignedCheckpoint
+    vkey: VerifierKey
+    has_leaves: bool
+    """Whether all leaves of the signed tree go with it."""
+    time: datetime
+
+
+def list_custody(
+    session: Session, actor: Actor, scope: Scope, object_id: UUID, *, after: int, limit: int
+) -> CustodyPage:
+    """One page of a custody log in the order in which its entries were appended. Raises NotFound, Forbidden.
+
+    Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field.
+    """
+    subject = find_subject(session, scope, object_id)
+    grant = authorise(session, actor, subject.case_id, Operation.READ_CUSTODY)
+    own = grant.entry_actor.id if grant.own_only else None
+    streams = list(streams_of(session, subject))
+    entries = list_entries(session, streams, after=after, actor_id=own, limit=limit)
+    if not _may_open(grant):
+        return CustodyPage(entries, None)
+    return CustodyPage(entries, reading.disclosures_of(session, [entry.commitment for entry in entries]))
+
+
+def take_custody_file(
+    uow: UnitOfWork,
+    actor: Actor,
+    scope: Scope,
+    object_id: UUID,
+    *,
+    file_format: str,
+    is_disclosed: bool,
+    purpose: str,
+    reason: str | None,
+) -> TakenFile:
+    """Stage ``export.created`` in every stream of a custody log and in the case's, the closing one last.
+
+    The streams are locked from here to the commit, so that what the entries say of them is so.
+    Raises NotFound, Forbidden, OwnActsOnly, StreamsKeepChanging.
+    """
+    subject = find_subject(uow.session, scope, object_id)
+    grant = authorise(uow.session, actor, subject.case_id, Operation.READ_CUSTODY)
+    if grant.own_only:
+        raise OwnActsOnly("A custody file holds everybody's acts. Read your own as pages, without '/file'.")
+    if is_disclosed and not _may_open(grant):
+        raise Forbidden("Your role shows you entries without content: take the file with disclose=none.")
+    export_id = new_id()
+    included, case = lock_streams(uow.session, subject)
+    common: dict[str, Any] = {
+        "actor": grant.entry_actor,
+        "object": EntryObject("export", export_id),
+        "scope": scope,
+        "format": file_format,
+        "disclosed": is_disclosed,
+        "purpose": purpose,
+        "reason": reason,
+    }
+    for span in included:
+        if span.stream != case.stream:
+            uow.record(ExportCreated(stream=span.stream, entries=span.entries, head=span.head, **common))
+    uow.record(
+        CaseExportCreated(
+            stream=case.stream,
+            streams_count=len(included),
+            streams_sha256=sha256_hex(canonical_json([span.document() for span in included])),
+            media_count=0,
+            media_sha256=sha256_hex(canonical_json([])),
+            **common,
+        )
+    )
+    return TakenFile(export_id, subject, is_disclosed, included)
+
+
+def await_checkpoint(
+    sessions: sessionmaker[Session],
+    taken: TakenFile,
+    receipts: Sequence[Receipt],
+    *,
+    vkey: VerifierKey,
+    timeout_s: float,
+    inline_leaves_up_to: int,
+) -> CustodyExport:
+    """The export once a signed checkpoint covers its entries: the one in which they are their streams' last leaves.
+
+    Raises CheckpointPending.
+    """
+    # The closing entry was queued last, so the tree that it ends holds all the others.
+    checkpoint = reading.wait_for_checkpoint(sessions, [receipts[-1].commitment], timeout_s)
+    if checkpoint is None:
+        raise CheckpointPending(
+            "The export is recorded, but the ledger's integrator did not sign it in time. Ask again in a moment; "
+            "that is then an export of its own."
+        )
+    own = {receipt.stream: receipt for receipt in receipts}
+    with read_session(sessions) as session:
+        last = reading.find_entry(session, receipts[-1].commitment)
+        assert last is not None
+    return CustodyExport(
+        taken.id,
+        taken.subject,
+        taken.is_disclosed,
+        [StreamSpan(s.stream, s.kind, own[s.stream].seq, own[s.stream].commitment) for s in taken.spans],
+        checkpoint,
+        vkey,
+        checkpoint.size <= inline_leaves_up_to,
+        last.recorded_at,
+    )
+
+
+def get_proof(session: Session, actor: Actor, commitment: str) -> TlogProof:
+    """The inclusion of one entry in the newest signed tree. Raises NotFound, Forbidden, CheckpointPending."""
+    case_id, actor_id = case_of_entry(session, commitment)
+    grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
+    if grant.own_only and grant.entry_actor.id != actor_id:
+        raise NotFound()
+    try:
+        return reading.proof(session, commitment)
+    except NotInLog as error:
+        raise CheckpointPending("The entry is written and not in a signed tree yet. Ask again in a moment.") from error
+
+
+def _may_open(grant: Grant) -> bool:
+    """Every role in a case reads its metadata; the organisation's auditor reads entries without content."""
+    return not isinstance(grant.role, OrganisationRole)

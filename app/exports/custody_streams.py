@@ -1,0 +1,253 @@
+"""Which streams make up the custody log of a case, an incident or an item, and reading them in bounded portions.
+
+Every portion is read in a short transaction of its own: the ledger is only ever added to, so a portion that is named by
+stream and number stays what it is, and a slow reader of a long file holds no connection.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.exports.errors import StreamsKeepChanging
+from app.exports.events import StreamSpan
+from app.kernel.database import read_session
+from app.kernel.errors import NotFound
+from app.ledger import reading
+from app.ledger.proof import TlogProof
+from app.ledger.reading import SignedCheckpoint, StoredLeaf
+
+Scope = Literal["case", "incident", "evidence"]
+
+PORTION_ENTRIES = 200
+PORTION_LEAVES = 2000
+LOCK_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a custody log is of: a case, an incident or an item, which is also the id of its stream."""
+
+    scope: Scope
+    id: UUID
+    case_id: UUID
+
+
+class Place(NamedTuple):
+    """A run of one stream's entries, from ``first`` to ``last``, both included."""
+
+    stream: UUID
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class CustodyEntry:
+    """One entry with its stream's kind; ``log_index`` and ``checkpoint_size`` are None until it is integrated.
+
+    ``checkpoint_size``: the smallest signed tree that holds it.
+    """
+
+    id: int
+    stream: UUID
+    stream_kind: str
+    seq: int
+    commitment: str
+    label: str
+    body: bytes
+    log_index: int | None
+    checkpoint_size: int | None
+
+
+_SUBJECT = text("SELECT case_id FROM ledger_streams WHERE id = :id AND kind = :scope AND case_id IS NOT NULL")
+
+_CASE_STREAMS = text("SELECT id, kind FROM ledger_streams WHERE case_id = :id ORDER BY id")
+_OWN_STREAM = text("SELECT id, kind FROM ledger_streams WHERE id = :id")
+_LINKS = text("""
+    SELECT b.body FROM ledger_entries e JOIN ledger_bodies b USING (commitment)
+    WHERE e.stream_id = :id AND e.type = 'incident.evidence_linked'
+""")
+_STREAMS_AMONG = text("SELECT id, kind FROM ledger_streams WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id")
+_LOCK_HEADS = text("""
+    SELECT id, kind, head_seq, head_commitment FROM ledger_streams
+    WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE
+""")
+
+_PAGE = text("""
+    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, l.idx, c.size
+    FROM (
+        SELECT e.id FROM ledger_entries e
+        WHERE e.stream_id = ANY(CAST(:streams AS uuid[])) AND e.id > :after
+            AND (CAST(:actor AS uuid) IS NULL OR e.actor_id = :actor)
+        ORDER BY e.id LIMIT :limit
+    ) AS wanted
+    JOIN ledger_entries e USING (id) JOIN ledger_streams s ON s.id = e.stream_id JOIN ledger_bodies b USING (commitment)
+    LEFT JOIN ledger_leaves l USING (commitment)
+    LEFT JOIN LATERAL (SELECT size FROM ledger_checkpoints WHERE size > l.idx ORDER BY size LIMIT 1) c ON true
+    ORDER BY e.id
+""")
+_PORTION = text("""
+    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, l.idx, CAST(NULL AS bigint) AS size
+    FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
+        AS p (stream, first, last)
+    JOIN ledger_entries e ON e.stream_id = p.stream AND e.seq BETWEEN p.first AND p.last
+    JOIN ledger_streams s ON s.id = e.stream_id JOIN ledger_bodies b USING (commitment)
+    LEFT JOIN ledger_leaves l USING (commitment)
+    ORDER BY e.stream_id, e.seq
+""")
+_INDEXES = text("""
+    SELECT e.stream_id, e.seq, l.idx
+    FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
+        AS p (stream, first, last)
+    JOIN ledger_entries e ON e.stream_id = p.stream AND e.seq BETWEEN p.first AND p.last
+    JOIN ledger_leaves l USING (commitment)
+    ORDER BY e.stream_id, e.seq
+""")
+_LEAVES = text("SELECT idx, label, commitment FROM ledger_leaves WHERE idx >= :first AND idx < :end ORDER BY idx")
+_CASE_OF_ENTRY = text("""
+    SELECT s.case_id, e.actor_id FROM ledger_entries e JOIN ledger_streams s ON s.id = e.stream_id
+    WHERE e.commitment = :commitment
+""")
+
+
+def find_subject(session: Session, scope: Scope, object_id: UUID) -> Subject:
+    """Raises NotFound when there is no such object, or it is of another kind."""
+    case_id = session.execute(_SUBJECT, {"id": object_id, "scope": scope}).scalar_one_or_none()
+    if case_id is None:
+        raise NotFound()
+    return Subject(scope, object_id, case_id)
+
+
+def case_of_entry(session: Session, commitment: str) -> tuple[UUID, UUID]:
+    """The case of an entry and who acted in it. Raises NotFound, also for entries that belong to no case."""
+    row = session.execute(_CASE_OF_ENTRY, {"commitment": bytes.fromhex(commitment)}).one_or_none()
+    if row is None or row.case_id is None:
+        raise NotFound()
+    return row.case_id, row.actor_id
+
+
+def streams_of(session: Session, subject: Subject) -> dict[UUID, str]:
+    """The streams of a custody log with their kinds, in order of id: the case's with every stream of the case; the
+    incident's with those of every item that was ever linked to it; the item's own."""
+    if subject.scope == "case":
+        rows = session.execute(_CASE_STREAMS, {"id": subject.id})
+    elif subject.scope == "incident":
+        linked = [json.loads(body)["data"]["evidence"] for body in session.scalars(_LINKS, {"id": subject.id})]
+        rows = session.execute(_STREAMS_AMONG, {"ids": [str(subject.id), *linked]})
+    else:
+        rows = session.execute(_OWN_STREAM, {"id": subject.id})
+    return {row.id: row.kind for row in rows}
+
+
+def lock_streams(session: Session, subject: Subject) -> tuple[list[StreamSpan], StreamSpan]:
+    """Lock the streams of a custody log and the case's, all at once in id order; the log's streams, and the case's.
+
+    None of them moves until the transaction ends. A stream that joined in between is seen once the locks are held:
+    then they are released and taken anew, because locks out of order could block each other.
+    Raises StreamsKeepChanging.
+    """
+    for _ in range(LOCK_ATTEMPTS):
+        included = streams_of(session, subject)
+        with session.begin_nested() as attempt:
+            rows = session.execute(_LOCK_HEADS, {"ids": sorted({*included, subject.case_id})}).all()
+            if streams_of(session, subject).keys() == included.keys():
+                spans = {row.id: _span(row) for row in rows}
+                return [spans[stream] for stream in included], spans[subject.case_id]
+            attempt.rollback()
+    raise StreamsKeepChanging("Items are being added all the time. Nothing was exported; try again.")
+
+
+def _span(row: Row[Any]) -> StreamSpan:
+    return StreamSpan(row.id, row.kind, row.head_seq, (row.head_commitment or b"").hex())
+
+
+def list_entries(
+    session: Session, streams: Sequence[UUID], *, after: int, actor_id: UUID | None, limit: int
+) -> list[CustodyEntry]:
+    """Entries of these streams in the order in which they were appended; of one actor alone when one is named."""
+    rows = session.execute(_PAGE, {"streams": list(streams), "after": after, "actor": actor_id, "limit": limit})
+    return [_entry(row) for row in rows]
+
+
+def portions(spans: Sequence[StreamSpan], size: int = PORTION_ENTRIES) -> Iterator[list[Place]]:
+    """All entries of these streams, cut into portions of at most ``size`` entries."""
+    portion: list[Place] = []
+    room = size
+    for span in spans:
+        first = 1
+        while first <= span.entries:
+            last = min(span.entries, first + room - 1)
+            portion.append(Place(span.stream, first, last))
+            room -= last - first + 1
+            first = last + 1
+            if room == 0:
+                yield portion
+                portion, room = [], size
+    if portion:
+        yield portion
+
+
+def each_entry(sessions: sessionmaker[Session], spans: Sequence[StreamSpan]) -> Iterator[CustodyEntry]:
+    """By stream and number, in constant memory."""
+    for portion in portions(spans):
+        with read_session(sessions) as session:
+            rows = session.execute(_PORTION, _places(portion)).all()
+        yield from map(_entry, rows)
+
+
+def each_proof(
+    sessions: sessionmaker[Session], spans: Sequence[StreamSpan], checkpoint: SignedCheckpoint
+) -> Iterator[tuple[UUID, int, TlogProof]]:
+    """Stream, number and inclusion proof in one signed tree, in the order of ``each_entry``."""
+    for portion in portions(spans):
+        with read_session(sessions) as session:
+            rows = session.execute(_INDEXES, _places(portion)).all()
+            proofs = reading.proofs_at(session, checkpoint, [row.idx for row in rows])
+        for row, proof in zip(rows, proofs, strict=True):
+            yield row.stream_id, row.seq, proof
+
+
+def each_leaf(sessions: sessionmaker[Session], size: int) -> Iterator[StoredLeaf]:
+    """The first ``size`` leaves of the public tree."""
+    for first in range(0, size, PORTION_LEAVES):
+        with read_session(sessions) as session:
+            rows = session.execute(_LEAVES, {"first": first, "end": min(first + PORTION_LEAVES, size)}).all()
+        for row in rows:
+            yield StoredLeaf(row.idx, row.label.hex(), row.commitment.hex())
+
+
+def each_disclosure(sessions: sessionmaker[Session], spans: Sequence[StreamSpan]) -> Iterator[tuple[UUID, int, bytes]]:
+    """Stream, number and the line that opens one sealed field, in the order of ``each_entry``, fields by name."""
+    for portion in portions(spans):
+        with read_session(sessions) as session:
+            rows = session.execute(_PORTION, _places(portion)).all()
+            opened = reading.disclosures_of(session, [row.commitment.hex() for row in rows])
+        for row in rows:
+            for _, line in sorted(opened[row.commitment.hex()].items()):
+                yield row.stream_id, row.seq, line
+
+
+def _places(portion: Sequence[Place]) -> dict[str, list[Any]]:
+    return {
+        "streams": [place.stream for place in portion],
+        "firsts": [place.first for place in portion],
+        "lasts": [place.last for place in portion],
+    }
+
+
+def _entry(row: Row[Any]) -> CustodyEntry:
+    return CustodyEntry(
+        id=row.id,
+        stream=row.stream_id,
+        stream_kind=row.kind,
+        seq=row.seq,
+        commitment=row.commitment.hex(),
+        label=row.label.hex(),
+        body=bytes(row.body),
+        log_index=row.idx,
+        checkpoint_size=row.size,
+    )

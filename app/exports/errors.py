@@ -1,0 +1,30 @@
+"""What can keep an export from being made."""
+
+from app.kernel.errors import AppError, Forbidden
+
+
+class OwnActsOnly(Forbidden):
+    code = "own_acts_only"
+    title = "Your role shows you your own acts alone"
+
+
+class CheckpointPending(AppError):
+    """The entries are written, and no signed checkpoint covers them yet."""
+
+    code = "checkpoint_pending"
+    status = 503
+    title = "The ledger has not signed these entries yet"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "5"})
+
+
+class StreamsKeepChanging(AppError):
+    """New streams joined while the export locked them, several times in a row."""
+
+    code = "streams_keep_changing"
+    status = 503
+    title = "The case is changing too fast just now"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "2"})

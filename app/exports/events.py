@@ -1,0 +1,53 @@
+"""What taking an export leaves in the ledger."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+from uuid import UUID
+
+from app.ledger.event import Event
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportCreated(Event):
+    """In each stream of an item or incident that an export includes: how far the stream went just before.
+
+    ``head``: the commitment of the stream's last entry before this one.
+    """
+
+    TYPE: ClassVar[str] = "export.created"
+    scope: str
+    format: str
+    disclosed: bool
+    """Whether the lines that open the sealed fields go with it."""
+    entries: int
+    head: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseExportCreated(Event):
+    """In the case's stream, whether or not the export includes that stream: which streams and media it includes.
+
+    Digests are of canonical JSON: ``[{stream, kind, entries, head}]`` and ``[sha256 …]``, sorted, before this entry.
+    """
+
+    TYPE: ClassVar[str] = "export.created"
+    scope: str
+    format: str
+    disclosed: bool
+    streams_count: int
+    streams_sha256: str
+    media_count: int
+    media_sha256: str
+
+
+@dataclass(frozen=True)
+class StreamSpan:
+    """A stream as an export includes it: its number of entries, and the commitment of the last one."""
+
+    stream: UUID
+    kind: str
+    entries: int
+    head: str
+
+    def document(self) -> dict[str, str | int]:
+        return {"stream": str(self.stream), "kind": self.kind, "entries": self.entries, "head": self.head}

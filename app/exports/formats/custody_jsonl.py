@@ -1,0 +1,84 @@
+"""The custody file that proves itself: exhibit-custody/v1, JSON Lines. Described in docs/custody.md.
+
+Its order lets it be written and checked in one pass: header, checkpoint, entries, proofs, leaves, disclosures,
+trailer.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.exports.custody_service import CustodyExport
+from app.exports.custody_streams import each_disclosure, each_entry, each_leaf, each_proof
+from app.kernel.primitives import canonical_json, format_time
+from app.ledger.reading import StoredLeaf
+
+NAME = "jsonl"
+MEDIA_TYPE = "application/jsonl"
+SUFFIX = ".custody.jsonl"
+
+FORMAT = "exhibit-custody/v1"
+ABOUT = (
+    "A custody log that proves itself: check it with verify_custody.py and the log's public key from another source "
+    "than this file. It proves custody since intake, not that what was stated is true."
+)
+
+
+def write(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[bytes]:
+    """The file's lines, each with its newline, in constant memory."""
+    digest = hashlib.sha256()
+    lines_count = 0
+    counts = dict.fromkeys(("entries", "proofs", "leaves", "disclosures"), 0)
+    for counted, line in _lines(export, sessions):
+        if counted is not None:
+            counts[counted] += 1
+        lines_count += 1
+        digest.update(line + b"\n")
+        yield line + b"\n"
+    trailer = {"kind": "trailer", "lines": lines_count, **counts, "sha256": digest.hexdigest()}
+    yield canonical_json(trailer) + b"\n"
+
+
+def _lines(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[tuple[str | None, bytes]]:
+    """Each line without its newline, and as what the trailer counts it."""
+    yield None, canonical_json(_header(export))
+    yield None, canonical_json({"kind": "checkpoint", "note": export.checkpoint.note})
+    for entry in each_entry(sessions, export.spans):
+        yield "entries", entry.body
+    for stream, seq, proof in each_proof(sessions, export.spans, export.checkpoint):
+        hashes = [each.hex() for each in proof.hashes]
+        shown = {"kind": "proof", "stream": str(stream), "seq": seq, "index": proof.index, "hashes": hashes}
+        yield "proofs", canonical_json(shown)
+    if export.has_leaves:
+        for leaf in each_leaf(sessions, export.checkpoint.size):
+            yield "leaves", _leaf_line(leaf)
+    if export.is_disclosed:
+        for stream, seq, line in each_disclosure(sessions, export.spans):
+            opening = {"kind": "disclosure", "stream": str(stream), "seq": seq, "opens": json.loads(line)}
+            yield "disclosures", canonical_json(opening)
+
+
+def _header(export: CustodyExport) -> dict[str, Any]:
+    return {
+        "kind": "header",
+        "format": FORMAT,
+        "about": ABOUT,
+        "export_id": str(export.id),
+        "time": format_time(export.time),
+        "scope": export.subject.scope,
+        "object": {"kind": export.subject.scope, "id": str(export.subject.id)},
+        "log": export.vkey.name,
+        "tree_size": export.checkpoint.size,
+        "vkey_not_a_source_of_trust": export.vkey.encode(),
+        "leaves": "all" if export.has_leaves else "none",
+        "disclosures": "all" if export.is_disclosed else "none",
+        "streams": [span.document() for span in export.spans],
+    }
+
+
+def _leaf_line(leaf: StoredLeaf) -> bytes:
+    """Canonical JSON written directly: a leaf holds nothing that needs escaping, and there are very many."""
+    return b'{"index":%d,"kind":"leaf","leaf":"%s"}' % (leaf.index, leaf.leaf)

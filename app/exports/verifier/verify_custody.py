@@ -1,0 +1,1110 @@
+"""Check an Exhibit custody file (exhibit-custody/v1) offline. One file, Python 3.11 or newer, no other package.
+
+    python verify_custody.py FILE --key 'NAME+HASH+KEY'      (or --key FILE-WITH-THE-KEY)
+
+Get the log's key from somewhere else than the file: it decides whom you trust. Exit status: 0 every check passed,
+1 something is not as it was logged (each bad line is named), 2 it could not be checked.
+
+The file holds one JSON object a line, each in its only canonical spelling (RFC 8785), in this order:
+
+    1  header       what this export claims to hold: its streams, how long each is, and the hash of its last entry
+    2  checkpoint   the log's signed tree head (C2SP tlog-checkpoint in a signed note, Ed25519)
+       entries      the exact logged bytes; SHA-256 of a line is the entry's commitment. One line an entry, by stream.
+       proof        for each entry, in the same order, its inclusion proof in the signed tree (RFC 6962)
+       leaf         every leaf of that tree, when the log is small enough to carry them
+       disclosure   what opens the entries' sealed fields, when the export was made with them
+       trailer      counts, and the SHA-256 of all bytes before it
+
+It proves custody since intake: that these acts were logged, in this order, and that none was changed, removed, moved
+or left out up to the export. It does not prove that what a person stated is true.
+"""
+
+import argparse
+import base64
+import binascii
+import hashlib
+import json
+import re
+import sys
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+FORMAT = "exhibit-custody/v1"
+ABOUT = (
+    "A custody log that proves itself: check it with verify_custody.py and the log's public key from another source "
+    "than this file. It proves custody since intake, not that what was stated is true."
+)
+ENTRY_VERSION = "custody-entry/v1"
+LEAF_PREFIX = "custody-leaf/v1"
+LINE_LIMIT_BYTES = 16 * 1024 * 1024
+BODY_LIMIT_BYTES = 60_000
+LEAVES_EXPECTED_UP_TO = 200_000
+"""A tree of at most so many leaves must come with all of them, unless ``--leaves-optional`` is given."""
+FINDINGS_KEPT = 100
+NODES_KEPT = 50_000
+SAFE_INTEGER = 2**53 - 1
+
+CHECKS = {
+    "signature": "the pinned key signed this tree: the log's size and root hash",
+    "file": "every line is canonical and in its place, and nothing is cut off",
+    "chain": "each stream is whole from its first entry on: numbers, predecessors and one-time labels fit",
+    "inclusion": "every entry, byte for byte, is in the signed tree",
+    "leaves": "the leaves give the signed root; no label is used twice; no stream goes on unseen",
+    "completeness": "every stream ends at this export's own entry, and the scope's streams are all here",
+    "disclosures": "what is disclosed is what was sealed when the act was logged",
+}
+NOT_PROVEN = (
+    "that what was stated is true: this is custody since intake, not truth",
+    "anything logged after this export",
+    "that the log shows everybody the same tree: compare the checkpoint with another party's",
+)
+
+
+# --- strict JSON ------------------------------------------------------------------------------------------------------
+
+
+class Bad(ValueError):
+    """Something is not as the format says; the message is for the reader of the report."""
+
+
+def parse_canonical(line: bytes) -> dict[str, Any]:
+    """The JSON object of exactly these bytes. Raises Bad for any other spelling of the same value."""
+    try:
+        value = json.loads(
+            line.decode("utf-8"),
+            object_pairs_hook=_members,
+            parse_int=_integer,
+            parse_float=_no_number,
+            parse_constant=_no_number,
+        )
+        spelling = canonical(value)
+    except RecursionError:
+        raise Bad("nested too deeply") from None
+    except ValueError as error:
+        raise Bad(f"not canonical JSON: {str(error)[:120]}") from None
+    if not isinstance(value, dict):
+        raise Bad("not a JSON object")
+    if spelling != line:
+        raise Bad("not the canonical spelling (RFC 8785) of its value")
+    return value
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name stands twice in one object")
+    if not all(name.isascii() for name in members):
+        raise ValueError("a member's name is not ASCII")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 17 or abs(int(digits)) > SAFE_INTEGER:
+        raise ValueError("an integer beyond 2^53-1")
+    return int(digits)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"only integers are allowed, not {text[:20]}")
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+
+
+def canonical(value: Any) -> bytes:
+    """RFC 8785 for objects with ASCII names and no fractions. A lone surrogate raises ValueError."""
+    return _encoder.encode(value).encode("utf-8")
+
+
+HEX32 = re.compile(r"[0-9a-f]{64}")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
+LEAF_LINE = re.compile(
+    rb'\{"index":(0|[1-9][0-9]{0,15}),"kind":"leaf","leaf":"custody-leaf/v1 ([0-9a-f]{64}) ([0-9a-f]{64})"\}'
+)
+
+
+def text_like(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def natural(least: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and value >= least
+
+
+def one_of(*words: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in words
+
+
+def is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def optional(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or check(value)
+
+
+def is_list_of(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(check(each) for each in value)
+
+
+def require_shape(
+    value: Any, shape: dict[str, Callable[[Any], bool]], what: str, may_lack: frozenset[str] = frozenset()
+) -> None:
+    """An object with exactly these members, each as its check says. Raises Bad."""
+    if not isinstance(value, dict):
+        raise Bad(f"{what} is not an object")
+    unknown, missing = value.keys() - shape.keys(), shape.keys() - value.keys() - may_lack
+    if unknown or missing:
+        raise Bad(f"{what}: unknown members {sorted(unknown)[:5]}, missing members {sorted(missing)[:5]}")
+    for name, member in value.items():
+        if not shape[name](member):
+            raise Bad(f"{what}: '{name}' is not as the format says")
+
+
+IS_HEX, IS_UUID, IS_TIME = text_like(HEX32), text_like(UUID), text_like(TIME)
+ACTOR = {"id": IS_UUID, "kind": one_of("user", "token", "system"), "role": optional(is_text)}
+ACTED_ON = {"kind": is_text, "id": IS_UUID, "version": natural(0), "sha256": IS_HEX, "size": natural(0)}
+ACTED_ON_MAY_LACK = frozenset({"version", "sha256", "size"})
+ENTRY = {
+    "v": one_of(ENTRY_VERSION), "log": is_text, "stream": IS_UUID, "seq": natural(1),
+    "prev": lambda value: value == "" or IS_HEX(value), "label": IS_HEX, "next": IS_HEX, "salt": IS_HEX,
+    "time": IS_TIME, "occurred": IS_TIME, "type": is_text, "actor": is_object, "object": is_object,
+    "data": is_object, "sealed": is_object,
+}  # fmt: skip
+HEADER = {
+    "kind": one_of("header"), "format": one_of(FORMAT), "about": one_of(ABOUT), "export_id": IS_UUID, "time": IS_TIME,
+    "scope": one_of("case", "incident", "evidence"), "object": is_object, "log": is_text, "tree_size": natural(1),
+    "vkey_not_a_source_of_trust": is_text, "leaves": one_of("all", "none"), "disclosures": one_of("all", "none"),
+    "streams": is_list_of(is_object),
+}  # fmt: skip
+STREAM = {
+    "stream": IS_UUID, "kind": one_of("case", "incident", "evidence"), "entries": natural(1), "head": IS_HEX,
+}  # fmt: skip
+CHECKPOINT = {"kind": one_of("checkpoint"), "note": is_text}
+PROOF = {
+    "kind": one_of("proof"), "stream": IS_UUID, "seq": natural(1), "index": natural(0), "hashes": is_list_of(IS_HEX),
+}  # fmt: skip
+DISCLOSURE = {"kind": one_of("disclosure"), "stream": IS_UUID, "seq": natural(1), "opens": is_object}
+OPENING = {"name": is_text, "salt": IS_HEX, "value": lambda _: True}
+TRAILER = {
+    "kind": one_of("trailer"), "lines": natural(0), "entries": natural(0), "proofs": natural(0), "leaves": natural(0),
+    "disclosures": natural(0), "sha256": IS_HEX,
+}  # fmt: skip
+SECTIONS = ("header", "checkpoint", "entry", "proof", "leaf", "disclosure", "trailer")
+COUNTED = {"entries": "entry", "proofs": "proof", "leaves": "leaf", "disclosures": "disclosure"}
+
+
+# --- Ed25519, RFC 8032 section 5.1 ------------------------------------------------------------------------------------
+
+P = 2**255 - 19
+L = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, P - 2, P) % P
+Point = tuple[int, int, int, int]
+"""Extended coordinates (X, Y, Z, T) with x = X/Z, y = Y/Z, xy = T/Z."""
+
+
+def _add(a: Point, b: Point) -> Point:
+    e = (a[1] - a[0]) * (b[1] - b[0]) % P
+    f = (a[1] + a[0]) * (b[1] + b[0]) % P
+    g = 2 * a[3] * b[3] * D % P
+    h = 2 * a[2] * b[2] % P
+    return (f - e) * (h - g) % P, (h + g) * (f + e) % P, (h - g) * (h + g) % P, (f - e) * (f + e) % P
+
+
+def _multiply(scalar: int, point: Point) -> Point:
+    product: Point = (0, 1, 1, 0)
+    while scalar:
+        if scalar & 1:
+            product = _add(product, point)
+        point = _add(point, point)
+        scalar >>= 1
+    return product
+
+
+def _decode_point(encoded: bytes) -> Point | None:
+    """None for what is no point of the curve, or not its canonical encoding."""
+    number = int.from_bytes(encoded, "little")
+    sign, y = number >> 255, number & (2**255 - 1)
+    if y >= P:
+        return None
+    square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
+    x = pow(square, (P + 3) // 8, P)
+    if (x * x - square) % P:
+        x = x * pow(2, (P - 1) // 4, P) % P
+    if (x * x - square) % P or (x == 0 and sign):
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+def _encode_point(point: Point) -> bytes:
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+_base = _decode_point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))
+assert _base is not None
+BASE: Point = _base
+
+
+def ed25519_verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether it is a signature of the message by the key: [S]B = R + [k]A, all encodings canonical."""
+    point = _decode_point(public_key) if len(public_key) == 32 else None
+    if point is None or len(signature) != 64:
+        return False
+    s = int.from_bytes(signature[32:], "little")
+    if s >= L:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % L
+    negative = (P - point[0], point[1], point[2], P - point[3])
+    return _encode_point(_add(_multiply(s, BASE), _multiply(k, negative))) == signature[:32]
+
+
+# --- keys, notes, checkpoints (C2SP signed-note, tlog-checkpoint) -----------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Key:
+    """The log's public key, under the name of the log."""
+
+    name: str
+    public_key: bytes
+
+    @property
+    def key_id(self) -> bytes:
+        return hashlib.sha256(self.name.encode() + b"\n\x01" + self.public_key).digest()[:4]
+
+    @property
+    def text(self) -> str:
+        return f"{self.name}+{self.key_id.hex()}+{base64.b64encode(bytes([1]) + self.public_key).decode()}"
+
+
+def parse_key(text: str) -> Key:
+    """``name+hash+base64(0x01 || key)``. Raises Bad."""
+    parts = text.strip().split("+", 2)
+    if len(parts) != 3 or not parts[0] or not parts[0].isprintable() or any(char.isspace() for char in parts[0]):
+        raise Bad("a key is written NAME+HASH+KEY")
+    data = from_base64(parts[2])
+    if len(data) != 33 or data[0] != 1:
+        raise Bad("not an Ed25519 key")
+    key = Key(parts[0], data[1:])
+    if key.key_id.hex() != parts[1]:
+        raise Bad("the key's hash does not fit its name and bytes: was it copied whole?")
+    return key
+
+
+def from_base64(text: str) -> bytes:
+    """Base64 in its one canonical spelling. Raises Bad."""
+    try:
+        data = base64.b64decode(text.encode("ascii"), validate=True)
+    except (UnicodeEncodeError, binascii.Error):
+        raise Bad("not base64") from None
+    if base64.b64encode(data).decode("ascii") != text:
+        raise Bad("not the canonical spelling of its base64")
+    return data
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    origin: str
+    size: int
+    root: bytes
+
+
+def parse_checkpoint(note: str) -> tuple[Checkpoint, str, str]:
+    """Tree head, signed text, signature line: exactly three lines, an empty one, one signature. Raises Bad."""
+    lines = note.split("\n")
+    if len(lines) != 6 or lines[3] or lines[5]:
+        raise Bad("the note is not three lines, an empty line and one signature line")
+    if not re.fullmatch(r"[1-9][0-9]{0,15}", lines[1]):
+        raise Bad("the checkpoint's second line is not a tree size")
+    root = from_base64(lines[2])
+    if len(root) != 32:
+        raise Bad("the checkpoint's root hash is not of 32 bytes")
+    return Checkpoint(lines[0], int(lines[1]), root), "\n".join(lines[:3]) + "\n", lines[4]
+
+
+def check_signature(text: str, line: str, key: Key) -> None:
+    """Raises Bad unless ``line`` is the key's signature of ``text``."""
+    start = f"— {key.name} "
+    if not line.startswith(start):
+        raise Bad(f"the signature is not by {key.name}")
+    data = from_base64(line.removeprefix(start))
+    if data[:4] != key.key_id:
+        raise Bad("signed with another key than the pinned one")
+    if not ed25519_verify(key.public_key, text.encode(), data[4:]):
+        raise Bad("the signature does not verify: the checkpoint was changed, or never signed")
+
+
+# --- the tree, RFC 6962 section 2.1 -----------------------------------------------------------------------------------
+
+Node = tuple[int, int]
+"""(level, index): the complete subtree over leaves index * 2**level up to (index + 1) * 2**level."""
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    return hashlib.sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def follow_proof(index: int, size: int, leaf: bytes, hashes: list[bytes]) -> tuple[bytes, list[tuple[Node, bytes]]]:
+    """The root that a proof leads to, and the complete subtrees among its hashes. Raises Bad for a wrong length."""
+    ranges, start, end = [], 0, size
+    while end - start > 1:
+        middle = start + (1 << (end - start - 1).bit_length() - 1)
+        if index < middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((start, middle))
+            start = middle
+    if len(hashes) != len(ranges):
+        raise Bad(f"the proof has {len(hashes)} hashes, expected {len(ranges)}")
+    nodes, current = [], leaf
+    for (first, last), sibling in zip(reversed(ranges), hashes, strict=True):
+        width = last - first
+        if width & (width - 1) == 0:
+            nodes.append(((width.bit_length() - 1, first // width), sibling))
+        current = node_hash(current, sibling) if first > index else node_hash(sibling, current)
+    return current, nodes
+
+
+@dataclass
+class Tree:
+    """A growing tree: the hashes of its complete subtrees, largest first."""
+
+    size: int = 0
+    peaks: list[bytes] = field(default_factory=list)
+
+    def append(self, current: bytes) -> Iterator[tuple[Node, bytes]]:
+        level, index = 0, self.size
+        yield (level, index), current
+        while index & 1:
+            current = node_hash(self.peaks.pop(), current)
+            level, index = level + 1, index >> 1
+            yield (level, index), current
+        self.peaks.append(current)
+        self.size += 1
+
+    def root(self) -> bytes:
+        root = self.peaks[-1] if self.peaks else hashlib.sha256(b"").digest()
+        for left in reversed(self.peaks[:-1]):
+            root = node_hash(left, root)
+        return root
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """One thing that is not as it was logged. ``last_line`` differs from ``line`` when only a range is known."""
+
+    line: int
+    last_line: int
+    check: str
+    reason: str
+    stream: str = ""
+    seq: int = 0
+
+    def __str__(self) -> str:
+        place = f"line {self.line}" if self.line == self.last_line else f"one of lines {self.line}-{self.last_line}"
+        entry = f", stream {self.stream}" + (f", seq {self.seq}" if self.seq else "") if self.stream else ""
+        return f"{place}{entry}: {self.reason}"
+
+
+@dataclass
+class Report:
+    """What was checked, and what was found. ``facts`` describe the export; they mean something only when ``ok``."""
+
+    pinned: bool
+    findings: list[Finding] = field(default_factory=list)
+    findings_count: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings_count
+
+    def add(
+        self, check: str, line: int, reason: str, *, last: int | None = None, stream: str = "", seq: int = 0
+    ) -> None:
+        found = Finding(line, line if last is None else last, check, reason, stream, seq)
+        if found in self.findings:
+            return
+        self.findings_count += 1
+        if len(self.findings) < FINDINGS_KEPT:
+            self.findings.append(found)
+
+    def result_of(self, check: str) -> str:
+        if any(found.check == check for found in self.findings):
+            return "FAILED"
+        return "not checked" if check in self.skipped else "proven" if self.ok else "passed"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "ok": self.ok,
+            "pinned": self.pinned,
+            "export": self.facts,
+            "checks": [
+                {"check": check, "result": self.result_of(check), "what": what, "note": self.skipped.get(check)}
+                for check, what in CHECKS.items()
+            ],
+            "findings_count": self.findings_count,
+            "findings": [found.__dict__ for found in self.findings],
+            "not_proven": list(NOT_PROVEN),
+        }
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+class Unreadable(Exception):
+    """Nothing after this can be read; the reason is in the report already."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Two things that contradict each other: entries that may be the bad ones, else what stands on ``line``."""
+
+    check: str
+    reason: str
+    ordinals: tuple[int, ...]
+    line: int
+    ordinal: int = 0
+
+
+class CustodyFile:
+    """One reading of one file, line by line. Entries are known by their ordinal, from 1, in the header's order."""
+
+    def __init__(self, report: Report, key: Key | None, *, leaves_optional: bool) -> None:
+        self.report, self.key, self.leaves_optional = report, key, leaves_optional
+        self.header: dict[str, Any] = {}
+        self.checkpoint: Checkpoint | None = None
+        self.streams: list[str] = []
+        self.bases: list[int] = []
+        """Per stream, how many entries the streams before it have."""
+        self.place_of: dict[str, int] = {}
+        self.counts = dict.fromkeys(SECTIONS, 0)
+        self.expected = 1
+        self.link: tuple[str, str] | None = None
+        """(prev, label) that the next entry of the same stream must have; None: unknown after a bad line."""
+        self.previous = 0
+        self.leaf_hashes: dict[int, bytes] = {}
+        self.moved: dict[int, int] = {}
+        self.endings: dict[int, dict[str, Any]] = {}
+        self.registered: dict[str, str] = {}
+        self.linked: set[str] = set()
+        self.sealed: dict[tuple[int, str], str] = {}
+        self.doubts: list[Doubt] = []
+        self.expected_proof = 1
+        self.unproven: dict[int, int] = {}
+        """Entries whose proof fails or is missing, with the proof's line (0: none)."""
+        self.owner_of: dict[int, int] = {}
+        self.nodes: dict[Node, bytes] = {}
+        self.tree = Tree()
+        self.labels: set[bytes] = set()
+        self.following: dict[bytes, int] = {}
+        self.suspect: tuple[int, int] | None = None
+        self.first_leaf_line = 0
+        self.sought: dict[bytes, int] = {}
+        """Leaf hash → unproven entry."""
+        self.found_leaves: set[int] = set()
+        self.openings: Iterator[tuple[int, str]] | None = None
+        """The sealed fields that are still to be opened; ``due_opening`` is the next of them."""
+        self.due_opening: tuple[int, str] | None = None
+        self.is_ended = False
+
+    # Where things stand.
+
+    def total(self) -> int:
+        return self.bases[-1] + int(self.header["streams"][-1]["entries"])
+
+    def named(self, ordinal: int) -> tuple[str, int]:
+        """Stream and seq of an ordinal."""
+        place = bisect_right(self.bases, ordinal - 1) - 1
+        return self.streams[place], ordinal - self.bases[place]
+
+    def ordinal_of(self, stream: str, seq: int) -> int | None:
+        place = self.place_of.get(stream)
+        if place is None or seq > self.header["streams"][place]["entries"]:
+            return None
+        return self.bases[place] + seq
+
+    def line_of(self, ordinal: int) -> int:
+        return self.moved.get(ordinal, 2 + ordinal)
+
+    def blame(self, check: str, ordinal: int, reason: str, line: int | None = None) -> None:
+        stream, seq = self.named(ordinal)
+        self.report.add(check, line or self.line_of(ordinal), reason, stream=stream, seq=seq)
+
+    # Reading.
+
+    def read(self, file: BinaryIO) -> None:
+        """Raises Unreadable when the rest cannot be read; what was found is in the report."""
+        digest, number, section = hashlib.sha256(), 0, 0
+        while line := file.readline(LINE_LIMIT_BYTES + 1):
+            number += 1
+            if self.is_ended:
+                raise self._stop("file", number, "there is something after the trailer")
+            if not line.endswith(b"\n"):
+                what = "is longer than any line may be" if len(line) > LINE_LIMIT_BYTES else "has no end: cut off here"
+                raise self._stop("file", number, f"the line {what}")
+            try:
+                section = self._read_line(line[:-1], number, section, digest.hexdigest)
+            except Bad as error:
+                self._note_bad(number, section, str(error))
+            digest.update(line)
+        if not self.is_ended:
+            raise self._stop("file", number + 1, "the file ends without its trailer: cut off here")
+
+    def _stop(self, check: str, line: int, reason: str) -> Unreadable:
+        self.report.add(check, line, reason)
+        return Unreadable(reason)
+
+    def _note_bad(self, line: int, section: int, reason: str) -> None:
+        """A line that is not as the format says; what it should have been is taken from where it stands."""
+        if section <= 1 and line <= 2:
+            if line == 1:
+                raise self._stop("file", line, reason)
+            self.report.add("signature", line, reason)
+            return
+        due = self._due(section)
+        if due == "entry":
+            self.blame("file", self.expected, reason, line)
+            self.moved[self.expected] = line
+            self.expected, self.link, self.previous = self.expected + 1, None, 0
+            return
+        self.report.add("file", line, reason)
+        if due == "proof":
+            self.unproven.setdefault(self.expected_proof, 0)
+            self.expected_proof += 1
+        if due == "leaf":
+            self._begin_leaves(line)
+            self.tree = Tree(size=self.tree.size + 1, peaks=[b""])  # The root is lost; the places go on.
+            self.suspect = (line, line)
+
+    def _due(self, section: int) -> str:
+        """What should stand next, given the section of the line before."""
+        if section <= SECTIONS.index("entry") and self.expected <= self.total():
+            return "entry"
+        if section <= SECTIONS.index("proof") and self.expected_proof <= self.total():
+            return "proof"
+        size = 0 if self.checkpoint is None else self.checkpoint.size
+        if section <= SECTIONS.index("leaf") and self.header["leaves"] == "all" and self.tree.size < size:
+            return "leaf"
+        return "disclosure"
+
+    def _read_line(self, line: bytes, number: int, section: int, digest: Callable[[], str]) -> int:
+        leaf = LEAF_LINE.fullmatch(line)
+        if leaf is not None:
+            self._enter("leaf", number, section)
+            self._read_leaf(int(leaf[1]), leaf[2], leaf[3], number)
+            return SECTIONS.index("leaf")
+        value = parse_canonical(line)
+        kind = value.get("kind", "entry" if "v" in value else None)
+        if not isinstance(kind, str) or kind not in SECTIONS or kind == "leaf":
+            raise Bad("no kind of line that this format has")
+        self._enter(kind, number, section)
+        if kind == "entry":
+            self._read_entry(value, line, number)
+        elif kind == "header":
+            self._read_header(value)
+        elif kind == "checkpoint":
+            self._read_checkpoint(value, number)
+        elif kind == "proof":
+            self._read_proof(value, number)
+        elif kind == "disclosure":
+            self._read_disclosure(value, number)
+        else:
+            self._read_trailer(value, number, digest())
+        return SECTIONS.index(kind)
+
+    def _enter(self, kind: str, number: int, section: int) -> None:
+        rank = SECTIONS.index(kind)
+        if rank < section:
+            raise Bad(f"a {kind} line after the section '{SECTIONS[section]}' has begun")
+        if (number == 1) != (kind == "header") or (number == 2) != (kind == "checkpoint"):
+            raise Bad("line 1 is the header, line 2 the checkpoint, and no other line is")
+        self.counts[kind] += 1
+
+    def _read_header(self, value: dict[str, Any]) -> None:
+        require_shape(value, HEADER, "header")
+        require_shape(value["object"], {"kind": one_of(value["scope"]), "id": IS_UUID}, "header's object")
+        base = 0
+        for stream in value["streams"]:
+            require_shape(stream, STREAM, "header's stream")
+            self.streams.append(stream["stream"])
+            self.bases.append(base)
+            base += stream["entries"]
+        if not self.streams or self.streams != sorted(set(self.streams)):
+            raise Bad("the header's streams are not in order, or one stands twice, or there is none")
+        self.place_of = {stream: place for place, stream in enumerate(self.streams)}
+        self.header = value
+        key = self.key
+        try:
+            copy = parse_key(value["vkey_not_a_source_of_trust"])
+        except Bad as error:
+            self.report.add("file", 1, f"the copy of the key: {error}")
+            copy = None
+        if key is None:
+            self.key = copy
+        elif copy != key:
+            self.report.add("file", 1, "the copy of the log's key is not the pinned key")
+        names = ("export_id", "time", "scope", "object", "log", "tree_size")
+        self.report.facts.update({name: value[name] for name in names})
+        self.report.facts.update(streams=len(self.streams), entries=base)
+
+    def _read_checkpoint(self, value: dict[str, Any], number: int) -> None:
+        require_shape(value, CHECKPOINT, "checkpoint")
+        checkpoint, text, signature = parse_checkpoint(value["note"])
+        self.checkpoint = checkpoint
+        if self.key is None:
+            self.report.add("signature", number, "there is no key to check the signature with")
+        else:
+            check_signature(text, signature, self.key)
+            if checkpoint.origin != self.key.name:
+                raise Bad(f"a checkpoint of the log {checkpoint.origin!r}, expected {self.key.name!r}")
+        if checkpoint.origin != self.header["log"]:
+            self.report.add("signature", 1, "the header names another log than the checkpoint", last=number)
+        if checkpoint.size != self.header["tree_size"]:
+            reason = f"the header's tree_size is not that of the checkpoint, {checkpoint.size}"
+            self.report.add("signature", 1, reason, last=number)
+
+    # Entries: chain.
+
+    def _read_entry(self, value: dict[str, Any], line: bytes, number: int) -> None:
+        if len(line) > BODY_LIMIT_BYTES:
+            raise Bad(f"an entry has at most {BODY_LIMIT_BYTES} bytes")
+        require_shape(value, ENTRY, "entry")
+        require_shape(value["actor"], ACTOR, "actor")
+        require_shape(value["object"], ACTED_ON, "object", ACTED_ON_MAY_LACK)
+        if not all(IS_HEX(digest) for digest in value["sealed"].values()):
+            raise Bad("a sealed field is not a SHA-256 in hexadecimal")
+        if value["log"] != self.header["log"]:
+            raise Bad("an entry of another log")
+        ordinal = self.ordinal_of(value["stream"], value["seq"])
+        if ordinal is None:
+            self.report.add("chain", number, "an entry that the header does not announce", stream=value["stream"])
+            return
+        if ordinal in self.leaf_hashes:
+            self.blame("chain", ordinal, "this entry stands here a second time", number)
+            return
+        if ordinal != self.expected:
+            expected = (
+                "no further entry"
+                if self.expected > self.total()
+                else "stream {}, seq {}".format(*self.named(self.expected))
+            )
+            self.blame("chain", ordinal, f"out of place, or one is missing before it: expected {expected}", number)
+            self.link, self.previous = None, 0
+        self.moved.update({ordinal: number} if number != 2 + ordinal else {})
+        commitment = hashlib.sha256(line).hexdigest()
+        self._check_link(ordinal, value)
+        leaf = f"{LEAF_PREFIX} {value['label']} {commitment}".encode("ascii")
+        self.leaf_hashes[ordinal] = leaf_hash(leaf)
+        if self.header["disclosures"] == "all":
+            self.sealed.update({(ordinal, name): digest for name, digest in value["sealed"].items()})
+        self._note_act(ordinal, value, commitment)
+        self.expected, self.link, self.previous = ordinal + 1, (commitment, value["next"]), ordinal
+
+    def _check_link(self, ordinal: int, value: dict[str, Any]) -> None:
+        if value["seq"] == 1:
+            first = hashlib.sha256(b"custody-stream/v1 " + value["stream"].encode("ascii")).hexdigest()
+            if (value["prev"], value["label"]) != ("", first):
+                self.blame("chain", ordinal, "not how a stream begins: its first label or its predecessor is wrong")
+        elif self.link is not None and (value["prev"], value["label"]) != self.link:
+            which = "predecessor" if value["prev"] != self.link[0] else "label"
+            reason = f"the {which} does not fit: this entry and the one before it are not those that were logged"
+            self.doubts.append(Doubt("chain", reason, (self.previous, ordinal), self.line_of(ordinal), ordinal))
+
+    def _note_act(self, ordinal: int, value: dict[str, Any], commitment: str) -> None:
+        """Keep what the completeness of the whole is judged by."""
+        place = self.place_of[value["stream"]]
+        stream = self.header["streams"][place]
+        is_last = value["seq"] == stream["entries"]
+        is_this_export = value["type"] == "export.created" and value["object"]["id"] == self.header["export_id"]
+        if is_last:
+            if commitment != stream["head"]:
+                self._doubt(ordinal, "the header names another last entry of this stream")
+            self.following[bytes.fromhex(value["next"])] = ordinal
+            kept = ("prev", "seq", "time", "type", "object", "data")
+            self.endings[place] = {"ordinal": ordinal, **{name: value[name] for name in kept}}
+        elif is_this_export:
+            self._doubt(ordinal, "the stream goes on after this export's own entry")
+        if stream["kind"] == "case" and value["type"] in ("evidence.registered", "incident.registered"):
+            self.registered[value["object"]["id"]] = value["type"].partition(".")[0]
+        if stream["kind"] == "incident" and value["type"] == "incident.evidence_linked":
+            linked = value["data"].get("evidence")
+            if isinstance(linked, str):
+                self.linked.add(linked)
+
+    def _doubt(self, ordinal: int, reason: str, *others: int) -> None:
+        """An entry and the header contradict each other, or an entry and what ``others`` say."""
+        self.doubts.append(Doubt("completeness", reason, (ordinal, *others), 1, ordinal))
+
+    # Proofs and leaves: the entries are those of the signed tree.
+
+    def _read_proof(self, value: dict[str, Any], number: int) -> None:
+        require_shape(value, PROOF, "proof")
+        ordinal = self.ordinal_of(value["stream"], value["seq"])
+        if ordinal is None or ordinal < self.expected_proof:
+            self.report.add(
+                "inclusion", number, "a proof that belongs to no entry, or stands here twice", stream=value["stream"]
+            )
+            return
+        if ordinal != self.expected_proof:
+            self.blame("inclusion", ordinal, "out of place, or a proof is missing before it", number)
+            for missing in range(self.expected_proof, min(ordinal, self.expected_proof + FINDINGS_KEPT)):
+                self.unproven.setdefault(missing, 0)
+        self.expected_proof = ordinal + 1
+        own = self.leaf_hashes.get(ordinal)
+        if own is None or self.checkpoint is None:
+            return
+        try:
+            if value["index"] >= self.checkpoint.size:
+                raise Bad("the leaf is beyond the signed tree")
+            hashes = [bytes.fromhex(each) for each in value["hashes"]]
+            root, nodes = follow_proof(value["index"], self.checkpoint.size, own, hashes)
+            if root != self.checkpoint.root:
+                raise Bad("the proof does not lead to the signed root")
+        except Bad:
+            self.unproven[ordinal] = number
+            return
+        self.owner_of[value["index"]] = ordinal
+        if len(self.nodes) < NODES_KEPT:
+            self.nodes.update(nodes)
+
+    def _read_leaf(self, index: int, label: bytes, commitment: bytes, number: int) -> None:
+        self._begin_leaves(number)
+        if index != self.tree.size:
+            reason = f"out of place, or a leaf is missing before it: expected leaf {self.tree.size}"
+            self.report.add("leaves", number, reason)
+            self.suspect = (number, number)
+        current = leaf_hash(b"custody-leaf/v1 " + label + b" " + commitment)
+        owner = self.owner_of.get(index)
+        if owner is not None and self.leaf_hashes[owner] != current:
+            self.blame("leaves", owner, "not the leaf of the entry that is proven to stand here", number)
+            self.suspect = (number, number)
+        self._note_label(bytes.fromhex(label.decode("ascii")), number)
+        if current in self.sought:
+            self.found_leaves.add(self.sought[current])
+        if self.tree.peaks[:1] == [b""]:
+            self.tree.size += 1
+            return
+        for (level, at), subtree in self.tree.append(current):
+            known = self.nodes.get((level, at))
+            if known is not None and known != subtree and self.suspect is None:
+                first = self.first_leaf_line + (at << level)
+                self.suspect = (first, first + (1 << level) - 1)
+
+    def _begin_leaves(self, line: int) -> None:
+        if not self.first_leaf_line:
+            self.first_leaf_line = line
+            self.sought = {self.leaf_hashes[each]: each for each in self.unproven if each in self.leaf_hashes}
+
+    def _note_label(self, label: bytes, number: int) -> None:
+        if label in self.labels:
+            self.report.add("leaves", number, "this label is used a second time: a stream was forked")
+        self.labels.add(label)
+        ordinal = self.following.get(label)
+        if ordinal is not None:
+            reason = "the stream goes on in the log after the last entry that the file shows: its tail was cut off"
+            self.doubts.append(Doubt("leaves", reason, (ordinal,), number, ordinal))
+
+    # Disclosures and trailer.
+
+    def _read_disclosure(self, value: dict[str, Any], number: int) -> None:
+        require_shape(value, DISCLOSURE, "disclosure")
+        require_shape(value["opens"], OPENING, "disclosure's opening")
+        ordinal, name = self.ordinal_of(value["stream"], value["seq"]) or 0, value["opens"]["name"]
+        if self.header["disclosures"] != "all":
+            self.report.add("disclosures", number, "a disclosure, though the header announces none")
+            return
+        if self.openings is None:
+            self.openings = iter(list(self.sealed))
+            self.due_opening = next(self.openings, None)
+        if self.due_opening is None or (ordinal, name) < self.due_opening:
+            self.report.add("disclosures", number, "a disclosure out of place, twice, or of nothing that is sealed")
+            return
+        if (ordinal, name) != self.due_opening:
+            self.report.add("disclosures", number, "out of place, or a disclosure is missing before it")
+        while self.due_opening is not None and self.due_opening <= (ordinal, name):
+            self.due_opening = next(self.openings, None)
+        digest = self.sealed.get((ordinal, name))
+        if digest != hashlib.sha256(canonical(value["opens"])).hexdigest():
+            reason = f"not what was sealed as '{name[:40]}' when the act was logged"
+            doubtful = (ordinal,) if ordinal and digest is not None else ()
+            self.doubts.append(Doubt("disclosures", reason, doubtful, number, ordinal))
+
+    def _read_trailer(self, value: dict[str, Any], number: int, digest: str) -> None:
+        self.is_ended = True
+        require_shape(value, TRAILER, "trailer")
+        counted = {"lines": number - 1, **{name: self.counts[kind] for name, kind in COUNTED.items()}}
+        for name, count in counted.items():
+            if value[name] != count:
+                self.report.add("file", number, f"the trailer counts {value[name]} {name}, there are {count}")
+        if value["sha256"] != digest:
+            self.report.add("file", number, "the bytes before the trailer are not those it was written for")
+
+    # Judging the whole.
+
+    def conclude(self) -> None:
+        """What can be said only after the last line of a whole file."""
+        self._settle_missing()
+        self._settle_proofs()
+        if self.counts["leaf"] or self.header["leaves"] == "all":
+            self._settle_leaves()
+        else:
+            self._settle_without_leaves()
+        for place in range(len(self.streams)):
+            self._settle_ending(place)
+        self._settle_scope()
+        self._settle_disclosures()
+        self._settle_doubts()
+
+    def conclude_cut(self) -> None:
+        """Of a file that could not be read to its end: who is to blame for what was met up to there."""
+        for check in ("inclusion", "leaves", "completeness", "disclosures"):
+            self.report.skipped[check] = "the file could not be read to its end"
+        if self.tree.size:
+            self._settle_proofs()
+        self._settle_doubts()
+
+    def _settle_doubts(self) -> None:
+        for doubt in self.doubts:
+            bad = [ordinal for ordinal in doubt.ordinals if ordinal in self.unproven]
+            for ordinal in bad:
+                self.blame(doubt.check, ordinal, doubt.reason)
+            if not bad and doubt.ordinal:
+                self.blame(doubt.check, doubt.ordinal, doubt.reason, doubt.line)
+            elif not bad:
+                self.report.add(doubt.check, doubt.line, doubt.reason)
+
+    def _settle_missing(self) -> None:
+        missing = self.total() - len(self.leaf_hashes)
+        if missing > 0 and self.expected <= self.total():
+            stream, seq = self.named(self.expected)
+            reason = f"the entries end before stream {stream}, seq {seq}: {missing} are missing"
+            self.report.add("chain", 3 + self.counts["entry"], reason)
+        if self.expected_proof <= self.total():
+            lacking = self.total() + 1 - self.expected_proof
+            line = 3 + self.counts["entry"] + self.counts["proof"]
+            self.report.add("inclusion", line, f"the proofs of the last {lacking} entries are missing")
+
+    def _settle_proofs(self) -> None:
+        for ordinal, line in self.unproven.items():
+            if ordinal not in self.leaf_hashes:
+                continue
+            if ordinal in self.found_leaves:
+                reason = "this inclusion proof is not the one of its entry: the entry itself is among the leaves"
+                if line:  # Else the proof is missing, which is reported where it should stand.
+                    self.blame("inclusion", ordinal, reason, line)
+            elif self.counts["leaf"]:
+                self.blame("inclusion", ordinal, "not the line that was logged: it is not in the signed tree")
+            elif line:
+                reason = f"this line, or its proof on line {line}, is not the one that was logged"
+                self.blame("inclusion", ordinal, reason)
+        for ordinal in self.found_leaves:
+            del self.unproven[ordinal]
+
+    def _settle_leaves(self) -> None:
+        if self.checkpoint is None:
+            return
+        line = 3 + self.counts["entry"] + self.counts["proof"] + self.counts["leaf"]
+        if self.header["leaves"] == "none":
+            self.report.add("leaves", 1, "the header announces no leaves, the file has some")
+        elif self.tree.size < self.checkpoint.size:
+            self.report.add("leaves", line, f"{self.checkpoint.size - self.tree.size} leaves are missing")
+        elif self.tree.peaks[:1] == [b""] or self.tree.root() != self.checkpoint.root:
+            first, last = self.suspect or (self.first_leaf_line, line - 1)
+            self.report.add("leaves", first, "the leaves do not give the signed root", last=last)
+
+    def _settle_without_leaves(self) -> None:
+        self.report.skipped["leaves"] = "the file carries no leaves: compare with the log's published tiles"
+        if self.header["tree_size"] <= LEAVES_EXPECTED_UP_TO and not self.leaves_optional:
+            reason = f"no leaves, in a log of at most {LEAVES_EXPECTED_UP_TO}: left out? (--leaves-optional accepts it)"
+            self.report.add("leaves", 1, reason)
+
+    def _settle_ending(self, place: int) -> None:
+        """The stream's last entry is this export's own, and says how long the stream was."""
+        header, ending = self.header, self.endings.get(place)
+        if ending is None:
+            return  # Missing or unreadable, which is reported already.
+        stream, ordinal, data = header["streams"][place], ending["ordinal"], ending["data"]
+        acted_on = {"kind": "export", "id": header["export_id"]}
+        if ending["type"] != "export.created" or ending["object"] != acted_on:
+            self._doubt(ordinal, "the stream does not end at this export's own entry")
+            return
+        others: list[int] = []
+        expected: dict[str, Any] = {"scope": header["scope"], "disclosed": header["disclosures"] == "all"}
+        if stream["kind"] == "case":
+            before = [
+                {
+                    "stream": each["stream"],
+                    "kind": each["kind"],
+                    "entries": each["entries"] - 1,
+                    "head": self.endings[at]["prev"] if at in self.endings else "",
+                }
+                for at, each in enumerate(header["streams"])
+            ]
+            if len(self.endings) == len(self.streams):
+                others = [each["ordinal"] for each in self.endings.values()]
+                expected["streams_sha256"] = hashlib.sha256(canonical(before)).hexdigest()
+            expected.update(streams_count=len(before), media_count=0, media_sha256=hashlib.sha256(b"[]").hexdigest())
+        else:
+            expected.update(entries=ending["seq"] - 1, head=ending["prev"])
+        for name, value in expected.items():
+            if data.get(name) != value:
+                self._doubt(ordinal, f"'{name}' in this export's own entry is not what the file shows", *others)
+        if ending["time"] != header["time"]:
+            self._doubt(ordinal, "the header's time is not that of this export's own entry")
+
+    def _settle_scope(self) -> None:
+        """Nothing that the scope claims is left out, and nothing foreign is in it."""
+        scope, object_id = self.header["scope"], self.header["object"]["id"]
+        kinds = {stream["stream"]: stream["kind"] for stream in self.header["streams"]}
+        if len(self.leaf_hashes) < self.total() or self.unproven:
+            self.report.skipped["completeness"] = "entries are missing or changed, so what the scope claims is open"
+            return
+        wanted = {object_id: scope}
+        if scope == "case":
+            wanted |= self.registered
+        elif scope == "incident":
+            wanted |= dict.fromkeys(self.linked, "evidence")
+        for stream in sorted(wanted.keys() | kinds.keys()):
+            if wanted.get(stream) != kinds.get(stream):
+                place = self.place_of.get(stream)
+                is_extra = stream not in wanted
+                what = "is here without belonging to" if is_extra else "is missing, or of another kind, in"
+                line = 1 if place is None else self.line_of(self.bases[place] + 1)
+                self.report.add("completeness", line, f"the stream {what} this {scope}", stream=stream)
+
+    def _settle_disclosures(self) -> None:
+        if self.header["disclosures"] == "none":
+            self.report.skipped["disclosures"] = "the export was made without them: sealed fields stay closed"
+            return
+        due = self.due_opening if self.openings is not None else next(iter(self.sealed), None)
+        if due is not None:
+            line = 3 + sum(self.counts[kind] for kind in COUNTED.values())
+            reason = f"the disclosures end before '{due[1][:40]}' of this entry, though all were announced"
+            self.blame("disclosures", due[0], reason, line)
+
+
+def verify(file: BinaryIO, key: Key | None, *, leaves_optional: bool = False) -> Report:
+    """Check one custody file from its first byte to its last. ``key`` None: unpinned, by the key in the file."""
+    report = Report(pinned=key is not None)
+    reading = CustodyFile(report, key, leaves_optional=leaves_optional)
+    try:
+        reading.read(file)
+    except Unreadable:
+        reading.conclude_cut()
+    else:
+        reading.conclude()
+    report.findings.sort()
+    return report
+
+
+# --- the command ------------------------------------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """Text from the file as a terminal may show it: no control characters."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def describe(report: Report) -> Iterator[str]:
+    """The report for people."""
+    if not report.pinned:
+        yield "UNPINNED: checked with the key that the file itself carries. Whoever made the file chose that key,"
+        yield "          so this shows only that the file fits itself. Get the log's key elsewhere and use --key."
+        yield ""
+    for name, value in report.facts.items():
+        yield f"{name:<12} {value if not isinstance(value, dict) else ' '.join(map(str, value.values()))}"
+    yield ""
+    for check, what in CHECKS.items():
+        yield f"{report.result_of(check):<12} {check:<13} {what}"
+        if check in report.skipped:
+            yield f"{'':<26} ({report.skipped[check]})"
+    yield ""
+    yield from (f"not proven   {what}" for what in NOT_PROVEN)
+    yield ""
+    yield from (f"BAD: {found}" for found in report.findings)
+    if report.findings_count > len(report.findings):
+        yield f"BAD: {report.findings_count - len(report.findings)} more"
+    yield "OK: as it was logged" if report.ok else "FAILED: this is not the custody log as it was logged"
+
+
+def read_key(given: str) -> Key:
+    """The key itself, or a file that holds it. Raises Bad."""
+    try:
+        path = Path(given)
+        if path.is_file():
+            with path.open("rb") as file:
+                given = file.read(10_000).decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise Bad(f"{given[:80]!r} cannot be read: {error}") from None
+    return parse_key(given)
+
+
+def run(path: Path, *, key: str | None, unpinned: bool, as_json: bool, leaves_optional: bool) -> int:
+    """Check a file and write the report to standard output; the exit status."""
+    if key is None and not unpinned:
+        sys.stderr.write("No key: name the log's public key, from another source than this file (--key).\n")
+        return 2
+    try:
+        pinned = None if key is None else read_key(key)
+        with path.open("rb") as file:
+            report = verify(file, pinned, leaves_optional=leaves_optional)
+    except (Bad, OSError) as error:
+        sys.stderr.write(f"{printable(str(error))}\n")
+        return 2
+    lines: Iterable[str] = (
+        [json.dumps(report.as_json(), indent=2)] if as_json else (printable(line) for line in describe(report))
+    )
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0 if report.ok else 1
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this command, for whoever offers it under another name."""
+    parser.add_argument("--unpinned", action="store_true", help="Check without a key of your own; proves far less.")
+    parser.add_argument("--json", action="store_true", help="Write the report as JSON.")
+    parser.add_argument(
+        "--leaves-optional", action="store_true", help="Accept a file of a small log that carries no leaves."
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("file", type=Path, metavar="FILE")
+    parser.add_argument("--key", help="The log's pinned public key: its text, or a file that holds it.")
+    add_arguments(parser)
+    options = parser.parse_args()
+    return run(
+        options.file,
+        key=options.key,
+        unpinned=options.unpinned,
+        as_json=options.json,
+        leaves_optional=options.leaves_optional,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
