@@ -176,11 +176,11 @@ def _send(
     provided = services(request)
     with reading(request) as session:
         _, blob, grant = viewing.find_original(session, actor, evidence_id)
-        sha256 = Sha256Hex(blob.sha256)
+        sha256, size_bytes = Sha256Hex(blob.sha256), blob.size_bytes
         headers = _headers(evidence_id, blob)
-        wanted = requested_range(range_header, if_range, headers["ETag"], blob.size_bytes)
+        wanted = requested_range(range_header, if_range, headers["ETag"], size_bytes)
         is_logged = _is_logged(provided, session, grant, evidence_id, act, purpose)
-    start, end = (0, blob.size_bytes) if wanted is None else (wanted.start, wanted.end)
+    start, end = (0, size_bytes) if wanted is None else (wanted.start, wanted.end)
     try:
         chunks = provided.blobs.read_range(sha256, start, end)
     except (BlobMissing, BlobUnreadable) as error:

@@ -77,7 +77,7 @@ class UploadForm:
         self._header = ["", ""]
         self._metadata = bytearray()
         self._buffer = bytearray()
-        callbacks: "MultipartCallbacks" = {
+        callbacks: MultipartCallbacks = {
             "on_part_begin": self._begin_part,
             "on_header_field": self._take_header_name,
             "on_header_value": self._take_header_value,

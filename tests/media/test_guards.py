@@ -1,0 +1,135 @@
+"""What the database itself refuses, whoever asks: impossible moves, edited acquisitions, acts without an entry."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from app.media.rules import TRANSITIONS, State
+from tests.media.conftest import Receive
+from tests.media.people import Hub
+from tests.media_samples import PHOTOGRAPHS
+from tests.support.databases import TestDatabase
+
+DOGS = PHOTOGRAPHS[0].read_bytes()
+
+
+@pytest.fixture
+def owner(database: TestDatabase) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(database.owner_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def item_id(receive: Receive) -> str:
+    return str(receive(DOGS)["id"])
+
+
+def refused_by(owner: psycopg.Connection, statement: str, *values: object) -> str | None:
+    """The name of the guard that refuses the statement; None when it went through (and was rolled back)."""
+    try:
+        with owner.transaction():
+            owner.execute(statement, values)
+            owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            raise psycopg.Rollback
+    except psycopg.errors.IntegrityError as error:
+        return error.diag.constraint_name
+    return None
+
+
+def test_moves_in_the_database_are_those_of_the_rules(owner: psycopg.Connection) -> None:
+    stored = set(owner.execute("SELECT state_before, state_after FROM exhibit_evidence_moves()").fetchall())
+
+    rules = {
+        (str(before), str(after))
+        for moves in TRANSITIONS.values()
+        for before, afters in moves.items()
+        for after in afters
+    }
+    assert stored == rules
+
+
+def test_state_words_in_the_database_are_those_of_the_rules(owner: psycopg.Connection) -> None:
+    row = owner.execute(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'ck_evidence_state_word'"
+    ).fetchone()
+    assert row is not None
+    assert {state for state in State if f"'{state}'" in row[0]} == set(State)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state not in ("preserved", "quarantined", "collected")])
+def test_item_that_is_collected_moves_only_where_the_rules_lead(
+    owner: psycopg.Connection, item_id: str, state: State
+) -> None:
+    statement = "UPDATE evidence SET state = %s, version = version + 1 WHERE id = %s"
+
+    assert refused_by(owner, statement, state, item_id) == "evidence_state_moves"
+
+
+def test_right_move_without_an_entry_is_refused(owner: psycopg.Connection, item_id: str) -> None:
+    statement = "UPDATE evidence SET state = 'preserved', version = version + 1 WHERE id = %s"
+
+    assert refused_by(owner, statement, item_id) == "exhibit_require_entry"
+
+
+def test_right_move_without_a_new_version_is_refused(owner: psycopg.Connection, item_id: str) -> None:
+    statement = "UPDATE evidence SET state = 'preserved' WHERE id = %s"
+
+    assert refused_by(owner, statement, item_id) == "evidence_state_moves"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "collector = 'Somebody else'",
+        "acquired_at = now()",
+        "source_address = 'https://example.org/other'",
+        "file_name = 'other.jpg'",
+        "claimed_place = NULL",
+        "received_at = now()",
+        "registered_at = now()",
+        "case_id = (SELECT id FROM cases LIMIT 1 OFFSET 1)",
+        "lead_claim = 'a claim'",
+        "version = 0",
+    ],
+)
+def test_acquisition_and_registration_are_never_edited(owner: psycopg.Connection, item_id: str, change: str) -> None:
+    guard = refused_by(owner, f"UPDATE evidence SET {change} WHERE id = %s", item_id)
+
+    assert guard in {"evidence_fields_frozen", "evidence_state_moves"}
+
+
+def test_bytes_of_an_item_are_never_exchanged(owner: psycopg.Connection, receive: Receive, item_id: str) -> None:
+    receive(DOGS + b"\0")
+    other = "(SELECT sha256 FROM blobs WHERE sha256 <> evidence.blob_sha256)"
+
+    assert refused_by(owner, f"UPDATE evidence SET blob_sha256 = {other} WHERE id = %s", item_id) == (
+        "evidence_fields_frozen"
+    )
+
+
+@pytest.mark.parametrize("table", ["evidence", "blobs"])
+def test_rows_are_never_deleted(owner: psycopg.Connection, item_id: str, table: str) -> None:
+    assert refused_by(owner, f"DELETE FROM {table}") == "exhibit_refuse_change"
+
+
+def test_correction_without_an_entry_is_refused(owner: psycopg.Connection, hub: Hub, item_id: str) -> None:
+    statement = "INSERT INTO evidence_corrections VALUES (gen_random_uuid(), %s, 1, 'notes', '\"x\"', 'x', %s, now())"
+
+    assert refused_by(owner, statement, item_id, hub.collector.id) == "exhibit_require_entry"
+
+
+def test_view_without_an_entry_is_refused(owner: psycopg.Connection, hub: Hub, item_id: str) -> None:
+    statement = "INSERT INTO evidence_views VALUES (%s, %s, 'viewed', 'original', 'review', now())"
+
+    assert refused_by(owner, statement, item_id, hub.collector.id) == "exhibit_require_entry"
+
+
+def test_application_may_not_edit_what_is_append_only(hub: Hub, item_id: str) -> None:
+    with hub.api.app.state.services.sessions() as session:
+        for table in ("blobs", "evidence_corrections", "fingerprints", "matches", "relations", "derivatives"):
+            allowed = session.scalar(
+                text("SELECT has_table_privilege(:t, 'UPDATE') OR has_table_privilege(:t, 'DELETE')"), {"t": table}
+            )
+            assert allowed is False, table

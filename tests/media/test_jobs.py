@@ -1,0 +1,56 @@
+"""The job that reads originals back: equal bytes are preserved, others quarantined, unreadable ones tried again."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.media.jobs import StorageNotReadable
+from tests.media.conftest import Receive
+from tests.media.people import Hub
+from tests.media_samples import PHOTOGRAPHS
+from tests.support.work import Work, work_of
+
+DOGS = PHOTOGRAPHS[0].read_bytes()
+
+
+@pytest.fixture
+def work(hub: Hub) -> Iterator[Work]:
+    with work_of(hub.api) as found:
+        yield found
+
+
+def blob_file(hub: Hub, item: dict[str, Any]) -> Path:
+    (path,) = (hub.api.settings.data / "blobs").glob(f"??/??/{item['sha256']}")
+    return path
+
+
+def test_equal_bytes_are_preserved(hub: Hub, receive: Receive, work: Work) -> None:
+    item = receive(DOGS)
+
+    assert work.finish() == ["preserve", "fingerprint"]
+    assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["state"] == "preserved"
+    assert hub.entries(item["id"], "evidence.preserved") == 1
+
+
+def test_changed_bytes_are_quarantined_and_not_fingerprinted(hub: Hub, receive: Receive, work: Work) -> None:
+    item = receive(DOGS)
+    path = blob_file(hub, item)
+    path.chmod(0o600)
+    path.write_bytes(DOGS[:-1] + b"x")
+
+    assert work.finish() == ["preserve"]
+    found = hub.verifier.get(f"/v1/evidence/{item['id']}").json()
+    assert (found["state"], found["reason_code"]) == ("quarantined", "readback_mismatch")
+    assert hub.entries(item["id"], "evidence.quarantined") == 1
+
+
+def test_missing_bytes_are_tried_again_and_never_called_tampering(hub: Hub, receive: Receive, work: Work) -> None:
+    item = receive(DOGS)
+    blob_file(hub, item).rename(hub.api.settings.data / "aside")
+
+    with pytest.raises(StorageNotReadable):
+        work.finish()
+    assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["state"] == "collected"
+    assert hub.entries(item["id"], "evidence.quarantined") == 0
