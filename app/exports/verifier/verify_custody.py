@@ -504,6 +504,11 @@ class CustodyFile:
         self.link: tuple[str, str] | None = None
         """(prev, label) that the next entry of the same stream must have; None: unknown after a bad line."""
         self.previous = 0
+        self.stream = ""
+        self.has_own_end = False
+        """Whether the entry before was this export's own, which ends its stream."""
+        self.is_unannounced = False
+        self.seen: set[str] = set()
         self.leaf_hashes: dict[int, bytes] = {}
         self.moved: dict[int, int] = {}
         self.endings: dict[int, dict[str, Any]] = {}
@@ -700,17 +705,13 @@ class CustodyFile:
         ordinal = self.ordinal_of(value["stream"], value["seq"])
         if ordinal is None:
             self.report.add("chain", number, "an entry that the header does not announce", stream=value["stream"])
+            self.is_unannounced = True
             return
         if ordinal in self.leaf_hashes:
             self.blame("chain", ordinal, "this entry stands here a second time", number)
             return
         if ordinal != self.expected:
-            expected = (
-                "no further entry"
-                if self.expected > self.total()
-                else "stream {}, seq {}".format(*self.named(self.expected))
-            )
-            self.blame("chain", ordinal, f"out of place, or one is missing before it: expected {expected}", number)
+            self._note_gap(ordinal, number)
             self.link, self.previous = None, 0
         self.moved.update({ordinal: number} if number != 2 + ordinal else {})
         commitment = hashlib.sha256(line).hexdigest()
@@ -721,6 +722,22 @@ class CustodyFile:
             self.sealed.update({(ordinal, name): digest for name, digest in value["sealed"].items()})
         self._note_act(ordinal, value, commitment)
         self.expected, self.link, self.previous = ordinal + 1, (commitment, value["next"]), ordinal
+        self.stream = value["stream"]
+        self.seen.add(self.stream)
+
+    def _note_gap(self, ordinal: int, number: int) -> None:
+        if self._counts_too_many() and ordinal > self.expected:
+            self.report.add("chain", 1, "the header counts more entries than this stream has", stream=self.stream)
+            return
+        awaited = "no further entry"
+        if self.expected <= self.total():
+            awaited = "stream {}, seq {}".format(*self.named(self.expected))
+        self.blame("chain", ordinal, f"out of place, or one is missing before it: expected {awaited}", number)
+
+    def _counts_too_many(self) -> bool:
+        """Whether the header wants more of a stream that has ended as this export ends its streams."""
+        wants = self.expected <= self.total() and self.named(self.expected)[0] == self.stream
+        return wants and self.has_own_end
 
     def _check_link(self, ordinal: int, value: dict[str, Any]) -> None:
         if value["seq"] == 1:
@@ -738,6 +755,7 @@ class CustodyFile:
         stream = self.header["streams"][place]
         is_last = value["seq"] == stream["entries"]
         is_this_export = value["type"] == "export.created" and value["object"]["id"] == self.header["export_id"]
+        self.has_own_end = is_this_export
         if is_last:
             if commitment != stream["head"]:
                 self._doubt(ordinal, "the header names another last entry of this stream")
@@ -900,7 +918,10 @@ class CustodyFile:
         if missing > 0 and self.expected <= self.total():
             stream, seq = self.named(self.expected)
             reason = f"the entries end before stream {stream}, seq {seq}: {missing} are missing"
-            self.report.add("chain", 3 + self.counts["entry"], reason)
+            self.report.add("chain", 1 if self._counts_too_many() else 3 + self.counts["entry"], reason)
+        if self.is_unannounced:
+            for stream in sorted(set(self.streams) - self.seen):
+                self.report.add("chain", 1, "the header announces a stream that is not here", stream=stream)
         if self.expected_proof <= self.total():
             lacking = self.total() + 1 - self.expected_proof
             line = 3 + self.counts["entry"] + self.counts["proof"]
