@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import pytest
 from PIL import Image
@@ -228,7 +229,7 @@ def test_decision_is_recorded_in_both_streams_and_superseded_by_a_later_one(benc
     match_id = bench.matches(original)[0]["id"]
     sessions = bench.api.app.state.services.sessions
     with sessions() as session:
-        assert [str(found) for found in undecided_matches(session, original)] == [match_id]
+        assert [str(found) for found in undecided_matches(session, UUID(original))] == [match_id]
 
     deferred = decide(bench, match_id, relation="potential", reason="The poster has to answer first.")
     decided = decide(bench, match_id, relation="same_capture", reason="The same frame.")
@@ -236,7 +237,7 @@ def test_decision_is_recorded_in_both_streams_and_superseded_by_a_later_one(benc
     assert (deferred.status_code, decided.status_code) == (201, 201)
     assert [receipt["type"] for receipt in decided.json()["receipts"]] == ["evidence.match_decided"] * 2
     with sessions() as session:
-        assert undecided_matches(session, original) == []
+        assert undecided_matches(session, UUID(original)) == []
     (relation,) = bench.verifier.get(f"/v1/evidence/{copy}/relations").json()["items"]
     assert (relation["relation"], relation["number"]) == ("same_capture", 2)
     assert bench.verifier.get(f"/v1/matches/{match_id}").json()["decision"]["relation"] == "same_capture"
@@ -253,7 +254,7 @@ def test_decision_is_recorded_in_both_streams_and_superseded_by_a_later_one(benc
         ({"relation": "unrelated"}, "invalid_request"),
     ],
 )
-def test_decision_that_cannot_be_is_refused(bench: Bench, decision: dict[str, str], code: str) -> None:
+def test_decision_that_cannot_be_is_refused(bench: Bench, decision: dict[str, Any], code: str) -> None:
     original, _ = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
     match_id = bench.matches(original)[0]["id"]
 

@@ -29,10 +29,9 @@ def item_id(receive: Receive) -> str:
 def refused_by(owner: psycopg.Connection, statement: str, *values: object) -> str | None:
     """The name of the guard that refuses the statement; None when it went through (and was rolled back)."""
     try:
-        with owner.transaction():
+        with owner.transaction(force_rollback=True):
             owner.execute(statement, values)
             owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            raise psycopg.Rollback
     except psycopg.errors.IntegrityError as error:
         return error.diag.constraint_name
     return None
