@@ -32,6 +32,7 @@ ACQUISITION = {
     "source": "a channel",
     "labels": LABELS,
 }
+IDLE_S = 2.0
 FINDING = {
     "dimension": "date",
     "result": "established",
@@ -48,6 +49,7 @@ class Client:
         address = urlsplit(base_url)
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
         self._token = token
+        self._last_used = time.monotonic()
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[Any, http.client.HTTPResponse]:
         """The answer's JSON and response. Raises RuntimeError for a refusal."""
@@ -57,6 +59,9 @@ class Client:
         elif body is not None:
             body, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        if time.monotonic() - self._last_used > IDLE_S:
+            self._connection.close()  # The server ends idle connections; the next request opens a new one.
+        self._last_used = time.monotonic()
         self._connection.request(method, path, body, sent)
         response = self._connection.getresponse()
         content = response.read()

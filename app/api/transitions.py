@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from app.access.rules import Operation
 from app.access.service import Actor
+from app.api.evidence_shapes import Code
 from app.api.http import (
     Changed,
     IdempotencyKey,
@@ -25,7 +26,7 @@ from app.api.http import (
     services,
     working,
 )
-from app.api.incidents import LongText
+from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
 from app.kernel.primitives import Sha256Hex
 from app.media.models import Evidence
@@ -52,7 +53,7 @@ class Decline(_Event):
     """A lead that is not taken."""
 
     event: Literal["decline"]
-    reason_code: Literal["duplicate", "out_of_scope", "not_reachable", "unlawful_to_collect", "too_risky", "other"]
+    reason_code: Code = Field(examples=["out_of_scope"])
     reason: LongText | None = None
 
 

@@ -31,7 +31,7 @@ from app.api.http import (
     services,
     working,
 )
-from app.api.incidents import LongText, OccurrenceShape
+from app.api.incident_shapes import LongText, OccurrenceShape
 from app.api.problems import problem_responses
 from app.incidents.rules import PlacePrecision
 from app.media.models import Evidence

@@ -54,11 +54,12 @@ def record_finding(
         )
     require_lease(evidence.lease_holder, evidence.lease_expires_at, grant.account_id, utc_now())
     require_fitting_precision(dimension, place_precision, time_precision)
+    number, supersedes = _place_in_order(uow.session, evidence.id, evidence.round, dimension)
     finding = Finding(
         id=new_id(),
         evidence_id=evidence.id,
         round=evidence.round,
-        number=_next_number(uow.session, evidence.id),
+        number=number,
         dimension=dimension,
         result=result,
         confidence=confidence,
@@ -70,7 +71,7 @@ def record_finding(
         methods=list(methods),
         rationale=rationale,
         references=list(references),
-        supersedes=_newest_of_round(uow.session, evidence.id, evidence.round, dimension),
+        supersedes=supersedes,
         author_id=grant.account_id,
         recorded_at=utc_now(),
     )
@@ -131,15 +132,16 @@ def authors_of(session: Session, evidence_id: UUID) -> frozenset[UUID]:
     return frozenset(session.scalars(union(wrote_finding, wrote_verdict)))
 
 
-def _next_number(session: Session, evidence_id: UUID) -> int:
-    newest = session.scalar(select(func.max(Finding.number)).where(Finding.evidence_id == evidence_id))
-    return (newest or 0) + 1
-
-
-def _newest_of_round(session: Session, evidence_id: UUID, round_: int, dimension: Dimension) -> UUID | None:
-    return session.scalar(
+def _place_in_order(session: Session, evidence_id: UUID, round_: int, dimension: Dimension) -> tuple[int, UUID | None]:
+    """The next finding's number, and the one of its dimension and round that it supersedes; in one round trip."""
+    superseded = (
         select(Finding.id)
         .where(Finding.evidence_id == evidence_id, Finding.round == round_, Finding.dimension == dimension)
         .order_by(Finding.number.desc())
         .limit(1)
+        .scalar_subquery()
     )
+    newest, supersedes = session.execute(
+        select(func.max(Finding.number), superseded).where(Finding.evidence_id == evidence_id)
+    ).one()
+    return (newest or 0) + 1, supersedes
