@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.blobs.store import BlobStore, StoredBlob
-from app.fingerprints.algorithms.algorithm import Pixels
+from app.fingerprints.algorithms.algorithm import Pixels, hashed_picture
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.events import EvidenceFingerprinted
@@ -19,7 +19,7 @@ from app.fingerprints.finding import lock_matching, match_item
 from app.fingerprints.keyframes import ChangedFrames
 from app.fingerprints.matching import Print
 from app.fingerprints.models import Fingerprint
-from app.fingerprints.views import IDENTITY, views_of
+from app.fingerprints.views import IDENTITY, hashes_in_views
 from app.jobs import Job
 from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
 from app.ledger.event import EntryObject
@@ -77,10 +77,10 @@ class _Hasher:
 
     def take_picture(self, rgb: Pixels) -> None:
         self.shown = rgb
+        reduced = hashed_picture(rgb)
         for algorithm in ALGORITHMS:
             if algorithm.applies_to_images:
-                for view, pixels in views_of(algorithm, rgb):
-                    found = algorithm.compute(pixels)
+                for view, found in hashes_in_views(algorithm, reduced):
                     self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
 
     def take_frame(self, frame: VideoFrame) -> None:

@@ -4,32 +4,35 @@ Only the query's side is transformed; what is searched holds each picture as it 
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from app.fingerprints.algorithms.algorithm import Algorithm, Pixels
+from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels
 from app.fingerprints.algorithms.pdq import PDQ
+
+Array = np.ndarray[Any, Any]
 
 IDENTITY = "identity"
 
-SYMMETRIES: dict[str, Callable[[Pixels], Pixels]] = {
-    IDENTITY: lambda rgb: rgb,
-    "rotate_90": lambda rgb: np.rot90(rgb, -1),
-    "rotate_180": lambda rgb: np.rot90(rgb, 2),
-    "rotate_270": lambda rgb: np.rot90(rgb, 1),
-    "mirror": lambda rgb: rgb[:, ::-1],
-    "flip": lambda rgb: rgb[::-1],
-    "transpose": lambda rgb: rgb.transpose(1, 0, 2),
-    "transverse": lambda rgb: np.rot90(rgb, 2).transpose(1, 0, 2),
+SYMMETRIES: dict[str, Callable[[Array], Array]] = {
+    IDENTITY: lambda picture: picture,
+    "rotate_90": lambda picture: np.rot90(picture, -1),
+    "rotate_180": lambda picture: np.rot90(picture, 2),
+    "rotate_270": lambda picture: np.rot90(picture, 1),
+    "mirror": lambda picture: picture[:, ::-1],
+    "flip": lambda picture: picture[::-1],
+    "transpose": lambda picture: np.swapaxes(picture, 0, 1),
+    "transverse": lambda picture: np.swapaxes(np.rot90(picture, 2), 0, 1),
 }
 """What is done to the picture, by name; turns are clockwise, in degrees."""
 
 INVERSE = {**{name: name for name in SYMMETRIES}, "rotate_90": "rotate_270", "rotate_270": "rotate_90"}
 
-_SEARCHED_IN_ALL_VIEWS = frozenset({PDQ.version})
 
-
-def views_of(algorithm: Algorithm, rgb: Pixels) -> list[tuple[str, Pixels]]:
-    """The views of a picture that are hashed by this algorithm: name and pixels, the picture itself first."""
-    names = SYMMETRIES if algorithm.version in _SEARCHED_IN_ALL_VIEWS else (IDENTITY,)
-    return [(name, np.ascontiguousarray(SYMMETRIES[name](rgb))) for name in names]
+def hashes_in_views(algorithm: Algorithm, rgb: Pixels) -> list[tuple[str, Hash]]:
+    """The picture's hash by this algorithm, first as it is; by PDQ in all eight views, reduced to luma only once."""
+    if algorithm.version != PDQ.version:
+        return [(IDENTITY, algorithm.compute(rgb))]
+    luma = PDQ.luma_of(rgb)
+    return [(name, PDQ.of_luma(np.ascontiguousarray(turn(luma)))) for name, turn in SYMMETRIES.items()]

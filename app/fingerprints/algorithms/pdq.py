@@ -44,7 +44,13 @@ class Pdq:
     minimum_quality: int = 50
 
     def compute(self, rgb: Pixels) -> Hash:
-        luma = _luma(hashed_picture(rgb))
+        return self.of_luma(self.luma_of(rgb))
+
+    def luma_of(self, rgb: Pixels) -> Matrix:
+        """The reduced picture's luma, of which the hash is made. A symmetry may be applied to it as to the picture."""
+        return _luma(hashed_picture(rgb))
+
+    def of_luma(self, luma: Matrix) -> Hash:
         if min(luma.shape) < SMALLEST_SIDE_PIXELS:
             return Hash(bytes(32), 0)
         samples = _samples(luma)
