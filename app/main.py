@@ -29,7 +29,11 @@ and every view are entries in a signed custody ledger that an auditor can check 
 All times are UTC (RFC 3339). Errors are problem details (RFC 9457) with a stable `code`. Lists are paged by cursor.
 Changes need `If-Match` with the `ETag` that you read; creating requests may carry an `Idempotency-Key`.
 """
-REQUEST_THREADS = 40
+EXPOSED_HEADERS = (
+    *("ETag", "Link", "Location", "Retry-After", "X-Request-Id", "Idempotency-Replayed"),
+    *("Content-Disposition", "Content-Range", "Repr-Digest"),
+)
+"""What a front end on another origin may read of an answer, beyond what every browser shows it."""
 
 
 class UndeclaredAccess(RuntimeError):
@@ -51,7 +55,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        to_thread.current_default_thread_limiter().total_tokens = min(REQUEST_THREADS, settings.database_pool_size)
+        # A thread that waits for a connection would hold the event loop's queue: as many threads as connections.
+        to_thread.current_default_thread_limiter().total_tokens = settings.database_pool_size
         yield
         engine.dispose()
 
@@ -86,7 +91,7 @@ def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> Fa
             allow_origins=list(cors_origins),
             allow_methods=["*"],
             allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Range"],
-            expose_headers=["ETag", "Link", "Location", "Content-Range", "Repr-Digest", "X-Request-Id"],
+            expose_headers=EXPOSED_HEADERS,
         )
     app.add_middleware(RequestFrame, answer_unexpected=problems.answer_unexpected)
     require_declared_access(app)

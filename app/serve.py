@@ -41,7 +41,7 @@ def serve(settings: Settings) -> None:
                     stop.wait(LOOK_EVERY_S)
             finally:
                 # The integrator last, so that what the others wrote is signed; the database after all of them.
-                stop_in_groups([children[:2], children[2:]])
+                stop_in_groups([children[:-1], children[-1:]])
                 if postgres is not None:
                     postgres.stop()
 
@@ -53,12 +53,16 @@ def _children(settings: Settings, listening_fd: int) -> list[Child]:
     # The matrices of a hash are small: threads of the linear algebra would only wait for each other (measured: 2.5 ×).
     environment.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-    def child(name: str, *arguments: str, descriptors: tuple[int, ...] = ()) -> Child:
-        log_file = str(settings.data.resolve() / "logs" / f"{name}.log")
-        return Child(name, [name, *arguments, "--log-file", log_file], environment, descriptors)
+    def child(command: str, *arguments: str, name: str = "", descriptors: tuple[int, ...] = ()) -> Child:
+        log_file = str(settings.data.resolve() / "logs" / f"{name or command}.log")
+        return Child(name or command, [command, *arguments, "--log-file", log_file], environment, descriptors)
 
     return [
-        child("api", "--listening-fd", str(listening_fd), descriptors=(listening_fd,)),
+        *(
+            # All accept from the one socket; each has a log of its own, because two cannot rotate one file.
+            child("api", "--listening-fd", str(listening_fd), name=f"api-{number}", descriptors=(listening_fd,))
+            for number in range(1, settings.api_processes + 1)
+        ),
         child("worker"),
         child("integrator"),
     ]

@@ -95,19 +95,19 @@ def main() -> None:
         product = start_product(directory / "data")
         try:
             case_id, token = make_case(product)
-            pid = product.children()["api"]
-            before_mib = peak_rss_mib(pid)
+            pids = [pid for name, pid in product.children().items() if name.startswith("api")]
+            before_mib = max(map(peak_rss_mib, pids))
             for _ in range(options.rounds):
                 chunk = os.urandom(MIB)
                 plain.append(plain_speed(directory, memoryview(chunk), options.size_mib))
                 ours.append(upload_speed(product.base_url, token, case_id, chunk, options.size_mib))
-            peak_mib = peak_rss_mib(pid)
+            peak_mib = max(map(peak_rss_mib, pids))
         finally:
             product.stop()
     print(f"plain loop   MiB/s: {[round(speed) for speed in plain]}  median {statistics.median(plain):.0f}")
     print(f"through HTTP MiB/s: {[round(speed) for speed in ours]}  median {statistics.median(ours):.0f}")
     print(f"ratio of medians: {statistics.median(ours) / statistics.median(plain):.2f}")
-    print(f"API process, peak RSS: {before_mib:.0f} MiB before, {peak_mib:.0f} MiB after")
+    print(f"largest API process, peak RSS: {before_mib:.0f} MiB before, {peak_mib:.0f} MiB after")
 
 
 if __name__ == "__main__":

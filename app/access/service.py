@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from uuid import UUID
 
 from argon2 import PasswordHasher
@@ -41,8 +42,12 @@ TOKEN_PREFIX = "exh_"  # noqa: S105 - it marks a secret, so that scanners find o
 BOOTSTRAP_EMAIL = "administrator@exhibit.invalid"
 
 _hasher = PasswordHasher()
-_DUMMY_HASH = _hasher.hash(secrets.token_hex(16))
-"""Checked when no account is found, so that the time of an answer does not tell which addresses exist."""
+
+
+@cache
+def _dummy_hash() -> str:
+    """Checked when no account is found, so that the time of an answer does not tell which addresses exist."""
+    return _hasher.hash(secrets.token_hex(16))
 
 
 @dataclass(frozen=True)
@@ -307,7 +312,7 @@ def sign_in(
 def _password_fits(account: Account | None, password: str) -> bool:
     stored = account.password_hash if account is not None and account.is_active else None
     try:
-        _hasher.verify(stored or _DUMMY_HASH, password)
+        _hasher.verify(stored or _dummy_hash(), password)
     except VerifyMismatchError:
         return False
     return stored is not None

@@ -16,11 +16,12 @@ class Settings(BaseSettings):
     data: Path = Field(Path("exhibit-data"), description="Where blobs, keys and the embedded database live.")
     host: str = Field("127.0.0.1", description="Address the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the API listens on.")
+    api_processes: int = Field(2, ge=1, description="API processes under `exhibit serve`, sharing one port.")
 
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
     app_database_url: str | None = None
     integrator_database_url: str | None = None
-    database_pool_size: int = Field(40, ge=2, description="At least the number of request threads.")
+    database_pool_size: int = Field(20, ge=2, description="Connections of one API process, and its request threads.")
 
     log_origin: str | None = Field(None, description="The ledger's name; fixed by the first start for ever.")
     checkpoint_period_s: float = Field(0.2, gt=0, le=1)

@@ -63,7 +63,7 @@ def test_serve_when_parent_is_killed_then_children_end_and_the_next_start_adopts
 ) -> None:
     product = start_product(open_directory / "data")
     children = product.children()
-    assert sorted(children) == ["api", "integrator", "worker"]
+    assert sorted(children) == ["api-1", "api-2", "integrator", "worker"]
     product.kill()
     wait_for(lambda: not [pid for pid in children.values() if Path("/proc", str(pid)).exists()], what="children's end")
     orphan = start_postgres(open_directory / "data")

@@ -32,13 +32,13 @@ class Product:
         return (self.data_dir / "bootstrap-token").read_text().strip()
 
     def children(self) -> dict[str, int]:
-        """The product's processes by name, with their pids."""
+        """The product's processes by the names of their logs, with their pids."""
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         found = {}
         for pid in listed:
             arguments = Path("/proc", pid, "cmdline").read_text().split("\0")
             if "app.cli" in arguments:
-                found[arguments[arguments.index("app.cli") + 1]] = int(pid)
+                found[Path(arguments[arguments.index("--log-file") + 1]).stem] = int(pid)
         return found
 
     def stop(self) -> int:
