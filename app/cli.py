@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from app.bootstrap import prepare
 from app.daemons import run_api, run_integrator, run_job_worker
+from app.exports.verifier import verify_custody
 from app.kernel.errors import Misconfigured
 from app.kernel.logs import configure_logs
 from app.kernel.settings import Settings
@@ -56,8 +57,11 @@ def _parser() -> argparse.ArgumentParser:
         daemon.add_argument("--log-file", type=Path, help="Log into this file, rotated, instead of standard error.")
         daemon.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     ledger = commands.add_parser("ledger", help="The custody ledger.").add_subparsers(required=True, metavar="COMMAND")
-    verify = ledger.add_parser("verify", help="Check the whole log in the database.")
-    verify.set_defaults(command=verify_ledger)
+    what = "Check a custody file offline; without FILE the whole log in the database."
+    verify = ledger.add_parser("verify", help=what, description=what)
+    verify.set_defaults(command=_verify)
+    verify.add_argument("file", nargs="?", type=Path, metavar="FILE")
+    verify_custody.add_arguments(verify)
     verify.add_argument("--key", help="The log's pinned public key: its text, or a file that holds it.")
     return parser
 
@@ -105,6 +109,19 @@ def _integrator(settings: Settings, options: argparse.Namespace) -> int:
     _begin_daemon(options)
     run_integrator(settings)
     return 0
+
+
+def _verify(settings: Settings, options: argparse.Namespace) -> int:
+    """A file is checked by the same program that auditors run, and needs neither database nor server."""
+    if options.file is None:
+        return verify_ledger(settings, options)
+    return verify_custody.run(
+        options.file,
+        key=options.key,
+        unpinned=options.unpinned,
+        as_json=options.json,
+        leaves_optional=options.leaves_optional,
+    )
 
 
 def _begin_daemon(options: argparse.Namespace) -> None:

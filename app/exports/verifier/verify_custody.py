@@ -746,7 +746,7 @@ class CustodyFile:
                 self.blame("chain", ordinal, "not how a stream begins: its first label or its predecessor is wrong")
         elif self.link is not None and (value["prev"], value["label"]) != self.link:
             which = "predecessor" if value["prev"] != self.link[0] else "label"
-            reason = f"the {which} does not fit: this entry and the one before it are not those that were logged"
+            reason = f"does not fit its neighbour in the chain: the {which} that the later one names is another"
             self.doubts.append(Doubt("chain", reason, (self.previous, ordinal), self.line_of(ordinal), ordinal))
 
     def _note_act(self, ordinal: int, value: dict[str, Any], commitment: str) -> None:
