@@ -49,6 +49,8 @@ class Operation(StrEnum):
     REOPEN = "reopen"
     EDIT_INCIDENTS = "edit_incidents"
     SIGN_OFF = "sign_off"
+    MOVE_EVIDENCE = "move_evidence"
+    """Any event of the state machine; which roles permit which event, the event's own operation says."""
     READ_CUSTODY = "read_custody"
 
 
@@ -88,6 +90,7 @@ RULES: dict[Operation, Rule] = {
         changes_case=True,
     ),
     Operation.SIGN_OFF: Rule(frozenset({Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
+    Operation.MOVE_EVIDENCE: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True),
     Operation.READ_CUSTODY: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         own=frozenset({Role.VERIFIER}),

@@ -12,7 +12,6 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationEr
 from app.access.rules import Operation
 from app.access.service import Actor
 from app.api.evidence_shapes import (
-    Code,
     Digest,
     EvidenceMetadata,
     EvidenceShape,
@@ -49,7 +48,6 @@ from app.unit_of_work import UnitOfWork
 router = APIRouter(prefix="/v1", tags=["Evidence"])
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
-Decliner = Annotated[Actor, Depends(Requires(Operation.DECLINE_LEAD))]
 Corrector = Annotated[Actor, Depends(Requires(Operation.RECEIVE_EVIDENCE))]
 Labeller = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
 
@@ -74,13 +72,6 @@ CorrectableField = Literal[
     "claimed_place",
     "notes",
 ]
-
-
-class LeadDecline(Input):
-    model_config = ConfigDict(json_schema_extra={"examples": [{"reason_code": "out_of_scope"}]})
-
-    reason_code: Code
-    reason: Prose | None = None
 
 
 class CorrectionCreate(Input):
@@ -154,29 +145,6 @@ def get_item(evidence_id: UUID, request: Request, response: Response, actor: Rea
         details = get_evidence(session, actor, evidence_id)
         with_version(response, details.evidence.version)
         return item(details)
-
-
-@router.post(
-    "/evidence/{evidence_id}/decline",
-    name="declineLead",
-    summary="Decline a lead",
-    response_model=EvidenceShape,
-    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
-)
-def decline_lead(
-    evidence_id: UUID, body: LeadDecline, request: Request, actor: Decliner, if_match: IfMatch = None
-) -> JSONResponse:
-    """With a reason code. It stays listed as `declined`."""
-    with working(request) as uow:
-        evidence = service.decline_lead(
-            uow,
-            actor,
-            evidence_id,
-            version=required_version(if_match),
-            reason_code=body.reason_code,
-            reason=body.reason,
-        )
-        return _answer(uow, evidence)
 
 
 @router.put(

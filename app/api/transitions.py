@@ -41,7 +41,7 @@ router = APIRouter(prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
 
 OPERATION_ID = "moveEvidence"
 
-Mover = Annotated[Actor, Depends(Requires(Operation.VERIFY))]
+Mover = Annotated[Actor, Depends(Requires(Operation.MOVE_EVIDENCE))]
 """Checks the token's scope, which is the same for every event; the role that an event needs, its service checks."""
 
 

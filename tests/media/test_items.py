@@ -75,9 +75,15 @@ def test_item_is_for_members(hub: Hub, receive: Receive) -> None:
 
 def test_lead_is_declined_once_with_a_reason(hub: Hub) -> None:
     address = f"/v1/evidence/{lead(hub)['id']}"
-    by_verifier = hub.verifier.change(f"{address}/decline", address, json={"reason_code": "out_of_scope"})
-    declined = hub.collector.change(f"{address}/decline", address, json={"reason_code": "out_of_scope"})
-    again = hub.collector.change(f"{address}/decline", address, json={"reason_code": "out_of_scope"})
+    by_verifier = hub.verifier.change(
+        f"{address}/transitions", address, json={"event": "decline", "reason_code": "out_of_scope"}
+    )
+    declined = hub.collector.change(
+        f"{address}/transitions", address, json={"event": "decline", "reason_code": "out_of_scope"}
+    )
+    again = hub.collector.change(
+        f"{address}/transitions", address, json={"event": "decline", "reason_code": "out_of_scope"}
+    )
 
     assert by_verifier.status_code == 403
     assert (declined.status_code, declined.json()["state"], declined.json()["version"]) == (200, "declined", 2)
