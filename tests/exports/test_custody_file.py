@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from app.cli import main
 from app.exports.verifier import verify_custody
 from app.exports.verifier.verify_custody import Report, parse_key, verify
 from tests.exports.custody_cases import Hub, written
@@ -121,3 +124,15 @@ def test_verifier_when_run_alone_then_exit_status_tells(shared_hub: Hub, tmp_pat
     failed = run(str(file), "--key", "log.vkey", "--json")
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["findings"][0]["line"] == number
+
+
+def test_exhibit_ledger_verify_when_given_a_file_then_same_checks_without_a_server(
+    shared_hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "item.jsonl"
+    file.write_bytes(shared_hub.file("evidence", shared_hub.items[1]))
+    assert main(["ledger", "verify", str(file), "--key", shared_hub.vkey.encode()]) == 0
+    assert "OK: as it was logged" in capsys.readouterr().out
+    assert main(["ledger", "verify", str(file)]) == 2
+    file.write_bytes(file.read_bytes().replace(b'"seq":2', b'"seq":3', 1))
+    assert main(["ledger", "verify", str(file), "--key", shared_hub.vkey.encode()]) == 1
