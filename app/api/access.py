@@ -169,7 +169,7 @@ def create_session(body: SessionCreate, request: Request) -> JSONResponse:
     name="deleteCurrentSession",
     summary="Sign out",
     response_model=TokenShape,
-    responses=problem_responses(401),
+    responses=problem_responses(401, 403),
 )
 def delete_current_session(request: Request, actor: SignedIn) -> JSONResponse:
     """End the session or token that you called with, at once."""
@@ -178,7 +178,7 @@ def delete_current_session(request: Request, actor: SignedIn) -> JSONResponse:
         return commit(uow, lambda receipts: _token(token).model_copy(update={"receipts": receipts}))
 
 
-@router.get("/me", name="getMe", summary="Who am I", response_model=Me, responses=problem_responses(401))
+@router.get("/me", name="getMe", summary="Who am I", response_model=Me, responses=problem_responses(401, 403))
 def get_me(request: Request, actor: SignedIn) -> Me:
     """Your account, and what your token allows."""
     with reading(request) as session:
@@ -196,7 +196,7 @@ def get_me(request: Request, actor: SignedIn) -> Me:
     name="changeMyPassword",
     summary="Change your own password",
     response_model=AccountShape,
-    responses=problem_responses(401, 422),
+    responses=problem_responses(401, 403, 422),
 )
 def change_my_password(body: PasswordChange, request: Request, actor: SignedIn) -> JSONResponse:
     """Needs the old password. Your other sessions end."""

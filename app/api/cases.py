@@ -161,7 +161,7 @@ def create_case(body: CaseCreate, request: Request, actor: Administrator, key: I
     name="listCases",
     summary="List your cases",
     response_model=Page[CaseShape],
-    responses=problem_responses(401, 422),
+    responses=problem_responses(401, 403, 422),
 )
 def list_cases(
     request: Request, response: Response, actor: Lister, limit: Limit = 50, cursor: Cursor = None
