@@ -1,0 +1,219 @@
+"""One harmless call (or several) for each operation, with the domain's rule for it.
+
+The rules are written down here a second time, from the table "Roles" and the table of states in docs/domain.md, and are
+not taken from the product: a change of either shows as a difference. Calls that would change something are made so that
+they fail after access was granted: with a version that no object has, a name that is taken, a state that does not fit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tests.contracts.document import Documented, operations
+from tests.contracts.world import LABELS, MISSING, World, form
+
+On = Literal["public", "self", "account", "administration", "token", "case"]
+
+ALL = frozenset({"collector", "verifier", "coordinator", "researcher", "legal_analyst", "custodian", "auditor"})
+RECEIVE = frozenset({"collector", "verifier", "coordinator", "researcher", "custodian"})
+PREVIEW = ALL - {"auditor"}
+ORIGINAL = frozenset({"verifier", "coordinator", "researcher", "legal_analyst", "custodian"})
+FINDINGS = frozenset({"verifier", "researcher"})
+INCIDENTS = frozenset({"verifier", "coordinator", "researcher", "legal_analyst"})
+CUSTODY = frozenset({"coordinator", "researcher", "legal_analyst", "custodian", "auditor"})
+COORDINATOR = frozenset({"coordinator"})
+RESEARCHER = frozenset({"researcher"})
+COLLECTOR = frozenset({"collector"})
+VERIFIER = frozenset({"verifier"})
+ORGANISATION_AUDITOR = frozenset({"organisation_auditor"})
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of ``operation`` on an object of ``kind``, and who may make it.
+
+    ``on`` says which rule holds: for the case-bound ones ``may`` lists the roles, and ``own`` those that may on their
+    own objects; on another's they get ``refused``. ``json`` is the body, or makes it of the world and which object.
+    """
+
+    operation: str
+    on: On = "case"
+    kind: str = "nothing"
+    may: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    organisation: frozenset[str] = frozenset()
+    scope: str = "read"
+    refused: int = 403
+    json: Any = None
+    form: bool = False
+    query: Mapping[str, str] = field(default_factory=dict)
+    path: Mapping[str, str] = field(default_factory=dict)
+    granted_codes: frozenset[str] = frozenset()
+    """Refusals with 401, 403 or 404 that come after access was granted."""
+
+    @property
+    def documented(self) -> Documented:
+        return operations()[self.operation]
+
+    def request(self, world: World, which: str) -> dict[str, Any]:
+        """Arguments for ``httpx.Client.request``."""
+        documented = self.documented
+        path = documented.path.format(**world.objects[self.kind][which], **self.path)
+        made: dict[str, Any] = {"method": documented.method, "url": path, "params": dict(self.query), "headers": {}}
+        if "If-Match" in documented.parameters("header"):
+            made["headers"]["If-Match"] = '"999999999"'
+        if self.form:
+            made["files"] = form(expected_sha256="0" * 64)
+        elif self.json is not None:
+            made["json"] = self.json(world, which) if callable(self.json) else self.json
+        return made
+
+
+def _read(operation: str, kind: str, may: frozenset[str] = ALL, **more: Any) -> Call:
+    return Call(operation, kind=kind, may=may, **more)
+
+
+def _write(operation: str, kind: str, may: frozenset[str], json: Any = None, **more: Any) -> Call:
+    return Call(operation, kind=kind, may=may, scope="write", json=json, **more)
+
+
+def _custody(operation: str, kind: str, *, own: frozenset[str] = frozenset(), **more: Any) -> Call:
+    return Call(operation, kind=kind, may=CUSTODY | own, organisation=ORGANISATION_AUDITOR, **more)
+
+
+def _original(operation: str, **more: Any) -> Call:
+    return Call(operation, kind="evidence", may=ORIGINAL, own=COLLECTOR, scope="content", **more)
+
+
+def _move(event: str, may: frozenset[str], **members: Any) -> Call:
+    return _write("moveEvidence", "evidence", may, {"event": event, **members})
+
+
+def _administer(operation: str, kind: str = "nothing", json: Any = None) -> Call:
+    return Call(operation, "administration", kind, scope="admin", json=json)
+
+
+_BAD_CREDENTIALS = frozenset({"bad_credentials"})
+_FINDING = {"dimension": "date", "result": "established", "confidence": "high", "rationale": "The clock."}
+_FILE = {"purpose": "audit"}
+
+PEOPLE = (
+    Call(
+        "createSession",
+        "public",
+        json={"email": "nobody@hub.example", "password": "wrong"},
+        granted_codes=_BAD_CREDENTIALS,
+    ),
+    Call("deleteCurrentSession", "self"),
+    Call("getMe", "self"),
+    Call(
+        "changeMyPassword",
+        "self",
+        json={"old_password": "wrong", "new_password": "correct horse battery"},
+        granted_codes=_BAD_CREDENTIALS,
+    ),
+    Call("createToken", "self", json={"name": "x", "scopes": ["read"]}),
+    Call(
+        "createToken",
+        "account",
+        "account",
+        json=lambda world, which: {"name": "x", "scopes": ["read"], **world.objects["account"][which]},
+    ),
+    Call("listTokens", "self"),
+    Call("revokeToken", "token", "token"),
+    Call("getUser", "account", "account"),
+    _administer("createUser", json={"name": "x", "email": "outsider@hub.example"}),
+    _administer("listUsers"),
+    _administer("deactivateUser", "account"),
+    _administer("resetPassword", "account", {"password": "correct horse battery"}),
+)
+CASES = (
+    _administer("createCase", json={"title": "x", "coordinator_id": MISSING}),
+    Call("listCases", "self"),
+    _read("getCase", "case"),
+    _write("updateCase", "case", COORDINATOR, {"title": "x"}),
+    _write("closeCase", "case", COORDINATOR, {"reason": "x"}),
+    _read("listMembers", "case"),
+    _write("grantRole", "holder", COORDINATOR, path={"role": "auditor"}),
+    _write("revokeRole", "stranger", COORDINATOR, path={"role": "legal_analyst"}),
+    _read("getPolicy", "case"),
+    _write("changePolicy", "case", COORDINATOR, {"required_dimensions": ["source"]}),
+)
+EVIDENCE = (
+    _write("receiveEvidence", "case", RECEIVE, {}),
+    _write("receiveEvidence", "case", RECEIVE, form=True),
+    _read("listEvidence", "case"),
+    _write("receiveContent", "evidence", RECEIVE, form=True),
+    _read("getEvidence", "evidence"),
+    _write("setLabels", "evidence", COORDINATOR, LABELS),
+    _write("correctEvidence", "evidence", RECEIVE, {"field": "notes", "value": "x", "reason": "x"}),
+    _original("getContent", query={"purpose": "verification"}),
+    _original("headContent"),
+    _original("createContentUrl", json={"purpose": "verification"}),
+    Call(
+        "getSignedContent",
+        "public",
+        "evidence",
+        query={"ticket": "x"},
+        granted_codes=frozenset({"content_address_invalid"}),
+    ),
+    _read("getPreview", "evidence", PREVIEW),
+    _read("listMatches", "evidence"),
+    _read("getMatch", "match"),
+    _write("decideMatch", "match", FINDINGS, {"relation": "excerpt_of", "reason": "x"}),
+    _read("listRelations", "evidence"),
+    _read("listFingerprints", "evidence"),
+)
+LEDGER = (
+    _custody("listEvidenceCustody", "evidence", own=VERIFIER),
+    _custody("listIncidentCustody", "incident", own=VERIFIER),
+    _custody("listCaseCustody", "case", own=VERIFIER),
+    _custody("takeEvidenceCustodyFile", "evidence", query=_FILE),
+    _custody("takeIncidentCustodyFile", "incident", query=_FILE),
+    _custody("takeCaseCustodyFile", "case", query=_FILE),
+    Call("getCustodyVerifier", "public"),
+    Call("getLedgerKey", "public"),
+    Call("getLedgerCheckpoint", "public"),
+    Call(
+        "getEntryProof",
+        kind="entry",
+        may=CUSTODY,
+        own=VERIFIER,
+        organisation=ORGANISATION_AUDITOR,
+        refused=404,
+    ),
+    Call("getHealth", "public"),
+    Call("getReadiness", "public"),
+)
+VERIFICATION = (
+    _write("createIncident", "case", INCIDENTS, {"code": "I-1", "title": "x", "kind": "other"}),
+    _read("listIncidents", "case"),
+    _read("getIncident", "incident"),
+    _write("updateIncident", "incident", INCIDENTS, {"title": "x"}),
+    _write(
+        "linkEvidence",
+        "incident",
+        INCIDENTS,
+        lambda world, which: {**world.objects["evidence"][which], "depicts": True},
+    ),
+    _read("listIncidentEvidence", "incident"),
+    _write("unlinkEvidence", "link", INCIDENTS, {"reason": "x"}),
+    _write("takeLease", "evidence", FINDINGS),
+    _write("endLease", "evidence", COORDINATOR),
+    _write("recordFinding", "evidence", FINDINGS, _FINDING),
+    _read("listFindings", "evidence"),
+    _read("listVerdicts", "evidence"),
+    _read("listReviews", "evidence"),
+    _move("decline", COLLECTOR | COORDINATOR, reason_code="other"),
+    _move("open_verification", VERIFIER | COORDINATOR),
+    _move("submit", FINDINGS, verdict={"outcome": "verified", "rationale": "x"}),
+    _move("withdraw", FINDINGS),
+    _move("request_changes", FINDINGS, comment="x"),
+    _move("concur", FINDINGS),
+    _move("dissent", FINDINGS, comment="x"),
+    _move("adjudicate", RESEARCHER, outcome="back", comment="x"),
+    _move("sign_off", RESEARCHER),
+    _move("return", RESEARCHER, reason="x"),
+    _move("reopen", RESEARCHER | COORDINATOR, reason="x"),
+)
+CALLS = (*PEOPLE, *CASES, *EVIDENCE, *LEDGER, *VERIFICATION)

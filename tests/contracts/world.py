@@ -1,0 +1,223 @@
+"""Two cases with people of every role, their objects, and everyone who may call: what the contract tests begin with."""
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.ledger.keys import load_or_create_signer, publish_verifier_key
+from app.ledger.log import installation
+from tests.support.api import Api, Person, running_api
+from tests.support.databases import TestDatabase
+from tests.support.work import work_of
+
+PICTURE = Path(__file__).parents[1] / "assets" / "table.jpg"
+CASE_ROLES = ("collector", "verifier", "coordinator", "researcher", "legal_analyst", "custodian", "auditor")
+SCOPES = ("read", "write", "content", "admin")
+METADATA = {"collector": "Olena", "method": "download", "acquired_at": "2026-07-14T09:30:00Z", "source": "A channel"}
+LABELS = {"graphic_level": "none", "child": False, "sexual_violence": False, "distressing_audio": False}
+
+MISSING = str(uuid.UUID(int=0xDEAD0000000040008000000000000000))
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Someone who calls, and what the domain says they are: roles by case (``A``, ``B``), in the organisation."""
+
+    name: str
+    http: httpx.Client
+    account_id: str = MISSING
+    is_active: bool = True
+    roles: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    organisation: frozenset[str] = frozenset()
+    scopes: frozenset[str] = frozenset({"read", "write", "content"})
+    owns: frozenset[str] = frozenset()
+    """Kinds of which the object called ``own`` is this person's."""
+    is_limited: bool = False
+    """Whether the token is limited to cases or roles."""
+
+
+@dataclass
+class World:
+    """``objects[kind][which]`` are the path's parameters; ``which`` is own, other, foreign or missing."""
+
+    api: Api
+    people: dict[str, Person] = field(default_factory=dict)
+    callers: list[Caller] = field(default_factory=list)
+    cases: dict[str, str] = field(default_factory=dict)
+    objects: dict[str, dict[str, dict[str, str]]] = field(default_factory=dict)
+
+
+@contextmanager
+def open_world(database: TestDatabase, data: Path) -> Iterator[World]:
+    """The API on a database of its own with everything in it. No integrator runs, so no request waits for one long."""
+    with running_api(database, data, checkpoint_wait_s=0.02) as api:
+        _publish_key(api)
+        world = World(api)
+        _people_and_cases(world)
+        _objects(world)
+        _callers(world)
+        yield world
+
+
+def _publish_key(api: Api) -> None:
+    with api.app.state.services.sessions() as session:
+        origin = installation(session).origin
+    for name in ("keys", "ledger"):
+        (api.settings.data / name).mkdir(exist_ok=True)
+    signer = load_or_create_signer(api.settings.data / "keys" / "signing-key")
+    publish_verifier_key(api.settings.data / "published", origin, signer)
+
+
+def _people_and_cases(world: World) -> None:
+    api = world.api
+    names = (*CASE_ROLES, "second collector", "everyone", "outsider", "leaver", "foreign collector")
+    people = world.people = {name: api.person(name.replace("_", " ")) for name in names}
+    everyone = people["everyone"]
+    roles = [role for role in CASE_ROLES if role not in ("collector", "coordinator")]
+    members = {role: (people[role], everyone) for role in roles}
+    collectors = (people["collector"], people["second collector"], people["leaver"], everyone)
+    world.cases["A"] = api.case(people["coordinator"], collector=collectors, **members)
+    promoted = people["coordinator"].put(f"/v1/cases/{world.cases['A']}/members/{everyone.id}/coordinator")
+    assert promoted.status_code == 200, promoted.text
+    foreign = dict.fromkeys(roles, (everyone,))
+    world.cases["B"] = api.case(everyone, collector=(people["foreign collector"], everyone), **foreign)
+
+
+def _objects(world: World) -> None:
+    people, cases = world.people, world.cases
+    own = receive(people["collector"], cases["A"])
+    other = receive(people["second collector"], cases["A"])
+    foreign = receive(people["foreign collector"], cases["B"])
+    receive(people["everyone"], cases["B"])
+    with work_of(world.api) as work:
+        work.finish()
+    lead = people["verifier"].post(f"/v1/cases/{cases['A']}/evidence", json={"lead_claim": "A film of the bridge"})
+    items = {"own": own["id"], "other": other["id"], "foreign": foreign["id"], "missing": MISSING}
+    objects = world.objects
+    objects["case"] = _of("case_id", own=cases["A"], foreign=cases["B"])
+    objects["evidence"] = {which: {"evidence_id": value} for which, value in items.items()}
+    first, second = incident(people["coordinator"], cases["A"]), incident(people["everyone"], cases["B"])
+    objects["incident"] = _of("incident_id", own=first, foreign=second)
+    objects["link"] = {
+        "own": {"incident_id": first, "link_id": link(people["coordinator"], first, own["id"])},
+        "foreign": {"incident_id": second, "link_id": link(people["everyone"], second, foreign["id"])},
+        "missing": {"incident_id": MISSING, "link_id": MISSING},
+    }
+    objects["match"] = _of(
+        "match_id", own=match(people["verifier"], own["id"]), foreign=match(people["everyone"], foreign["id"])
+    )
+    objects["entry"] = _of(
+        "commitment",
+        own=lead.json()["receipts"][0]["commitment"],
+        other=own["receipts"][0]["commitment"],
+        foreign=foreign["receipts"][0]["commitment"],
+        missing="0" * 64,
+    )
+    holders = {"own": people["auditor"].id, "foreign": people["everyone"].id, "missing": MISSING}
+    objects["holder"] = {which: {**path, "account_id": holders[which]} for which, path in objects["case"].items()}
+    stranger = {"account_id": people["outsider"].id}
+    objects["stranger"] = {which: {**path, **stranger} for which, path in objects["case"].items()}
+    objects["account"] = _of("account_id", other=people["outsider"].id)
+    objects["token"] = _of("token_id", other=spare_token(people["second collector"]))
+    objects["nothing"] = {"own": {}}
+
+
+def _of(name: str, missing: str = MISSING, **values: str) -> dict[str, dict[str, str]]:
+    return {which: {name: value} for which, value in {**values, "missing": missing}.items()}
+
+
+def _callers(world: World) -> None:
+    api, people = world.api, world.people
+    member = {"A": frozenset(CASE_ROLES), "B": frozenset(CASE_ROLES)}
+    everyone = people["everyone"]
+    callers = world.callers
+    callers.append(Caller("anonymous", api.client(), is_active=False))
+    callers.append(Caller("unknown token", api.client("exh_unknown"), is_active=False))
+    path = f"/v1/users/{people['leaver'].id}"
+    assert api.admin.change(f"{path}/deactivate", path).status_code == 200
+    callers.append(Caller("deactivated", people["leaver"].http, is_active=False))
+    callers.append(Caller("outsider", people["outsider"].http, people["outsider"].id))
+    owned = {"collector": frozenset({"evidence"}), "verifier": frozenset({"entry"})}
+    for role in CASE_ROLES:
+        person = people[role]
+        held = {"A": frozenset({role})}
+        callers.append(Caller(role, person.http, person.id, roles=held, owns=owned.get(role, frozenset())))
+    administrator = frozenset({"administrator"})
+    callers.append(
+        Caller("administrator", api.admin.http, api.admin.id, organisation=administrator, scopes=frozenset(SCOPES))
+    )
+    callers.append(_organisation_auditor(api))
+    limited = token(everyone, case_ids=[world.cases["B"]])
+    callers.append(Caller("limited to B", api.client(limited), everyone.id, roles={"B": member["B"]}, is_limited=True))
+    limited = token(everyone, roles=["auditor"])
+    held = {case: frozenset({"auditor"}) for case in ("A", "B")}
+    callers.append(Caller("limited to auditor", api.client(limited), everyone.id, roles=held, is_limited=True))
+    for scope in SCOPES:
+        rest = sorted(set(SCOPES) - {scope} - (set() if scope == "admin" else {"admin"}))
+        owner = api.admin if scope == "admin" else everyone
+        client = api.client(token(owner, scopes=rest))
+        held, organisation = ({}, administrator) if owner is api.admin else (member, frozenset())
+        callers.append(
+            Caller(f"without {scope}", client, owner.id, roles=held, organisation=organisation, scopes=frozenset(rest))
+        )
+
+
+def _organisation_auditor(api: Api) -> Caller:
+    made = api.admin.post("/v1/users", json={"name": "Chief", "email": "chief@hub.example", "is_auditor": True})
+    account_id = made.json()["id"]
+    secret = api.admin.post(
+        "/v1/tokens", json={"name": "t", "scopes": ["read", "write", "content"], "account_id": account_id}
+    ).json()["token"]
+    auditor = frozenset({"organisation_auditor"})
+    return Caller("organisation auditor", api.client(secret), account_id, organisation=auditor)
+
+
+# --- builders, each by one call of the API ----------------------------------------------------------------------------
+
+
+def form(**facts: Any) -> list[tuple[str, Any]]:
+    """The parts of an upload of a few bytes."""
+    return [("metadata", (None, json.dumps({**METADATA, **facts}))), ("file", ("table.jpg", b"not a picture"))]
+
+
+def receive(person: Person, case_id: str) -> dict[str, Any]:
+    answer = person.post(
+        f"/v1/cases/{case_id}/evidence", files=[form(labels=LABELS)[0], ("file", ("table.jpg", PICTURE.read_bytes()))]
+    )
+    assert answer.status_code == 201, answer.text
+    item: dict[str, Any] = answer.json()
+    return item
+
+
+def incident(person: Person, case_id: str) -> str:
+    made = person.post(f"/v1/cases/{case_id}/incidents", json={"code": "I-1", "title": "Strike", "kind": "air_strike"})
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+def link(person: Person, incident_id: str, evidence_id: str) -> str:
+    made = person.post(f"/v1/incidents/{incident_id}/evidence", json={"evidence_id": evidence_id, "depicts": True})
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
+
+
+def match(person: Person, evidence_id: str) -> str:
+    return str(person.get(f"/v1/evidence/{evidence_id}/matches").json()["items"][0]["id"])
+
+
+def spare_token(owner: Person) -> str:
+    """The id of a token that nobody calls with."""
+    made = owner.post("/v1/tokens", json={"name": "spare", "scopes": ["read"]})
+    return str(made.json()["id"])
+
+
+def token(owner: Person, **limits: Any) -> str:
+    made = owner.post("/v1/tokens", json={"name": "t", "scopes": ["read", "write", "content"], **limits})
+    assert made.status_code == 201, made.text
+    return str(made.json()["token"])
