@@ -5,7 +5,6 @@ Only the integrator's process reads the log's signing key.
 
 import os
 import socket
-from pathlib import Path
 
 import uvicorn
 
@@ -16,17 +15,19 @@ from app.kernel.database_roles import APP_GROUP, INTEGRATOR_GROUP, application_u
 from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
 from app.ledger import integrator, log
-from app.ledger.keys import RECORD_NAME, SignedRecord, load_or_create_signer, publish_verifier_key
+from app.ledger.keys import (
+    RECORD_NAME,
+    SignedRecord,
+    keys_directory,
+    load_or_create_signer,
+    publish_verifier_key,
+    published_directory,
+)
 from app.media.jail.decoder import JailUnavailable
 from app.processes import stop_on_signals
 from app.worker import WorkerLimits, run_worker
 
 STOP_WITHIN_S = 10
-
-
-def keys_directory(settings: Settings) -> Path:
-    """Where the log's key, its public half and the record of what it signed lie."""
-    return settings.data / "ledger"
 
 
 def run_api(settings: Settings, *, listening_fd: int | None) -> None:
@@ -70,9 +71,12 @@ def run_integrator(settings: Settings) -> None:
     """Integrate and sign until SIGTERM."""
     url = integrator_url(settings)
     check_role(url, INTEGRATOR_GROUP)
-    directory = keys_directory(settings)
+    directory, published = keys_directory(settings.data), published_directory(settings.data)
     signer = load_or_create_signer(directory / "log.key")
-    publish_verifier_key(directory, _origin(url), signer)
+    origin = _origin(url)
+    publish_verifier_key(directory, origin, signer)
+    published.mkdir(exist_ok=True)
+    publish_verifier_key(published, origin, signer)
     record = SignedRecord(directory / RECORD_NAME)
     integrator.run(url, signer, settings.checkpoint_period_s, stop_on_signals(), record=record)
 

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from app.daemons import keys_directory
 from app.kernel.database import driver_url
 from app.kernel.database_roles import application_url
 from app.kernel.settings import Settings
 from app.ledger.audit import verify_log
 from app.ledger.checkpoint import VerifierKey, parse_vkey
-from app.ledger.keys import VKEY_NAME, read_verifier_key
+from app.ledger.keys import VKEY_NAME, published_directory, read_verifier_key
 
 
 def verify_ledger(settings: Settings, options: argparse.Namespace) -> int:
@@ -34,6 +33,6 @@ def verify_ledger(settings: Settings, options: argparse.Namespace) -> int:
 
 def _pinned_key(settings: Settings, given: str | None) -> VerifierKey:
     if given is None:
-        return read_verifier_key(keys_directory(settings) / VKEY_NAME)
+        return read_verifier_key(published_directory(settings.data) / VKEY_NAME)
     file = Path(given)
     return read_verifier_key(file) if file.is_file() else parse_vkey(given)

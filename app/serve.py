@@ -8,11 +8,10 @@ import urllib.request
 from dataclasses import dataclass, field
 
 from app.bootstrap import only_instance, prepare
-from app.daemons import keys_directory
 from app.kernel.embedded_postgres import PostgresServer, start_postgres
 from app.kernel.logs import configure_logs
 from app.kernel.settings import Settings
-from app.ledger.keys import VKEY_NAME
+from app.ledger.keys import VKEY_NAME, published_directory
 from app.processes import Child, listen, stop_in_groups, stop_on_signals
 
 READY_WITHIN_S = 60.0
@@ -102,7 +101,7 @@ class Announcement:
         if self.is_made:
             return
         # The integrator publishes the log's key when it starts for the first time.
-        if (keys_directory(self.settings) / VKEY_NAME).exists() and _is_ready(self.base_url):
+        if (published_directory(self.settings.data) / VKEY_NAME).exists() and _is_ready(self.base_url):
             _say(f"Exhibit is ready at {self.base_url} (documentation: {self.base_url}/docs). Stop it with Ctrl-C.")
             self.is_made = True
         elif self.warn_at is not None and time.monotonic() > self.warn_at:

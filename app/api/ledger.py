@@ -14,7 +14,7 @@ from app.exports import custody_service
 from app.exports.errors import CheckpointPending
 from app.kernel.settings import Settings
 from app.ledger.checkpoint import VerifierKey
-from app.ledger.keys import VKEY_NAME, read_verifier_key
+from app.ledger.keys import VKEY_NAME, published_directory, read_verifier_key
 from app.ledger.reading import latest_checkpoint
 
 router = APIRouter(prefix="/v1/ledger", tags=["Ledger"])
@@ -32,7 +32,7 @@ class LedgerKey(Shape):
 
 def published_key(settings: Settings) -> VerifierKey:
     """The log's public key as its integrator published it. Raises CheckpointPending before the first start of one."""
-    path = settings.data / "ledger" / VKEY_NAME
+    path = published_directory(settings.data) / VKEY_NAME
     if not path.exists():
         raise CheckpointPending("The ledger's integrator has not published its key yet: is it running?")
     return read_verifier_key(path)

@@ -27,6 +27,16 @@ RECORD_NAME = "log.signed"
 RECORD_PERIOD_S = 10.0
 
 
+def keys_directory(data: Path) -> Path:
+    """Where the private key, its public half and the record of what it signed lie: for the integrator alone."""
+    return data / "ledger"
+
+
+def published_directory(data: Path) -> Path:
+    """Where the public half lies for everybody else: the integrator's own directory may be closed to them."""
+    return data / "published"
+
+
 @dataclass(frozen=True)
 class FileSigner:
     """Signs with a private key held in memory, read from a file that only its owner can read."""

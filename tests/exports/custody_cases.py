@@ -91,7 +91,7 @@ def integrating(database: TestDatabase) -> Iterator[None]:
 
 def publish_key(sessions: sessionmaker[Session], data: Path) -> VerifierKey:
     """The log's public key where the API looks for it."""
-    directory = data / "ledger"
+    directory = data / "published"
     directory.mkdir(parents=True, exist_ok=True)
     with sessions() as session:
         return publish_verifier_key(directory, log.installation(session).origin, SIGNER)

@@ -44,13 +44,13 @@ def test_serve_when_started_twice_on_its_own_database_then_keeps_everything_and_
 ) -> None:
     data = open_directory / "data"
     first = start_product(data)
-    token, key = first.admin_token, (data / "ledger" / "log.vkey").read_text()
+    token, key = first.admin_token, (data / "published" / "log.vkey").read_text()
     assert me(first) == 200
     assert first.stop() == 0
 
     second = start_product(data)
     try:
-        assert (second.admin_token, (data / "ledger" / "log.vkey").read_text()) == (token, key)
+        assert (second.admin_token, (data / "published" / "log.vkey").read_text()) == (token, key)
         assert me(second) == 200
         assert second.ready_s < 10
     finally:
