@@ -6,7 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
-CLAIMS = ("upload_store", "upload", "ingest", "verifiers")
+CLAIMS = ("start", "upload_store", "upload", "ingest", "verifiers")
 
 
 def machine() -> str:
