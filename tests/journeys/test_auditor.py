@@ -1,43 +1,32 @@
 """The auditor: reads who did what, takes the log home, and checks it there without trusting or running the server.
 
-Over HTTP and with the stand-alone verifier alone; in the end the whole product is killed in the middle of its work.
+Over HTTP and with the stand-alone verifier alone; forged files are told from honest ones by line.
 """
 
-import contextlib
 import csv
 import io
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from tests.media_samples import ASSETS, PHOTOGRAPHS, resized
+from tests.media_samples import ASSETS
 from tests.support.api import Api, Person, email_of
 from tests.support.journey import (
     NO_LABELS,
+    AuditorsDesk,
     all_pages,
-    api_of,
-    checked_offline,
-    close,
+    auditors_desk,
     ok,
     received,
     refused,
     settled,
-    upload,
     wait_until,
 )
-from tests.support.product import Product, start_product
 
 PEOPLE = ("Kateryna Quill", "Olena Quartz", "Petro Quince", "Ruth Quarry")
 PERSONAL = {
@@ -140,27 +129,9 @@ def affair(hub: Api) -> Affair:
     return Affair(hub, case_id, other_case_id, *people, item, other_item, incident)
 
 
-@dataclass(frozen=True)
-class Desk:
-    """The auditor's own machine: the verifier and the pinned key, fetched once; nothing else."""
-
-    directory: Path
-    verifier: bytes
-    vkey: str
-
-    def check(self, custody: bytes) -> subprocess.CompletedProcess[str]:
-        return checked_offline(self.directory, self.verifier, custody, self.vkey)
-
-
-def desk_at(directory: Path, api: Api) -> Desk:
-    anyone = api.client()
-    key = ok(anyone.get("/v1/ledger/key"))["vkey"]
-    return Desk(directory, anyone.get("/v1/custody-verifier").content, key)
-
-
 @pytest.fixture
-def desk(tmp_path: Path, affair: Affair) -> Desk:
-    return desk_at(tmp_path / "auditors-own", affair.api)
+def desk(tmp_path: Path, affair: Affair) -> AuditorsDesk:
+    return auditors_desk(tmp_path / "auditors-own", affair.api)
 
 
 def entries_in(custody: bytes) -> list[dict[str, Any]]:
@@ -245,7 +216,7 @@ def test_log_when_asked_for_by_others_then_each_sees_what_the_role_allows(affair
 
 @pytest.mark.parametrize("scope", ["evidence", "incidents", "cases"])
 def test_file_when_checked_offline_then_it_proves_itself_and_names_nobody(
-    affair: Affair, desk: Desk, scope: str
+    affair: Affair, desk: AuditorsDesk, scope: str
 ) -> None:
     before = all_pages(affair.case_auditor, affair.path(scope))
     custody = affair.take(affair.case_auditor, scope, reason="Asked for by the Zagreb court.")
@@ -275,7 +246,7 @@ def administrators_of(entries: list[dict[str, Any]]) -> set[str]:
     return {entry["actor"]["id"] for entry in entries if entry["actor"]["role"] == "administrator"}
 
 
-def test_file_when_disclosed_then_the_sealed_texts_are_proven_too(affair: Affair, desk: Desk) -> None:
+def test_file_when_disclosed_then_the_sealed_texts_are_proven_too(affair: Affair, desk: AuditorsDesk) -> None:
     custody = affair.take(affair.ruth, "evidence", disclose="all")
 
     done = desk.check(custody)
@@ -345,7 +316,7 @@ def cut(lines: list[bytes], at: int) -> list[bytes]:
 
 @pytest.mark.parametrize("forge", [changed, removed, reordered, doubled, cut])
 def test_file_when_forged_then_it_is_refused_and_the_line_is_named(
-    affair: Affair, desk: Desk, forge: Callable[[list[bytes], int], list[bytes]]
+    affair: Affair, desk: AuditorsDesk, forge: Callable[[list[bytes], int], list[bytes]]
 ) -> None:
     lines = affair.take(affair.case_auditor, "evidence").splitlines(keepends=True)
     at = next(number for number, line in enumerate(lines) if b'"evidence.downloaded"' in line)
@@ -358,100 +329,10 @@ def test_file_when_forged_then_it_is_refused_and_the_line_is_named(
     assert named & {at, at + 1, at + 2}, done.stdout
 
 
-def test_file_when_checked_against_another_logs_key_then_it_is_refused(affair: Affair, desk: Desk) -> None:
+def test_file_when_checked_against_another_logs_key_then_it_is_refused(affair: Affair, desk: AuditorsDesk) -> None:
     custody = affair.take(affair.case_auditor, "evidence")
     name, digest, key = desk.vkey.split("+", 2)
-    other = Desk(desk.directory, desk.verifier, f"{name}+{digest}+{key[:-4]}AAA=")
+    other = AuditorsDesk(desk.directory, desk.verifier, f"{name}+{digest}+{key[:-4]}AAA=")
 
     assert other.check(custody).returncode in (1, 2)
     assert "OK" not in other.check(custody).stdout
-
-
-# --- the power fails --------------------------------------------------------------------------------------------------
-
-
-def kill_all(product: Product) -> None:
-    """Everything at once, the database too, with no chance to say goodbye."""
-    postmaster = product.data_dir / "postgres" / "cluster" / "postmaster.pid"
-    roots = {product.process.pid, int(postmaster.read_text().splitlines()[0])}
-    for pid in with_descendants(roots):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    product.kill()
-
-
-def with_descendants(roots: set[int]) -> set[int]:
-    """These processes, their children, and theirs. Source: proc_pid_stat(5), field 4."""
-    parents: dict[int, int] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    found, size = set(roots), 0
-    while len(found) > size:
-        size = len(found)
-        found |= {pid for pid, parent in parents.items() if parent in found}
-    return found
-
-
-def work_until_the_lights_go_out(person: Person, case_id: str, number: int) -> list[dict[str, Any]]:
-    """Uploads without a pause; the answers that came."""
-    photographs = [resized(path, 0.25) for path in PHOTOGRAPHS[:4]]
-    acknowledged = []
-    for turn in range(10_000):
-        content = photographs[turn % len(photographs)] + f"{number}/{turn}".encode()
-        try:
-            answer = upload(person, case_id, content, f"{number}-{turn}.jpg", key=f"{number}-{turn}")
-        except httpx.TransportError:
-            break
-        if answer.status_code == 503:
-            break
-        assert answer.status_code == 201, answer.text
-        acknowledged.append(answer.json())
-    return acknowledged
-
-
-def test_product_when_killed_in_the_middle_of_work_then_nothing_acknowledged_is_missing_and_the_log_is_whole(
-    open_directory: Path, tmp_path: Path
-) -> None:
-    product = start_product(open_directory / "data")
-    api = api_of(product)
-    olena = api.person("Olena")
-    case_id = api.case(olena, verifier=(olena,))
-    vkey = desk_at(tmp_path, api).vkey
-    with ThreadPoolExecutor(3) as pool:
-        working = [pool.submit(work_until_the_lights_go_out, olena, case_id, number) for number in range(3)]
-        time.sleep(1.5)
-        kill_all(product)
-        acknowledged = [item for done in working for item in done.result()]
-    close(api)
-    assert len(acknowledged) >= 3
-
-    again = start_product(open_directory / "data")
-    api = api_of(again)
-    try:
-        olena = Person(olena.id, olena.name, olena.token, api.client(olena.token))
-        stored = {item["id"]: item for item in all_pages(olena, f"/v1/cases/{case_id}/evidence", limit=200)}
-        for item in acknowledged:
-            assert stored[item["id"]]["sha256"] == item["sha256"]
-        for item in settled(olena, *stored):
-            assert (item["state"], item["fingerprint_status"]) == ("preserved", "done"), item
-        answer = olena.get(f"/v1/cases/{case_id}/custody/file", params={"purpose": "audit"})
-        desk = desk_at(tmp_path / "desk", api)
-        assert desk.vkey == vkey
-        done = desk.check(answer.content)
-        assert done.returncode == 0, done.stdout
-        pages = all_pages(olena, f"/v1/cases/{case_id}/custody", limit=200)
-        logged = {entry["commitment"] for entry in pages}
-        assert {receipt["commitment"] for item in acknowledged for receipt in item["receipts"]} <= logged
-        wait_until(lambda: whole_by_the_operator(again), "a whole log")
-    finally:
-        close(api)
-        again.stop()
-
-
-def whole_by_the_operator(product: Product) -> bool:
-    """``exhibit ledger verify``, on the installation itself."""
-    command = [sys.executable, "-m", "app.cli", "ledger", "verify"]
-    done = subprocess.run(command, env=dict(product.environment), capture_output=True, text=True, check=False)
-    assert "missing" not in done.stdout, done.stdout
-    return done.returncode == 0

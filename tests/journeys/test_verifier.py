@@ -4,12 +4,9 @@ Over HTTP only, on a product with all its processes, and with real photographs a
 """
 
 import hashlib
-import socket
-import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -35,6 +32,7 @@ from tests.support.journey import (
     ok,
     received,
     refused,
+    send_and_hang_up,
     settled,
     upload,
 )
@@ -149,20 +147,6 @@ def matches_of(person: Person, item_id: str) -> dict[str, dict[str, Any]]:
 
 
 # --- on a bad line ----------------------------------------------------------------------------------------------------
-
-
-def send_and_hang_up(person: Person, case_id: str, content: bytes, name: str, *, key: str, share: float) -> None:
-    """Send this share of an upload's body, then reset the connection, as a phone that loses its network does."""
-    request = person.http.build_request(
-        "POST", f"/v1/cases/{case_id}/evidence", files=form(content, name), headers={"Idempotency-Key": key}
-    )
-    body = request.read()
-    head = [f"POST {request.url.path} HTTP/1.1", *(f"{field}: {value}" for field, value in request.headers.items())]
-    address = urlsplit(str(person.http.base_url))
-    assert address.hostname is not None
-    with socket.create_connection((address.hostname, address.port or 80), timeout=20) as line:
-        line.sendall("\r\n".join([*head, "", ""]).encode("latin-1") + body[: int(len(body) * share)])
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(share < 1), 0))
 
 
 def test_upload_when_the_line_breaks_half_way_then_the_repeated_one_makes_one_item(corps: Corps) -> None:

@@ -1,13 +1,17 @@
 """What a person at another machine can do with the product, and nothing else: every step here goes over HTTP."""
 
 import json
+import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -89,6 +93,20 @@ def upload(
     return person.post(f"/v1/cases/{case_id}/evidence", files=form(content, name, **metadata), headers=headers)
 
 
+def send_and_hang_up(person: Person, case_id: str, content: bytes, name: str, *, key: str, share: float) -> None:
+    """Send this share of an upload's body, then reset the connection, as a phone that loses its network does."""
+    request = person.http.build_request(
+        "POST", f"/v1/cases/{case_id}/evidence", files=form(content, name), headers={"Idempotency-Key": key}
+    )
+    body = request.read()
+    head = [f"POST {request.url.path} HTTP/1.1", *(f"{field}: {value}" for field, value in request.headers.items())]
+    address = urlsplit(str(person.http.base_url))
+    assert address.hostname is not None
+    with socket.create_connection((address.hostname, address.port or 80), timeout=20) as line:
+        line.sendall("\r\n".join([*head, "", ""]).encode("latin-1") + body[: int(len(body) * share)])
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", int(share < 1), 0))
+
+
 def received(person: Person, case_id: str, content: bytes, name: str, **metadata: Any) -> str:
     """The id of a new item on these bytes."""
     item_id: str = ok(upload(person, case_id, content, name, **metadata), 201)["id"]
@@ -119,10 +137,27 @@ def all_pages(person: Person, path: str, **query: Any) -> list[dict[str, Any]]:
             return found
 
 
-def checked_offline(directory: Path, verifier: bytes, custody: bytes, vkey: str) -> subprocess.CompletedProcess[str]:
-    """Run the verifier as an auditor does: in a directory with nothing else, isolated, with no environment."""
-    directory.mkdir(parents=True, exist_ok=True)
-    (directory / "verify_custody.py").write_bytes(verifier)
-    (directory / "custody.jsonl").write_bytes(custody)
-    command = [sys.executable, "-I", "verify_custody.py", "custody.jsonl", "--key", vkey]
-    return subprocess.run(command, cwd=directory, env={}, capture_output=True, text=True, timeout=120, check=False)
+@dataclass(frozen=True)
+class AuditorsDesk:
+    """The auditor's own machine: the verifier and the pinned key, fetched once; nothing else."""
+
+    directory: Path
+    verifier: bytes
+    vkey: str
+
+    def check(self, custody: bytes) -> subprocess.CompletedProcess[str]:
+        """Run the verifier in a directory with nothing else, isolated (``-I``), with no environment."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        (self.directory / "verify_custody.py").write_bytes(self.verifier)
+        (self.directory / "custody.jsonl").write_bytes(custody)
+        command = [sys.executable, "-I", "verify_custody.py", "custody.jsonl", "--key", self.vkey]
+        return subprocess.run(
+            command, cwd=self.directory, env={}, capture_output=True, text=True, timeout=120, check=False
+        )
+
+
+def auditors_desk(directory: Path, api: Api) -> AuditorsDesk:
+    """A desk that fetched its verifier and its key from this server, as anybody may."""
+    anyone = api.client()
+    key = ok(anyone.get("/v1/ledger/key"))["vkey"]
+    return AuditorsDesk(directory, anyone.get("/v1/custody-verifier").content, key)
