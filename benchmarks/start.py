@@ -35,9 +35,8 @@ def main() -> None:
             subprocess.run([sys.executable, "-c", PEER], check=True)
             peer_s.append(time.perf_counter() - started)
     print(f"first start: ready after {ready_s[0]:.1f} s")
-    print(
-        f"later starts: {', '.join(f'{value:.1f}' for value in ready_s[1:])} s, median {statistics.median(ready_s[1:]):.1f} s"
-    )
+    later = ready_s[1:]
+    print(f"later starts: {', '.join(f'{value:.1f}' for value in later)} s, median {statistics.median(later):.1f} s")
     print(f"bare Python with three imports: median {statistics.median(peer_s):.1f} s")
 
 
