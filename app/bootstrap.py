@@ -10,9 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from psycopg.errors import InsufficientPrivilege
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
 from app.access.service import bootstrap_administrator
-from app.kernel.database import open_engine, session_factory
-from app.kernel.database_roles import RoleUrls, ensure_login_roles
+from app.kernel.database import driver_url, open_engine, session_factory
+from app.kernel.database_roles import APP_GROUP, INTEGRATOR_GROUP, RoleUrls, ensure_login_roles
 from app.kernel.embedded_postgres import PostgresServer, start_postgres
 from app.kernel.errors import Misconfigured
 from app.kernel.private_files import ensure_private_directory, write_secret
@@ -56,7 +59,7 @@ def prepare(settings: Settings) -> Installation:
     postgres = None if settings.database_url else start_postgres(settings.data)
     owner_url = settings.database_url or (postgres.owner_url if postgres else "")
     try:
-        migrate(owner_url)
+        _migrate(owner_url)
         urls = ensure_login_roles(settings, owner_url)
         token = _found(settings, urls)
     except BaseException:
@@ -64,6 +67,25 @@ def prepare(settings: Settings) -> Installation:
             postgres.stop()
         raise
     return Installation(urls, postgres, token)
+
+
+def _migrate(owner_url: str) -> None:
+    """Raises Misconfigured for what an operator can mend: a wrong URL, a server that is down, a role without rights."""
+    try:
+        driver_url(owner_url)
+    except ValueError as error:
+        raise Misconfigured(str(error)) from error
+    try:
+        migrate(owner_url)
+    except OperationalError as error:
+        raise Misconfigured(f"The database of DATABASE_URL cannot be used: {str(error.orig).strip()}") from error
+    except ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        raise Misconfigured(
+            f"The role of DATABASE_URL may not set up the database ({error.orig.diag.message_primary}). It must own "
+            f"the database, and have CREATEROLE unless the roles {APP_GROUP} and {INTEGRATOR_GROUP} exist."
+        ) from error
 
 
 def _found(settings: Settings, urls: RoleUrls) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.bootstrap import prepare
 from app.daemons import run_api, run_integrator, run_job_worker
@@ -29,8 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"exhibit: {error}\n")
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in fault["loc"]).upper()
-            sys.stderr.write(f"exhibit: setting {name}: {fault['msg']}\n")
+            name = str(fault["loc"][0]).upper()
+            prefix = "" if name == "DATABASE_URL" else "EXHIBIT_"
+            sys.stderr.write(f"exhibit: setting {prefix}{name}: {fault['msg']}\n")
+    except SettingsError as error:  # What should be JSON is none; the message names the field.
+        sys.stderr.write(f"exhibit: {error}. Lists are written as JSON.\n")
     return 2
 
 
