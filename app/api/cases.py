@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from app.access.rules import Operation, Role
 from app.access.service import Actor
 from app.api.http import (
+    BadCursor,
     Changed,
     Cursor,
     IdempotencyKey,
@@ -231,7 +232,7 @@ def list_members(
 ) -> dict[str, Any]:
     """One row a role. The pseudonym is the id by which the person stands in this case's custody entries."""
     with reading(request) as session:
-        rows = service.list_members(session, actor, case_id, after=read_cursor(cursor, str, str), limit=limit + 1)
+        rows = service.list_members(session, actor, case_id, after=_member_after(cursor), limit=limit + 1)
         return page(
             request,
             response,
@@ -310,6 +311,16 @@ def change_policy(
             lambda receipts: _policy(case_id, version, policy).model_copy(update={"receipts": receipts}),
             version=version,
         )
+
+
+def _member_after(cursor: str | None) -> tuple[UUID, str] | None:
+    parts = read_cursor(cursor, str, str)
+    if parts is None:
+        return None
+    try:
+        return UUID(parts[0]), parts[1]
+    except ValueError as error:
+        raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
 
 
 def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:

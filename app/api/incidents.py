@@ -28,6 +28,7 @@ from app.api.http import (
     working,
 )
 from app.api.incident_shapes import (
+    Code,
     IncidentCreate,
     IncidentShape,
     IncidentUpdate,
@@ -99,7 +100,7 @@ def list_incidents(
     response: Response,
     actor: Reader,
     kind: IncidentKind | None = None,
-    code: Annotated[str | None, Query(max_length=40)] = None,
+    code: Annotated[Code | None, Query()] = None,
     occurred_after: Annotated[AwareDatetime | None, Query(description="Its interval ends then or later.")] = None,
     occurred_before: Annotated[AwareDatetime | None, Query(description="Its interval begins then or earlier.")] = None,
     limit: Limit = 50,

@@ -98,18 +98,26 @@ def field_problems(errors: Iterable[Any]) -> list[dict[str, str]]:
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    return _invalid_request(request, field_problems(error.errors()))
+
+
+def _invalid_request(request: Request, errors: list[dict[str, str]]) -> JSONResponse:
     return problem(
         request,
         status=422,
         code="invalid_request",
         title="The request does not fit this operation",
         detail="See 'errors' for each field and what is wrong with it.",
-        errors=field_problems(error.errors()),
+        errors=errors,
     )
 
 
 def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        # FastAPI's answer to a body that is no JSON for another reason than its grammar, which it answers with 422:
+        # bytes that are not UTF-8, nesting without end, a number of thousands of digits.
+        return _invalid_request(request, [{"field": "body", "reason": "It cannot be read as JSON."}])
     phrase = HTTPStatus(error.status_code).phrase
     return problem(
         request,

@@ -221,7 +221,7 @@ def change_policy(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int,
 
 
 def list_members(
-    session: Session, actor: Actor, case_id: UUID, *, after: tuple[str, str] | None, limit: int
+    session: Session, actor: Actor, case_id: UUID, *, after: tuple[UUID, str] | None, limit: int
 ) -> Sequence[Row[CaseMember, Account, UUID]]:
     """Members with account and pseudonym, in order of account id and role."""
     authorise(session, actor, case_id, Operation.READ_METADATA)
@@ -237,8 +237,7 @@ def list_members(
         .limit(limit)
     )
     if after is not None:
-        account_id, role = after
-        query = query.where(tuple_(CaseMember.account_id, CaseMember.role) > (UUID(account_id), role))
+        query = query.where(tuple_(CaseMember.account_id, CaseMember.role) > after)
     return session.execute(query).all()
 
 

@@ -97,4 +97,7 @@ def decode_cursor(cursor: str, *kinds: type[str] | type[int]) -> tuple[str | int
         raise ValueError("not a cursor of this list") from error
     if not isinstance(parts, list) or [type(part) for part in parts] != list(kinds):
         raise ValueError("not a cursor of this list")
+    # The same bytes again: so it holds no lone surrogate and no integer that a column could not.
+    if encode_cursor(*parts) != cursor or any("\x00" in part for part in parts if isinstance(part, str)):
+        raise ValueError("not a cursor of this list")
     return tuple(parts)

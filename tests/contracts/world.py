@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.ledger.keys import load_or_create_signer, publish_verifier_key
+from app.ledger.keys import FileSigner, publish_verifier_key, published_directory
 from app.ledger.log import installation
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
@@ -42,7 +43,7 @@ class Caller:
     """Whether the token is limited to cases or roles."""
 
 
-@dataclass
+@dataclass(repr=False)
 class World:
     """``objects[kind][which]`` are the path's parameters; ``which`` is own, other, foreign or missing."""
 
@@ -68,10 +69,9 @@ def open_world(database: TestDatabase, data: Path) -> Iterator[World]:
 def _publish_key(api: Api) -> None:
     with api.app.state.services.sessions() as session:
         origin = installation(session).origin
-    for name in ("keys", "ledger"):
-        (api.settings.data / name).mkdir(exist_ok=True)
-    signer = load_or_create_signer(api.settings.data / "keys" / "signing-key")
-    publish_verifier_key(api.settings.data / "published", origin, signer)
+    published = published_directory(api.settings.data)
+    published.mkdir(exist_ok=True)
+    publish_verifier_key(published, origin, FileSigner(Ed25519PrivateKey.generate()))
 
 
 def _people_and_cases(world: World) -> None:
@@ -195,8 +195,8 @@ def receive(person: Person, case_id: str) -> dict[str, Any]:
     return item
 
 
-def incident(person: Person, case_id: str) -> str:
-    made = person.post(f"/v1/cases/{case_id}/incidents", json={"code": "I-1", "title": "Strike", "kind": "air_strike"})
+def incident(person: Person, case_id: str, code: str = "I-1") -> str:
+    made = person.post(f"/v1/cases/{case_id}/incidents", json={"code": code, "title": "Strike", "kind": "air_strike"})
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
 
