@@ -11,7 +11,10 @@ from app.access.rules import OrganisationRole, Role, Scope
 from app.access.service import Actor
 from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
 from app.cases.service import create_case, grant_role
-from app.kernel.primitives import new_id, sha256_hex, utc_now
+from app.fingerprints import jobs as fingerprint_jobs
+from app.fingerprints.jobs import Decoded
+from app.fingerprints.jobs import Result as FingerprintResult
+from app.kernel.primitives import Sha256Hex, new_id, sha256_hex, utc_now
 from app.ledger import log
 from app.media.acquisition import Acquisition
 from app.media.service import ReceivedFile, receive_evidence, record_read_back
@@ -85,8 +88,9 @@ def make_item(
     *,
     labels: dict[str, object] | None = None,
     is_preserved: bool = True,
+    is_compared: bool = True,
 ) -> UUID:
-    """An item on bytes that no store holds, ``preserved`` unless said otherwise; its id."""
+    """An item on bytes that no store holds, ``preserved`` and found undecodable unless said otherwise; its id."""
     sha256 = sha256_hex(new_id().bytes)
     file = ReceivedFile(StoredBlob(sha256, 1000, True), b"\xff\xd8\xff\xe0", "a.jpg", "image/jpeg")
     acquisition = Acquisition(collector="Olena", method="download", acquired_at=utc_now(), source="a channel")
@@ -97,4 +101,12 @@ def make_item(
     if is_preserved:
         read_back = ReadBack(ReadBackOutcome.MATCH, sha256, 1000, None)
         commit_in(sessions, lambda uow: record_read_back(uow, item.id, read_back))
+    if is_preserved and is_compared:
+        make_compared(sessions, item.id, sha256)
     return item.id
+
+
+def make_compared(sessions: sessionmaker[Session], item: UUID, sha256: Sha256Hex) -> None:
+    """End the item's fingerprinting as the job does for bytes that cannot be decoded."""
+    decoded = Decoded("none/1", "undecodable", "nothing but a head", {}, [], None)
+    commit_in(sessions, lambda uow: fingerprint_jobs.store(uow, FingerprintResult(item, sha256, decoded)))

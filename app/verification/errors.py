@@ -33,6 +33,11 @@ class FindingsMissing(Conflict):
     title = "Required findings are missing"
 
 
+class FingerprintsPending(Conflict):
+    code = "fingerprints_pending"
+    title = "The file is not compared with the others yet"
+
+
 class MatchesUndecided(Conflict):
     code = "matches_undecided"
     title = "Matches are not decided yet"

@@ -17,6 +17,7 @@ from app.incidents.rules import PlacePrecision
 from app.media.rules import State, Transition
 from app.verification.errors import (
     FindingsMissing,
+    FingerprintsPending,
     LeaseNotHeld,
     MatchesUndecided,
     NotTheAuthor,
@@ -161,6 +162,12 @@ def require_complete(required: Iterable[str], found: Collection[str]) -> None:
         raise FindingsMissing(
             f"The case's policy requires findings on: {', '.join(missing)}.", extra={"missing_dimensions": missing}
         )
+
+
+def require_compared(fingerprint_status: str | None) -> None:
+    """The search for earlier appearances has ended, whatever it found. Raises FingerprintsPending."""
+    if fingerprint_status == "pending":
+        raise FingerprintsPending("The search for the same footage is still running. Submit when it is done.")
 
 
 def require_decided(undecided: Collection[UUID]) -> None:

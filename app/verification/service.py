@@ -55,6 +55,7 @@ from app.verification.rules import (
     ReviewKind,
     SignatureMode,
     require_author,
+    require_compared,
     require_complete,
     require_decided,
     require_lease,
@@ -102,7 +103,7 @@ def submit(
 ) -> tuple[Evidence, Verdict]:
     """Submit the next version of the verdict for peer review, and give the lease up.
 
-    Raises WrongState, LeaseNotHeld, FindingsMissing, MatchesUndecided, IncidentNotLinked.
+    Raises WrongState, LeaseNotHeld, FindingsMissing, FingerprintsPending, MatchesUndecided, IncidentNotLinked.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
     next_state(State(evidence.state), Transition.SUBMIT)
@@ -110,6 +111,7 @@ def submit(
     policy_version, policy = current_policy(uow.session, evidence.case_id)
     findings = standing_findings(uow.session, evidence.id)
     require_complete(policy.required_dimensions, findings)
+    require_compared(evidence.fingerprint_status)
     require_decided(undecided_matches(uow.session, evidence.id))
     if incident_id is not None and not is_linked(uow.session, incident_id=incident_id, evidence_id=evidence.id):
         raise IncidentNotLinked("Link the item to the incident first: POST /v1/incidents/{id}/evidence.")

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.media.service import record_read_back
 from app.unit_of_work import unit_of_work
 from app.verification.rules import Dimension
-from tests.factories import NO_LABELS
+from tests.factories import NO_LABELS, make_compared
 from tests.support.api import Api, Person
 
 RAILWAY = Path(__file__).parent.parent / "assets" / "railway.jpg"
@@ -105,6 +105,7 @@ def hub(api: Api) -> Hub:
     with unit_of_work(services.sessions) as uow:
         record_read_back(uow, UUID(item), services.blobs.reread(received.json()["sha256"]))
         uow.commit()
+    make_compared(services.sessions, UUID(item), received.json()["sha256"])
     return Hub(api, case_id, item, coordinator, olena, petro, rita, outsider)
 
 

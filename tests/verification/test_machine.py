@@ -72,7 +72,9 @@ class Verification(RuleBasedStateMachine):
             "sofia": {"researcher"},
             "taras": {"researcher", "verifier"},
         }
-        self.entries = Counter({"evidence.collected": 1, "evidence.labelled": 1, "evidence.preserved": 1})
+        self.entries = Counter(
+            {f"evidence.{act}": 1 for act in ("collected", "labelled", "preserved", "fingerprinted")}
+        )
         self.advance(data, steps)
 
     def teardown(self) -> None:

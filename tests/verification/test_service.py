@@ -18,6 +18,7 @@ from app.verification import service
 from app.verification.errors import (
     CannotHoldLease,
     FindingsMissing,
+    FingerprintsPending,
     IncidentNotLinked,
     IntegrityMismatch,
     IntegrityNotVerifiable,
@@ -32,7 +33,7 @@ from app.verification.errors import (
 )
 from app.verification.findings import list_findings
 from app.verification.rules import Adjudication, Dimension, ReviewKind, TimePrecision
-from tests.factories import add_role, commit_in, make_item, make_person
+from tests.factories import NO_LABELS, add_role, commit_in, make_item, make_person
 from tests.verification.bench import REQUIRED, Bench
 
 
@@ -43,6 +44,7 @@ def test_verification_when_done_by_three_persons_then_signed_off_and_every_act_i
         "evidence.collected",
         "evidence.labelled",
         "evidence.preserved",
+        "evidence.fingerprinted",
         "evidence.verification_opened",
         "evidence.leased",
         *["evidence.finding_recorded"] * len(REQUIRED),
@@ -200,6 +202,16 @@ def test_submit_when_policy_asks_for_less_then_less_is_enough(bench: Bench) -> N
     bench.open(bench.olena)
     bench.find(bench.olena, Dimension.DATE)
     assert bench.submit(bench.olena).policy_version == 2
+
+
+def test_submit_when_the_search_for_the_same_footage_still_runs_then_refused(bench: Bench) -> None:
+    labels: dict[str, object] = {**NO_LABELS}
+    bench.item = make_item(bench.sessions, bench.olena, bench.case_id, labels=labels, is_compared=False)
+    bench.open(bench.olena)
+    bench.find_all(bench.olena)
+    with pytest.raises(FingerprintsPending):
+        bench.submit(bench.olena)
+    assert bench.evidence().state == "in_verification"
 
 
 def test_submit_when_another_holds_the_lease_then_refused(bench: Bench) -> None:
