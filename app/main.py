@@ -85,6 +85,8 @@ def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> Fa
         app.include_router(router)
     install_docs(app)
     problems.install(app)
+    # The frame inside, so that a browser may read its 500 and the request's id.
+    app.add_middleware(RequestFrame, answer_unexpected=problems.answer_unexpected)
     if cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -93,7 +95,6 @@ def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> Fa
             allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Range"],
             expose_headers=EXPOSED_HEADERS,
         )
-    app.add_middleware(RequestFrame, answer_unexpected=problems.answer_unexpected)
     require_declared_access(app)
     app.openapi = lambda: openapi_document(app)  # type: ignore[method-assign]
     return app
