@@ -13,7 +13,7 @@ serve: $(VENV)/.installed
 	exec $(RUN) -m app.cli serve
 
 test: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n $(JOBS) -m "not interop and not contract" --ignore=tests/interop tests
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not interop and not contract" --ignore=tests/interop tests
 
 # Each of these fails, and never skips, when a program it needs is missing: .ci/run installs them.
 test-interop: $(VENV)/.installed-interop
