@@ -410,7 +410,7 @@ def _new_token(
                 token=token.id,
                 scopes=tuple(token.scopes),
                 cases=None if cases is None else tuple(cases),
-                roles=None if roles is None else tuple(roles),
+                roles=None if token.roles is None else tuple(token.roles),
                 expires_at=token.expires_at,
                 name=name,
             )

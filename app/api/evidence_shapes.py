@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
-from app.api.http import Changed, Input, ReceiptShape, Shape
+from app.api.http import Changed, Input, Moment, ReceiptShape, Shape
 from app.media.acquisition import CORRECTABLE
 from app.media.models import Blob, Evidence, EvidenceCorrection
 from app.media.reading import ItemDetails
@@ -21,6 +21,8 @@ Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 class Labels(Input):
     """Sensitivity labels, set before anybody looks."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"graphic_level": "mild", "child": True}]})
 
     graphic_level: Literal["none", "mild", "severe"]
     child: bool = False
@@ -49,12 +51,12 @@ class EvidenceMetadata(Input):
 
     collector: Line = Field(description="Who acquired the file.")
     method: Line = Field(description="How: download, screen recording, handed over …")
-    acquired_at: AwareDatetime
+    acquired_at: Moment
     source: Line = Field(description="Where it comes from: a channel, a person's pseudonym, an organisation.")
     source_address: Address | None = None
     tool: Line | None = None
-    claimed_from: AwareDatetime | None = Field(default=None, description="When it is said to have been taken: begin.")
-    claimed_to: AwareDatetime | None = None
+    claimed_from: Moment | None = Field(default=None, description="When it is said to have been taken: begin.")
+    claimed_to: Moment | None = None
     claimed_place: Line | None = None
     notes: Prose | None = None
     labels: Labels | None = None

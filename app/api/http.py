@@ -11,7 +11,7 @@ from uuid import UUID
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access import idempotency
@@ -61,6 +61,16 @@ class Input(BaseModel):
     """A request's JSON shape: unknown fields, wrong types and NUL characters are refused."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def _in_four_digits(moment: datetime) -> datetime:
+    if not 1000 < moment.year < 9999:
+        raise ValueError("a year from 1001 to 9998 is needed: entries write it in UTC with four digits")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_four_digits)]
+"""A time with its zone that an entry can hold: moved to UTC it stays within four-digit years."""
 
 
 class ReceiptShape(Shape):

@@ -5,10 +5,10 @@ from typing import Annotated, Self
 from uuid import UUID
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, AwareDatetime, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from app.api.http import Changed, Input, Shape
+from app.api.http import Changed, Input, Moment, Shape
 from app.incidents.models import Incident, IncidentEvidence
 from app.incidents.rules import MICRODEGREES, IncidentKind, Occurrence, Place, PlacePrecision
 
@@ -47,8 +47,8 @@ class OccurrenceShape(Shape):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    from_: AwareDatetime = Field(alias="from")
-    to: AwareDatetime
+    from_: Moment = Field(alias="from")
+    to: Moment
     zone: ZoneName
     basis: ShortText
 

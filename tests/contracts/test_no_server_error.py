@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from tests.contracts.calls import CALLS, Call
 from tests.contracts.document import Documented, operations
-from tests.contracts.world import METADATA, World, incident, link, spare_token, token
+from tests.contracts.world import METADATA, World, form, incident, link, spare_token, token
 
-EXAMPLES = 60
+EXAMPLES = 40
 BOUNDARY = "limit0f0parts"
 
 # --- what is wrong ----------------------------------------------------------------------------------------------------
@@ -373,3 +373,28 @@ def send_damaged(world: World, call: Call, objects: dict[str, str]) -> None:
         ask(world, call, secret, request)
 
     ask_one()
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0999-12-31T00:00:00Z"])
+def test_time_when_utc_has_no_four_digits_for_its_year_then_422(world: World, moment: str) -> None:
+    everyone, case_id = world.people["everyone"], world.cases["A"]
+    occurred = {"from": "2026-07-03T05:10:00Z", "to": "2026-07-03T05:10:00Z", "zone": "UTC", "basis": "x"}
+    bodies = (
+        ("incidents", {"code": "I-9", "title": "x", "kind": "other", "occurred": {**occurred, "from": moment}}),
+        ("incidents", {"code": "I-9", "title": "x", "kind": "other", "occurred": {**occurred, "to": moment}}),
+    )
+    answers = [everyone.post(f"/v1/cases/{case_id}/{path}", json=body) for path, body in bodies]
+    answers += [
+        everyone.post(f"/v1/cases/{case_id}/evidence", files=form(**{field: moment}))
+        for field in ("acquired_at", "claimed_from", "claimed_to")
+    ]
+    item = f"/v1/evidence/{world.objects['evidence']['own']['evidence_id']}"
+    correction = {"field": "claimed_from", "value": moment, "reason": "x"}
+    answers.append(everyone.change(f"{item}/corrections", item, json=correction))
+    assert [answer.status_code for answer in answers] == [422] * 6, [answer.text for answer in answers]
+
+
+def test_token_when_a_role_is_named_thousands_of_times_then_its_entry_names_it_once(world: World) -> None:
+    body = {"name": "x", "scopes": ["read"], "roles": ["auditor"] * 9000}
+    made = world.people["everyone"].post("/v1/tokens", json=body)
+    assert made.status_code == 201, made.text
