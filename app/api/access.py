@@ -92,11 +92,19 @@ class Me(Shape):
 
 
 class PasswordChange(Input):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"old_password": "correct horse battery staple", "new_password": "a longer one, with a comma"}]
+        }
+    )
+
     old_password: str = Field(min_length=1, max_length=1000)
     new_password: Password
 
 
 class PasswordReset(Input):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"password": "a longer one, with a comma"}]})
+
     password: Password
 
 

@@ -68,11 +68,15 @@ class CaseCreate(Input):
 
 
 class CaseUpdate(Input):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"title": "Strikes, July and August"}]})
+
     title: Title | None = None
     description: LongText | None = None
 
 
 class CaseClose(Input):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "Every item is signed off."}]})
+
     reason: LongText
 
 
