@@ -26,6 +26,34 @@ def test_commit_when_called_then_in_routes_runner_and_start_only() -> None:
     assert [place for place in found if not place.startswith(MAY_COMMIT)] == []
 
 
+def test_ledger_when_appended_to_then_by_the_unit_of_work_alone() -> None:
+    """Whoever holds ``log.append`` could write an act without its change, or a change in two transactions."""
+    found = {
+        str(file.relative_to(ROOT))
+        for file in sorted(ROOT.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and ast.unparse(node) == "log.append")
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "app.ledger.log"
+            and any(name.name == "append" for name in node.names)
+        )
+    }
+    assert found == {"unit_of_work.py"}
+
+
+def test_models_when_written_then_relate_by_ids_and_load_nothing_by_themselves() -> None:
+    """A lazy relationship is a query that nobody sees, and a way around ``authorise``."""
+    files = sorted(ROOT.rglob("*.py"))
+    named = {
+        f"{file.relative_to(ROOT)}:{node.lineno}"
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("relationship", "backref")
+    }
+    assert named == set()
+
+
 def test_imports_when_written_then_stand_at_the_top() -> None:
     inside = [
         f"{file.relative_to(ROOT)}:{node.lineno}"

@@ -1,0 +1,93 @@
+"""What the application's database role may do to each table: an explicit table, compared with the migrated database.
+
+A right that nobody wrote down here is a failure, and so is a table without a row: what is append-only for the domain
+must be so for PostgreSQL, whatever the code does.
+"""
+
+import psycopg
+import pytest
+
+from app.kernel.database import Base
+from app.tables import MODULES
+from tests.support.databases import TestDatabase
+
+pytestmark = pytest.mark.contract
+
+APPEND = frozenset({"SELECT", "INSERT"})
+READ = frozenset({"SELECT"})
+EDIT = frozenset({"SELECT", "INSERT", "UPDATE"})
+ALL = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+SET = frozenset({"SELECT", "INSERT", "DELETE"})
+
+APPLICATION = {
+    # Append-only for ever.
+    **dict.fromkeys(("ledger_installation", "ledger_bodies", "ledger_disclosures", "ledger_queue"), APPEND),
+    **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
+    **dict.fromkeys(("derivatives", "fingerprints", "blob_matches", "matches", "relations"), APPEND),
+    **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
+    **dict.fromkeys(("incidents", "incident_evidence"), APPEND),  # And some columns, below.
+    # The integrator's alone; of entries and streams the application writes some columns, below.
+    **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), READ),
+    **dict.fromkeys(("ledger_streams", "ledger_entries"), READ),
+    # Present state, whose every change needs an entry.
+    **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
+    **dict.fromkeys(("sign_in_failures", "case_members"), SET),
+    # Nothing of the domain: answers to repeat, jobs to run.
+    "stored_answers": ALL,
+}
+UPDATABLE_COLUMNS = {
+    "ledger_streams": {"head_seq", "head_commitment", "next_label"},
+    "incidents": {
+        *("code", "title", "kind", "occurred_from", "occurred_to", "occurred_zone", "occurred_basis", "place_name"),
+        *("latitude_microdegrees", "longitude_microdegrees", "place_precision", "administrative_units", "version"),
+    },
+    "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason"},
+}
+INTEGRATOR = {
+    **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), APPEND),
+    **dict.fromkeys(("ledger_installation", "ledger_entries"), READ),
+    "ledger_queue": frozenset({"SELECT", "DELETE"}),
+}
+
+TABLE_GRANTS = """
+SELECT table_name, privilege_type FROM information_schema.role_table_grants
+WHERE table_schema = 'public' AND grantee = %s AND table_name NOT LIKE 'procrastinate_%%'
+"""
+COLUMN_GRANTS = """
+SELECT table_name, column_name FROM information_schema.column_privileges
+WHERE table_schema = 'public' AND grantee = 'exhibit_app' AND privilege_type = 'UPDATE'
+"""
+
+
+def granted(database: TestDatabase, role: str) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    with psycopg.connect(database.owner_url) as connection:
+        for table, privilege in connection.execute(TABLE_GRANTS.encode(), [role]):
+            found.setdefault(table, set()).add(privilege)
+    return {table: frozenset(privileges) for table, privileges in found.items()}
+
+
+def test_application_when_its_grants_are_read_then_are_those_written_here(database: TestDatabase) -> None:
+    assert granted(database, "exhibit_app") == APPLICATION
+
+
+def test_integrator_when_its_grants_are_read_then_are_those_written_here(database: TestDatabase) -> None:
+    assert granted(database, "exhibit_integrator") == INTEGRATOR
+
+
+def test_tables_when_declared_by_models_then_each_has_its_grants_here() -> None:
+    assert MODULES, "the models are imported"
+    assert {table for table in Base.metadata.tables if not table.startswith("procrastinate_")} == set(APPLICATION)
+
+
+def test_columns_when_updatable_in_tables_that_are_not_then_are_those_written_here(database: TestDatabase) -> None:
+    found: dict[str, set[str]] = {}
+    with psycopg.connect(database.owner_url) as connection:
+        for table, column in connection.execute(COLUMN_GRANTS.encode()):
+            if "UPDATE" not in APPLICATION.get(table, ALL):
+                found.setdefault(table, set()).add(column)
+    assert found == UPDATABLE_COLUMNS
+
+
+def test_public_when_its_grants_are_read_then_there_are_none(database: TestDatabase) -> None:
+    assert granted(database, "PUBLIC") == {}
