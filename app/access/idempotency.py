@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -24,6 +25,10 @@ class SecretAlreadyShown(Conflict):
     title = "The answer held a secret and is not repeated"
 
 
+KEPT_FOR = timedelta(days=7)
+"""After this a key is free again, and its answer is forgotten with the account's next keyed request."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A status (HTTP), a JSON body and the headers worth repeating."""
@@ -39,6 +44,10 @@ def claim(session: Session, account_id: UUID, key: str, *, operation: str, reque
     A second request with the key waits here until the first one's transaction ends. Raises IdempotencyKeyReused when
     the key was used for another request, SecretAlreadyShown.
     """
+    now = utc_now()
+    session.execute(
+        delete(StoredAnswer).where(StoredAnswer.account_id == account_id, StoredAnswer.created_at < now - KEPT_FOR)
+    )
     taken = session.scalar(
         insert(StoredAnswer)
         .values(
@@ -48,7 +57,7 @@ def claim(session: Session, account_id: UUID, key: str, *, operation: str, reque
             operation=operation,
             request_sha256=request_sha256,
             holds_secret=False,
-            created_at=utc_now(),
+            created_at=now,
         )
         .on_conflict_do_nothing(constraint="uq_stored_answers_key")
         .returning(StoredAnswer.id)

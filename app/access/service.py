@@ -14,7 +14,6 @@ from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.access.errors import (
-    BadCredentials,
     EmailTaken,
     LastAdministrator,
     TooManyAttempts,
@@ -263,11 +262,18 @@ def set_password(
     return account
 
 
-def change_own_password(uow: UnitOfWork, actor: Actor, *, old_password: str, new_password: str) -> Account:
-    """A new password for oneself, given the old one. Raises BadCredentials."""
+def change_own_password(
+    uow: UnitOfWork, actor: Actor, *, old_password: str, new_password: str, attempts_allowed: int
+) -> Account | None:
+    """A new password for oneself, given the old one, else None (the failure is staged: commit it, then refuse).
+
+    Raises TooManyAttempts: a stolen token must not serve to guess the password.
+    """
     account = _lock_account(uow.session, actor.account_id, None)
+    _refuse_after_failures(uow.session, account.email, attempts_allowed)
     if not _password_fits(account, old_password):
-        raise BadCredentials("The old password is not right.")
+        _keep_failure(uow, account, account.email)
+        return None
     return set_password(uow, actor, actor.account_id, password=new_password)
 
 
@@ -287,20 +293,10 @@ def sign_in(
 
     Raises TooManyAttempts after so many failures for the address within 15 minutes.
     """
-    session = uow.session
-    now = utc_now()
-    email_sha256 = sha256_hex(email.lower().encode("utf-8"))
-    failures = session.scalar(
-        select(func.count())
-        .select_from(SignInFailure)
-        .where(SignInFailure.email_sha256 == email_sha256, SignInFailure.failed_at > now - timedelta(minutes=15))
-    )
-    if failures is not None and failures >= attempts_allowed:
-        raise TooManyAttempts("Too many failed attempts for this address. Wait 15 minutes.")
-    account = session.scalar(select(Account).where(Account.email == email.lower()))
+    _refuse_after_failures(uow.session, email, attempts_allowed)
+    account = uow.session.scalar(select(Account).where(Account.email == email.lower()))
     if not _password_fits(account, password) or account is None:
-        session.add(SignInFailure(id=new_id(), email_sha256=email_sha256, failed_at=now))
-        _record_failure(uow, account, email)
+        _keep_failure(uow, account, email)
         return None
     actor = EntryActor(account.id, "user", None)
     token, secret = _new_token(
@@ -318,7 +314,27 @@ def _password_fits(account: Account | None, password: str) -> bool:
     return stored is not None
 
 
-def _record_failure(uow: UnitOfWork, account: Account | None, email: str) -> None:
+def _refuse_after_failures(session: Session, email: str, attempts_allowed: int) -> None:
+    """Raises TooManyAttempts after so many wrong passwords for the address within 15 minutes."""
+    failures = session.scalar(
+        select(func.count())
+        .select_from(SignInFailure)
+        .where(
+            SignInFailure.email_sha256 == _email_digest(email),
+            SignInFailure.failed_at > utc_now() - timedelta(minutes=15),
+        )
+    )
+    if failures is not None and failures >= attempts_allowed:
+        raise TooManyAttempts("Too many wrong passwords for this address. Wait 15 minutes.")
+
+
+def _email_digest(email: str) -> str:
+    return sha256_hex(email.lower().encode("utf-8"))
+
+
+def _keep_failure(uow: UnitOfWork, account: Account | None, email: str) -> None:
+    """Count a wrong password, and stage its entry."""
+    uow.session.add(SignInFailure(id=new_id(), email_sha256=_email_digest(email), failed_at=utc_now()))
     stream = system_stream(uow.session)
     uow.record(
         SignInFailed(

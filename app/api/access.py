@@ -204,14 +204,21 @@ def get_me(request: Request, actor: SignedIn) -> Me:
     name="changeMyPassword",
     summary="Change your own password",
     response_model=AccountShape,
-    responses=problem_responses(401, 403, 422),
+    responses=problem_responses(401, 403, 422, 429),
 )
 def change_my_password(body: PasswordChange, request: Request, actor: SignedIn) -> JSONResponse:
     """Needs the old password. Your other sessions end."""
     with working(request) as uow:
         account = service.change_own_password(
-            uow, actor, old_password=body.old_password, new_password=body.new_password
+            uow,
+            actor,
+            old_password=body.old_password,
+            new_password=body.new_password,
+            attempts_allowed=services(request).settings.sign_in_attempts_per_15_min,
         )
+        if account is None:
+            uow.commit()
+            raise BadCredentials("The old password is not right.")
         return _account_answer(uow, account)
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session, sessionmaker
@@ -125,6 +126,7 @@ class Requires:
             else:
                 session.rollback()
         require_scope(actor, self.operation)
+        check_query(request)
         return actor
 
 
@@ -133,8 +135,50 @@ class Public:
 
     operation = Operation.PUBLIC
 
-    def __call__(self) -> None:
-        return None
+    def __call__(self, request: Request) -> None:
+        check_query(request)
+
+
+class UnknownParameter(Invalid):
+    code = "unknown_parameter"
+    title = "The operation has no such query parameter"
+
+
+def check_query(request: Request) -> None:
+    """A misspelt filter must not answer with everything, nor a cursor of another list with some of it.
+
+    Raises UnknownParameter, also for a parameter given twice, and BadCursor.
+    """
+    known = _query_parameters(request.scope["route"])
+    given = [name for name, _ in request.query_params.multi_items()]
+    if not known.issuperset(given):
+        raise UnknownParameter(f"Known here: {', '.join(sorted(known)) or 'none'}.")
+    if len(set(given)) < len(given):
+        raise UnknownParameter("A parameter is given more than once; each is taken once.")
+    cursor = request.query_params.get("cursor")
+    if cursor is not None and cursor.partition(".")[0] != _list_mark(request):
+        raise BadCursor("This cursor was not given by this list.")
+
+
+_query_parameters_of: dict[Callable[..., Any], frozenset[str]] = {}
+
+
+def _query_parameters(route: APIRoute) -> frozenset[str]:
+    """The names of a route's query parameters, wherever in its dependencies they are declared; worked out once."""
+    known = _query_parameters_of.get(route.endpoint)
+    if known is None:
+        known = _query_parameters_of[route.endpoint] = _declared_query_parameters(route)
+    return known
+
+
+def _declared_query_parameters(route: APIRoute) -> frozenset[str]:
+    names: set[str] = set()
+    pending = [route.dependant]
+    while pending:
+        dependant = pending.pop()
+        names.update(parameter.alias for parameter in dependant.query_params)
+        pending.extend(dependant.dependencies)
+    return frozenset(names)
 
 
 # --- reading and changing ---------------------------------------------------------------------------------------------
@@ -248,6 +292,11 @@ def with_version(response: Response, version: int) -> None:
     response.headers["ETag"] = etag(version)
 
 
+def _list_mark(request: Request) -> str:
+    """Eight digits that tell one list's cursors from another's: a guard against mistakes, not a secret."""
+    return hashlib.sha256(request.url.path.encode("utf-8")).hexdigest()[:8]
+
+
 # --- paging -----------------------------------------------------------------------------------------------------------
 
 
@@ -261,7 +310,7 @@ def read_cursor(cursor: str | None, *kinds: type[str] | type[int]) -> Any:
     if cursor is None:
         return None
     try:
-        return decode_cursor(cursor, *kinds)
+        return decode_cursor(cursor.partition(".")[2], *kinds)
     except ValueError as error:
         raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
 
@@ -292,7 +341,7 @@ def page(
 ) -> dict[str, Any]:
     """A page of at most ``limit`` items from ``limit + 1`` rows, and a ``Link`` header to the next."""
     kept = rows[:limit]
-    next_cursor = cursor_of(kept[-1]) if len(rows) > limit else None
+    next_cursor = f"{_list_mark(request)}.{cursor_of(kept[-1])}" if len(rows) > limit else None
     if next_cursor is not None:
         following = request.url.include_query_params(cursor=next_cursor)
         response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'

@@ -1,7 +1,9 @@
 """RFC 9457 problem details: every refusal has the same shape, a stable ``code``, and words that help."""
 
+import traceback
 from collections.abc import Iterable
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -15,6 +17,8 @@ from starlette.exceptions import HTTPException
 from app.kernel.errors import AppError, constraint_errors
 
 logger = structlog.get_logger(__name__)
+
+_SOURCE = Path(__file__).resolve().parents[1]
 
 
 class FieldProblem(BaseModel):
@@ -162,10 +166,10 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
 
 def answer_unexpected(request: Request, error: Exception) -> JSONResponse:
     """A bug. Its place is logged, without values: an exception's text can hold names or addresses."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    # The last place in our own code says more than the last one in a library.
+    ours = [frame for frame in frames if str(_SOURCE) in frame.f_code.co_filename] or frames
+    place = f"{ours[-1].f_code.co_filename}:{ours[-1].f_lineno}" if ours else ""
     logger.error("unexpected_error", kind=type(error).__name__, place=place, request_id=request.state.request_id)
     return problem(
         request,

@@ -19,7 +19,7 @@ def read_or_create_secret(path: Path) -> str:
     Of two processes that create it at once, both get the same one.
     """
     ensure_private_directory(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     if not path.exists():
         _write_durably(partial, secrets.token_hex(32))
         try:
@@ -43,7 +43,7 @@ def read_secret(path: Path) -> str | None:
 def write_secret(path: Path, secret: str) -> None:
     """Write or replace the file: a reader sees the old content or the new, nothing between."""
     ensure_private_directory(path.parent)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     _write_durably(partial, secret)
     partial.replace(path)
     _sync_directory(path.parent)

@@ -32,7 +32,6 @@ class Settings(BaseSettings):
     token_ttl_s: int = Field(365 * 86400, description="The longest life of a token.")
     signed_url_ttl_s: int = Field(300, ge=1, le=300)
     sign_in_attempts_per_15_min: int = Field(10, ge=1)
-    idempotency_ttl_s: int = Field(7 * 86400)
 
     upload_max_bytes: int = Field(20 * 1024 * MIB, description="The largest file taken.")
     free_space_reserve_bytes: int = Field(512 * MIB, description="Uploads stop (507) before less than this is free.")

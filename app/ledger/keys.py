@@ -66,7 +66,7 @@ def load_or_create_signer(path: Path) -> FileSigner:
         )
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_whole(path, pem, mode=0o600)
     return load_signer(path)  # Whoever was first: of two processes that start at once, one key stays.
 

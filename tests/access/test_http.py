@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.access.models import Token
+from app.access.models import StoredAnswer, Token
 from app.kernel.primitives import utc_now
 from tests.support.api import PASSWORD, Api
 
@@ -230,3 +230,24 @@ def test_change_when_version_is_missing_or_stale_then_428_and_412(api: Api) -> N
     assert (missing.status_code, missing.json()["code"]) == (428, "precondition_required")
     stale = api.admin.put(path, json={"password": "a new one, and longer"}, headers={"If-Match": '"99"'})
     assert (stale.status_code, stale.json()["code"]) == (412, "version_mismatch")
+
+
+def test_own_password_when_guessed_ten_times_with_a_stolen_token_then_429(api: Api) -> None:
+    olena = api.signed_in("Olena")
+    guess = {"old_password": "guess", "new_password": "a new one, and longer"}
+    for _ in range(10):
+        assert olena.post("/v1/me/password", json=guess).status_code == 401
+    right = {"old_password": PASSWORD, "new_password": "a new one, and longer"}
+    blocked = olena.post("/v1/me/password", json=right)
+    assert (blocked.status_code, blocked.json()["code"]) == (429, "too_many_attempts")
+
+
+def test_key_when_older_than_seven_days_then_it_is_free_again(api: Api, sessions: sessionmaker[Session]) -> None:
+    keyed = {"Idempotency-Key": "same"}
+    first = api.admin.post("/v1/users", json={"name": "A", "email": "a@hub.example"}, headers=keyed)
+    with sessions() as session:
+        session.execute(update(StoredAnswer).values(created_at=utc_now() - timedelta(days=8)))
+        session.commit()
+    second = api.admin.post("/v1/users", json={"name": "B", "email": "b@hub.example"}, headers=keyed)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert second.json()["name"] == "B"

@@ -21,6 +21,7 @@ def test_unexpected_error_when_raised_then_500_problem_without_its_text_anywhere
     assert answer.headers["X-Request-Id"] == answer.json()["request_id"]
     output = "".join(capfd.readouterr())
     assert answer.json()["request_id"] in output
+    assert "test_problems.py" in output or "app/" in output
     assert SECRET not in answer.text + output
 
 
@@ -59,3 +60,22 @@ def test_readiness_when_no_worker_runs_then_503_names_the_component(api: Api) ->
     assert components["storage"]["status"] == "ready"
     assert components["integrator"] == {"status": "not_ready", "detail": "no integrator runs"}
     assert components["worker"] == {"status": "not_ready", "detail": "no worker has reported"}
+
+
+def test_filter_when_misspelt_or_given_twice_then_422_and_not_the_whole_list(api: Api) -> None:
+    olena = api.person("Olena")
+    path = f"/v1/cases/{api.case(olena)}/evidence"
+    for query in ("stat=lead", "state=lead&state=preserved"):
+        refused = olena.get(f"{path}?{query}")
+        assert (refused.status_code, refused.json()["code"]) == (422, "unknown_parameter")
+    assert "state" in olena.get(f"{path}?stat=lead").json()["detail"]
+
+
+def test_cursor_when_given_by_another_list_then_422(api: Api) -> None:
+    people = [api.person(f"Person {number}") for number in range(3)]
+    case_id = api.case(people[0], verifier=tuple(people))
+    other = api.admin.get("/v1/users?limit=1").json()["next_cursor"]
+    own = people[0].get(f"/v1/cases/{case_id}/members?limit=1").json()["next_cursor"]
+    refused = people[0].get(f"/v1/cases/{case_id}/members?cursor={other}")
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
+    assert people[0].get(f"/v1/cases/{case_id}/members?cursor={own}").status_code == 200

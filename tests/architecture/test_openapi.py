@@ -48,6 +48,13 @@ def test_operation_ids_when_listed_then_each_is_unique() -> None:
     assert len(ids) == len(set(ids))
 
 
+def test_schemas_when_named_then_no_two_classes_share_a_name() -> None:
+    """FastAPI marks those that do with the module's name, or with the direction."""
+    names = build_app().openapi()["components"]["schemas"]
+    marks = ("__", "-Input", "-Output")
+    assert [name for name in names if any(mark in name for mark in marks)] == []
+
+
 def test_json_request_bodies_when_documented_then_they_refuse_unknown_fields() -> None:
     schemas = build_app().openapi()["components"]["schemas"]
     for method, path, operation in operations():

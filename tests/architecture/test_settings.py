@@ -19,9 +19,5 @@ def attributes_read() -> set[str]:
     }
 
 
-UNREAD = {"idempotency_ttl_s"}
-"""Keys are remembered for ever until something forgets them; documented otherwise. Empty this set with that change."""
-
-
 def test_settings_when_declared_then_each_is_read_somewhere() -> None:
-    assert set(Settings.model_fields) - attributes_read() == UNREAD
+    assert set(Settings.model_fields) - attributes_read() == set()
