@@ -39,12 +39,17 @@ $(VENV)/bin/python:
 	  { echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
+# The editable install, built with the pinned setuptools, gives the command .venv/bin/exhibit.
 $(VENV)/.installed: requirements.lock | $(VENV)/bin/python
+	@echo "Installing the locked packages into $(VENV): this takes a minute or two, once."
 	$(RUN) -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock | $(VENV)/bin/python
+	@echo "Installing the locked packages into $(VENV): this takes a minute or two, once."
 	$(RUN) -m pip install --quiet --require-hashes --requirement requirements-dev.lock
+	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # Two steps: pdqhash exists as source only, and is built with the pinned tools rather than with what pip would fetch.

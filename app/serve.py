@@ -39,6 +39,7 @@ def serve(settings: Settings) -> None:
                     announcement.make_when_ready()
                     stop.wait(LOOK_EVERY_S)
             finally:
+                _say("Stopping: requests and jobs under way may end first.")
                 # The integrator last, so that what the others wrote is signed; the database after all of them.
                 stop_in_groups([children[:-1], children[-1:]])
                 if postgres is not None:

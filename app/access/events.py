@@ -1,4 +1,4 @@
-"""What accounts, tokens and sign-ins leave in the system stream (LEDGER.md, "Acts and entry types")."""
+"""What accounts, tokens and sign-ins leave in the system stream (docs/ledger.md, "Acts and entry types")."""
 
 from dataclasses import dataclass
 from datetime import datetime

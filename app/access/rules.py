@@ -1,4 +1,4 @@
-"""Who may do what: the role × operation table of DOMAIN.md. Pure; the one place where permissions are written down."""
+"""Who may do what: the role × operation table of docs/domain.md. Pure; permissions are written down nowhere else."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""One act and its bytes: event → entry body → commitment → leaf. Pure; LEDGER.md "Entry, commitment, label, leaf".
+"""One act and its bytes: event → entry body → commitment → leaf. Pure; docs/ledger.md "Entry, commitment, label, leaf".
 
 An event is what a service records: a class in ``<domain>/events`` whose fields become the entry's ``data`` (ids, enums,
 hashes, numbers, times) or, when declared with :func:`sealed`, salted digests whose opening line lies apart.

@@ -1,4 +1,4 @@
-"""The integrator: gives queued entries their leaf indexes and signs the tree; LEDGER.md "Sequencing on PostgreSQL".
+"""The integrator: gives queued entries their leaf indexes and signs the tree (docs/ledger.md, "Sequencing").
 
 One commit point. A crash before it leaves the queue as it was; after it, leaves, nodes and the signed checkpoint.
 Either way the next batch starts from what the database holds, never from memory.

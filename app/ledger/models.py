@@ -1,4 +1,4 @@
-"""The ledger's tables; LEDGER.md "Sequencing" and "Guards". Digests are 32 raw bytes, never text.
+"""The ledger's tables; docs/ledger.md "Sequencing" and "Guards". Digests are 32 raw bytes, never text.
 
 Rows are only ever added, except the heads of streams (which move forward) and the queue (which the integrator empties);
 the triggers of the first migration hold that.

@@ -1,4 +1,4 @@
-"""The states of an evidence item and the events that move it: the table of DOMAIN.md. Pure."""
+"""The states of an evidence item and the events that move it: the table of docs/domain.md. Pure."""
 
 from enum import StrEnum
 

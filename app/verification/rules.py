@@ -1,4 +1,4 @@
-"""Who may judge what, and when a submission is complete: the guards of DOMAIN.md's state table. Pure.
+"""Who may judge what, and when a submission is complete: the guards of docs/domain.md's state table. Pure.
 
 The same separation of persons is held by the triggers of the migration ``verification``. Two words there and here:
 
