@@ -68,7 +68,7 @@ class GroundShape(Shape):
     transformation: str = Field(description="What makes the reference of the query.", examples=["identity", "mirror"])
 
 
-class SegmentShape(Shape):
+class AlignedSpan(Shape):
     """A span of the query that shows what a span of the reference shows."""
 
     query_start_ms: int
@@ -99,7 +99,7 @@ class MatchShape(Changed):
     reference_id: UUID
     tier: Tier = Field(description="The same bytes; surely the same picture; alike enough for a person to look at.")
     grounds: list[GroundShape]
-    segments: list[SegmentShape] = Field(description="Of videos: where each shows what the other shows.")
+    segments: list[AlignedSpan] = Field(description="Of videos: where each shows what the other shows.")
     rule: str | None = Field(description="The rule by which the pair was compared; null for the same bytes.")
     found_at: datetime
     decision: RelationShape | None = Field(description="The decision in force; null while nobody decided.")
@@ -122,7 +122,10 @@ class DecisionCreate(Input):
         },
     )
 
-    relation: RelationWord = Field(description="`potential` defers the decision; `unrelated` ends it.")
+    relation: RelationWord = Field(
+        description="`potential` defers the decision; `unrelated` ends it. Where the bytes are the same: `exact_copy`"
+        " or `potential`."
+    )
     reason: Prose
     evidence_id: UUID | None = Field(
         default=None, description="The item that is `excerpt_of`, `contains` or `edited_from` the other."
@@ -263,7 +266,7 @@ def _match(found: queries.ExplainedMatch) -> MatchShape:
         reference_id=match.second_id if match.query_id == match.first_id else match.first_id,
         tier=cast(Tier, match.tier),
         grounds=[GroundShape(**ground) for ground in ([EXACT_GROUND] if blob_match is None else blob_match.grounds)],
-        segments=[] if blob_match is None else [SegmentShape(**segment) for segment in blob_match.segments],
+        segments=[] if blob_match is None else [AlignedSpan(**segment) for segment in blob_match.segments],
         rule=None if blob_match is None else blob_match.rule,
         found_at=match.found_at,
         decision=None if found.decision is None else _relation(found.decision),

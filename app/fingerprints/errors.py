@@ -18,6 +18,11 @@ class NotAnExactCopy(Invalid):
     title = "The items do not have the same bytes"
 
 
+class SameBytes(Invalid):
+    code = "same_bytes"
+    title = "Items with the same bytes are exact copies"
+
+
 class DecidedMeanwhile(Conflict):
     code = "decided_meanwhile"
     title = "Somebody else decided this match just now"

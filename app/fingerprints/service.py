@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.access.rules import Operation
 from app.access.service import Actor
 from app.cases.service import authorise
-from app.fingerprints.errors import NotAnExactCopy, SubjectNeeded, SubjectNotInMatch
+from app.fingerprints.errors import NotAnExactCopy, SameBytes, SubjectNeeded, SubjectNotInMatch
 from app.fingerprints.events import MatchDecided
 from app.fingerprints.models import Match, Relation
 from app.fingerprints.reading import ExplainedMatch, explained, of_item
@@ -19,6 +19,8 @@ from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
 
 DIRECTED = ("excerpt_of", "contains", "edited_from")
+OF_SAME_BYTES = ("exact_copy", "potential")
+"""What may be decided about items with the same bytes: that they are copies is a fact, to be noted now or later."""
 
 
 def undecided_matches(session: Session, evidence_id: UUID) -> list[UUID]:
@@ -40,12 +42,13 @@ def decide_match(
     """A person's decision, superseding earlier ones; ``potential`` defers it. ``subject_id`` is the item of which the
     relation is said, needed where it has a direction.
 
-    Raises SubjectNeeded, SubjectNotInMatch, NotAnExactCopy; DecidedMeanwhile by the database.
+    Raises SubjectNeeded, SubjectNotInMatch, NotAnExactCopy, SameBytes; DecidedMeanwhile by the database.
     """
     match = uow.session.get(Match, match_id)
     if match is None:
         raise NotFound()
     grant = authorise(uow.session, actor, match.case_id, Operation.VERIFY)
+    _require_relation_fits(match, relation)
     subject = _subject_of(match, relation, subject_id)
     number = uow.session.scalar(
         select(func.coalesce(func.max(Relation.number), 0)).where(Relation.match_id == match_id)
@@ -82,9 +85,15 @@ def decide_match(
     return explained(uow.session, [match])[0]
 
 
-def _subject_of(match: Match, relation: str, subject_id: UUID | None) -> UUID:
-    if relation == "exact_copy" and match.tier != "exact":
+def _require_relation_fits(match: Match, relation: str) -> None:
+    """Whether two items have the same bytes is measured, so no decision may say otherwise."""
+    if match.tier == "exact" and relation not in OF_SAME_BYTES:
+        raise SameBytes("Their SHA-256 is the same. Decide 'exact_copy', or defer it with 'potential'.")
+    if match.tier != "exact" and relation == "exact_copy":
         raise NotAnExactCopy("Their SHA-256 differ. 'same_capture' is for copies that were encoded anew.")
+
+
+def _subject_of(match: Match, relation: str, subject_id: UUID | None) -> UUID:
     if subject_id is None:
         if relation in DIRECTED:
             raise SubjectNeeded(f"Name in 'evidence_id' the item that is '{relation}' the other.")
