@@ -35,6 +35,7 @@ from app.media.service import FINGERPRINT, system_actor
 from app.unit_of_work import UnitOfWork
 
 PARTIAL = "partial"
+SOME_MISSING = "some of it is damaged or missing"
 ROWS_AT_ONCE = 5_000
 PARAMETERS_SHA256 = sha256_hex(canonical_json(previews.PARAMETERS))
 
@@ -156,12 +157,21 @@ def store(uow: UnitOfWork, result: Result) -> None:
         uow.session.scalar(select(select(Fingerprint).where(Fingerprint.blob_sha256 == result.sha256).exists()))
     )
     evidence.fingerprint_status = FingerprintStatus.DONE if has_prints else FingerprintStatus.UNDECODABLE
-    evidence.fingerprint_reason = None if decoding.outcome == DecodeOutcome.DECODED else decoding.outcome
+    evidence.fingerprint_reason = _reason_of(decoding)
     evidence.version += 1
     uow.session.flush()
     _record_fingerprinted(uow, evidence, decoding)
     _record_preview(uow, evidence)
     match_item(uow, evidence)
+
+
+def _reason_of(decoding: Decoding) -> str | None:
+    """Why not all was fingerprinted, as ``outcome: words``; None when it was. Entries hold the outcome alone."""
+    if decoding.outcome == DecodeOutcome.DECODED:
+        return None
+    if decoding.outcome == PARTIAL:
+        return f"{PARTIAL}: {decoding.reason or SOME_MISSING}"
+    return f"{decoding.outcome}: {decoding.reason}" if decoding.reason else decoding.outcome
 
 
 def _lock_pending(session: Session, evidence_id: UUID) -> Evidence | None:

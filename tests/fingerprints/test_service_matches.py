@@ -147,15 +147,30 @@ def test_still_of_a_video_is_found_whichever_comes_first(bench: Bench) -> None:
     assert match["segments"][0]["query_start_ms"] <= 2000 <= match["segments"][0]["query_end_ms"] + 2000
 
 
-def test_damaged_photograph_is_preserved_and_flagged_undecodable(bench: Bench) -> None:
-    (item_id,) = bench.receive(samples.text_named_jpg())
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (samples.text_named_jpg(), "undecodable: by its first bytes this is none of the image and video formats"),
+        (samples.truncated_jpeg(), "undecodable: OSError: image file is truncated"),
+    ],
+    ids=["text", "truncated"],
+)
+def test_damaged_photograph_is_preserved_and_flagged_undecodable_with_the_reason_in_words(
+    bench: Bench, content: bytes, reason: str
+) -> None:
+    (item_id,) = bench.receive(content)
 
     item = bench.item(item_id)
-    assert (item["state"], item["fingerprint_status"], item["fingerprint_reason"]) == (
-        "preserved",
-        "undecodable",
-        "undecodable",
-    )
+    assert (item["state"], item["fingerprint_status"]) == ("preserved", "undecodable")
+    assert item["fingerprint_reason"].startswith(reason)
+    with bench.api.app.state.services.sessions() as session:
+        query = text(
+            "SELECT convert_from(body, 'UTF8') FROM ledger_bodies JOIN ledger_entries USING (commitment)"
+            " WHERE stream_id = :stream AND type = 'evidence.fingerprinted'"
+        )
+        (entry,) = session.scalars(query, {"stream": item_id}).all()
+    assert '"outcome":"undecodable"' in entry
+    assert reason not in entry
     preview = bench.verifier.get(f"/v1/evidence/{item_id}/preview")
     assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
 
@@ -261,6 +276,29 @@ def test_decision_that_cannot_be_is_refused(bench: Bench, decision: dict[str, An
     answer = decide(bench, match_id, **decision)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+@pytest.mark.parametrize(
+    "relation", ["same_capture", "excerpt_of", "contains", "edited_from", "same_event_other_camera", "unrelated"]
+)
+def test_decision_about_the_same_bytes_that_denies_the_fact_is_refused(bench: Bench, relation: str) -> None:
+    first, _ = bench.receive(samples.text_named_jpg(), samples.text_named_jpg())
+    match_id = bench.matches(first)[0]["id"]
+
+    answer = decide(bench, match_id, relation=relation, reason="x", evidence_id=first)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "same_bytes")
+    assert bench.matches(first)[0]["decision"] is None
+
+
+def test_decision_about_the_same_bytes_may_be_deferred_and_then_be_exact_copy(bench: Bench) -> None:
+    first, _ = bench.receive(samples.text_named_jpg(), samples.text_named_jpg())
+    match_id = bench.matches(first)[0]["id"]
+
+    answers = [decide(bench, match_id, relation=relation, reason="x") for relation in ("potential", "exact_copy")]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert bench.matches(first)[0]["decision"]["relation"] == "exact_copy"
 
 
 def test_decision_by_a_collector_or_an_outsider_is_refused(bench: Bench) -> None:
