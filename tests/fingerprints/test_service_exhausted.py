@@ -1,0 +1,89 @@
+"""An item whose fingerprinting was given up: it says so, its copies are found all the same, and work goes on."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.blobs.store import BlobMissing
+from app.fingerprints.jobs import JOBS as FINGERPRINT_JOBS
+from app.media.jobs import JOBS as PRESERVE_JOBS
+from app.worker import GaveUp, Runner, WorkerLimits
+from tests.factories import NO_LABELS, make_item
+from tests.media.people import METADATA, Hub
+from tests.media_samples import PHOTOGRAPHS
+from tests.support.api import Api
+from tests.support.work import Work, work_of
+from tests.verification.bench import Bench
+
+(FINGERPRINT,) = FINGERPRINT_JOBS
+(PRESERVE,) = PRESERVE_JOBS
+LIMITS = WorkerLimits(attempts=4)
+
+
+@pytest.fixture
+def hub(api: Api) -> Hub:
+    return Hub(api)
+
+
+@pytest.fixture
+def work(hub: Hub) -> Iterator[Work]:
+    with work_of(hub.api) as found:
+        yield found
+
+
+def preserved(hub: Hub, runner: Runner) -> dict[str, Any]:
+    """A photograph that was read back; its fingerprinting waits."""
+    form = [("metadata", (None, json.dumps(METADATA))), ("file", ("dogs.jpg", PHOTOGRAPHS[0].read_bytes()))]
+    item: dict[str, Any] = hub.collector.post(f"/v1/cases/{hub.case_id}/evidence", files=form).json()
+    runner.run(PRESERVE, None, 0, {"evidence_id": item["id"]})
+    return item
+
+
+def test_job_when_its_last_attempt_fails_then_the_item_is_failed_with_the_reason_and_its_copies_are_found(
+    hub: Hub, work: Work
+) -> None:
+    runner = Runner(hub.api.app.state.services.sessions, work.resources, LIMITS)
+    first, second = preserved(hub, runner), preserved(hub, runner)
+    (path,) = (hub.api.settings.data / "blobs").glob(f"??/??/{first['sha256']}")
+    path.rename(hub.api.settings.data / "aside")
+
+    with pytest.raises(BlobMissing):
+        runner.run(FINGERPRINT, None, LIMITS.attempts - 2, {"evidence_id": first["id"]})
+    assert hub.verifier.get(f"/v1/evidence/{first['id']}").json()["fingerprint_status"] == "pending"
+    for item in (first, second):
+        with pytest.raises(GaveUp):
+            runner.run(FINGERPRINT, None, LIMITS.attempts - 1, {"evidence_id": item["id"]})
+
+    found = hub.verifier.get(f"/v1/evidence/{first['id']}").json()
+    assert (found["state"], found["fingerprint_status"]) == ("preserved", "failed")
+    assert found["fingerprint_reason"] == "BlobMissing"
+    assert hub.entries(first["id"], "evidence.fingerprinted") == 1
+    (match,) = hub.verifier.get(f"/v1/evidence/{first['id']}/matches").json()["items"]
+    assert (match["tier"], {match["query_id"], match["reference_id"]}) == ("exact", {first["id"], second["id"]})
+    preview = hub.verifier.get(f"/v1/evidence/{first['id']}/preview")
+    assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
+
+
+def test_item_when_every_attempt_took_its_worker_with_it_then_it_may_be_verified_and_submitted(
+    sessions: sessionmaker[Session],
+) -> None:
+    bench = Bench(sessions)
+    bench.item = make_item(sessions, bench.olena, bench.case_id, labels={**NO_LABELS}, is_compared=False)
+    runner = Runner(sessions, None, LIMITS)
+    with pytest.raises(GaveUp):
+        runner.run(FINGERPRINT, None, LIMITS.attempts, {"evidence_id": str(bench.item)})
+    with pytest.raises(GaveUp):
+        runner.run(FINGERPRINT, None, LIMITS.attempts, {"evidence_id": str(bench.item)})
+
+    given_up = bench.evidence()
+    assert (given_up.state, given_up.fingerprint_status, given_up.fingerprint_reason) == (
+        "preserved",
+        "failed",
+        "worker_lost",
+    )
+    assert bench.entry_types().count("evidence.fingerprinted") == 1
+    bench.to_review()
+    assert bench.evidence().state == "awaiting_peer_review"
