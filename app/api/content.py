@@ -33,6 +33,9 @@ PurposeWord = Literal[
     "verification", "review", "sign_off", "legal_analysis", "incident_documentation", "integrity_check", "disclosure"
 ]
 Purpose = Annotated[PurposeWord, Query(description="Why you need the original. It stands in the custody entry.")]
+UnusedPurpose = Annotated[
+    PurposeWord | None, Query(description="As in the address of a download; not needed, since nothing is read.")
+]
 Range = Annotated[str | None, Header(alias="Range", description="One range of bytes, such as `bytes=0-1023`.")]
 IfRange = Annotated[str | None, Header(alias="If-Range")]
 
@@ -81,7 +84,7 @@ def get_content(
     summary="Size, type and digest of the original",
     responses=problem_responses(401, 403, 404, 409, 422),
 )
-def head_content(evidence_id: UUID, request: Request, actor: OriginalReader) -> Response:
+def head_content(evidence_id: UUID, request: Request, actor: OriginalReader, purpose: UnusedPurpose = None) -> Response:
     """What a download would answer, without a byte of content: no entry is written."""
     with reading(request) as session:
         evidence, blob, _ = viewing.find_original(session, actor, evidence_id)
@@ -143,11 +146,14 @@ def get_signed_content(
     response_class=Response,
     responses={
         200: {"description": "A small JPEG.", "content": {"image/jpeg": BYTES["application/octet-stream"]}},
-        **problem_responses(401, 403, 404, 422, 503),
+        **problem_responses(401, 403, 404, 409, 422, 503),
     },
 )
 def get_preview(evidence_id: UUID, request: Request, actor: PreviewReader) -> Response:
-    """Small, grey and blurred, made by the server. Looking at it is no entry. `preview_not_ready` while it is made."""
+    """Small, grey and blurred, made by the server. Looking at it is no entry.
+
+    `preview_not_ready` (404) while it is made; `no_preview` (404) when none can be; `no_content` (409) for a lead.
+    """
     with reading(request) as session:
         preview = viewing.get_preview(session, actor, evidence_id)
         digest = Sha256Hex(preview.sha256)

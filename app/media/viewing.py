@@ -17,10 +17,11 @@ from app.media.events import EvidenceDownloaded, EvidenceViewed
 from app.media.items import entry_object, find_evidence
 from app.media.models import Blob, Derivative, Evidence, EvidenceView
 from app.media.reading import find_preview
-from app.media.rules import FingerprintStatus
+from app.media.rules import FingerprintStatus, State
 from app.unit_of_work import UnitOfWork
 
 ORIGINAL = "original"
+WITHOUT_BYTES = "A lead has no bytes until its file is received."
 Act = Literal["viewed", "downloaded"]
 PURPOSES = (
     "verification",
@@ -38,7 +39,7 @@ def find_original(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Ev
     evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_ORIGINAL)
     blob = None if evidence.blob_sha256 is None else session.get(Blob, evidence.blob_sha256)
     if blob is None:
-        raise NoContent("A lead has no bytes until its file is received.")
+        raise NoContent(WITHOUT_BYTES)
     return evidence, blob, grant
 
 
@@ -91,11 +92,15 @@ def log_reading(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, act: Act, p
 
 
 def get_preview(session: Session, actor: Actor, evidence_id: UUID) -> Derivative:
-    """The safe preview. Raises PreviewNotReady while it is being made, NoPreview when none can be."""
+    """The safe preview. Raises NoContent for a lead, PreviewNotReady while it is made, NoPreview when none can be."""
     evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_PREVIEW)
-    preview = None if evidence.blob_sha256 is None else find_preview(session, evidence.blob_sha256)
+    if evidence.blob_sha256 is None:
+        raise NoContent(WITHOUT_BYTES)
+    preview = find_preview(session, evidence.blob_sha256)
     if preview is not None:
         return preview
-    if evidence.fingerprint_status in (FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED):
-        raise NoPreview("This file could not be decoded, so that no preview can be made.")
+    if evidence.fingerprint_status != FingerprintStatus.PENDING:
+        raise NoPreview("This file could not be decoded: there is no preview of it, and there will be none.")
+    if evidence.state == State.QUARANTINED:
+        raise NoPreview("This item is quarantined: there is no preview of it, and there will be none.")
     raise PreviewNotReady("The preview is made after the file is preserved. Ask again in a moment.")

@@ -2,7 +2,9 @@
 
 import base64
 import hashlib
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +95,21 @@ def test_200_ranges_at_once_are_one_entry_and_another_purpose_is_another(hub: Hu
     assert hub.entries(item["id"], "evidence.downloaded") == 2
 
 
+def test_reading_after_the_window_is_a_new_entry_that_begins_the_next_window(hub: Hub, item: dict[str, Any]) -> None:
+    def read(window_s: int) -> int:
+        provided = hub.api.app.state.services
+        settings = provided.settings.model_copy(update={"view_window_s": window_s})
+        hub.api.app.state.services = replace(provided, settings=settings)
+        assert hub.verifier.get(url(item)).status_code == 200
+        return hub.entries(item["id"], "evidence.downloaded")
+
+    assert hub.api.settings.view_window_s == 900
+    assert [read(900), read(900)] == [1, 1]
+    time.sleep(1.1)
+    assert read(1) == 2
+    assert read(900) == 2
+
+
 def test_head_tells_size_and_digest_and_writes_no_entry(hub: Hub, item: dict[str, Any]) -> None:
     answer = hub.verifier.http.head(url(item))
 
@@ -124,8 +141,9 @@ def test_original_is_for_those_who_may(hub: Hub, item: dict[str, Any]) -> None:
 def test_original_of_a_lead_is_not_there_yet(hub: Hub) -> None:
     lead = hub.collector.post(f"/v1/cases/{hub.case_id}/evidence", json={"lead_claim": "A video of the market."}).json()
 
-    answer = hub.verifier.get(url(lead))
-    assert (answer.status_code, answer.json()["code"]) == (409, "no_content")
+    for address in (url(lead), f"/v1/evidence/{lead['id']}/preview"):
+        answer = hub.verifier.get(address)
+        assert (answer.status_code, answer.json()["code"]) == (409, "no_content")
 
 
 def test_original_whose_bytes_are_lost_is_unavailable_and_no_entry(hub: Hub, item: dict[str, Any]) -> None:

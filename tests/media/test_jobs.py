@@ -43,6 +43,8 @@ def test_changed_bytes_are_quarantined_and_not_fingerprinted(hub: Hub, receive: 
     assert work.finish() == ["preserve"]
     found = hub.verifier.get(f"/v1/evidence/{item['id']}").json()
     assert (found["state"], found["reason_code"]) == ("quarantined", "readback_mismatch")
+    preview = hub.verifier.get(f"/v1/evidence/{item['id']}/preview")
+    assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
     assert hub.entries(item["id"], "evidence.quarantined") == 1
 
 
