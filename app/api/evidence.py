@@ -41,7 +41,7 @@ from app.api.problems import problem_responses
 from app.media import service
 from app.media.errors import UncorrectableField
 from app.media.models import Evidence
-from app.media.reading import EvidenceFilter, get_evidence, item_details, list_evidence
+from app.media.reading import EvidenceFilter, corrected_fields, get_evidence, item_details, list_evidence
 from app.media.rules import FingerprintStatus, State
 from app.unit_of_work import UnitOfWork
 
@@ -122,12 +122,13 @@ def list_items(
     )
     with reading(request) as session:
         rows = list_evidence(session, actor, case_id, narrowed=narrowed, after=read_cursor_at(cursor), limit=limit + 1)
+        corrected = corrected_fields(session, [evidence.id for evidence, _ in rows])
         return page(
             request,
             response,
             rows,
             limit,
-            lambda row: summary(*row),
+            lambda row: summary(*row, corrected.get(row[0].id, [])),
             lambda row: cursor_at(row[0].registered_at, row[0].id),
         )
 

@@ -66,13 +66,16 @@ class EvidenceMetadata(Input):
         return self.model_dump(exclude={"labels", "expected_sha256"})
 
 
-class LeaseShape(Shape):
+class HeldLease(Shape):
+    """Who works on an item now, and until when."""
+
     holder: UUID
     expires_at: datetime
 
 
 class EvidenceSummary(Shape):
-    """An item as lists show it. Acquisition fields are as first stated; corrections stand in the item itself."""
+    """An item as lists show it. Acquisition fields are as first stated; `corrected_fields` names those that read
+    otherwise now: their corrections stand in the item itself."""
 
     id: UUID
     case_id: UUID
@@ -105,7 +108,8 @@ class EvidenceSummary(Shape):
     media_type_claimed: str | None
     notes: str | None
     labels: Labels | None
-    lease: LeaseShape | None
+    lease: HeldLease | None
+    corrected_fields: list[str] = Field(description="Acquisition fields that were corrected since, by their names.")
 
 
 class CorrectionShape(Shape):
@@ -139,11 +143,12 @@ class ReceivedShape(EvidenceShape):
     duplicates: list[DuplicateShape] = Field(description="Items on the same bytes in your cases: exact copies.")
 
 
-def summary(evidence: Evidence, blob: Blob | None) -> EvidenceSummary:
-    return EvidenceSummary(**_summary_fields(evidence, blob))
+def summary(evidence: Evidence, blob: Blob | None, corrected_fields: list[str]) -> EvidenceSummary:
+    return EvidenceSummary(**_summary_fields(evidence, blob), corrected_fields=corrected_fields)
 
 
 def _summary_fields(evidence: Evidence, blob: Blob | None) -> dict[str, Any]:
+    """All of a summary that stands in the item and its blob."""
     measured = {
         "sha256": None if blob is None else blob.sha256,
         "size_bytes": None if blob is None else blob.size_bytes,
@@ -152,8 +157,8 @@ def _summary_fields(evidence: Evidence, blob: Blob | None) -> dict[str, Any]:
     }
     lease = None
     if evidence.lease_holder is not None and evidence.lease_expires_at is not None:
-        lease = LeaseShape(holder=evidence.lease_holder, expires_at=evidence.lease_expires_at)
-    direct = set(EvidenceSummary.model_fields) - {*measured, "lease", "labels"}
+        lease = HeldLease(holder=evidence.lease_holder, expires_at=evidence.lease_expires_at)
+    direct = set(EvidenceSummary.model_fields) - {*measured, "lease", "labels", "corrected_fields"}
     labels = None if evidence.labels is None else Labels(**evidence.labels)
     return {**{name: getattr(evidence, name) for name in direct}, **measured, "lease": lease, "labels": labels}
 
@@ -172,6 +177,7 @@ def _item_fields(details: ItemDetails) -> dict[str, Any]:
     return {
         **_summary_fields(details.evidence, details.blob),
         **details.current,
+        "corrected_fields": sorted(corrected),
         "as_first_stated": {
             name: value.isoformat() if isinstance(value, datetime) else value for name, value in first.items()
         },

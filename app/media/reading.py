@@ -1,6 +1,6 @@
 """Queries about evidence items: lists, one item with all that is known of it, exact duplicates."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -71,6 +71,16 @@ def list_evidence(
         .limit(limit)
     )
     return session.execute(query).all()
+
+
+def corrected_fields(session: Session, evidence_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+    """The fields of these items that were corrected, in one query; items without any are left out."""
+    query = select(EvidenceCorrection.evidence_id, EvidenceCorrection.field).distinct()
+    query = query.where(EvidenceCorrection.evidence_id.in_(evidence_ids))
+    found: dict[UUID, list[str]] = {}
+    for evidence_id, field in session.execute(query.order_by(EvidenceCorrection.field)):
+        found.setdefault(evidence_id, []).append(field)
+    return found
 
 
 def _conditions(narrowed: EvidenceFilter) -> list[ColumnElement[bool]]:

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from tests.media.conftest import Receive
 from tests.media.people import Hub
@@ -146,6 +147,43 @@ def test_correction_that_cannot_be_is_refused(
     answer = hub.collector.change(f"{address}/corrections", address, json={**correction, "reason": "x"})
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
+
+
+def test_list_after_corrections_names_the_corrected_fields_and_asks_no_more_for_more_items(
+    hub: Hub, receive: Receive
+) -> None:
+    corrected, untouched = receive(DOGS)["id"], receive(DOGS)["id"]
+    address = f"/v1/evidence/{corrected}"
+    for field, value in (("notes", "Seen twice."), ("claimed_place", "Saltivka"), ("notes", None)):
+        correction = {"field": field, "value": value, "reason": "The poster said so later."}
+        assert hub.collector.change(f"{address}/corrections", address, json=correction).status_code == 201
+
+    listing = f"/v1/cases/{hub.case_id}/evidence"
+    listed = {item["id"]: item for item in hub.verifier.get(listing).json()["items"]}
+
+    assert listed[corrected]["corrected_fields"] == ["claimed_place", "notes"]
+    assert listed[corrected]["claimed_place"] == "Kharkiv, north"
+    assert listed[untouched]["corrected_fields"] == []
+    assert hub.verifier.get(address).json()["corrected_fields"] == ["claimed_place", "notes"]
+    few = queries_of(hub, f"{listing}?limit=1")
+    receive(DOGS)
+    assert queries_of(hub, f"{listing}?limit=50") == few
+
+
+def queries_of(hub: Hub, path: str) -> int:
+    """How many statements the API sends to the database to answer."""
+    engine = hub.api.app.state.services.sessions.kw["bind"]
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        assert hub.verifier.get(path).status_code == 200
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return len(statements)
 
 
 def test_correction_of_a_time_reads_as_a_time(hub: Hub, receive: Receive) -> None:
