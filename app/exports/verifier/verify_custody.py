@@ -3,7 +3,7 @@
     python verify_custody.py FILE --key 'NAME+HASH+KEY'      (or --key FILE-WITH-THE-KEY)
 
 Get the log's key from somewhere else than the file: it decides whom you trust. Exit status: 0 every check passed,
-1 something is not as it was logged (each bad line is named), 2 it could not be checked.
+1 something is not as it was logged (each bad line is named), 2 it could not be checked: no key, no custody file.
 
 The file holds one JSON object a line, each in its only canonical spelling (RFC 8785), in this order:
 
@@ -49,13 +49,15 @@ SAFE_INTEGER = 2**53 - 1
 
 CHECKS = {
     "signature": "the pinned key signed this tree: the log's size and root hash",
-    "file": "every line is canonical and in its place, and nothing is cut off",
+    "file": "every line is canonical, the sections are in order, and the end is there",
     "chain": "each stream is whole from its first entry on: numbers, predecessors and one-time labels fit",
     "inclusion": "every entry, byte for byte, is in the signed tree",
     "leaves": "the leaves give the signed root; no label is used twice; no stream goes on unseen",
     "completeness": "every stream ends at this export's own entry, and the scope's streams are all here",
     "disclosures": "what is disclosed is what was sealed when the act was logged",
 }
+UNPINNED_SIGNATURE = "the key that the file itself carries signed this tree: the log's size and root hash"
+"""What the check of the signature says without a pinned key."""
 NOT_PROVEN = (
     "that what was stated is true: this is custody since intake, not truth",
     "anything logged after this export",
@@ -198,6 +200,8 @@ TRAILER = {
     "kind": one_of("trailer"), "lines": natural(0), "entries": natural(0), "proofs": natural(0), "leaves": natural(0),
     "disclosures": natural(0), "sha256": IS_HEX,
 }  # fmt: skip
+HEADER_MARKS = (b'{"about":"A custody log', b"exhibit-custody/")
+"""How a custody file's first line begins, and what stands in it: one of them tells even a damaged file from others."""
 SECTIONS = ("header", "checkpoint", "entry", "proof", "leaf", "disclosure", "trailer")
 COUNTED = {"entries": "entry", "proofs": "proof", "leaves": "leaf", "disclosures": "disclosure"}
 
@@ -435,6 +439,10 @@ class Report:
     findings_count: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+    """The checks with findings, also with those that are not kept."""
+    is_custody_file: bool = False
+    """Whether the first line is a custody header, be it a damaged one."""
 
     @property
     def ok(self) -> bool:
@@ -446,14 +454,25 @@ class Report:
         found = Finding(line, line if last is None else last, check, reason, stream, seq)
         if found in self.findings:
             return
+        self.failed.add(check)
         self.findings_count += 1
         if len(self.findings) < FINDINGS_KEPT:
             self.findings.append(found)
 
+    def skip(self, reason: str, *checks: str) -> None:
+        """Say of checks that found nothing why they did not run on all that they claim; the first reason stays."""
+        for check in checks:
+            if check not in self.failed:
+                self.skipped.setdefault(check, reason)
+
     def result_of(self, check: str) -> str:
-        if any(found.check == check for found in self.findings):
+        """``passed``: the check ran on all that it claims; ``proven``: so did all, under a key of the reader's own."""
+        if check in self.failed:
             return "FAILED"
-        return "not checked" if check in self.skipped else "proven" if self.ok else "passed"
+        return "not checked" if check in self.skipped else "proven" if self.ok and self.pinned else "passed"
+
+    def claim_of(self, check: str) -> str:
+        return UNPINNED_SIGNATURE if check == "signature" and not self.pinned else CHECKS[check]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -461,8 +480,13 @@ class Report:
             "pinned": self.pinned,
             "export": self.facts,
             "checks": [
-                {"check": check, "result": self.result_of(check), "what": what, "note": self.skipped.get(check)}
-                for check, what in CHECKS.items()
+                {
+                    "check": check,
+                    "result": self.result_of(check),
+                    "what": self.claim_of(check),
+                    "note": self.skipped.get(check),
+                }
+                for check in CHECKS
             ],
             "findings_count": self.findings_count,
             "findings": [found.__dict__ for found in self.findings],
@@ -495,6 +519,8 @@ class CustodyFile:
         self.report, self.key, self.leaves_optional = report, key, leaves_optional
         self.header: dict[str, Any] = {}
         self.checkpoint: Checkpoint | None = None
+        self.is_signed = False
+        """Whether the key's signature of the checkpoint has been verified."""
         self.streams: list[str] = []
         self.bases: list[int] = []
         """Per stream, how many entries the streams before it have."""
@@ -564,6 +590,8 @@ class CustodyFile:
         digest, number, section = hashlib.sha256(), 0, 0
         while line := file.readline(LINE_LIMIT_BYTES + 1):
             number += 1
+            if number == 1:
+                self.report.is_custody_file = line.startswith(HEADER_MARKS[0]) or HEADER_MARKS[1] in line
             if self.is_ended:
                 raise self._stop("file", number, "there is something after the trailer")
             if not line.endswith(b"\n"):
@@ -586,7 +614,7 @@ class CustodyFile:
         if section <= 1 and line <= 2:
             if line == 1:
                 raise self._stop("file", line, reason)
-            self.report.add("signature", line, reason)
+            self.report.add("signature" if self.counts["checkpoint"] else "file", line, reason)
             return
         due = self._due(section)
         if due == "entry":
@@ -684,6 +712,7 @@ class CustodyFile:
             check_signature(text, signature, self.key)
             if checkpoint.origin != self.key.name:
                 raise Bad(f"a checkpoint of the log {checkpoint.origin!r}, expected {self.key.name!r}")
+            self.is_signed = True
         if checkpoint.origin != self.header["log"]:
             self.report.add("signature", 1, "the header names another log than the checkpoint", last=number)
         if checkpoint.size != self.header["tree_size"]:
@@ -894,6 +923,7 @@ class CustodyFile:
         self._settle_scope()
         self._settle_disclosures()
         self._settle_doubts()
+        self._settle_unchecked()
 
     def conclude_cut(self) -> None:
         """Of a file that could not be read to its end: who is to blame for what was met up to there."""
@@ -902,6 +932,30 @@ class CustodyFile:
         if self.tree.size:
             self._settle_proofs()
         self._settle_doubts()
+        self._settle_unchecked()
+
+    def _settle_unchecked(self) -> None:
+        """A check that found nothing, and did not see all that it speaks of, has not passed."""
+        skip = self.report.skip
+        if not self.is_signed:
+            skip("no checkpoint was read", "signature")
+            skip("there is no tree that the key signed", "inclusion", "leaves", "completeness", "disclosures")
+        if not self.header:
+            skip("no header was read, so which entries belong here is unknown", "chain")
+            return
+        unread = self.total() - len(self.leaf_hashes)
+        if unread:
+            reason = f"{unread} of the {self.total()} announced entries could not be read"
+            skip(reason, "chain", "inclusion", "completeness", "disclosures")
+        proven = set(self.owner_of.values())
+        if self.counts["leaf"] and "leaves" not in self.report.failed:
+            proven |= self.found_leaves
+        if len(proven) < self.total():
+            reason = "not every entry is proven to be in the signed tree"
+            skip(reason, "inclusion", "completeness", "disclosures")
+        endings = {each["ordinal"] for each in self.endings.values()}
+        if len(endings) < len(self.streams) or not endings <= proven:
+            skip("a stream's last entry is missing or changed, so whether that stream goes on is open", "leaves")
 
     def _settle_doubts(self) -> None:
         for doubt in self.doubts:
@@ -1057,8 +1111,8 @@ def describe(report: Report) -> Iterator[str]:
     for name, value in report.facts.items():
         yield f"{name:<12} {value if not isinstance(value, dict) else ' '.join(map(str, value.values()))}"
     yield ""
-    for check, what in CHECKS.items():
-        yield f"{report.result_of(check):<12} {check:<13} {what}"
+    for check in CHECKS:
+        yield f"{report.result_of(check):<12} {check:<13} {report.claim_of(check)}"
         if check in report.skipped:
             yield f"{'':<26} ({report.skipped[check]})"
     yield ""
@@ -1093,6 +1147,10 @@ def run(path: Path, *, key: str | None, unpinned: bool, as_json: bool, leaves_op
             report = verify(file, pinned, leaves_optional=leaves_optional)
     except (Bad, OSError) as error:
         sys.stderr.write(f"{printable(str(error))}\n")
+        return 2
+    if not report.is_custody_file:
+        reason = "this is not a custody file (is it the CSV reading copy?): its first line is no custody header"
+        sys.stderr.write(f"{printable(str(path))}: {reason}. Nothing was checked.\n")
         return 2
     lines: Iterable[str] = (
         [json.dumps(report.as_json(), indent=2)] if as_json else (printable(line) for line in describe(report))
