@@ -17,7 +17,7 @@ SUFFIX = ".custody.reading-copy-without-proof.csv"
 
 COLUMNS = (
     *("stream", "seq", "log_index", "time", "occurred", "type", "actor", "role"),
-    *("object", "object_sha256", "entry_sha256"),
+    *("object", "object_sha256", "entry_sha256", "purpose", "reason_code"),
 )
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -44,6 +44,8 @@ def _cells(entry: CustodyEntry) -> tuple[Any, ...]:
         f"{acted_on['kind']}/{acted_on['id']}",
         acted_on.get("sha256"),
         entry.commitment,
+        value["data"].get("purpose"),
+        value["data"].get("reason_code"),
     )
 
 
