@@ -1,6 +1,7 @@
 """Custody logs: as pages to read, as a file to keep and to check offline."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -9,7 +10,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from app.access.rules import Operation
 from app.access.service import Actor
@@ -45,12 +47,27 @@ Format = Annotated[
     Literal["jsonl", "csv"],
     Query(description="`jsonl` carries its proof; `csv` is a reading copy without one."),
 ]
+PURPOSE = r"^[a-z][a-z0-9_]{1,39}$"
+
+
+def _purpose(given: str) -> str:
+    """Says in words what the pattern asks for."""
+    if not re.fullmatch(PURPOSE, given):
+        raise PydanticCustomError(
+            "purpose",
+            "Write the purpose as one word of 2 to 40 characters: small letters a-z, digits and '_', a letter first; "
+            "for example 'court', 'audit' or 'legal_proceedings'. Details belong in 'reason', which is sealed",
+        )
+    return given
+
+
 Purpose = Annotated[
     str,
+    AfterValidator(_purpose),
     Query(
-        pattern=r"^[a-z][a-z0-9_]{1,39}$",
         description="Why, as one word: it stays readable in every copy of the log. Details belong in `reason`.",
         examples=["audit", "legal_proceedings"],
+        json_schema_extra={"pattern": PURPOSE},
     ),
 ]
 Reason = Annotated[
@@ -295,7 +312,7 @@ def _file(
             scope,
             object_id,
             file_format=file_format,
-            is_disclosed=disclose == "all" and file_format == "jsonl",
+            is_disclosed=disclose == "all",
             purpose=purpose,
             reason=reason,
         )

@@ -21,7 +21,7 @@ from app.exports.custody_streams import (
     lock_streams,
     streams_of,
 )
-from app.exports.errors import CheckpointPending, OwnActsOnly
+from app.exports.errors import CheckpointPending, CsvDisclosesNothing, OwnActsOnly
 from app.exports.events import CaseExportCreated, ExportCreated, StreamSpan
 from app.kernel.database import read_session
 from app.kernel.errors import Forbidden, NotFound
@@ -102,7 +102,7 @@ def take_custody_file(
     """Stage ``export.created`` in every stream of a custody log and in the case's, the closing one last.
 
     The streams are locked from here to the commit, so that what the entries say of them is so.
-    Raises NotFound, Forbidden, OwnActsOnly, StreamsKeepChanging.
+    Raises NotFound, Forbidden, OwnActsOnly, CsvDisclosesNothing, StreamsKeepChanging.
     """
     subject = find_subject(uow.session, scope, object_id)
     grant = authorise(uow.session, actor, subject.case_id, Operation.READ_CUSTODY)
@@ -110,6 +110,8 @@ def take_custody_file(
         raise OwnActsOnly("A custody file holds everybody's acts. Read your own as pages, without '/file'.")
     if is_disclosed and not _may_open(grant):
         raise Forbidden("Your role shows you entries without content: take the file with disclose=none.")
+    if is_disclosed and file_format == "csv":
+        raise CsvDisclosesNothing("Take it with format=jsonl for the sealed fields, or with disclose=none as a table.")
     export_id = new_id()
     included, case = lock_streams(uow.session, subject)
     common: dict[str, Any] = {

@@ -1,11 +1,18 @@
 """What can keep an export from being made."""
 
-from app.kernel.errors import AppError, Forbidden
+from app.kernel.errors import AppError, Forbidden, Invalid
 
 
 class OwnActsOnly(Forbidden):
     code = "own_acts_only"
     title = "Your role shows you your own acts alone"
+
+
+class CsvDisclosesNothing(Invalid):
+    """What opens a sealed field proves itself only beside its entry, which a table does not hold."""
+
+    code = "csv_discloses_nothing"
+    title = "Sealed fields are opened in the JSON Lines file alone"
 
 
 class CheckpointPending(AppError):

@@ -159,11 +159,28 @@ def test_csv_when_taken_then_a_table_that_says_it_is_a_reading_copy(people: dict
     assert all(row["log_index"].isdecimal() for row in rows)
 
 
+def test_csv_when_disclosures_are_asked_for_then_refused_and_no_entry(
+    people: dict[str, Person], case_id: str, sessions: sessionmaker[Session]
+) -> None:
+    item = lead(people["Anna"], case_id)["id"]
+    for path in (f"/v1/cases/{case_id}", f"/v1/evidence/{item}"):
+        refused = people["Anna"].get(f"{path}/custody/file?purpose=audit&format=csv&disclose=all")
+        assert (refused.status_code, refused.json()["code"]) == (422, "csv_discloses_nothing")
+        assert "format=jsonl" in refused.json()["detail"]
+    assert entries_count(sessions, "export.created") == 0
+
+
 def test_file_when_a_parameter_is_wrong_then_422_and_no_entry(
     people: dict[str, Person], case_id: str, sessions: sessionmaker[Session]
 ) -> None:
     for query in ("", "?purpose=Because I want", "?purpose=audit&format=pdf", "?purpose=audit&disclose=some"):
         assert people["Anna"].get(f"/v1/cases/{case_id}/custody/file{query}").status_code == 422
+    refused = people["Anna"].get(f"/v1/cases/{case_id}/custody/file?purpose=For the court").json()
+    [error] = refused["errors"]
+    assert error["field"] == "query.purpose"
+    assert "one word of 2 to 40 characters: small letters a-z, digits and '_'" in error["reason"]
+    assert "'court'" in error["reason"]
+    assert "[a-z]" not in error["reason"]
     assert people["Anna"].get(f"/v1/cases/{case_id}/custody?cursor=zzz").json()["code"] == "bad_cursor"
     assert entries_count(sessions, "export.created") == 0
 
