@@ -34,7 +34,8 @@ PurposeWord = Literal[
 ]
 Purpose = Annotated[PurposeWord, Query(description="Why you need the original. It stands in the custody entry.")]
 UnusedPurpose = Annotated[
-    PurposeWord | None, Query(description="As in the address of a download; not needed, since nothing is read.")
+    PurposeWord | None,
+    Query(alias="purpose", description="As in the address of a download; not needed, since nothing is read."),
 ]
 Range = Annotated[str | None, Header(alias="Range", description="One range of bytes, such as `bytes=0-1023`.")]
 IfRange = Annotated[str | None, Header(alias="If-Range")]
@@ -84,7 +85,9 @@ def get_content(
     summary="Size, type and digest of the original",
     responses=problem_responses(401, 403, 404, 409, 422),
 )
-def head_content(evidence_id: UUID, request: Request, actor: OriginalReader, purpose: UnusedPurpose = None) -> Response:
+def head_content(
+    evidence_id: UUID, request: Request, actor: OriginalReader, _purpose: UnusedPurpose = None
+) -> Response:
     """What a download would answer, without a byte of content: no entry is written."""
     with reading(request) as session:
         evidence, blob, _ = viewing.find_original(session, actor, evidence_id)
