@@ -15,7 +15,7 @@ from app import __version__
 from app.api import problems
 from app.api.docs import install_docs
 from app.api.http import Public, Requires, Services
-from app.api.middleware import RequestFrame
+from app.api.middleware import BoundedBody, RequestFrame
 from app.api.routers import ROUTERS
 from app.blobs.local import LocalBlobStore
 from app.kernel.database import open_engine, session_factory
@@ -85,6 +85,7 @@ def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> Fa
         app.include_router(router)
     install_docs(app)
     problems.install(app)
+    app.add_middleware(BoundedBody)
     # The frame inside, so that a browser may read its 500 and the request's id.
     app.add_middleware(RequestFrame, answer_unexpected=problems.answer_unexpected)
     if cors_origins:

@@ -1,5 +1,10 @@
-"""Plain ASGI middleware: an id for every request, safe headers on every answer, and a log line of ids only."""
+"""Plain ASGI middleware: an id for every request, safe headers on every answer, and a log line of ids only.
 
+And bounds for a body: the framework takes a JSON body into memory as long as it comes, before it asks who sends it.
+"""
+
+import asyncio
+import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -8,6 +13,9 @@ from typing import Any
 import structlog
 from starlette.requests import Request
 from starlette.responses import Response
+
+from app.api.problems import problem
+from app.kernel.errors import AppError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,6 +31,93 @@ SAFE_HEADERS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-site"),
 )
+
+BODY_LIMIT_BYTES = 256 * 1024
+BODY_WITHIN_S = 20.0
+UPLOAD_PATH = re.compile(r"/v1/(cases/[^/]+/evidence|evidence/[^/]+/content)")
+"""Where a POST streams its body, under the limits of ``receiving``."""
+
+
+class BodyTooLarge(AppError):
+    code = "body_too_large"
+    status = 413
+    title = "The body is larger than any operation here takes"
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"A body may have {BODY_LIMIT_BYTES} bytes at the most.", extra={"limit_bytes": BODY_LIMIT_BYTES}
+        )
+
+
+class RequestTimedOut(AppError):
+    code = "request_timeout"
+    status = 408
+    title = "The body took too long"
+
+
+class BoundedBody:
+    """Reads every body but an upload's in full before the app sees it: at most 256 KiB, within 20 s.
+
+    Else it answers 413 or 408, and the connection closes. The server's own limit would answer in plain text, has no
+    deadline and leaves the connection open.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or _is_upload(scope):
+            await self.app(scope, receive, send)
+            return
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                message = await _whole_body(scope, receive)
+        except TimeoutError:
+            await _refuse(RequestTimedOut(f"It was not here after {BODY_WITHIN_S:g} seconds."), scope, receive, send)
+            return
+        except BodyTooLarge as error:
+            await _refuse(error, scope, receive, send)
+            return
+        pending = [message]
+
+        async def receive_whole() -> Message:
+            return pending.pop() if pending else await receive()
+
+        await self.app(scope, receive_whole, send)
+
+
+def _is_upload(scope: Scope) -> bool:
+    return scope["method"] == "POST" and UPLOAD_PATH.fullmatch(scope["path"]) is not None
+
+
+async def _whole_body(scope: Scope, receive: Receive) -> Message:
+    """The body in one message, or the message that the sender left. Raises BodyTooLarge."""
+    declared = dict(scope["headers"]).get(b"content-length", b"")
+    if declared.isdigit() and int(declared) > BODY_LIMIT_BYTES:
+        raise BodyTooLarge
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return message
+        body += message.get("body", b"")
+        if len(body) > BODY_LIMIT_BYTES:
+            raise BodyTooLarge
+        if not message.get("more_body", False):
+            return {"type": "http.request", "body": bytes(body), "more_body": False}
+
+
+async def _refuse(error: AppError, scope: Scope, receive: Receive, send: Send) -> None:
+    answer = problem(
+        Request(scope),
+        status=error.status,
+        code=error.code,
+        title=error.title,
+        detail=error.detail,
+        headers={"Connection": "close"},
+        **error.extra,
+    )
+    await answer(scope, receive, send)
 
 
 class RequestFrame:

@@ -1,0 +1,64 @@
+"""What a sender without a token can make the server hold: a small body, for a short time."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from app.api import middleware
+from tests.support.api import Api
+
+HEAD = b"POST /v1/sessions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+
+
+def converse(api: Api, sent: bytes) -> tuple[bytes, dict[str, Any]]:
+    """The answer's head and its problem, once the server has closed the connection."""
+    address = urlsplit(api.base_url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(sent)
+        received = b""
+        while block := client.recv(65536):
+            received += block
+    head, _, body = received.partition(b"\r\n\r\n")
+    return head, json.loads(body)
+
+
+def test_body_when_declared_too_large_then_413_at_once_and_closed(api: Api) -> None:
+    head, problem = converse(api, HEAD + b"Content-Length: 262145\r\n\r\n")
+    assert (problem["status"], problem["code"]) == (413, "body_too_large")
+    assert b"application/problem+json" in head
+    assert problem["request_id"].encode() in head
+
+
+def test_body_when_chunks_have_no_end_then_413_and_the_rest_is_not_read(api: Api) -> None:
+    sent_bytes = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent_bytes
+        while sent_bytes < 64 * 1024 * 1024:
+            sent_bytes += 16 * 1024
+            yield b" " * 16 * 1024
+
+    answer = api.client().post("/v1/sessions", content=endless(), headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert answer.headers["Connection"] == "close"
+    assert sent_bytes < 64 * 1024 * 1024
+
+
+def test_body_when_of_the_largest_size_then_is_read(api: Api) -> None:
+    body = b'{"email": "a@b.example", "password": 1}'.ljust(middleware.BODY_LIMIT_BYTES)
+    answer = api.client().post("/v1/sessions", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_body_when_it_does_not_come_then_408_and_closed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_WITHIN_S", 0.5)
+    started = time.monotonic()
+    head, problem = converse(api, HEAD + b"Content-Length: 100\r\n\r\n{")
+    assert (problem["status"], problem["code"]) == (408, "request_timeout")
+    assert b"connection: close" in head.lower()
+    assert time.monotonic() - started < 5
