@@ -1,7 +1,7 @@
 """uvicorn's HTTP/1.1 protocol with a deadline and a size limit for a request's head, which it lacks.
 
 Without them, half a header keeps a connection (and its file descriptor) for as long as the sender likes. A body has its
-own deadline, where it is read.
+own deadline, where it is read; the rest of one that was answered unread has its deadline here.
 """
 
 from asyncio import TimerHandle, Transport
@@ -11,14 +11,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_WITHIN_S = 20.0
 HEAD_LIMIT_BYTES = 64 * 1024
+REST_WITHIN_S = 120.0
+"""How long the rest of a refused body is read and dropped, for a sender who reads the answer only in the end."""
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """Closes a connection that has not sent a whole request head 20 s after it began, or sends more than 64 KiB."""
+    """Closes a connection that has not sent a whole request head 20 s after it began, or sends more than 64 KiB.
+
+    Also one whose request was answered before its body was there, 120 s after the answer.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._deadline: TimerHandle | None = None
+        self._rest_deadline: TimerHandle | None = None
         self._head_bytes = 0
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as in uvicorn's own class
@@ -27,6 +33,7 @@ class DeadlineProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_is_here()
+        self._body_is_here()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -45,6 +52,20 @@ class DeadlineProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._head_is_here()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._body_is_here()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and self.cycle.more_body and not self.transport.is_closing():
+            self._rest_deadline = self.loop.call_later(REST_WITHIN_S, self.transport.close)
+
+    def _body_is_here(self) -> None:
+        if self._rest_deadline is not None:
+            self._rest_deadline.cancel()
+            self._rest_deadline = None
 
     def _await_head(self) -> None:
         self._head_bytes = 0
