@@ -14,7 +14,7 @@ from app.access.service import Actor
 from app.cases.service import authorise, visible_cases
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
-from app.media.rules import State, Transition, events_from
+from app.media.rules import FingerprintStatus, State, Transition, events_from
 from app.media.service import corrections_of, current_values
 
 DUPLICATES_SHOWN = 100
@@ -45,7 +45,7 @@ class ItemDetails:
     current: dict[str, Any]
     """The correctable fields as they read now."""
     claims: dict[str, Any] | None
-    """What the file says of itself; None until it was decoded."""
+    """What the file says of itself; None until this item was fingerprinted."""
     possible_events: list[Transition]
 
 
@@ -125,13 +125,17 @@ def item_details(session: Session, evidence: Evidence) -> ItemDetails:
         blob,
         corrections,
         current_values(evidence, corrections),
-        None if evidence.blob_sha256 is None else _claims(session, evidence.blob_sha256),
+        _claims(session, evidence),
         events_from(State(evidence.state)),
     )
 
 
-def _claims(session: Session, sha256: str) -> dict[str, Any] | None:
-    decoding = latest_decoding(session, sha256)
+def _claims(session: Session, evidence: Evidence) -> dict[str, Any] | None:
+    """None also while the item itself waits for its fingerprints: what another item on the same bytes left behind
+    would tell that somebody else holds them."""
+    if evidence.blob_sha256 is None or evidence.fingerprint_status == FingerprintStatus.PENDING:
+        return None
+    decoding = latest_decoding(session, evidence.blob_sha256)
     return None if decoding is None else decoding.claims
 
 

@@ -96,10 +96,12 @@ def get_preview(session: Session, actor: Actor, evidence_id: UUID) -> Derivative
     evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_PREVIEW)
     if evidence.blob_sha256 is None:
         raise NoContent(WITHOUT_BYTES)
-    preview = find_preview(session, evidence.blob_sha256)
-    if preview is not None:
-        return preview
+    # Not before the item's own fingerprints, though another item on the same bytes may have left a preview behind: it
+    # would tell that somebody else holds them.
     if evidence.fingerprint_status != FingerprintStatus.PENDING:
+        preview = find_preview(session, evidence.blob_sha256)
+        if preview is not None:
+            return preview
         raise NoPreview("This file could not be decoded: there is no preview of it, and there will be none.")
     if evidence.state == State.QUARANTINED:
         raise NoPreview("This item is quarantined: there is no preview of it, and there will be none.")

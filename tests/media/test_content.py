@@ -221,3 +221,20 @@ def test_preview_is_not_ready_before_the_jobs_and_grey_and_small_after(hub: Hub,
     assert b"Exif" not in after.content
     assert [person.get(address).status_code for person in (hub.auditor, hub.stranger)] == [403, 404]
     assert hub.entries(item["id"], "evidence.viewed") == 0
+
+
+def test_preview_and_claims_when_only_another_item_on_the_bytes_was_decoded_then_they_are_not_shown(
+    hub: Hub, receive: Receive
+) -> None:
+    receive(DOGS)
+    with work_of(hub.api) as work:
+        work.finish()
+        own = receive(DOGS)
+        preview = hub.verifier.get(f"/v1/evidence/{own['id']}/preview")
+        claims_before = hub.verifier.get(f"/v1/evidence/{own['id']}").json()["claims"]
+        work.finish()
+
+    assert (own["claims"], claims_before) == (None, None)
+    assert (preview.status_code, preview.json()["code"]) == (404, "preview_not_ready")
+    assert hub.verifier.get(f"/v1/evidence/{own['id']}").json()["claims"]["container"] == "image/jpeg"
+    assert hub.verifier.get(f"/v1/evidence/{own['id']}/preview").status_code == 200
