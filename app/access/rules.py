@@ -37,6 +37,8 @@ class Operation(StrEnum):
 
     PUBLIC = "public"
     SIGNED_IN = "signed_in"
+    MANAGE_OWN_ACCESS = "manage_own_access"
+    """One's own password and tokens: what outlives the token that is used for it."""
     ADMINISTER = "administer"
     MANAGE_CASE = "manage_case"
     RECEIVE_EVIDENCE = "receive_evidence"
@@ -72,8 +74,9 @@ _WORKERS = _ALL - {Role.AUDITOR}
 RULES: dict[Operation, Rule] = {
     Operation.PUBLIC: Rule(),
     Operation.SIGNED_IN: Rule(),
+    Operation.MANAGE_OWN_ACCESS: Rule(scope=Scope.WRITE),
     Operation.ADMINISTER: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
-    Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE),
+    Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.READ_METADATA: Rule(_ALL),

@@ -91,11 +91,13 @@ def _actor_behind(session: Session, condition: ColumnElement[bool]) -> Actor:
         raise Unauthenticated()
     if token.expires_at <= utc_now():
         raise Unauthenticated("This token has expired. Sign in again.")
+    is_limited = token.case_ids is not None or token.roles is not None
     return Actor(
         account_id=account.id,
         token_id=token.id,
         kind=token.kind,
-        organisation_roles=_organisation_roles(account),
+        # A role in the whole installation is wider than any limit to cases or roles.
+        organisation_roles=frozenset() if is_limited else _organisation_roles(account),
         scopes=frozenset(Scope(scope) for scope in token.scopes),
         case_ids=None if token.case_ids is None else frozenset(token.case_ids),
         roles=None if token.roles is None else frozenset(Role(role) for role in token.roles),
@@ -358,15 +360,14 @@ def create_token(
     roles: Sequence[Role] | None,
     ttl_s: int,
 ) -> tuple[Token, str]:
-    """A token for oneself (never wider than the one used to ask) or, by an administrator, for another account.
+    """A token for oneself or, by an administrator, for another account; never wider than the one used to ask.
 
     Raises WiderThanOwner, NotFound.
     """
+    entry_actor = actor.system_entry_actor()
     if actor.account_id != account_id:
         entry_actor = require_administrator(actor)
-    else:
-        entry_actor = actor.system_entry_actor()
-        _require_narrower(actor, scopes, cases, roles)
+    _require_narrower(actor, scopes, cases, roles)
     account = uow.session.get(Account, account_id)
     if account is None or not account.is_active:
         raise NotFound()

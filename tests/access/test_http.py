@@ -251,3 +251,21 @@ def test_key_when_older_than_seven_days_then_it_is_free_again(api: Api, sessions
     second = api.admin.post("/v1/users", json={"name": "B", "email": "b@hub.example"}, headers=keyed)
     assert (first.status_code, second.status_code) == (201, 201)
     assert second.json()["name"] == "B"
+
+
+def test_administrators_token_when_limited_then_it_administers_nothing(api: Api) -> None:
+    for limit in ({"case_ids": []}, {"roles": ["auditor"]}):
+        made = api.admin.post("/v1/tokens", json={"name": "narrow", "scopes": ["read", "write", "admin"], **limit})
+        limited = api.client(made.json()["token"])
+        assert limited.get("/v1/users").status_code == 403, limit
+        assert limited.post("/v1/users", json={"name": "B", "email": "b@hub.example"}).status_code == 403, limit
+
+
+def test_administrators_token_when_it_lacks_a_scope_then_makes_none_with_it_for_another_account(api: Api) -> None:
+    olena = api.person("Olena")
+    made = api.admin.post("/v1/tokens", json={"name": "clerk", "scopes": ["read", "write", "admin"]})
+    clerk = api.client(made.json()["token"])
+    wider = clerk.post("/v1/tokens", json={"name": "x", "scopes": ["read", "content"], "account_id": olena.id})
+    assert (wider.status_code, wider.json()["code"]) == (403, "wider_than_owner")
+    same = clerk.post("/v1/tokens", json={"name": "x", "scopes": ["read"], "account_id": olena.id})
+    assert same.status_code == 201

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.rules import Role
+from tests.contracts.world import LABELS
 from tests.support.api import Api
 
 
@@ -122,6 +123,16 @@ def test_case_when_closed_then_nothing_in_it_changes_and_it_stays_readable(api: 
     refused = olena.put(f"/v1/cases/{case_id}/members/{petro.id}/verifier")
     assert (refused.status_code, refused.json()["code"]) == (409, "case_closed")
     assert olena.get(f"/v1/cases/{case_id}").status_code == 200
+
+
+def test_labels_when_the_case_is_closed_then_refused(api: Api) -> None:
+    olena = api.person("Olena")
+    case_id = api.case(olena)
+    lead = olena.post(f"/v1/cases/{case_id}/evidence", json={"lead_claim": "A film of the bridge"}).json()
+    olena.change(f"/v1/cases/{case_id}/close", f"/v1/cases/{case_id}", json={"reason": "done"})
+    path = f"/v1/evidence/{lead['id']}"
+    refused = olena.change(f"{path}/labels", path, "PUT", json=LABELS)
+    assert (refused.status_code, refused.json()["code"]) == (409, "case_closed")
 
 
 def test_policy_when_changed_then_versions_follow_each_other_and_the_digest_is_an_entry(
