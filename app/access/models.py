@@ -41,6 +41,7 @@ class Token(Base):
     __table_args__ = (
         one_of("kind", TOKEN_KINDS),
         Index("ix_tokens_account_id_created_at_id", "account_id", "created_at", "id"),
+        Index("ix_tokens_made_by", "made_by"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -51,6 +52,8 @@ class Token(Base):
     scopes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     case_ids: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))
     roles: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    made_by: Mapped[UUID | None] = mapped_column(ForeignKey("tokens.id"))
+    """The token or session that asked for this one; None: a password, or the installation itself."""
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     expires_at: Mapped[datetime] = mapped_column(UtcTime)
     last_used_at: Mapped[datetime | None] = mapped_column(UtcTime)

@@ -242,17 +242,18 @@ def deactivate_account(uow: UnitOfWork, actor: Actor, account_id: UUID, *, versi
     return account
 
 
-def set_password(
-    uow: UnitOfWork, actor: Actor, account_id: UUID, *, password: str, version: int | None = None
-) -> Account:
-    """A new password, by an administrator (a reset) or by oneself; all sessions of the account end."""
-    entry_actor = actor.system_entry_actor()
-    if actor.account_id != account_id:
-        entry_actor = require_administrator(actor)
+def reset_password(uow: UnitOfWork, actor: Actor, account_id: UUID, *, password: str, version: int) -> Account:
+    """A new password by an administrator; every session and token of the account ends, but the one in use."""
+    entry_actor = require_administrator(actor)
     account = _lock_account(uow.session, account_id, version)
+    _revoke_all(uow, account, entry_actor, keep=actor.token_id)
+    _set_password(uow, account, entry_actor, password)
+    return account
+
+
+def _set_password(uow: UnitOfWork, account: Account, entry_actor: EntryActor, password: str) -> None:
     account.password_hash = _hasher.hash(password)
     account.version += 1
-    _revoke_all(uow, account, entry_actor, kind="session", keep=actor.token_id)
     uow.record(
         CredentialsChanged(
             stream=system_stream(uow.session),
@@ -261,7 +262,6 @@ def set_password(
             account=account.id,
         )
     )
-    return account
 
 
 def change_own_password(
@@ -269,14 +269,18 @@ def change_own_password(
 ) -> Account | None:
     """A new password for oneself, given the old one, else None (the failure is staged: commit it, then refuse).
 
-    Raises TooManyAttempts: a stolen token must not serve to guess the password.
+    One's other sessions end. Raises TooManyAttempts: a stolen token must not serve to guess the password.
     """
+    require_scope(actor, Operation.MANAGE_OWN_ACCESS)
     account = _lock_account(uow.session, actor.account_id, None)
     _refuse_after_failures(uow.session, account.email, attempts_allowed)
     if not _password_fits(account, old_password):
         _keep_failure(uow, account, account.email)
         return None
-    return set_password(uow, actor, actor.account_id, password=new_password)
+    entry_actor = actor.system_entry_actor()
+    _revoke_all(uow, account, entry_actor, kind="session", keep=actor.token_id)
+    _set_password(uow, account, entry_actor, new_password)
+    return account
 
 
 def _lock_account(session: Session, account_id: UUID, version: int | None) -> Account:
@@ -362,8 +366,9 @@ def create_token(
 ) -> tuple[Token, str]:
     """A token for oneself or, by an administrator, for another account; never wider than the one used to ask.
 
-    Raises WiderThanOwner, NotFound.
+    Nor does it outlive a token that was used to ask; a session's may. Raises WiderThanOwner, NotFound.
     """
+    require_scope(actor, Operation.MANAGE_OWN_ACCESS)
     entry_actor = actor.system_entry_actor()
     if actor.account_id != account_id:
         entry_actor = require_administrator(actor)
@@ -372,8 +377,30 @@ def create_token(
     if account is None or not account.is_active:
         raise NotFound()
     return _new_token(
-        uow, account, entry_actor, kind="token", name=name, scopes=scopes, cases=cases, roles=roles, ttl_s=ttl_s
+        uow,
+        account,
+        entry_actor,
+        kind="token",
+        name=name,
+        scopes=scopes,
+        cases=cases,
+        roles=roles,
+        ttl_s=ttl_s,
+        maker=_hold_maker(uow.session, actor),
     )
+
+
+def _hold_maker(session: Session, actor: Actor) -> Token:
+    """The token used to ask, held so that its revocation comes after and finds what it made. Raises Unauthenticated."""
+    maker = session.scalars(
+        select(Token)
+        .where(Token.id == actor.token_id)
+        .with_for_update(read=True)
+        .execution_options(populate_existing=True)
+    ).one()
+    if maker.revoked_at is not None:
+        raise Unauthenticated()
+    return maker
 
 
 def _require_narrower(
@@ -397,9 +424,13 @@ def _new_token(
     cases: Sequence[UUID] | None,
     roles: Sequence[Role] | None,
     ttl_s: int,
+    maker: Token | None = None,
 ) -> tuple[Token, str]:
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
     now = utc_now()
+    expires_at = now + timedelta(seconds=ttl_s)
+    if maker is not None and maker.kind == "token":
+        expires_at = min(expires_at, maker.expires_at)
     token = Token(
         id=new_id(),
         account_id=account.id,
@@ -409,8 +440,9 @@ def _new_token(
         scopes=sorted(set(scopes)),
         case_ids=None if cases is None else list(cases),
         roles=None if roles is None else sorted(set(roles)),
+        made_by=None if maker is None else maker.id,
         created_at=now,
-        expires_at=now + timedelta(seconds=ttl_s),
+        expires_at=expires_at,
     )
     uow.session.add(token)
     stream = system_stream(uow.session)
@@ -439,6 +471,7 @@ def list_tokens(
     session: Session, actor: Actor, account_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Token]:
     """The tokens of an account (never their secrets), newest last; one's own, or any as an administrator."""
+    require_scope(actor, Operation.MANAGE_OWN_ACCESS)
     if actor.account_id != account_id:
         require_administrator(actor)
     query = select(Token).where(Token.account_id == account_id).order_by(Token.created_at, Token.id).limit(limit)
@@ -447,18 +480,60 @@ def list_tokens(
     return session.scalars(query).all()
 
 
+def sign_out(uow: UnitOfWork, actor: Actor) -> Token:
+    """End the secret in use, which any token may; what a session made goes on, what a token made ends with it."""
+    token = _lock_token(uow.session, actor.token_id)
+    if token.kind == "session":
+        _revoke(uow, token, actor.system_entry_actor())
+    else:
+        _revoke_with_descendants(uow, token, actor.system_entry_actor())
+    return token
+
+
 def revoke_token(uow: UnitOfWork, actor: Actor, token_id: UUID) -> Token:
-    """End a token or session at once; revoking it again changes nothing."""
-    token = uow.session.scalar(select(Token).where(Token.id == token_id).with_for_update())
-    if token is None:
+    """End a token or session at once, and every token made with it; revoking it again changes nothing.
+
+    Any token may revoke itself. Raises NotFound, Forbidden.
+    """
+    seen = uow.session.get(Token, token_id)
+    if seen is None:
         raise NotFound()
     entry_actor = actor.system_entry_actor()
-    if token.account_id != actor.account_id:
+    if seen.account_id != actor.account_id:
         if OrganisationRole.ADMINISTRATOR not in actor.organisation_roles:
             raise NotFound()
         entry_actor = require_administrator(actor)
-    _revoke(uow, token, entry_actor)
+    if token_id != actor.token_id:
+        require_scope(actor, Operation.MANAGE_OWN_ACCESS)
+    token = _lock_token(uow.session, token_id)
+    _revoke_with_descendants(uow, token, entry_actor)
     return token
+
+
+def _lock_token(session: Session, token_id: UUID) -> Token:
+    return session.scalars(
+        select(Token).where(Token.id == token_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
+
+
+def _revoke_with_descendants(uow: UnitOfWork, token: Token, actor: EntryActor) -> None:
+    """End a locked token and all that were made with it, whoever's they are.
+
+    One generation is locked before the next is looked for: a token being made meanwhile is either found or refused.
+    """
+    _revoke(uow, token, actor)
+    makers = [token.id]
+    while makers:
+        made = uow.session.scalars(
+            select(Token)
+            .where(Token.made_by.in_(makers))
+            .order_by(Token.id)
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        ).all()
+        for descendant in made:
+            _revoke(uow, descendant, actor)
+        makers = [descendant.id for descendant in made]
 
 
 def _revoke_all(

@@ -42,6 +42,7 @@ from app.unit_of_work import UnitOfWork
 router = APIRouter(prefix="/v1", tags=["People and tokens"])
 
 SignedIn = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]
+OwnAccess = Annotated[Actor, Depends(Requires(Operation.MANAGE_OWN_ACCESS))]
 Administrator = Annotated[Actor, Depends(Requires(Operation.ADMINISTER))]
 Password = Annotated[str, StringConstraints(min_length=12, max_length=1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
@@ -180,9 +181,9 @@ def create_session(body: SessionCreate, request: Request) -> JSONResponse:
     responses=problem_responses(401, 403),
 )
 def delete_current_session(request: Request, actor: SignedIn) -> JSONResponse:
-    """End the session or token that you called with, at once."""
+    """End the session or token that you called with, at once; with a token also those that were made with it."""
     with working(request) as uow:
-        token = service.revoke_token(uow, actor, actor.token_id)
+        token = service.sign_out(uow, actor)
         return commit(uow, lambda receipts: _token(token).model_copy(update={"receipts": receipts}))
 
 
@@ -206,7 +207,7 @@ def get_me(request: Request, actor: SignedIn) -> Me:
     response_model=AccountShape,
     responses=problem_responses(401, 403, 422, 429),
 )
-def change_my_password(body: PasswordChange, request: Request, actor: SignedIn) -> JSONResponse:
+def change_my_password(body: PasswordChange, request: Request, actor: OwnAccess) -> JSONResponse:
     """Needs the old password. Your other sessions end."""
     with working(request) as uow:
         account = service.change_own_password(
@@ -305,9 +306,9 @@ def deactivate_user(account_id: UUID, request: Request, actor: Administrator, if
 def reset_password(
     account_id: UUID, body: PasswordReset, request: Request, actor: Administrator, if_match: IfMatch = None
 ) -> JSONResponse:
-    """By an administrator. The account's sessions end."""
+    """By an administrator. The account's sessions and tokens end, but the one that you called with."""
     with working(request) as uow:
-        account = service.set_password(
+        account = service.reset_password(
             uow, actor, account_id, password=body.password, version=required_version(if_match)
         )
         return _account_answer(uow, account)
@@ -321,8 +322,10 @@ def reset_password(
     response_model=SecretAnswer,
     responses=problem_responses(401, 403, 404, 409, 422),
 )
-def create_token(body: TokenCreate, request: Request, actor: SignedIn, key: IdempotencyKey = None) -> JSONResponse:
-    """For yourself, never wider than the token you call with; for another account as an administrator.
+def create_token(body: TokenCreate, request: Request, actor: OwnAccess, key: IdempotencyKey = None) -> JSONResponse:
+    """For yourself or, as an administrator, for another account; never wider than the token that you call with.
+
+    Made with a token, it ends with that one at the latest; made with a session, it may live to the server's limit.
 
     The secret is in this answer and nowhere else: a repeated request answers 409 `secret_already_shown`.
     """
@@ -361,7 +364,7 @@ def create_token(body: TokenCreate, request: Request, actor: SignedIn, key: Idem
 def list_tokens(
     request: Request,
     response: Response,
-    actor: SignedIn,
+    actor: OwnAccess,
     account_id: UUID | None = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -381,7 +384,10 @@ def list_tokens(
     responses=problem_responses(401, 403, 404, 422),
 )
 def revoke_token(token_id: UUID, request: Request, actor: SignedIn) -> JSONResponse:
-    """At once. Your own, or any as an administrator. Revoking it again changes nothing, so no If-Match is needed."""
+    """At once, with every token made with it. Your own, or any as an administrator.
+
+    Revoking it again changes nothing, so no If-Match is needed.
+    """
     with working(request) as uow:
         token = service.revoke_token(uow, actor, token_id)
         return commit(uow, lambda receipts: _token(token).model_copy(update={"receipts": receipts}))

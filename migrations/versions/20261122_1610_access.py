@@ -31,12 +31,14 @@ CREATE TABLE tokens (
     scopes text[] NOT NULL,
     case_ids uuid[],
     roles text[],
+    made_by uuid CONSTRAINT fk_tokens_made_by_tokens REFERENCES tokens (id),
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     last_used_at timestamptz,
     revoked_at timestamptz
 );
 CREATE INDEX ix_tokens_account_id_created_at_id ON tokens (account_id, created_at, id);
+CREATE INDEX ix_tokens_made_by ON tokens (made_by);
 
 CREATE TABLE sign_in_failures (
     id uuid NOT NULL CONSTRAINT pk_sign_in_failures PRIMARY KEY,

@@ -121,9 +121,9 @@ def test_own_password_when_old_one_is_wrong_then_401_and_nothing_changes(api: Ap
 def test_token_when_made_narrower_then_it_cannot_do_more_than_its_scopes(api: Api) -> None:
     olena = api.person("Olena")
     made = olena.post("/v1/tokens", json={"name": "reader", "scopes": ["read"]}).json()
-    reader = api.client(made["token"])
-    assert reader.get("/v1/me").json()["scopes"] == ["read"]
-    wider = reader.post("/v1/tokens", json={"name": "wider", "scopes": ["read", "write"]})
+    assert api.client(made["token"]).get("/v1/me").json()["scopes"] == ["read"]
+    made = olena.post("/v1/tokens", json={"name": "writer", "scopes": ["read", "write"]}).json()
+    wider = api.client(made["token"]).post("/v1/tokens", json={"name": "wider", "scopes": ["read", "content"]})
     assert (wider.status_code, wider.json()["code"]) == (403, "wider_than_owner")
 
 
@@ -269,3 +269,58 @@ def test_administrators_token_when_it_lacks_a_scope_then_makes_none_with_it_for_
     assert (wider.status_code, wider.json()["code"]) == (403, "wider_than_owner")
     same = clerk.post("/v1/tokens", json={"name": "x", "scopes": ["read"], "account_id": olena.id})
     assert same.status_code == 201
+
+
+def test_token_when_made_with_a_token_then_it_ends_no_later_and_with_it(api: Api) -> None:
+    olena = api.person("Olena")
+    body = {"name": "x", "scopes": ["read", "write"]}
+    parent = olena.post("/v1/tokens", json={**body, "expires_in_s": 600}).json()
+    child = api.client(parent["token"]).post("/v1/tokens", json={**body, "expires_in_s": 86400}).json()
+    assert child["expires_at"] == parent["expires_at"]
+    grandchild = api.client(child["token"]).post("/v1/tokens", json=body).json()
+    revoked = olena.delete(f"/v1/tokens/{parent['id']}")
+    assert [receipt["type"] for receipt in revoked.json()["receipts"]] == ["system.token_revoked"] * 3
+    for ended in (parent, child, grandchild):
+        assert api.client(ended["token"]).get("/v1/me").status_code == 401
+    assert olena.get("/v1/me").status_code == 200
+
+
+def test_token_when_made_with_a_session_then_it_outlives_sign_out_but_not_revocation(api: Api) -> None:
+    olena = api.signed_in("Olena")
+    body = {"name": "x", "scopes": ["read", "write"]}
+    kept = olena.post("/v1/tokens", json=body).json()
+    session_id = olena.get("/v1/tokens").json()["items"][0]["id"]
+    assert olena.delete("/v1/sessions/current").status_code == 200
+    script = api.client(kept["token"])
+    assert script.get("/v1/me").status_code == 200
+    assert script.delete(f"/v1/tokens/{session_id}").status_code == 200
+    assert script.get("/v1/me").status_code == 401
+
+
+def test_password_reset_when_administrator_sets_it_then_tokens_end_too(api: Api) -> None:
+    olena = api.person("Olena")
+    path = f"/v1/users/{olena.id}"
+    assert api.admin.change(f"{path}/password", path, "PUT", json={"password": PASSWORD}).status_code == 200
+    assert olena.get("/v1/me").status_code == 401
+
+
+def test_password_reset_when_not_an_administrator_then_403_even_for_oneself(api: Api) -> None:
+    olena = api.signed_in("Olena")
+    path = f"/v1/users/{olena.id}"
+    refused = olena.change(f"{path}/password", path, "PUT", json={"password": "a new one, and longer"})
+    assert refused.status_code == 403
+
+
+def test_own_access_when_token_may_only_read_then_nothing_but_sign_out(api: Api) -> None:
+    olena = api.signed_in("Olena")
+    other = olena.post("/v1/tokens", json={"name": "other", "scopes": ["read"]}).json()
+    reader = api.client(olena.post("/v1/tokens", json={"name": "r", "scopes": ["read"]}).json()["token"])
+    passwords = {"old_password": PASSWORD, "new_password": "a new one, and longer"}
+    for refused in (
+        reader.post("/v1/tokens", json={"name": "x", "scopes": ["read"]}),
+        reader.get("/v1/tokens"),
+        reader.delete(f"/v1/tokens/{other['id']}"),
+        reader.post("/v1/me/password", json=passwords),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert reader.delete("/v1/sessions/current").status_code == 200

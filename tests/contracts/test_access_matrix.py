@@ -141,11 +141,13 @@ def test_custody_pages_when_read_by_a_verifier_then_hold_own_acts_only(world: Wo
 
 def test_token_when_limited_then_makes_none_that_is_wider(world: World) -> None:
     everyone = world.people["everyone"]
-    limited = world.api.client(token(everyone, case_ids=[world.cases["A"]], roles=["auditor"], scopes=["read"]))
-    same = {"name": "x", "scopes": ["read"], "case_ids": [world.cases["A"]], "roles": ["auditor"]}
+    limited = world.api.client(
+        token(everyone, case_ids=[world.cases["A"]], roles=["auditor"], scopes=["read", "write"])
+    )
+    same = {"name": "x", "scopes": ["read", "write"], "case_ids": [world.cases["A"]], "roles": ["auditor"]}
     assert limited.post("/v1/tokens", json=same).status_code == 201
     for wider in (
-        {"scopes": ["read", "write"]},
+        {"scopes": ["read", "write", "content"]},
         {"case_ids": None},
         {"case_ids": [world.cases["A"], world.cases["B"]]},
         {"roles": None},
