@@ -79,6 +79,8 @@ def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> Fa
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        # A redirect would send the token, and a body, to an address made from the request's Host.
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     for router in ROUTERS:

@@ -44,6 +44,12 @@ class UploadTimedOut(AppError):
     title = "The upload stalled"
 
 
+class UnsupportedContentEncoding(AppError):
+    code = "unsupported_content_encoding"
+    status = 415
+    title = "Send the body as it is, without Content-Encoding"
+
+
 class StorageFull(AppError):
     code = "storage_full"
     status = 507
@@ -175,12 +181,19 @@ async def receive_upload(
 
 
 def _refuse_at_once(request: Request, settings: Settings, blobs: BlobStore) -> None:
+    _require_plain_body(request)
     declared = request.headers.get("Content-Length", "0")
     declared_bytes = int(declared) if declared.isdecimal() else 0
     if declared_bytes > settings.upload_max_bytes + FORM_OVERHEAD_BYTES:
         raise _too_large(settings.upload_max_bytes)
     if blobs.free_bytes() - declared_bytes < settings.free_space_reserve_bytes:
         raise StorageFull("The storage has no room for a file of this size. Nothing was kept.")
+
+
+def _require_plain_body(request: Request) -> None:
+    """The bytes are hashed and kept as they arrive: what is packed for transport would be preserved packed."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedContentEncoding("The bytes are kept as they arrive. Send the file itself.")
 
 
 def _too_large(limit_bytes: int) -> FileTooLarge:
@@ -242,7 +255,11 @@ async def _read_file(chunks: AsyncIterator[bytes], form: UploadForm, receiver: F
 
 
 async def read_json(request: Request, settings: Settings, limit_bytes: int) -> bytes:
-    """A small body, held in memory. Raises FileTooLarge past the limit, UploadTimedOut, UploadIncomplete."""
+    """A small body, held in memory.
+
+    Raises FileTooLarge past the limit, UploadTimedOut, UploadIncomplete, UnsupportedContentEncoding.
+    """
+    _require_plain_body(request)
     body = bytearray()
     async for chunk in _chunks(request, settings.receive_timeout_s):
         body += chunk

@@ -62,3 +62,14 @@ def test_body_when_it_does_not_come_then_408_and_closed(api: Api, monkeypatch: p
     assert (problem["status"], problem["code"]) == (408, "request_timeout")
     assert b"connection: close" in head.lower()
     assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"files": [("metadata", (None, "{}")), ("file", ("a.jpg", b"x"))]}, {"json": {"lead_claim": "A crater"}}],
+)
+def test_upload_when_packed_for_transport_then_415(api: Api, content: dict[str, Any]) -> None:
+    collector = api.person("Olena Collector")
+    case_id = api.case(api.person("Coordinator"), collector=(collector,))
+    answer = collector.post(f"/v1/cases/{case_id}/evidence", headers={"Content-Encoding": "gzip"}, **content)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_content_encoding")

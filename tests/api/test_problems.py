@@ -1,5 +1,8 @@
 """Errors nobody foresaw: one shape, no leak, and the request's id to find the log line by."""
 
+import base64
+import hashlib
+
 import pytest
 from fastapi import Depends
 
@@ -50,6 +53,21 @@ def test_docs_when_opened_then_every_file_they_need_comes_from_this_server(api: 
     for asset in ("swagger-ui-bundle.js", "swagger-ui.css"):
         assert f"/docs/assets/{asset}" in page
         assert api.client().get(f"/docs/assets/{asset}").status_code == 200
+
+
+def test_docs_when_opened_then_no_script_but_its_own_may_run(api: Api) -> None:
+    answer = api.client().get("/docs")
+    policy = dict(part.split(" ", 1) for part in answer.headers["Content-Security-Policy"].split("; "))
+    script = answer.text.split("<script>")[1].split("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == f"'self' 'sha256-{digest}'"
+    assert policy["connect-src"] == "'self'"
+
+
+def test_path_when_it_ends_with_a_slash_then_not_found_and_no_redirect(api: Api) -> None:
+    answer = api.client().get("/v1/me/", headers={"Host": "elsewhere.example"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 def test_readiness_when_no_worker_runs_then_503_names_the_component(api: Api) -> None:
