@@ -11,7 +11,8 @@ A job may run twice (a worker that was thought dead can finish late): ``store`` 
 The runner is ``app.worker``; this module knows nothing of what any job does.
 """
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +34,12 @@ class Job:
     ``on_exhausted(uow, arguments, error)`` is called once after the last attempt, so that what the job worked on
     ends as ``failed``; ``error`` is a code without personal data: an exception's class name, or ``worker_lost`` when
     every attempt took its worker with it.
+
+    Errors of the types ``not_now`` say nothing about what the job works on (storage that is away, a decoder that cannot
+    run): the job is tried again without a limit, and the attempt is not counted.
+
+    ``waiting(session)`` gives the arguments of everything that by its own state waits for this job: what has no job in
+    the queue gets one.
     """
 
     name: str
@@ -40,6 +47,8 @@ class Job:
     work: Callable[[Any, Any], Any]
     store: Callable[[Any, Any], None]
     on_exhausted: Callable[[Any, Mapping[str, Any], str], None] | None = None
+    not_now: tuple[type[Exception], ...] = ()
+    waiting: Callable[[Session], Sequence[Mapping[str, Any]]] | None = None
 
 
 def enqueue(session: Session, task: str, arguments: Mapping[str, Any]) -> int:
@@ -85,3 +94,45 @@ _HAND_BACK = text(
 def hand_back(session: Session, *, worker_id: int) -> list[int]:
     """Put the jobs of a worker that stops in order back, without counting an attempt; their ids."""
     return list(session.scalars(_HAND_BACK, {"worker_id": worker_id}))
+
+
+_UNCOUNT = text(
+    """
+    UPDATE procrastinate_jobs SET attempts = attempts - 1
+     WHERE id = :job_id AND status = 'doing'
+    RETURNING (SELECT extract(epoch FROM clock_timestamp() - min(event.at))::double precision
+                 FROM procrastinate_events event WHERE event.job_id = :job_id AND event.type = 'started')
+    """
+)
+
+
+def uncount_attempt(session: Session, *, job_id: int) -> float:
+    """Take the running attempt out of the count (putting the job back adds it); seconds since the first attempt."""
+    return float(session.scalar(_UNCOUNT, {"job_id": job_id}) or 0.0)
+
+
+_SWEEP_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
+_SWEEP_LOCK_KEY = 0x53574550
+_KNOWN = text("SELECT args FROM procrastinate_jobs WHERE task_name = :task AND status IN ('todo', 'doing', 'failed')")
+
+
+def enqueue_forgotten(session: Session, jobs: Sequence[Job]) -> list[tuple[str, int]]:
+    """Enqueue what waits for a job and has none; each job's name and the queue's id. Give it a fresh session.
+
+    A job that ended as failed counts as one: what kills its worker would otherwise do so for ever. All is read in one
+    snapshot, so that nothing that was enqueued or done meanwhile is enqueued again; only one worker looks at a time.
+    """
+    session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    if not session.scalar(_SWEEP_LOCK, {"lock": _SWEEP_LOCK_KEY}):
+        return []
+    found: list[tuple[str, int]] = []
+    for job in jobs:
+        waiting = [] if job.waiting is None else job.waiting(session)
+        known = {_as_key(known) for known in session.scalars(_KNOWN, {"task": job.name})} if waiting else set()
+        forgotten = [arguments for arguments in waiting if _as_key(arguments) not in known]
+        found.extend((job.name, enqueue(session, job.name, arguments)) for arguments in forgotten)
+    return found
+
+
+def _as_key(arguments: Mapping[str, Any]) -> str:
+    return json.dumps(arguments, sort_keys=True)

@@ -2,7 +2,11 @@
 
 A killed worker stops its heartbeat. Every worker looks for such jobs, and puts them back with the attempt counted, so
 that a file that kills whoever touches it ends as ``failed`` after ``job_attempts`` and not in a loop. This watch is a
-task of the worker's own and not a job: it must run when every thread is busy with a long video.
+task of the worker's own and not a job: it must run when every thread is busy with a long video. It also enqueues what
+waits for a job and has none.
+
+What says nothing about the file (the database or a lock in it, storage, the decoder's jail) is tried again for as long
+as it lasts, and not counted.
 """
 
 import asyncio
@@ -19,9 +23,11 @@ import structlog
 from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
 from procrastinate import jobs as queue
 from procrastinate.worker import Worker
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.jobs import QUEUE, Job, hand_back, rescue_stalled
+from app.jobs import QUEUE, Job, enqueue_forgotten, hand_back, rescue_stalled, uncount_attempt
 from app.kernel.database import read_session
 from app.kernel.database_roles import libpq_url
 from app.unit_of_work import unit_of_work
@@ -34,6 +40,11 @@ SILENCE_S = 15.0
 
 POLL_S = 2.0
 """Jobs are announced by NOTIFY; those put back, or due later, are found by looking."""
+
+LONGEST_UNCOUNTED_WAIT_S = 300.0
+SWEEP_S = 60.0
+PROGRAM_LIMIT_EXCEEDED = "54"
+"""The class of SQLSTATEs that say that a row is too large or a statement too complex: that is about what is stored."""
 
 WORKER_LOST = "worker_lost"
 
@@ -48,10 +59,19 @@ class WorkerLimits:
     stop_within_s: float = 10.0
     heartbeat_s: float = HEARTBEAT_S
     silence_s: float = SILENCE_S
+    sweep_s: float = SWEEP_S
 
 
 class GaveUp(Exception):
     """The job's last attempt failed, and what it worked on has been told; the queue keeps it as ``failed``."""
+
+
+class NotNow(Exception):
+    """The attempt failed through nothing that the job works on: it is not counted, and tried again after a while."""
+
+    def __init__(self, name: str, wait_s: float) -> None:
+        super().__init__(name)
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True)
@@ -65,7 +85,8 @@ class Runner:
     def run(self, job: Job, queue_id: int | None, earlier_attempts: int, arguments: Mapping[str, Any]) -> None:
         """One attempt; the job is done when this returns.
 
-        Raises GaveUp after the last attempt, else what went wrong: the queue then tries again.
+        Raises GaveUp after the last attempt, NotNow when the attempt does not count, else what went wrong: the queue
+        then tries again.
         """
         log = logger.bind(job=job.name, job_id=queue_id, attempt=earlier_attempts + 1)
         if earlier_attempts >= self.limits.attempts:
@@ -74,6 +95,8 @@ class Runner:
             self._attempt(job, arguments)
         except Exception as error:
             log.warning("job_attempt_failed", error=type(error).__name__, at=_place(error))
+            if _is_not_now(job, error):
+                raise NotNow(job.name, self._uncount(queue_id)) from error
             if earlier_attempts + 1 >= self.limits.attempts:
                 self._give_up(job, arguments, type(error).__name__, log, error)
             raise
@@ -89,6 +112,14 @@ class Runner:
             job.store(uow, result)
             uow.commit()
 
+    def _uncount(self, queue_id: int | None) -> float:
+        """Take the attempt out of the count; the seconds to wait: as long as it has lasted, within limits."""
+        if queue_id is None:
+            return self.limits.first_wait_s
+        with self.sessions.begin() as session:
+            lasted_s = uncount_attempt(session, job_id=queue_id)
+        return min(max(lasted_s, self.limits.first_wait_s), LONGEST_UNCOUNTED_WAIT_S)
+
     def _give_up(
         self, job: Job, arguments: Mapping[str, Any], error: str, log: Any, cause: Exception | None = None
     ) -> None:
@@ -101,6 +132,12 @@ class Runner:
         raise GaveUp(job.name) from cause
 
 
+def _is_not_now(job: Job, error: Exception) -> bool:
+    if isinstance(error, OperationalError):
+        return not str(getattr(error.orig, "sqlstate", None)).startswith(PROGRAM_LIMIT_EXCEEDED)
+    return isinstance(error, (PoolTimeout, *job.not_now))
+
+
 def _place(error: BaseException) -> str:
     """Where it was raised, as ``file:line function``: no message and no values, since these can be personal."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -108,7 +145,7 @@ def _place(error: BaseException) -> str:
 
 
 class _Retry(BaseRetryStrategy):
-    """Again after 2, 8, 32 … seconds, at most ten minutes, until the runner gave up."""
+    """Again after 2, 8, 32 … seconds, at most ten minutes, until the runner gave up; uncounted, as the runner says."""
 
     def __init__(self, limits: WorkerLimits) -> None:
         self._limits = limits
@@ -116,7 +153,8 @@ class _Retry(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: queue.Job) -> RetryDecision | None:
         if isinstance(exception, GaveUp):
             return None
-        wait_s = min(self._limits.first_wait_s * 4**job.attempts, 600.0)
+        counted_wait_s = min(self._limits.first_wait_s * 4**job.attempts, 600.0)
+        wait_s = exception.wait_s if isinstance(exception, NotNow) else counted_wait_s
         return RetryDecision(retry_in={"seconds": int(wait_s), "milliseconds": int(wait_s * 1000) % 1000})
 
 
@@ -127,7 +165,7 @@ def run_worker(
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # Its lines show arguments and exception texts.
     app = _queue_app(app_url, Runner(sessions, resources, limits), jobs)
     with asyncio.Runner() as runner:
-        is_finished = runner.run(_work(app, sessions, limits))
+        is_finished = runner.run(_work(app, sessions, jobs, limits))
         if not is_finished:
             logging.shutdown()
             os._exit(0)  # A thread cannot be ended; its job has been handed back.
@@ -149,7 +187,7 @@ def _entry(runner: Runner, job: Job) -> Callable[..., None]:
     return run
 
 
-async def _work(app: App, sessions: sessionmaker[Session], limits: WorkerLimits) -> bool:
+async def _work(app: App, sessions: sessionmaker[Session], jobs: Sequence[Job], limits: WorkerLimits) -> bool:
     """Run the worker; False when threads are still busy after a stop."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(limits.concurrency + 2, thread_name_prefix="job"))
@@ -168,7 +206,7 @@ async def _work(app: App, sessions: sessionmaker[Session], limits: WorkerLimits)
             stalled_worker_timeout=limits.silence_s,
         )
         working = asyncio.create_task(worker.run())
-        watching = asyncio.create_task(_watch_for_stalled(sessions, limits))
+        watching = asyncio.create_task(_watch(sessions, jobs, limits))
         stopping = asyncio.create_task(stop.wait())
         logger.info("worker_ready")
         await asyncio.wait({working, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -194,8 +232,15 @@ async def _raise_failures(*tasks: asyncio.Task[None]) -> None:
             pass  # By us, a moment ago.
 
 
-async def _watch_for_stalled(sessions: sessionmaker[Session], limits: WorkerLimits) -> None:
+async def _watch(sessions: sessionmaker[Session], jobs: Sequence[Job], limits: WorkerLimits) -> None:
+    """Rescues stalled jobs, and now and then enqueues forgotten ones; first at the start."""
+    now_s = asyncio.get_running_loop().time
+    sweep_at_s = now_s()
     while True:
+        if now_s() >= sweep_at_s:
+            for name, job_id in await asyncio.to_thread(_sweep, sessions, jobs):
+                logger.warning("job_was_forgotten", job=name, job_id=job_id)
+            sweep_at_s = now_s() + limits.sweep_s
         rescued = await asyncio.to_thread(_rescue, sessions, limits.silence_s)
         for job_id in rescued:
             logger.warning("job_rescued", job_id=job_id)
@@ -205,6 +250,11 @@ async def _watch_for_stalled(sessions: sessionmaker[Session], limits: WorkerLimi
 def _rescue(sessions: sessionmaker[Session], silence_s: float) -> list[int]:
     with sessions.begin() as session:
         return rescue_stalled(session, silence_s=silence_s)
+
+
+def _sweep(sessions: sessionmaker[Session], jobs: Sequence[Job]) -> list[tuple[str, int]]:
+    with sessions.begin() as session:
+        return enqueue_forgotten(session, jobs)
 
 
 def _hand_back(sessions: sessionmaker[Session], worker_id: int) -> list[int]:

@@ -37,11 +37,14 @@ _MATCHING_LOCK = 0x4D41
 
 def lock_matching(session: Session, case_id: UUID) -> None:
     """One search and its storing at a time in a case, until the transaction ends: of two items that arrive at once,
-    the later one sees the earlier one's fingerprints."""
+    the later one sees the earlier one's fingerprints. Waits for its turn however long the others take: that a case is
+    busy is no failure of the file."""
+    session.execute(text("SET LOCAL lock_timeout = 0"))
     session.execute(
         text("SELECT pg_advisory_xact_lock(:lock, hashtext(:case_id))"),
         {"lock": _MATCHING_LOCK, "case_id": str(case_id)},
     )
+    session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
 
 
 def match_item(uow: UnitOfWork, evidence: Evidence) -> list[Match]:

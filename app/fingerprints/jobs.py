@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.blobs.store import BlobStore, StoredBlob
+from app.blobs.store import BlobMissing, BlobStorageFailed, BlobStore, BlobUnreadable, StoredBlob
 from app.fingerprints.algorithms.algorithm import Pixels, hashed_picture
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
@@ -26,17 +26,20 @@ from app.ledger.event import EntryObject
 from app.media import previews
 from app.media.events import EvidenceDerived
 from app.media.items import entry_object
+from app.media.jail.decoder import JailUnavailable
 from app.media.jail.result import DecodeOutcome, DecodeResult, VideoFrame
 from app.media.jobs import MediaResources
 from app.media.models import Decoding, Derivative, Evidence
 from app.media.reading import find_preview, latest_decoding
-from app.media.rules import FingerprintStatus
+from app.media.rules import FingerprintStatus, State
 from app.media.service import FINGERPRINT, system_actor
 from app.unit_of_work import UnitOfWork
 
 PARTIAL = "partial"
 SOME_MISSING = "some of it is damaged or missing"
 ROWS_AT_ONCE = 5_000
+NOT_NOW = (JailUnavailable, BlobMissing, BlobUnreadable, BlobStorageFailed)
+"""What says nothing about the file. A blob that was read back and is missing now: the storage is not there."""
 PARAMETERS_SHA256 = sha256_hex(canonical_json(previews.PARAMETERS))
 
 
@@ -114,7 +117,7 @@ def plan(session: Session, *, evidence_id: str) -> Plan | None:
 
 
 def work(plan: Plan, resources: MediaResources) -> Result:
-    """Raises JailUnavailable and BlobUnreadable, which say nothing about the file: the job is tried again."""
+    """Raises NOT_NOW, and DecoderDied, which counts: the file may be what kills its decoder."""
     if plan.is_decoded:
         return Result(plan.evidence_id, plan.sha256, None)
     hasher = _Hasher()
@@ -312,4 +315,12 @@ def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
     match_item(uow, evidence)
 
 
-JOBS: tuple[Job, ...] = (Job(FINGERPRINT, plan, work, store, give_up),)
+def waiting(session: Session) -> list[Mapping[str, str]]:
+    query = select(Evidence.id).where(
+        Evidence.fingerprint_status == FingerprintStatus.PENDING,
+        Evidence.state.not_in((State.COLLECTED, State.QUARANTINED)),
+    )
+    return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
+
+
+JOBS: tuple[Job, ...] = (Job(FINGERPRINT, plan, work, store, give_up, NOT_NOW, waiting),)

@@ -1,5 +1,6 @@
 """The job ``preserve``: read a stored original back from the medium, and only then call it preserved."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -62,4 +63,9 @@ def store(uow: UnitOfWork, result: Any) -> None:
     record_read_back(uow, result.evidence_id, result.read_back)
 
 
-JOBS: tuple[Job, ...] = (Job(PRESERVE, plan, work, store),)
+def waiting(session: Session) -> list[Mapping[str, str]]:
+    query = select(Evidence.id).where(Evidence.state == State.COLLECTED, Evidence.blob_sha256.is_not(None))
+    return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
+
+
+JOBS: tuple[Job, ...] = (Job(PRESERVE, plan, work, store, not_now=(StorageNotReadable,), waiting=waiting),)

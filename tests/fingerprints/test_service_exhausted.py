@@ -2,15 +2,18 @@
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.blobs.store import BlobMissing
+from app.fingerprints.finding import lock_matching
 from app.fingerprints.jobs import JOBS as FINGERPRINT_JOBS
 from app.media.jobs import JOBS as PRESERVE_JOBS
-from app.worker import GaveUp, Runner, WorkerLimits
+from app.worker import WORKER_LOST, GaveUp, NotNow, Runner, WorkerLimits
 from tests.factories import NO_LABELS, make_item
 from tests.media.people import METADATA, Hub
 from tests.media_samples import PHOTOGRAPHS
@@ -42,29 +45,54 @@ def preserved(hub: Hub, runner: Runner) -> dict[str, Any]:
     return item
 
 
-def test_job_when_its_last_attempt_fails_then_the_item_is_failed_with_the_reason_and_its_copies_are_found(
+def test_job_when_it_is_given_up_then_the_item_is_failed_with_the_reason_and_its_copies_are_found(
     hub: Hub, work: Work
 ) -> None:
     runner = Runner(hub.api.app.state.services.sessions, work.resources, LIMITS)
     first, second = preserved(hub, runner), preserved(hub, runner)
-    (path,) = (hub.api.settings.data / "blobs").glob(f"??/??/{first['sha256']}")
-    path.rename(hub.api.settings.data / "aside")
-
-    with pytest.raises(BlobMissing):
-        runner.run(FINGERPRINT, None, LIMITS.attempts - 2, {"evidence_id": first["id"]})
-    assert hub.verifier.get(f"/v1/evidence/{first['id']}").json()["fingerprint_status"] == "pending"
     for item in (first, second):
         with pytest.raises(GaveUp):
-            runner.run(FINGERPRINT, None, LIMITS.attempts - 1, {"evidence_id": item["id"]})
+            runner.run(FINGERPRINT, None, LIMITS.attempts, {"evidence_id": item["id"]})
 
     found = hub.verifier.get(f"/v1/evidence/{first['id']}").json()
     assert (found["state"], found["fingerprint_status"]) == ("preserved", "failed")
-    assert found["fingerprint_reason"] == "BlobMissing"
+    assert found["fingerprint_reason"] == WORKER_LOST
     assert hub.entries(first["id"], "evidence.fingerprinted") == 1
     (match,) = hub.verifier.get(f"/v1/evidence/{first['id']}/matches").json()["items"]
     assert (match["tier"], {match["query_id"], match["reference_id"]}) == ("exact", {first["id"], second["id"]})
     preview = hub.verifier.get(f"/v1/evidence/{first['id']}/preview")
     assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
+
+
+def test_job_when_storage_is_away_at_its_last_attempt_then_the_item_stays_pending_and_is_done_later(
+    hub: Hub, work: Work
+) -> None:
+    runner = Runner(hub.api.app.state.services.sessions, work.resources, LIMITS)
+    item = preserved(hub, runner)
+    (path,) = (hub.api.settings.data / "blobs").glob(f"??/??/{item['sha256']}")
+    path.rename(hub.api.settings.data / "aside")
+    with pytest.raises(NotNow):
+        runner.run(FINGERPRINT, None, LIMITS.attempts - 1, {"evidence_id": item["id"]})
+    assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["fingerprint_status"] == "pending"
+
+    (hub.api.settings.data / "aside").rename(path)
+    runner.run(FINGERPRINT, None, LIMITS.attempts - 1, {"evidence_id": item["id"]})
+    assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["fingerprint_status"] == "done"
+
+
+def test_lock_matching_when_another_holds_it_past_the_lock_timeout_then_it_waits(
+    sessions: sessionmaker[Session],
+) -> None:
+    case_id = uuid4()
+    with sessions() as holder, sessions() as waiter, ThreadPoolExecutor(1) as threads:
+        lock_matching(holder, case_id)
+        waiter.execute(text("SET lock_timeout = 100"))
+        turn = threads.submit(lock_matching, waiter, case_id)
+        with pytest.raises(TimeoutError):
+            turn.result(timeout=0.5)
+        holder.rollback()
+        turn.result(timeout=10)
+        assert waiter.scalar(text("SHOW lock_timeout")) == "10s", "other locks are still waited for with a limit"
 
 
 def test_item_when_every_attempt_took_its_worker_with_it_then_it_may_be_verified_and_submitted(

@@ -149,6 +149,17 @@ def test_job_when_every_attempt_raises_then_is_told_once_and_no_text_is_logged(
 
 
 @pytest.mark.usefixtures("tables")
+def test_job_when_storage_is_away_for_more_than_its_attempts_then_is_done_when_it_is_back(
+    database: TestDatabase, sessions: sessionmaker[Session]
+) -> None:
+    with sessions.begin() as session:
+        enqueue(session, "not_now", {"number": 3})
+    with worker(database, attempts=2):
+        wait_for(lambda: not statuses(database) or "failed" in statuses(database), what="the job's end")
+    assert rows(database, "SELECT number, outcome FROM test_results") == [(3, "done")]
+
+
+@pytest.mark.usefixtures("tables")
 def test_worker_when_stopped_at_work_then_hands_the_job_back_uncounted(
     database: TestDatabase, sessions: sessionmaker[Session]
 ) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from app.media.jobs import StorageNotReadable
+from app.job_table import JOBS
+from app.jobs import enqueue_forgotten
+from app.worker import NotNow
 from tests.media.conftest import Receive
 from tests.media.people import Hub
 from tests.media_samples import PHOTOGRAPHS
@@ -52,7 +55,24 @@ def test_missing_bytes_are_tried_again_and_never_called_tampering(hub: Hub, rece
     item = receive(DOGS)
     blob_file(hub, item).rename(hub.api.settings.data / "aside")
 
-    with pytest.raises(StorageNotReadable):
+    with pytest.raises(NotNow):
         work.finish()
     assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["state"] == "collected"
     assert hub.entries(item["id"], "evidence.quarantined") == 0
+
+
+def test_items_whose_jobs_are_lost_when_the_worker_looks_then_each_is_enqueued_once(
+    hub: Hub, receive: Receive, work: Work
+) -> None:
+    sessions = hub.api.app.state.services.sessions
+    receive(DOGS)
+    for lost in ("preserve", "fingerprint"):
+        with sessions.begin() as session:
+            assert enqueue_forgotten(session, JOBS) == [], "its job waits"
+            session.execute(text("DELETE FROM procrastinate_jobs"))
+        with sessions.begin() as session:
+            assert [name for name, _ in enqueue_forgotten(session, JOBS)] == [lost]
+        assert work.run_one() == lost
+    assert work.finish() == []
+    with sessions.begin() as session:
+        assert enqueue_forgotten(session, JOBS) == [], "everything is done"

@@ -31,11 +31,18 @@ class Work:
     def finish(self) -> list[str]:
         """The names of the jobs that ran. Raises what a job raised."""
         ran: list[str] = []
-        while (waiting := self._take()) is not None:
-            job_id, name, attempts, arguments = waiting
-            self._runner.run(self._jobs[name], job_id, attempts, arguments)
+        while (name := self.run_one()) is not None:
             ran.append(name)
         return ran
+
+    def run_one(self) -> str | None:
+        """The name of the job that ran, the oldest; None when none waits. Raises what it raised."""
+        waiting = self._take()
+        if waiting is None:
+            return None
+        job_id, name, attempts, arguments = waiting
+        self._runner.run(self._jobs[name], job_id, attempts, arguments)
+        return name
 
     def _take(self) -> tuple[int, str, int, dict[str, str]] | None:
         with self._sessions.begin() as session:

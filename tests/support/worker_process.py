@@ -1,4 +1,5 @@
-"""A worker process with two jobs of the tests' own: ``write`` notes that it ran, ``kill`` takes its worker with it.
+"""A worker process with jobs of the tests' own: ``write`` notes that it ran, ``kill`` takes its worker with it,
+``not_now`` finds its storage away three times.
 
 Arguments: the application's database URL; attempts; seconds one ``write`` takes.
 """
@@ -25,6 +26,9 @@ GRANT SELECT, INSERT ON test_results, test_attempts TO exhibit_app;
 """
 
 
+_tries: list[int] = []
+
+
 def plan(session: Session, *, number: int) -> int | None:
     is_done = session.scalar(text("SELECT true FROM test_results WHERE number = :number"), {"number": number})
     return None if is_done else number
@@ -44,6 +48,13 @@ def fail(number: int, duration_s: float) -> int:
     raise ValueError(f"a text with a person's name, {number}")
 
 
+def not_now(number: int, duration_s: float) -> int:
+    _tries.append(number)
+    if len(_tries) <= 3:
+        raise BlockingIOError("the storage is away")
+    return number
+
+
 def store(uow: UnitOfWork, number: int) -> None:
     uow.session.execute(text("INSERT INTO test_attempts VALUES (:number)"), {"number": number})
     uow.session.execute(
@@ -61,6 +72,7 @@ JOBS = (
     Job("write", plan, work, store, give_up),
     Job("kill", plan, kill, store, give_up),
     Job("fail", plan, fail, store, give_up),
+    Job("not_now", plan, not_now, store, give_up, not_now=(BlockingIOError,)),
 )
 
 

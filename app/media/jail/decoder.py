@@ -49,6 +49,10 @@ class JailUnavailable(Exception):
     """Nothing can be decoded now. It says nothing about the file: try the job again later."""
 
 
+class DecoderDied(Exception):
+    """Decoding this file ended the decoding process again and again: the file may be why."""
+
+
 class _ZygoteDied(Exception):
     """The zygote ended while a file was being decoded."""
 
@@ -88,7 +92,7 @@ class Decoder:
 
         A video's frames go to ``on_frame`` in order, one at a time. When the zygote dies, the file is begun again:
         a frame whose time is 0 is then the first once more, so ``on_frame`` must start over at time 0.
-        Raises JailUnavailable, and whatever ``on_frame`` raises (the child is ended then).
+        Raises JailUnavailable, DecoderDied, and whatever ``on_frame`` raises (the child is ended then).
         """
         _require_read_only_file(fd)
         sniffed = sniff(os.pread(fd, HEAD_BYTES, 0))
@@ -101,7 +105,7 @@ class Decoder:
                 return _Conversation(zygote, sniffed, self._limits, on_frame).hold(fd)
             except _ZygoteDied:
                 self._bury(zygote)
-        raise JailUnavailable(f"the decoding process died {ATTEMPTS} times")
+        raise DecoderDied(f"the decoding process died {ATTEMPTS} times")
 
     def _living_zygote(self) -> "_Zygote":
         with self._lock:
