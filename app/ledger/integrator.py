@@ -36,6 +36,8 @@ ADVISORY_LOCK = 0x45584C32
 BATCH_ENTRIES = 5000
 STAND_BY_S = 1.0
 LONGEST_RETRY_S = 15.0
+NAMED_AT_MOST = 20
+"""Entries that one line of the operating log names."""
 
 events = structlog.get_logger("ledger.integrator")
 
@@ -56,7 +58,8 @@ _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _ORIGIN = text("SELECT origin FROM ledger_installation")
 _SIZE = text("SELECT coalesce(max(idx) + 1, 0) FROM ledger_leaves")
 _QUEUE = text("""
-    SELECT q.entry_id, q.closes_batch, e.label, e.commitment
+    SELECT q.entry_id, q.closes_batch, e.label, e.commitment,
+        EXISTS (SELECT FROM ledger_leaves l WHERE l.commitment = e.commitment) AS has_leaf
     FROM ledger_queue q JOIN ledger_entries e ON e.id = q.entry_id ORDER BY q.entry_id LIMIT :limit
 """)
 _ADD_LEAVES = text("""
@@ -99,7 +102,8 @@ def integrate(
 
 def _write_batch(connection: Connection, signer: Signer, limit: int, record: SignedRecord | None) -> Batch | None:
     queue = connection.execute(_QUEUE, {"limit": limit}).all()
-    rows = cut_batch(queue)
+    waiting = _drop_repeated(connection, queue)
+    rows = cut_batch(waiting)
     if not rows:
         return None
     origin = connection.execute(_ORIGIN).scalar_one()
@@ -127,7 +131,16 @@ def _write_batch(connection: Connection, signer: Signer, limit: int, record: Sig
         },
     )
     connection.execute(_LEAVE_QUEUE, {"ids": [row.entry_id for row in rows]})
-    return Batch(checkpoint, has_more=len(rows) < len(queue) or len(queue) == limit)
+    return Batch(checkpoint, has_more=len(rows) < len(waiting) or len(queue) == limit)
+
+
+def _drop_repeated(connection: Connection, queue: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
+    """The rows without those that have their leaf: somebody queued them again, which must not stop the log."""
+    repeated = [row.entry_id for row in queue if row.has_leaf]
+    if repeated:
+        events.warning("integrator_dropped_repeated", entry_ids=repeated[:NAMED_AT_MOST], entries=len(repeated))
+        connection.execute(_LEAVE_QUEUE, {"ids": repeated})
+    return [row for row in queue if not row.has_leaf]
 
 
 def cut_batch(queue: Sequence[Row[Any]]) -> Sequence[Row[Any]]:

@@ -62,6 +62,10 @@ class LedgerStream(Base):
         _digest("head_commitment"),
         _digest("next_label"),
         CheckConstraint("head_seq >= 0 AND (head_seq = 0) = (head_commitment IS NULL)", name="head"),
+        CheckConstraint(
+            "head_seq > 0 OR next_label = sha256(CAST('custody-stream/v1 ' || CAST(id AS text) AS bytea))",
+            name="first_label",
+        ),
         Index("ix_ledger_streams_case_id", "case_id"),
     )
 
@@ -70,7 +74,7 @@ class LedgerStream(Base):
     case_id: Mapped[UUID | None]
     head_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     head_commitment: Mapped[str | None] = mapped_column(HexDigest)
-    next_label: Mapped[str] = mapped_column(HexDigest)
+    next_label: Mapped[str] = mapped_column(HexDigest, unique=True)
 
 
 class LedgerEntry(Base):

@@ -31,8 +31,11 @@ CREATE TABLE ledger_streams (
     head_seq bigint NOT NULL DEFAULT 0,
     head_commitment bytea CONSTRAINT ck_ledger_streams_head_commitment_size
         CHECK (octet_length(head_commitment) = 32),
-    next_label bytea NOT NULL CONSTRAINT ck_ledger_streams_next_label_size CHECK (octet_length(next_label) = 32),
-    CONSTRAINT ck_ledger_streams_head CHECK (head_seq >= 0 AND (head_seq = 0) = (head_commitment IS NULL))
+    next_label bytea NOT NULL CONSTRAINT uq_ledger_streams_next_label UNIQUE
+        CONSTRAINT ck_ledger_streams_next_label_size CHECK (octet_length(next_label) = 32),
+    CONSTRAINT ck_ledger_streams_head CHECK (head_seq >= 0 AND (head_seq = 0) = (head_commitment IS NULL)),
+    CONSTRAINT ck_ledger_streams_first_label
+        CHECK (head_seq > 0 OR next_label = sha256(CAST('custody-stream/v1 ' || CAST(id AS text) AS bytea)))
 );
 CREATE INDEX ix_ledger_streams_case_id ON ledger_streams (case_id);
 
@@ -148,6 +151,68 @@ BEGIN
         RAISE EXCEPTION 'the head of stream % moves only forward, and only onto its entry', OLD.id
             USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'exhibit_move_head';
     END IF;
+    -- From the label that was due, each entry bears the one that the body before it names, without a gap.
+    PERFORM FROM (
+        SELECT e.seq, e.label, n.next, lag(n.next, 1, OLD.next_label) OVER (ORDER BY e.seq) AS due
+        FROM public.ledger_entries e JOIN public.ledger_bodies b ON b.commitment = e.commitment
+        CROSS JOIN LATERAL (SELECT decode(convert_from(b.body, 'UTF8')::jsonb ->> 'next', 'hex') AS next) n
+        WHERE e.stream_id = NEW.id AND e.seq > OLD.head_seq AND e.seq <= NEW.head_seq
+    ) chain
+    HAVING count(*) = NEW.head_seq - OLD.head_seq AND count(*) FILTER (WHERE label = due) = count(*)
+        AND bool_or(seq = NEW.head_seq AND next = NEW.next_label);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the entries of stream % do not bear the labels that are due', OLD.id
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'exhibit_move_head';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION exhibit_whole_entry() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    -- An older snapshot would not show the labels that are due by now.
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'entries are written in READ COMMITTED transactions only'
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'exhibit_whole_entry';
+    END IF;
+    PERFORM FROM public.ledger_streams s
+        JOIN public.ledger_bodies b ON b.commitment = NEW.commitment
+        JOIN public.ledger_queue q ON q.entry_id = NEW.id
+        WHERE s.id = NEW.stream_id AND s.head_seq >= NEW.seq;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'entry % of stream % lacks its body, its queue row or the head', NEW.seq, NEW.stream_id
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'exhibit_whole_entry';
+    END IF;
+    IF EXISTS (SELECT FROM public.ledger_streams s WHERE s.next_label = NEW.label) THEN
+        RAISE EXCEPTION 'entry % of stream % bears a label that is due elsewhere', NEW.seq, NEW.stream_id
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'exhibit_whole_entry';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION exhibit_opens_body() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM FROM public.ledger_entries e JOIN public.ledger_bodies b ON b.commitment = e.commitment
+        WHERE e.commitment = NEW.commitment AND e.xact = pg_current_xact_id()
+            AND convert_from(b.body, 'UTF8')::jsonb -> 'sealed' ->> NEW.field = encode(sha256(NEW.line), 'hex');
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'a disclosure is written with its entry, and opens a field that the body seals'
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'exhibit_opens_body';
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION exhibit_enter_queue() RETURNS trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM public.ledger_entries e JOIN public.ledger_leaves l ON l.commitment = e.commitment
+        WHERE e.id = NEW.entry_id
+    ) THEN
+        RAISE EXCEPTION 'entry % has its leaf already', NEW.entry_id
+            USING ERRCODE = 'integrity_constraint_violation', CONSTRAINT = 'exhibit_enter_queue';
+    END IF;
     RETURN NULL;
 END $$;
 
@@ -171,7 +236,11 @@ DECLARE
     stream uuid;
 BEGIN
     IF TG_OP = 'DELETE' THEN changed := OLD; ELSE changed := NEW; END IF;
-    EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) INTO stream USING changed;
+    IF TG_NARGS = 0 THEN
+        SELECT system_stream INTO stream FROM public.ledger_installation;
+    ELSE
+        EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) INTO stream USING changed;
+    END IF;
     -- The stream's row is locked until commit, so that this transaction's entry, if any, is the stream's last one.
     PERFORM FROM public.ledger_streams s
         JOIN public.ledger_entries e ON e.stream_id = s.id AND e.seq = s.head_seq
@@ -185,7 +254,8 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION exhibit_require_entry() IS
     'CREATE CONSTRAINT TRIGGER … AFTER INSERT OR UPDATE … DEFERRABLE INITIALLY DEFERRED FOR EACH ROW '
-    'EXECUTE FUNCTION exhibit_require_entry(''<column with the stream''''s id>''): no commit without an entry.';
+    'EXECUTE FUNCTION exhibit_require_entry(''<column with the stream''''s id>''): no commit without an entry. '
+    'Without an argument: in the system stream.';
 """
 
 TRIGGERS = """
@@ -195,6 +265,12 @@ CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON ledger_streams
     FOR EACH STATEMENT EXECUTE FUNCTION exhibit_refuse_change();
 CREATE TRIGGER move_head AFTER UPDATE ON ledger_streams
     FOR EACH ROW EXECUTE FUNCTION exhibit_move_head();
+CREATE CONSTRAINT TRIGGER whole_entry AFTER INSERT ON ledger_entries
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_whole_entry();
+CREATE TRIGGER opens_body AFTER INSERT ON ledger_disclosures
+    FOR EACH ROW EXECUTE FUNCTION exhibit_opens_body();
+CREATE TRIGGER enter_queue AFTER INSERT ON ledger_queue
+    FOR EACH ROW EXECUTE FUNCTION exhibit_enter_queue();
 CREATE TRIGGER refuse_update BEFORE UPDATE ON ledger_queue
     FOR EACH ROW EXECUTE FUNCTION exhibit_refuse_change();
 CREATE TRIGGER refuse_truncate BEFORE TRUNCATE ON ledger_queue
@@ -229,7 +305,8 @@ GRANT INSERT ON ledger_leaves, ledger_nodes, ledger_checkpoints TO exhibit_integ
 DROP = """
 DROP TABLE ledger_checkpoints, ledger_nodes, ledger_leaves, ledger_queue, ledger_disclosures, ledger_bodies,
     ledger_entries, ledger_installation, ledger_streams;
-DROP FUNCTION exhibit_require_entry(), exhibit_leave_queue(), exhibit_move_head(), exhibit_refuse_change();
+DROP FUNCTION exhibit_require_entry(), exhibit_leave_queue(), exhibit_enter_queue(), exhibit_opens_body(),
+    exhibit_whole_entry(), exhibit_move_head(), exhibit_refuse_change();
 """
 
 

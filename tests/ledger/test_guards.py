@@ -1,6 +1,10 @@
 """What the database itself refuses: to the application, to the integrator, and to the tables' owner."""
 
+import hashlib
+import json
+import secrets
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, text
@@ -9,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.primitives import new_id, utc_now
 from app.ledger import log
+from app.ledger.event import first_link
 from tests.ledger.acts import append, integrate_all, make_view, open_log, scalar
 
 Sessions = sessionmaker[Session]
@@ -166,3 +171,123 @@ def test_change_of_a_row_without_stream_does_not_commit(sessions: Sessions, thin
         session.execute(text(things), {"id": new_id(), "stream": None})
         with pytest.raises(IntegrityError, match="has no custody entry"):
             session.commit()
+
+
+INVENT_ENTRY = """
+    INSERT INTO ledger_entries (stream_id, seq, commitment, label, type, recorded_at, occurred_at,
+                                object_kind, object_id, actor_id, actor_kind)
+    VALUES (:stream, :seq, :commitment, :label, 'x', now(), now(), 'x', :stream, :stream, 'user')
+"""
+INVENT_BODY = "INSERT INTO ledger_bodies VALUES (:commitment, :body)"
+INVENT_QUEUED = "INSERT INTO ledger_queue SELECT id, false FROM ledger_entries WHERE commitment = :commitment"
+INVENT_HEAD = """
+    UPDATE ledger_streams SET head_seq = :seq, head_commitment = :commitment, next_label = :next_label
+    WHERE id = :stream
+"""
+INVENTED = (INVENT_ENTRY, INVENT_BODY, INVENT_QUEUED, INVENT_HEAD)
+
+
+def _invent(session: Session, stream: UUID, seq: int, label: bytes, following: bytes, *, leave_out: str = "") -> None:
+    """An entry as the application's role could write it by itself, less one of its rows."""
+    body = json.dumps({"next": following.hex(), "by": str(new_id()), "sealed": {}}).encode()
+    commitment = hashlib.sha256(body).digest()
+    values = {"stream": stream, "seq": seq, "label": label, "commitment": commitment, "body": body}
+    for statement in INVENTED:
+        if statement != leave_out:
+            session.execute(text(statement), {**values, "next_label": following})
+
+
+def _first_label(stream: UUID) -> bytes:
+    return bytes.fromhex(first_link(stream).label)
+
+
+def test_entry_written_by_hand_when_whole_commits_and_the_stream_goes_on(sessions: Sessions) -> None:
+    (stream,) = open_log(sessions)
+    with sessions.begin() as session:
+        _invent(session, stream, 1, _first_label(stream), secrets.token_bytes(32))
+
+    assert append(sessions, [make_view(stream)])[0].seq == 2
+
+
+@pytest.mark.parametrize("leave_out", [INVENT_BODY, INVENT_QUEUED, INVENT_HEAD])
+def test_entry_when_a_part_of_it_is_missing_does_not_commit(sessions: Sessions, leave_out: str) -> None:
+    (stream,) = open_log(sessions)
+    with pytest.raises(IntegrityError, match=r"lacks its body|do not bear"), sessions.begin() as session:
+        _invent(session, stream, 1, _first_label(stream), secrets.token_bytes(32), leave_out=leave_out)
+
+    assert append(sessions, [make_view(stream)])[0].seq == 1
+
+
+def test_entry_when_its_label_is_not_the_one_due_is_refused(sessions: Sessions) -> None:
+    stream, other = open_log(sessions, 2)
+    for label in (_first_label(other), secrets.token_bytes(32)):
+        with sessions() as session, pytest.raises(IntegrityError, match="do not bear the labels"):
+            _invent(session, stream, 1, label, secrets.token_bytes(32))
+
+    assert [receipt.seq for receipt in append(sessions, [make_view(stream), make_view(other)])] == [1, 1]
+
+
+def test_head_when_the_next_label_is_not_its_bodys_is_refused(sessions: Sessions, engine: Engine) -> None:
+    (stream,) = open_log(sessions)
+    with sessions() as session:
+        _invent(session, stream, 1, _first_label(stream), secrets.token_bytes(32), leave_out=INVENT_HEAD)
+        head = "head_seq = 1, head_commitment = (SELECT commitment FROM ledger_entries WHERE stream_id = :stream)"
+        with pytest.raises(IntegrityError, match="do not bear the labels"):
+            session.execute(
+                text(f"UPDATE ledger_streams SET {head}, next_label = sha256('other') WHERE id = :stream"),
+                {"stream": stream},
+            )
+
+
+def test_label_due_in_another_stream_when_chained_to_from_ones_own_is_refused(sessions: Sessions) -> None:
+    stream, other = open_log(sessions, 2)
+    due = _first_label(other)
+    with sessions() as session, pytest.raises(IntegrityError, match="uq_ledger_streams_next_label"):
+        _invent(session, stream, 1, _first_label(stream), due)
+    with sessions() as session:
+        _invent(session, stream, 1, _first_label(stream), due, leave_out=INVENT_HEAD)
+        _invent(session, stream, 2, due, secrets.token_bytes(32))
+        with pytest.raises(IntegrityError, match="due elsewhere"):
+            session.commit()
+
+    assert append(sessions, [make_view(other)])[0].seq == 1
+
+
+def test_stream_when_its_first_label_is_not_its_ids_is_refused(engine: Engine) -> None:
+    with pytest.raises(IntegrityError, match="first_label"):
+        _run(engine, "INSERT INTO ledger_streams (id, kind, next_label) SELECT gen_random_uuid(), 'case', sha256('x')")
+
+
+def test_entry_when_written_in_an_older_snapshot_does_not_commit(sessions: Sessions) -> None:
+    (stream,) = open_log(sessions)
+    with sessions() as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        log.append(session, [make_view(stream)], recorded=utc_now())
+        with pytest.raises(IntegrityError, match="READ COMMITTED"):
+            session.commit()
+
+
+def test_queueing_of_an_entry_that_has_its_leaf_is_refused(engine: Engine) -> None:
+    with pytest.raises(IntegrityError, match="has its leaf already"):
+        _run(
+            engine,
+            "INSERT INTO ledger_queue SELECT e.id, false FROM ledger_entries e JOIN ledger_leaves USING (commitment)",
+        )
+
+
+def test_disclosure_when_it_does_not_open_its_body_or_comes_later_is_refused(sessions: Sessions) -> None:
+    (stream,) = open_log(sessions)
+    invent = text("INSERT INTO ledger_disclosures VALUES (:commitment, :field, :line)")
+    with sessions() as session:
+        (receipt,) = log.append(session, [make_view(stream)], recorded=utc_now())
+        commitment = bytes.fromhex(receipt.commitment)
+        with pytest.raises(IntegrityError, match="opens a field"):
+            session.execute(invent, {"commitment": commitment, "field": "reason", "line": b"{}"})
+    body = json.dumps({"next": "ab" * 32, "sealed": {"note": hashlib.sha256(b"{}").hexdigest()}}).encode()
+    values = {"stream": stream, "seq": 1, "label": _first_label(stream), "next_label": bytes.fromhex("ab" * 32)}
+    values |= {"commitment": hashlib.sha256(body).digest(), "body": body, "field": "note", "line": b"{}"}
+    with sessions.begin() as session:
+        for statement in INVENTED:
+            session.execute(text(statement), values)
+    with sessions() as session, pytest.raises(IntegrityError, match="written with its entry"):
+        session.execute(invent, values)

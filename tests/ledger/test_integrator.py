@@ -56,6 +56,24 @@ def test_integrate_batch_of_an_empty_queue_signs_nothing(sessions: Sessions, int
         assert reading.latest_checkpoint(session) is None
 
 
+def test_integrate_batch_when_an_entry_is_queued_again_drops_it_and_goes_on(
+    sessions: Sessions, engine: Engine, integrating: Engine, owning: Engine
+) -> None:
+    (stream,) = open_log(sessions)
+    append(sessions, [make_view(stream) for _ in range(3)])
+    integrate_all(integrating)
+    append(sessions, [make_view(stream)])
+    with owning.begin() as connection:
+        connection.execute(text("ALTER TABLE ledger_queue DISABLE TRIGGER enter_queue"))
+        connection.execute(text("INSERT INTO ledger_queue SELECT id, true FROM ledger_entries ON CONFLICT DO NOTHING"))
+
+    with structlog.testing.capture_logs() as logged:
+        assert integrate_all(integrating) == [4]
+
+    assert [(line["event"], line["entries"]) for line in logged] == [("integrator_dropped_repeated", 3)]
+    _assert_sound(engine, sessions, 4)
+
+
 def test_integrate_batch_closes_right_after_the_last_entry_of_an_export(
     sessions: Sessions, engine: Engine, integrating: Engine
 ) -> None:
