@@ -35,12 +35,17 @@ class Grant:
     entry_actor: EntryActor
 
 
-def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operation) -> Grant:
+def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operation, *, is_alone: bool = False) -> Grant:
     """Permit an operation in a case, or refuse.
+
+    A change holds the case until the transaction ends, beside other changes or, with ``is_alone``, before and after
+    them: so no act is committed after the case was closed or the role taken away. Lock the case before its items.
 
     Raises NotFound for an outsider (the same as for a case that does not exist), Forbidden for a member without the
     role or a token without the scope, CaseClosedToChanges.
     """
+    if RULES[operation].changes_case:
+        _hold_case(session, actor, case_id, is_alone=is_alone)
     status, roles, pseudonym = _standing(session, actor, case_id)
     permitted = permission(operation, roles, actor.organisation_roles)
     if status is None or (permitted is None and not roles):
@@ -54,6 +59,19 @@ def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operatio
         pseudonym = pseudonym_of(session, case_id, actor.account_id)
     entry_actor = EntryActor(pseudonym, "token" if actor.kind == "token" else "user", permitted.role)
     return Grant(case_id, actor.account_id, permitted.role, permitted.own_only, entry_actor)
+
+
+def _hold_case(session: Session, actor: Actor, case_id: UUID, *, is_alone: bool) -> None:
+    """Lock the case's row, for a member: an outsider neither waits nor makes others wait.
+
+    A statement of its own, because one that waited would still see the members of before.
+    """
+    is_member = select(CaseMember.case_id).where(
+        CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id
+    )
+    session.execute(
+        select(Case.id).where(Case.id == case_id, is_member.exists()).with_for_update(read=not is_alone, of=Case)
+    )
 
 
 def _standing(session: Session, actor: Actor, case_id: UUID) -> tuple[str | None, frozenset[Role], UUID | None]:
@@ -160,7 +178,7 @@ def update_case(
     title: str | None = None,
     description: str | None = None,
 ) -> Case:
-    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE, is_alone=True)
     case = _lock_open_case(uow.session, case_id, version)
     case.title = title if title is not None else case.title
     case.description = description if description is not None else case.description
@@ -175,7 +193,7 @@ def update_case(
 
 def close_case(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int, reason: str) -> Case:
     """Nothing in a closed case changes any more; it stays readable."""
-    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE, is_alone=True)
     case = _lock_open_case(uow.session, case_id, version)
     case.status = "closed"
     case.version += 1
@@ -201,7 +219,7 @@ def current_policy(session: Session, case_id: UUID) -> tuple[int, Policy]:
 
 def change_policy(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int, policy: Policy) -> tuple[int, Policy]:
     """The next version of the case's rules; ``version`` is the policy's version that it follows."""
-    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE, is_alone=True)
     case = _lock_open_case(uow.session, case_id, None)
     if case.policy_version != version:
         raise VersionMismatch(f"The policy is at version {case.policy_version}. Read it again, then repeat the change.")
@@ -243,7 +261,7 @@ def list_members(
 
 def grant_role(uow: UnitOfWork, actor: Actor, case_id: UUID, *, account_id: UUID, role: Role) -> None:
     """Give an account a role in the case; giving it again changes nothing. Raises UnknownAccount."""
-    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE, is_alone=True)
     case = _lock_open_case(uow.session, case_id, None)
     account = _active_account(uow.session, account_id)
     if uow.session.get(CaseMember, (case_id, account_id, role)) is None:
@@ -252,14 +270,16 @@ def grant_role(uow: UnitOfWork, actor: Actor, case_id: UUID, *, account_id: UUID
 
 def revoke_role(uow: UnitOfWork, actor: Actor, case_id: UUID, *, account_id: UUID, role: Role) -> None:
     """Take a role away. Raises NotAMember, LastCoordinator."""
-    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
+    grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE, is_alone=True)
     case = _lock_open_case(uow.session, case_id, None)
     member = uow.session.get(CaseMember, (case_id, account_id, role))
     if member is None:
         raise NotAMember("The account does not hold this role in this case.")
     if role is Role.COORDINATOR:
         coordinators = uow.session.scalars(
-            select(CaseMember.account_id).where(CaseMember.case_id == case_id, CaseMember.role == Role.COORDINATOR)
+            select(CaseMember.account_id)
+            .join(Account, Account.id == CaseMember.account_id)
+            .where(CaseMember.case_id == case_id, CaseMember.role == Role.COORDINATOR, Account.is_active)
         ).all()
         if list(coordinators) == [account_id]:
             raise LastCoordinator("Name another coordinator first.")
@@ -305,8 +325,10 @@ def _active_account(session: Session, account_id: UUID) -> Account:
 
 
 def _lock_open_case(session: Session, case_id: UUID, version: int | None) -> Case:
-    """The case's row, locked: changes of members and policy of one case happen one after the other."""
-    case = session.scalars(select(Case).where(Case.id == case_id).with_for_update()).one()
+    """The case, locked by :func:`authorise`: changes of members and policy of one case happen one after the other."""
+    case = session.scalars(
+        select(Case).where(Case.id == case_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
     if version is not None and case.version != version:
         raise VersionMismatch(f"The case is at version {case.version}. Read it again, then repeat the change.")
     if case.status != "open":

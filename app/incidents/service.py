@@ -282,12 +282,12 @@ def find_incident(session: Session, actor: Actor, incident_id: UUID, operation: 
 
 
 def _lock_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:
-    incident = session.scalar(
+    """The same, with the row locked until the transaction ends, once the actor is permitted."""
+    _, grant = find_incident(session, actor, incident_id, operation)
+    incident = session.scalars(
         select(Incident).where(Incident.id == incident_id).with_for_update().execution_options(populate_existing=True)
-    )
-    if incident is None:
-        raise NotFound()
-    return incident, authorise(session, actor, incident.case_id, operation)
+    ).one()
+    return incident, grant
 
 
 def _require_free_code(session: Session, case_id: UUID, code: str) -> None:

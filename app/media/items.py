@@ -31,12 +31,14 @@ def lock_evidence(
 
     Raises VersionMismatch (412) besides; ``version`` None skips that check.
     """
-    evidence = session.scalar(
-        select(Evidence).where(Evidence.id == evidence_id).with_for_update().execution_options(populate_existing=True)
-    )
-    if evidence is None:
+    # An outsider is refused before anything is locked; and the case comes before its items, for everybody.
+    case_id = session.scalar(select(Evidence.case_id).where(Evidence.id == evidence_id))
+    if case_id is None:
         raise NotFound()
-    grant = authorise(session, actor, evidence.case_id, operation)
+    grant = authorise(session, actor, case_id, operation)
+    evidence = session.scalars(
+        select(Evidence).where(Evidence.id == evidence_id).with_for_update().execution_options(populate_existing=True)
+    ).one()
     _hold_to_own(evidence, grant)
     if version is not None and evidence.version != version:
         raise VersionMismatch(f"The item is at version {evidence.version}. Read it again, then repeat the change.")

@@ -1,7 +1,9 @@
 """Cases and members over HTTP: who may, who may not, and who must not even learn that they exist."""
 
+import concurrent.futures
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -9,8 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.rules import Role
+from app.access.service import authenticate
+from app.cases.service import revoke_role
+from app.unit_of_work import unit_of_work
 from tests.contracts.world import LABELS
 from tests.support.api import Api
+
+INCIDENT = {"code": "I-1", "title": "Strike", "kind": "air_strike"}
 
 
 def entries_of(sessions: sessionmaker[Session], stream: str) -> list[dict[str, Any]]:
@@ -133,6 +140,49 @@ def test_labels_when_the_case_is_closed_then_refused(api: Api) -> None:
     path = f"/v1/evidence/{lead['id']}"
     refused = olena.change(f"{path}/labels", path, "PUT", json=LABELS)
     assert (refused.status_code, refused.json()["code"]) == (409, "case_closed")
+
+
+def test_act_when_its_role_is_being_revoked_then_it_waits_and_is_refused(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    olena, petro = api.person("Olena"), api.person("Petro")
+    case_id = api.case(olena, verifier=(petro,))
+    with (
+        concurrent.futures.ThreadPoolExecutor(1) as pool,
+        unit_of_work(sessions) as uow,
+    ):
+        coordinator = authenticate(uow.session, olena.token)
+        revoke_role(uow, coordinator, UUID(case_id), account_id=UUID(petro.id), role=Role.VERIFIER)
+        act = pool.submit(petro.post, f"/v1/cases/{case_id}/incidents", json=INCIDENT)
+        assert not concurrent.futures.wait([act], timeout=0.5).done, "the act did not wait"
+        uow.commit()
+        assert act.result().status_code == 404
+
+
+def test_item_when_an_outsider_acts_on_it_then_refused_without_waiting_for_its_lock(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    olena, outsider = api.person("Olena"), api.person("Outsider")
+    case_id = api.case(olena)
+    lead = olena.post(f"/v1/cases/{case_id}/evidence", json={"lead_claim": "A film of the bridge"}).json()
+    made = olena.post(f"/v1/cases/{case_id}/incidents", json=INCIDENT).json()
+    with sessions() as session:
+        for table in ("cases", "evidence", "incidents"):
+            session.execute(text(f"SELECT id FROM {table} FOR UPDATE"))
+        refused = (
+            outsider.http.put(f"/v1/evidence/{lead['id']}/labels", json=LABELS, headers={"If-Match": '"1"'}),
+            outsider.http.patch(f"/v1/incidents/{made['id']}", json={"title": "x"}, headers={"If-Match": '"1"'}),
+        )
+        assert [answer.status_code for answer in refused] == [404, 404]
+
+
+def test_coordinator_when_the_other_one_is_deactivated_then_cannot_be_removed(api: Api) -> None:
+    olena, petro = api.person("Olena"), api.person("Petro")
+    case_id = api.case(olena)
+    assert olena.put(f"/v1/cases/{case_id}/members/{petro.id}/coordinator").status_code == 200
+    api.admin.change(f"/v1/users/{petro.id}/deactivate", f"/v1/users/{petro.id}")
+    refused = olena.delete(f"/v1/cases/{case_id}/members/{olena.id}/coordinator")
+    assert (refused.status_code, refused.json()["code"]) == (409, "last_coordinator")
 
 
 def test_policy_when_changed_then_versions_follow_each_other_and_the_digest_is_an_entry(
