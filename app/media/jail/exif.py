@@ -1,15 +1,22 @@
 """EXIF as claims: what the file says of itself, in strict JSON without floats. Nothing here is a finding.
 
 Source: EXIF 2.32 (CIPA DC-008-2019). Numbers that are not whole become decimal strings, so
-that they can be kept in canonical JSON as they were read.
+that they can be kept in canonical JSON as they were read. Anybody can write anything into them: lengths, exponents
+and ranges are bounded before a number is made of a text.
 """
 
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin
 
-MAX_TEXT_CHARACTERS = 1000
+MAX_TEXT_CHARACTERS = 250
+"""Of all texts together: 20 of them, each character as long as JSON can make it, fit into one message of 64 KiB."""
+
+_NUMBER = re.compile(r"[+-]?(\d+/\d+|\d+(\.\d*)?([eE][+-]?\d{1,2})?)", re.ASCII)
+MAX_NUMBER_CHARACTERS = 40
+MAX_ALTITUDE_M = 100_000
 
 _TEXT_TAGS = {
     ExifTags.Base.Make: "make",
@@ -43,9 +50,37 @@ _NUMBER_TAGS = {
 }
 
 
-def read_exif(image: Image.Image) -> dict[str, object]:
-    """The known tags of an opened image by readable names; empty when it has none, or none that can be read."""
-    exif = image.getexif()
+def open_exif(image: Image.Image) -> Image.Exif | None:
+    """The tags of an image whose pixels are loaded; None when Pillow cannot read them. Ask once an image."""
+    try:
+        exif = image.getexif()
+        # Opening a JPEG asked for the tags once already, and what was wrong then is not told a second time.
+        Image.Exif().load(image.info.get("exif") or b"")
+        exif.get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - whatever it was, it is claimed as unreadable, and the picture is compared
+        return None
+    return exif
+
+
+def orientation_of(exif: Image.Exif | None) -> int | None:
+    """From 1 to 8; None when nothing of the kind is claimed."""
+    orientation = None if exif is None else exif.get(ExifTags.Base.Orientation)
+    return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else None
+
+
+def exif_claims(exif: Image.Exif | None) -> dict[str, object]:
+    """``{"exif": …}``; ``{"exif_unreadable": True}`` when Pillow cannot read it; empty without any."""
+    try:
+        known = None if exif is None else _read_exif(exif)
+    except Exception:  # noqa: BLE001 - whatever it was, it is claimed as unreadable, and the picture is compared
+        known = None
+    if known is None:
+        return {"exif_unreadable": True}
+    return {"exif": known} if known else {}
+
+
+def _read_exif(exif: Image.Exif) -> dict[str, object]:
+    """The known tags by readable names; empty when there are none."""
     details = exif.get_ifd(ExifTags.IFD.Exif)
     claims: dict[str, object] = {}
     for tags, source in ((_TEXT_TAGS, exif), (_DETAIL_TAGS, details)):
@@ -55,8 +90,7 @@ def read_exif(image: Image.Image) -> dict[str, object]:
     for tag, name in _NUMBER_TAGS.items():
         if (number := _decimal(details.get(tag))) is not None:
             claims[name] = number
-    orientation = exif.get(ExifTags.Base.Orientation)
-    if isinstance(orientation, int) and 1 <= orientation <= 8:
+    if (orientation := orientation_of(exif)) is not None:
         claims["orientation"] = orientation
     if gps := _read_gps(exif.get_ifd(ExifTags.IFD.GPSInfo)):
         claims["gps"] = gps
@@ -69,27 +103,29 @@ def clean_text(value: object) -> str | None:
         value = value.decode("utf-8", errors="replace")
     if not isinstance(value, str):
         return None
-    printable = "".join(character for character in value if character.isprintable())
+    beginning = value[: 4 * MAX_TEXT_CHARACTERS]
+    printable = "".join(character for character in beginning if character.isprintable())
     return printable.strip()[:MAX_TEXT_CHARACTERS] or None
 
 
 def _read_gps(gps: Mapping[int, object]) -> dict[str, object]:
     claims: dict[str, object] = {}
-    for name, tag, reference_tag, negative in (
-        ("latitude", ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S"),
-        ("longitude", ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W"),
+    for name, tag, reference_tag, negative, most in (
+        ("latitude", ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90),
+        ("longitude", ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
     ):
         degrees = _degrees(gps.get(tag))
-        if degrees is not None:
+        if degrees is not None and 0 <= degrees <= most:
             is_negative = clean_text(gps.get(reference_tag)) == negative
             claims[name] = f"{float(-degrees if is_negative else degrees):.7f}"
-    if (altitude := _fraction(gps.get(ExifTags.GPS.GPSAltitude))) is not None:
+    altitude = _fraction(gps.get(ExifTags.GPS.GPSAltitude))
+    if altitude is not None and abs(altitude) <= MAX_ALTITUDE_M:
         below_sea_level = gps.get(ExifTags.GPS.GPSAltitudeRef) in (1, b"\x01")
         claims["altitude_m"] = f"{float(-altitude if below_sea_level else altitude):.2f}"
     if date := clean_text(gps.get(ExifTags.GPS.GPSDateStamp)):
         claims["date_utc"] = date
     time = _triple(gps.get(ExifTags.GPS.GPSTimeStamp))
-    if time is not None:
+    if time is not None and all(0 <= part <= 60 for part in time):
         claims["time_utc"] = ":".join(f"{int(part):02d}" for part in time)
     if method := clean_text(gps.get(ExifTags.GPS.GPSProcessingMethod)):
         claims["method"] = method.removeprefix("ASCII")
@@ -112,9 +148,14 @@ def _triple(value: object) -> tuple[Fraction, Fraction, Fraction] | None:
 
 def _fraction(value: object) -> Fraction | None:
     """A number of EXIF as an exact fraction; None for what is none (a zero denominator is common in real files)."""
+    if not isinstance(value, int | float | str | TiffImagePlugin.IFDRational):
+        return None
+    text = str(value)
+    if len(text) > MAX_NUMBER_CHARACTERS or not _NUMBER.fullmatch(text):
+        return None
     try:
-        return Fraction(str(value))
-    except (ValueError, ZeroDivisionError):
+        return Fraction(text)
+    except ZeroDivisionError:
         return None
 
 

@@ -13,10 +13,11 @@ from typing import BinaryIO
 
 import numpy as np
 import pillow_heif
-from PIL import ExifTags, Image
+from PIL import Image
 
-from app.media.jail.exif import read_exif
+from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.limits import DecodeLimits
+from app.media.jail.png import prepare_png
 from app.media.jail.wire import MAX_SIDE_PIXELS
 
 PICTURE_RULE = "picture/1"
@@ -46,6 +47,7 @@ def prepare() -> None:
     """Loads every decoder once, so that forked children share the memory. No hostile byte is read here."""
     Image.MAX_IMAGE_PIXELS = None  # Ours are checked by format before anything is allocated.
     Image.init()
+    prepare_png()
     pillow_heif.register_heif_opener(thumbnails=False)
     benign = Image.new("RGB", (64, 48), (90, 120, 150))
     for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"):
@@ -53,11 +55,11 @@ def prepare() -> None:
         benign.save(buffer, name)
         buffer.seek(0)
         with Image.open(buffer, formats=[name]) as image:
-            to_picture(image)
+            _upright(_reduced(image), orientation_of(open_exif(image)))
 
 
 def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit) -> None:
-    """Sends the claims, the picture, and then what else is known.
+    """Sends size and picture, and then what else is known.
 
     Raises TooManyPixels; MemoryError; OSError, ValueError, SyntaxError, EOFError and others of Pillow for a file
     that it cannot read to the end.
@@ -68,19 +70,23 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
         _check_pixels(image.size, limits.jpeg_pixels if format_name == "JPEG" else limits.image_pixels)
         width, height = image.size
         color_mode = image.mode
-        exif = read_exif(image)
-        picture = to_picture(image)
-        if exif.get("orientation") in (5, 6, 7, 8):
+        reduced = _reduced(image)
+        exif = open_exif(image)
+        orientation = orientation_of(exif)
+        picture = _upright(reduced, orientation)
+        if orientation in (5, 6, 7, 8):
             width, height = height, width
-        claims: dict[str, object] = {"type": "claims", "width": width, "height": height, "color_mode": color_mode}
-        emit(claims | ({"exif": exif} if exif else {}), memoryview(b""))
+        emit({"type": "claims", "width": width, "height": height, "color_mode": color_mode}, memoryview(b""))
         emit({"type": "picture", "width": picture.shape[1], "height": picture.shape[0]}, picture.data)
+        # After the picture: nothing that a file says of itself may keep its pixels from being compared.
+        if further := exif_claims(exif):
+            emit({"type": "claims", **further}, memoryview(b""))
         # Counting may walk the whole file, so it comes last: a limit that is hit here costs no pixels.
         emit({"type": "claims", "frame_count": int(getattr(image, "n_frames", 1))}, memoryview(b""))
 
 
-def to_picture(image: Image.Image) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """The opened image's pixels by the rule ``picture/1``: height × width × 3, uint8, contiguous."""
+def _reduced(image: Image.Image) -> Image.Image:
+    """The opened image by the rule ``picture/1``, as it lies in the file."""
     if image.format == "JPEG":
         longer = max(image.size)
         wanted = tuple(max(1, side * DRAFT_SIDE_PIXELS // longer) for side in image.size)
@@ -89,8 +95,12 @@ def to_picture(image: Image.Image) -> np.ndarray[tuple[int, int, int], np.dtype[
     scale = MAX_SIDE_PIXELS / max(reduced.size)
     if scale < 1:
         size = (max(1, round(reduced.width * scale)), max(1, round(reduced.height * scale)))
-        reduced = reduced.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-    orientation = image.getexif().get(ExifTags.Base.Orientation)
+        return reduced.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+    return reduced
+
+
+def _upright(reduced: Image.Image, orientation: int | None) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+    """The pixels as they are to be seen: height × width × 3, uint8, contiguous."""
     if orientation in _TRANSPOSITIONS:
         reduced = reduced.transpose(_TRANSPOSITIONS[orientation])
     return np.ascontiguousarray(np.asarray(reduced))
