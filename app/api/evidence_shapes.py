@@ -16,6 +16,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"
 Address = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
+ProductName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9 ._/+()-]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -50,11 +51,18 @@ class EvidenceMetadata(Input):
     )
 
     collector: Line = Field(description="Who acquired the file.")
-    method: Line = Field(description="How: download, screen recording, handed over …")
+    method: Code = Field(
+        description="How, as one word: it stays readable in the ledger for ever. Details belong in `notes`.",
+        examples=["download", "screen_recording", "handed_over"],
+    )
     acquired_at: Moment
     source: Line = Field(description="Where it comes from: a channel, a person's pseudonym, an organisation.")
     source_address: Address | None = None
-    tool: Line | None = None
+    tool: ProductName | None = Field(
+        default=None,
+        description="The program and its version, not whose: it stays readable in the ledger for ever.",
+        examples=["yt-dlp 2026.06.09"],
+    )
     claimed_from: Moment | None = Field(default=None, description="When it is said to have been taken: begin.")
     claimed_to: Moment | None = None
     claimed_place: Line | None = None

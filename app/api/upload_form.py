@@ -4,6 +4,7 @@ Bytes are pushed in as they arrive. Of the file no more is held than the reader 
 most 64 kB. Source: RFC 7578.
 """
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 METADATA_LIMIT_BYTES = 64_000
 FILE_NAME_LIMIT_CHARACTERS = 255
+MEDIA_TYPE_LIMIT_CHARACTERS = 100
+_MEDIA_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]*")
+"""``type/subtype`` (RFC 6838, 4.2)."""
 
 
 class UnsupportedMediaType(AppError):
@@ -133,8 +137,7 @@ class UploadForm:
         self._part = name
         if name == "file":
             media_type, _ = parse_options_header(self._headers.get("content-type"))
-            claimed = media_type.decode("latin-1")[:200]
-            self.file = FilePart(_file_name(options.get(b"filename")), _printable_or_none(claimed))
+            self.file = FilePart(_file_name(options.get(b"filename")), _media_type(media_type.decode("latin-1")))
 
     def _take_data(self, data: bytes, start: int, end: int) -> None:
         if self._part == "file":
@@ -184,5 +187,6 @@ def _file_name(raw: bytes | None) -> str | None:
     return name
 
 
-def _printable_or_none(text: str) -> str | None:
-    return text if text and text.isascii() and text.isprintable() else None
+def _media_type(claimed: str) -> str | None:
+    """Nothing but a media type: it stays readable in the ledger, so that it must not carry free text."""
+    return claimed if len(claimed) <= MEDIA_TYPE_LIMIT_CHARACTERS and _MEDIA_TYPE.fullmatch(claimed) else None

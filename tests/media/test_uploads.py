@@ -191,6 +191,8 @@ BAD_METADATA: dict[str, dict[str, Any]] = {
     "missing": {"collector": None},
     "bad_label": {"labels": {"graphic_level": "awful"}},
     "bad_digest": {"expected_sha256": "abc"},
+    "method_in_prose": {"method": "handed over by Petro Kovalenko"},
+    "tool_with_an_address": {"tool": "phone of petro@example.org"},
 }
 
 
@@ -328,3 +330,15 @@ def send_part(api: Api, person: Person, case_id: str, *, declared_bytes: int, se
         while chunk := connection.recv(65536):
             answer += chunk
         return answer
+
+
+@pytest.mark.parametrize("claimed", ["handed over by Petro", "image", "image/jpeg from Petro", f"image/{'x' * 100}"])
+def test_upload_when_the_claimed_media_type_is_free_text_then_it_is_not_kept(
+    api: Api, collector: Person, case_id: str, claimed: str
+) -> None:
+    parts = [("metadata", (None, json.dumps(METADATA))), ("file", ("a.jpg", DOGS, claimed))]
+
+    answer = collector.post(f"/v1/cases/{case_id}/evidence", files=parts)
+
+    assert (answer.status_code, answer.json()["media_type_claimed"]) == (201, None)
+    assert rows(api, "ledger_bodies WHERE convert_from(body, 'UTF8') LIKE '%Petro%'") == 0
