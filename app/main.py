@@ -145,6 +145,8 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
                 operation = document["paths"][route.path_format][method.lower()]
                 operation["x-access"] = str(access_rules(route)[0].operation)
                 _use_problem_shape(operation)
+                if "requestBody" in operation:  # BoundedBody's, and an upload's own.
+                    operation["responses"] |= {str(k): v for k, v in problems.problem_responses(408, 413).items()}
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     app.openapi_schema = document

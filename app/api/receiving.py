@@ -7,10 +7,13 @@ and writes them. Nothing of an upload that fails anywhere is kept.
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
+from uuid import UUID
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -30,6 +33,11 @@ CHUNKS_QUEUED = 4
 SPACE_CHECKED_EVERY_BYTES = 64 * 1024 * 1024
 FORM_OVERHEAD_BYTES = METADATA_LIMIT_BYTES + 16 * 1024
 """The most that boundaries, part headers and metadata add to a file."""
+OPEN_UPLOADS_PER_TOKEN = 32
+"""In one API process. Each open upload has a thread, a file and a few MiB."""
+
+_open_uploads: Counter[UUID] = Counter()
+"""By token; used on the event loop only."""
 
 
 class FileTooLarge(AppError):
@@ -48,6 +56,12 @@ class UnsupportedContentEncoding(AppError):
     code = "unsupported_content_encoding"
     status = 415
     title = "Send the body as it is, without Content-Encoding"
+
+
+class TooManyUploads(AppError):
+    code = "too_many_uploads"
+    status = 429
+    title = "Too many uploads are open with this token"
 
 
 class StorageFull(AppError):
@@ -149,6 +163,22 @@ class FileReceiver:
         """After the end nobody waits for room any more: the next ``put`` learns the outcome."""
         for _ in range(CHUNKS_QUEUED + 1):
             self._room.release()
+
+
+@contextmanager
+def open_upload(token_id: UUID) -> Iterator[None]:
+    """The token's place for an upload while its body comes. Raises TooManyUploads."""
+    if _open_uploads[token_id] >= OPEN_UPLOADS_PER_TOKEN:
+        raise TooManyUploads(
+            f"At most {OPEN_UPLOADS_PER_TOKEN} may be open at once. Wait for one to end.", headers={"Retry-After": "10"}
+        )
+    _open_uploads[token_id] += 1
+    try:
+        yield
+    finally:
+        _open_uploads[token_id] -= 1
+        if _open_uploads[token_id] == 0:
+            del _open_uploads[token_id]
 
 
 async def receive_upload(

@@ -33,7 +33,7 @@ from app.api.http import (
     working,
 )
 from app.api.problems import field_problems, problem_responses
-from app.api.receiving import Upload, read_json, receive_upload
+from app.api.receiving import Upload, open_upload, read_json, receive_upload
 from app.api.upload_form import METADATA_LIMIT_BYTES, is_json
 from app.kernel.errors import Invalid
 from app.kernel.primitives import Sha256Hex
@@ -91,7 +91,7 @@ FORM = {"schema": FORM_SCHEMA, "encoding": {"metadata": {"contentType": "applica
     status_code=201,
     summary="Receive evidence, or register a lead",
     response_model=ReceivedShape,
-    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 415, 422, 503, 507),
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503, 507),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -110,11 +110,13 @@ async def receive_evidence(case_id: UUID, request: Request, actor: Receiver, key
     """
     await run_in_threadpool(_check_case, request, actor, case_id)
     if is_json(request.headers.get("Content-Type")):
-        body = await read_json(request, services(request).settings, METADATA_LIMIT_BYTES)
+        with open_upload(actor.token_id):
+            body = await read_json(request, services(request).settings, METADATA_LIMIT_BYTES)
         return await run_in_threadpool(_register_lead, request, actor, case_id, key, body)
-    upload = await receive_upload(
-        request, services(request).settings, services(request).blobs, _understanding(EvidenceMetadata)
-    )
+    with open_upload(actor.token_id):
+        upload = await receive_upload(
+            request, services(request).settings, services(request).blobs, _understanding(EvidenceMetadata)
+        )
     return await run_in_threadpool(_store_item, request, actor, case_id, key, upload)
 
 
@@ -124,16 +126,17 @@ async def receive_evidence(case_id: UUID, request: Request, actor: Receiver, key
     status_code=200,
     summary="Receive the file of a lead",
     response_model=ReceivedShape,
-    responses=problem_responses(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 503, 507),
+    responses=problem_responses(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 503, 507),
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )
 async def receive_content(evidence_id: UUID, request: Request, actor: Receiver, if_match: IfMatch = None) -> Response:
     """The same form as for a new item. The lead becomes `collected`."""
     version = required_version(if_match)
     await run_in_threadpool(_check_lead, request, actor, evidence_id, version)
-    upload = await receive_upload(
-        request, services(request).settings, services(request).blobs, _understanding(EvidenceMetadata)
-    )
+    with open_upload(actor.token_id):
+        upload = await receive_upload(
+            request, services(request).settings, services(request).blobs, _understanding(EvidenceMetadata)
+        )
     return await run_in_threadpool(_store_for_lead, request, actor, evidence_id, version, upload)
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.api import middleware
+from app.api import middleware, receiving
 from tests.support.api import Api
 
 HEAD = b"POST /v1/sessions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
@@ -73,3 +73,26 @@ def test_upload_when_packed_for_transport_then_415(api: Api, content: dict[str, 
     case_id = api.case(api.person("Coordinator"), collector=(collector,))
     answer = collector.post(f"/v1/cases/{case_id}/evidence", headers={"Content-Encoding": "gzip"}, **content)
     assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_content_encoding")
+
+
+def test_upload_when_the_token_has_its_fill_open_then_429_until_one_ends(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "OPEN_UPLOADS_PER_TOKEN", 1)
+    collector = api.person("Olena Collector")
+    path = f"/v1/cases/{api.case(api.person('Coordinator'), collector=(collector,))}/evidence"
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {collector.token}\r\n"
+        "Content-Type: multipart/form-data; boundary=b\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+    )
+    address = urlsplit(api.base_url)
+    lead = {"lead_claim": "A crater"}
+    with socket.create_connection((address.hostname, address.port), timeout=10) as client:
+        client.sendall(head.encode())
+        assert client.recv(65536).startswith(b"HTTP/1.1 100 ")  # The server waits for the form.
+        refused = collector.post(path, json=lead)
+        assert (refused.status_code, refused.json()["code"]) == (429, "too_many_uploads")
+    deadline = time.monotonic() + 5
+    while (answer := collector.post(path, json=lead)).status_code == 429 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert answer.status_code == 201
