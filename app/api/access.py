@@ -236,7 +236,14 @@ def create_user(
 ) -> JSONResponse:
     """By an administrator. The person's name and e-mail are sealed in the ledger."""
     with working(request) as uow:
-        answer = replay(uow, actor, key, operation="createUser", request_sha256=request_digest(body))
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="createUser",
+            request_sha256=request_digest(body),
+            authorise=lambda: service.require_administrator(actor),
+        )
         if answer is not None:
             return answer
         account = service.create_account(uow, actor, **body.model_dump())
@@ -330,14 +337,22 @@ def create_token(body: TokenCreate, request: Request, actor: OwnAccess, key: Ide
     The secret is in this answer and nowhere else: a repeated request answers 409 `secret_already_shown`.
     """
     longest = services(request).settings.token_ttl_s
+    owner = body.account_id or actor.account_id
     with working(request) as uow:
-        answer = replay(uow, actor, key, operation="createToken", request_sha256=request_digest(body))
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="createToken",
+            request_sha256=request_digest(body),
+            authorise=lambda: service.get_account(uow.session, actor, owner),
+        )
         if answer is not None:
             return answer
         token, secret = service.create_token(
             uow,
             actor,
-            account_id=body.account_id or actor.account_id,
+            account_id=owner,
             name=body.name,
             scopes=body.scopes,
             cases=body.case_ids,

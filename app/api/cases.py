@@ -9,7 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.access.rules import Operation, Role
-from app.access.service import Actor
+from app.access.service import Actor, require_administrator
 from app.api.http import (
     BadCursor,
     Changed,
@@ -144,7 +144,14 @@ def _case(case: Case) -> CaseShape:
 def create_case(body: CaseCreate, request: Request, actor: Administrator, key: IdempotencyKey = None) -> JSONResponse:
     """By an administrator, who names the first coordinator and then does not see into the case."""
     with working(request) as uow:
-        answer = replay(uow, actor, key, operation="createCase", request_sha256=request_digest(body))
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="createCase",
+            request_sha256=request_digest(body),
+            authorise=lambda: require_administrator(actor),
+        )
         if answer is not None:
             return answer
         case = service.create_case(uow, actor, **body.model_dump())

@@ -230,11 +230,22 @@ def _without_floats(value: Any) -> Any:
 
 
 def replay(
-    uow: UnitOfWork, actor: Actor, key: str | None, *, operation: str, request_sha256: Sha256Hex
+    uow: UnitOfWork,
+    actor: Actor,
+    key: str | None,
+    *,
+    operation: str,
+    request_sha256: Sha256Hex,
+    authorise: Callable[[], object],
 ) -> JSONResponse | None:
-    """Claim the Idempotency-Key, or give the stored first answer. None: go ahead."""
+    """Claim the Idempotency-Key, or give the stored first answer. None: go ahead.
+
+    ``authorise`` raises what the operation would, for one who may not do this (any more): a stored answer is no way
+    around a role that was taken away.
+    """
     if key is None:
         return None
+    authorise()
     answer = idempotency.claim(uow.session, actor.account_id, key, operation=operation, request_sha256=request_sha256)
     if answer is None:
         return None

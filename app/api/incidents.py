@@ -41,6 +41,7 @@ from app.api.incident_shapes import (
     place_of,
 )
 from app.api.problems import problem_responses
+from app.cases.service import authorise
 from app.incidents import service
 from app.incidents.rules import IncidentKind, Segment
 
@@ -63,7 +64,14 @@ def create_incident(
 ) -> JSONResponse:
     """With a custody stream of its own; the case's stream registers it."""
     with working(request) as uow:
-        answer = replay(uow, actor, key, operation="createIncident", request_sha256=request_digest(str(case_id), body))
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="createIncident",
+            request_sha256=request_digest(str(case_id), body),
+            authorise=lambda: authorise(uow.session, actor, case_id, Operation.EDIT_INCIDENTS),
+        )
         if answer is not None:
             return answer
         incident = service.create_incident(
@@ -172,7 +180,12 @@ def link_evidence(
     """From `preserved` on; item and incident are of one case. One custody entry in each one's stream."""
     with working(request) as uow:
         answer = replay(
-            uow, actor, key, operation="linkEvidence", request_sha256=request_digest(str(incident_id), body)
+            uow,
+            actor,
+            key,
+            operation="linkEvidence",
+            request_sha256=request_digest(str(incident_id), body),
+            authorise=lambda: service.find_incident(uow.session, actor, incident_id, Operation.EDIT_INCIDENTS),
         )
         if answer is not None:
             return answer

@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field
+from sqlalchemy.orm import Session
 
 from app.access.rules import Operation
 from app.access.service import Actor
@@ -31,10 +32,12 @@ from app.api.http import (
     working,
 )
 from app.api.problems import problem_responses
+from app.cases.service import authorise
 from app.fingerprints import reading as queries
 from app.fingerprints import service
 from app.fingerprints.finding import EXACT_GROUND
-from app.fingerprints.models import Fingerprint, Relation
+from app.fingerprints.models import Fingerprint, Match, Relation
+from app.kernel.errors import NotFound
 from app.kernel.primitives import encode_cursor
 from app.media.items import find_evidence
 
@@ -184,7 +187,14 @@ def decide_match(
     """With a reason, in the streams of both items. A later decision supersedes it; none is edited."""
     with working(request) as uow:
         digest = request_digest(str(match_id), body)
-        answer = replay(uow, actor, key, operation="decideMatch", request_sha256=digest)
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="decideMatch",
+            request_sha256=digest,
+            authorise=lambda: _require_deciding(uow.session, actor, match_id),
+        )
         if answer is not None:
             return answer
         decided = service.decide_match(
@@ -199,6 +209,13 @@ def decide_match(
             status=201,
             location=f"/v1/matches/{match_id}",
         )
+
+
+def _require_deciding(session: Session, actor: Actor, match_id: UUID) -> None:
+    match = session.get(Match, match_id)
+    if match is None:
+        raise NotFound()
+    authorise(session, actor, match.case_id, Operation.VERIFY)
 
 
 @router.get(

@@ -29,6 +29,7 @@ from app.api.http import (
 from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
 from app.kernel.primitives import Sha256Hex
+from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.rules import State
 from app.media.service import decline_lead
@@ -115,6 +116,21 @@ class Reopen(_Event):
     reason: LongText
 
 
+_OPERATIONS: dict[type[_Event], Operation] = {
+    Decline: Operation.DECLINE_LEAD,
+    OpenVerification: Operation.OPEN_VERIFICATION,
+    Submit: Operation.VERIFY,
+    Withdraw: Operation.VERIFY,
+    RequestChanges: Operation.VERIFY,
+    Concur: Operation.VERIFY,
+    Dissent: Operation.VERIFY,
+    Adjudicate: Operation.SIGN_OFF,
+    SignOff: Operation.SIGN_OFF,
+    Return: Operation.SIGN_OFF,
+    Reopen: Operation.REOPEN,
+}
+"""What a repeated request must still be permitted; a first one's service asks for itself."""
+
 TransitionInput = Annotated[
     Decline
     | OpenVerification
@@ -180,22 +196,37 @@ def move_evidence(
     digest = request_digest(str(evidence_id), version, body)
     check = None
     if isinstance(body, SignOff):
-        answer = _stored_answer(request, actor, key, digest)
+        answer = _stored_answer(request, actor, evidence_id, body, key, digest)
         if answer is not None:
             return answer
         check = _confirmed_bytes(request, actor, evidence_id, version)
     with working(request) as uow:
-        answer = replay(uow, actor, key, operation=OPERATION_ID, request_sha256=digest)
+        answer = _replay(uow, actor, evidence_id, body, key, digest)
         if answer is not None:
             return answer
         evidence, made = _apply(uow, actor, evidence_id, version, body, request, check)
         return commit(uow, _answer(evidence, body.event, made), actor=actor, key=key, version=evidence.version)
 
 
-def _stored_answer(request: Request, actor: Actor, key: str | None, digest: Sha256Hex) -> JSONResponse | None:
+def _replay(
+    uow: UnitOfWork, actor: Actor, evidence_id: UUID, body: _Event, key: str | None, digest: Sha256Hex
+) -> JSONResponse | None:
+    return replay(
+        uow,
+        actor,
+        key,
+        operation=OPERATION_ID,
+        request_sha256=digest,
+        authorise=lambda: find_evidence(uow.session, actor, evidence_id, _OPERATIONS[type(body)]),
+    )
+
+
+def _stored_answer(
+    request: Request, actor: Actor, evidence_id: UUID, body: _Event, key: str | None, digest: Sha256Hex
+) -> JSONResponse | None:
     """The first answer to this request, looked for before a file is read for it; the claim is not kept here."""
     with working(request) as uow:
-        return replay(uow, actor, key, operation=OPERATION_ID, request_sha256=digest)
+        return _replay(uow, actor, evidence_id, body, key, digest)
 
 
 def _confirmed_bytes(request: Request, actor: Actor, evidence_id: UUID, version: int) -> service.IntegrityCheck:

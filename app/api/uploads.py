@@ -1,6 +1,7 @@
 """Receiving evidence: metadata and file in one streamed call, a lead without a file, the file of a lead."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -33,13 +34,15 @@ from app.api.http import (
     working,
 )
 from app.api.problems import field_problems, problem_responses
-from app.api.receiving import Upload, open_upload, read_json, receive_upload
+from app.api.receiving import StorageFailed, Upload, open_upload, read_json, receive_upload
 from app.api.upload_form import METADATA_LIMIT_BYTES, is_json
+from app.blobs.store import BlobMissing, StoredBlob
 from app.kernel.errors import Invalid
 from app.kernel.primitives import Sha256Hex
 from app.media import access, service
-from app.media.acquisition import Acquisition
+from app.media.acquisition import Acquisition, require_plausible_times
 from app.media.models import Evidence
+from app.media.orphans import hold_stored, remove_if_orphan
 from app.media.reading import exact_duplicates, item_details
 from app.unit_of_work import UnitOfWork
 
@@ -155,6 +158,7 @@ def _understanding(
 ) -> Callable[[bytes], Awaitable[tuple[EvidenceMetadata, str | None]]]:
     async def understand(raw: bytes) -> tuple[EvidenceMetadata, str | None]:
         metadata = _parse(shape, raw)
+        require_plausible_times(metadata.acquisition())
         return metadata, metadata.expected_sha256
 
     return understand
@@ -174,7 +178,14 @@ def _register_lead(request: Request, actor: Actor, case_id: UUID, key: str | Non
     lead: LeadCreate = _parse(LeadCreate, body)
     with working(request) as uow:
         digest = request_digest("lead", str(case_id), lead)
-        answer = replay(uow, actor, key, operation="receiveEvidence", request_sha256=digest)
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="receiveEvidence",
+            request_sha256=digest,
+            authorise=lambda: access.require_receiving(uow.session, actor, case_id),
+        )
         if answer is not None:
             return answer
         evidence = service.register_lead(uow, actor, case_id, address=lead.lead_address, claim=lead.lead_claim)
@@ -184,9 +195,16 @@ def _register_lead(request: Request, actor: Actor, case_id: UUID, key: str | Non
 def _store_item(
     request: Request, actor: Actor, case_id: UUID, key: str | None, upload: Upload[EvidenceMetadata]
 ) -> Response:
-    with working(request) as uow:
+    with _registering(request, upload.file.blob) as uow:
         digest = _digest_of(case_id, upload)
-        answer = replay(uow, actor, key, operation="receiveEvidence", request_sha256=digest)
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="receiveEvidence",
+            request_sha256=digest,
+            authorise=lambda: access.require_receiving(uow.session, actor, case_id),
+        )
         if answer is not None:
             return answer
         evidence = service.receive_evidence(
@@ -198,9 +216,28 @@ def _store_item(
 def _store_for_lead(
     request: Request, actor: Actor, evidence_id: UUID, version: int, upload: Upload[EvidenceMetadata]
 ) -> Response:
-    with working(request) as uow:
+    with _registering(request, upload.file.blob) as uow:
         evidence = service.receive_for_lead(uow, actor, evidence_id, version=version, **_facts(upload))
         return _received(uow, actor, evidence, status=200)
+
+
+@contextmanager
+def _registering(request: Request, blob: StoredBlob) -> Iterator[UnitOfWork]:
+    """A unit of work on a file that is stored already; when it fails, a file that came for it alone is removed.
+
+    Raises StorageFailed when a refused upload of the same bytes has just taken the file away.
+    """
+    blobs = services(request).blobs
+    try:
+        with working(request) as uow:
+            hold_stored(uow.session, blobs, blob.sha256)
+            yield uow
+    except BlobMissing as error:
+        raise StorageFailed("The storage lost this file before it was registered. Send it again.") from error
+    except Exception:
+        with services(request).sessions() as session:
+            remove_if_orphan(session, blobs, blob)
+        raise
 
 
 def _facts(upload: Upload[EvidenceMetadata]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from app.api.http import (
 from app.api.incident_shapes import LongText, OccurrenceShape
 from app.api.problems import problem_responses
 from app.incidents.rules import PlacePrecision
+from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.rules import State
 from app.verification import findings, leases, service
@@ -186,7 +187,14 @@ def record_finding(
     """By the lease's holder, in verification. A newer one on the same dimension supersedes; nothing is edited."""
     with working(request) as uow:
         digest = request_digest(str(evidence_id), body)
-        answer = replay(uow, actor, key, operation="recordFinding", request_sha256=digest)
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="recordFinding",
+            request_sha256=digest,
+            authorise=lambda: find_evidence(uow.session, actor, evidence_id, Operation.VERIFY),
+        )
         if answer is not None:
             return answer
         finding = findings.record_finding(

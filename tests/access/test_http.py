@@ -254,7 +254,8 @@ def test_key_when_older_than_seven_days_then_it_is_free_again(api: Api, sessions
 
 
 def test_administrators_token_when_limited_then_it_administers_nothing(api: Api) -> None:
-    for limit in ({"case_ids": []}, {"roles": ["auditor"]}):
+    limits: tuple[dict[str, list[str]], ...] = ({"case_ids": []}, {"roles": ["auditor"]})
+    for limit in limits:
         made = api.admin.post("/v1/tokens", json={"name": "narrow", "scopes": ["read", "write", "admin"], **limit})
         limited = api.client(made.json()["token"])
         assert limited.get("/v1/users").status_code == 403, limit

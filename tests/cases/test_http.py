@@ -159,6 +159,17 @@ def test_act_when_its_role_is_being_revoked_then_it_waits_and_is_refused(
         assert act.result().status_code == 404
 
 
+def test_request_when_repeated_after_the_role_was_revoked_then_the_stored_answer_is_not_given(api: Api) -> None:
+    olena, petro = api.person("Olena"), api.person("Petro")
+    case_id = api.case(olena, verifier=(petro,))
+    keyed = {"Idempotency-Key": "same"}
+    path = f"/v1/cases/{case_id}/incidents"
+    assert petro.post(path, json=INCIDENT, headers=keyed).status_code == 201
+    assert petro.post(path, json=INCIDENT, headers=keyed).headers["Idempotency-Replayed"] == "true"
+    assert olena.delete(f"/v1/cases/{case_id}/members/{petro.id}/verifier").status_code == 200
+    assert petro.post(path, json=INCIDENT, headers=keyed).status_code == 404
+
+
 def test_item_when_an_outsider_acts_on_it_then_refused_without_waiting_for_its_lock(
     api: Api, sessions: sessionmaker[Session]
 ) -> None:
