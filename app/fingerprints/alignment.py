@@ -4,6 +4,11 @@ Every pair of frames within the radius votes for its shift (reference time minus
 distinct frames on both sides gives the first spans; its pairs are taken out and the rest votes again, so that a
 compilation names every span. A still is a video of one frame: it has no shift to vote on, only moments where it occurs.
 Playing speed is taken to be the same on both sides.
+
+Time and memory are bounded. Of two long videos the longer is thinned evenly, the other only past an hour of movement.
+Of a static shot every frame resembles every other: a frame with many partners keeps those at the shifts that most
+frames vote for. A static video has many frames (one in two seconds) and is found as a copy by them; one of a single
+frame is a still.
 """
 
 from collections.abc import Sequence
@@ -19,9 +24,17 @@ SHIFT_TOLERANCE_MS = 300
 LARGEST_GAP_MS = 5000
 """A longer pause between matching frames ends a span. At least every 2 s a frame is kept, on either side."""
 MAXIMUM_SEGMENTS = 100
+MAXIMUM_FRAMES_LONGER = 4_000
+MAXIMUM_FRAMES_OTHER = 16_000
+"""Thinning both sides would lose a moving video: the frames left on one side are not those left on the other."""
+MAXIMUM_PAIRS = 200_000
+FEW_PARTNERS = 12
+"""A frame with so few partners says where it belongs, and keeps them all."""
 _ROWS_AT_ONCE = 256
 
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
+Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+Flags = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,46 +99,89 @@ def align(
     usable_reference = [frame for frame in reference if frame.quality >= minimum_quality]
     if not usable_query or not usable_reference:
         return []
-    pairs = _pairs_within(usable_query, usable_reference, radius_bits)
     has_single_frame = len(usable_query) == 1 or len(usable_reference) == 1
-    segments = _occurrences(pairs) if has_single_frame else _spans(pairs)
+    is_query_longer = len(usable_query) > len(usable_reference)
+    limits = (MAXIMUM_FRAMES_LONGER, MAXIMUM_FRAMES_OTHER)
+    query_limit, reference_limit = limits if is_query_longer else limits[::-1]
+    thinned_query, query_step = _thinned(usable_query, query_limit)
+    thinned_reference, reference_step = _thinned(usable_reference, reference_limit)
+    pairs = _pairs_within(thinned_query, thinned_reference, radius_bits)
+    gap_ms = int(LARGEST_GAP_MS * max(query_step, reference_step))
+    segments = _occurrences(pairs, gap_ms) if has_single_frame else _spans(pairs, gap_ms)
     return sorted(segments, key=lambda segment: (segment.query_start_ms, segment.reference_start_ms))
 
 
+def _thinned(frames: list[TimedHash], limit: int) -> tuple[list[TimedHash], float]:
+    """At most so many, evenly; and of how many frames one is left on average."""
+    if len(frames) <= limit:
+        return frames, 1.0
+    return [frames[place * len(frames) // limit] for place in range(limit)], len(frames) / limit
+
+
 def _pairs_within(query: list[TimedHash], reference: list[TimedHash], radius_bits: int) -> _Pairs:
-    query_bits = np.frombuffer(b"".join(frame.value for frame in query), np.uint8).reshape(len(query), -1)
-    reference_bits = np.frombuffer(b"".join(frame.value for frame in reference), np.uint8).reshape(len(reference), -1)
-    if query_bits.shape[1] != reference_bits.shape[1]:
+    query_bytes, reference_bytes = _as_bytes(query), _as_bytes(reference)
+    if query_bytes.shape[1] != reference_bytes.shape[1]:
         raise ValueError("hashes of different length cannot be compared")
-    rows, columns, distances = [], [], []
-    for start in range(0, len(query), _ROWS_AT_ONCE):
-        block = query_bits[start : start + _ROWS_AT_ONCE, np.newaxis, :] ^ reference_bits[np.newaxis, :, :]
-        distance = np.bitwise_count(block).sum(axis=2, dtype=np.int64)
-        row, column = np.nonzero(distance <= radius_bits)
-        rows.append(row + start)
-        columns.append(column)
-        distances.append(distance[row, column])
-    row_of, column_of = np.concatenate(rows), np.concatenate(columns)
     query_ms = np.array([frame.time_ms for frame in query], np.int64)
     reference_ms = np.array([frame.time_ms for frame in reference], np.int64)
-    return _Pairs(row_of, column_of, query_ms[row_of], reference_ms[column_of], np.concatenate(distances))
+    is_near = _nearness(query_bytes, reference_bytes, radius_bits)
+    if np.count_nonzero(is_near) > MAXIMUM_PAIRS:
+        _keep_likely_shifts(is_near, query_ms, reference_ms)
+    row, column = np.nonzero(is_near)
+    distance = np.bitwise_count(query_bytes[row] ^ reference_bytes[column]).sum(axis=1, dtype=np.int64)
+    return _Pairs(row, column, query_ms[row], reference_ms[column], distance)
 
 
-def _occurrences(pairs: _Pairs) -> list[Segment]:
+def _as_bytes(frames: list[TimedHash]) -> Bytes:
+    return np.frombuffer(b"".join(frame.value for frame in frames), np.uint8).reshape(len(frames), -1)
+
+
+def _nearness(query: Bytes, reference: Bytes, radius_bits: int) -> Flags:
+    """Whether each pair is within the radius. As a product of signs: of n bits, d different ones give n - 2 d."""
+    bits = query.shape[1] * 8
+    reference_signs = (np.unpackbits(reference, axis=1).astype(np.float32) * 2 - 1).T
+    is_near = np.empty((len(query), len(reference)), np.bool_)
+    for start in range(0, len(query), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        signs = np.unpackbits(query[rows], axis=1).astype(np.float32) * 2 - 1
+        is_near[rows] = signs @ reference_signs >= bits - 2 * radius_bits
+    return is_near
+
+
+def _keep_likely_shifts(is_near: Flags, query_ms: Integers, reference_ms: Integers) -> None:
+    """Clears, in place, pairs of frames with many partners at all but the shifts with the most pairs."""
+    has_many = np.nonzero(is_near.sum(axis=1) > FEW_PARTNERS)[0]
+    room = MAXIMUM_PAIRS - int(is_near.sum()) + int(is_near[has_many].sum())
+    lowest = int(reference_ms.min() - query_ms.max()) // SHIFT_TOLERANCE_MS
+    highest = int(reference_ms.max() - query_ms.min()) // SHIFT_TOLERANCE_MS
+    votes = np.zeros(highest - lowest + 1, np.int64)
+    for start in range(0, has_many.size, _ROWS_AT_ONCE):
+        rows = has_many[start : start + _ROWS_AT_ONCE]
+        bins = (reference_ms[np.newaxis, :] - query_ms[rows, np.newaxis]) // SHIFT_TOLERANCE_MS - lowest
+        votes += np.bincount(bins[is_near[rows]], minlength=votes.size)
+    by_votes = np.argsort(-votes, kind="stable")
+    is_kept = np.zeros(votes.size, np.bool_)
+    is_kept[by_votes[np.cumsum(votes[by_votes]) <= room]] = True
+    for start in range(0, has_many.size, _ROWS_AT_ONCE):
+        rows = has_many[start : start + _ROWS_AT_ONCE]
+        bins = (reference_ms[np.newaxis, :] - query_ms[rows, np.newaxis]) // SHIFT_TOLERANCE_MS - lowest
+        is_near[rows] &= is_kept[bins]
+
+
+def _occurrences(pairs: _Pairs, gap_ms: int) -> list[Segment]:
     """Of a single frame on one side: every stretch of the other side that shows it."""
     times = pairs.query_ms if np.unique(pairs.query).size > 1 else pairs.reference_ms
-    return [_segment(group) for group in _split_at_gaps(pairs, times)][:MAXIMUM_SEGMENTS]
+    return [_segment(group) for group in _split_at_gaps(pairs, times, gap_ms)][:MAXIMUM_SEGMENTS]
 
 
-def _spans(pairs: _Pairs) -> list[Segment]:
+def _spans(pairs: _Pairs, gap_ms: int) -> list[Segment]:
     segments: list[Segment] = []
     while len(segments) < MAXIMUM_SEGMENTS and pairs.distinct_frames() >= MINIMUM_FRAMES:
         shifts = pairs.reference_ms - pairs.query_ms
         is_at_shift = np.abs(shifts - _best_shift(pairs, shifts)) <= SHIFT_TOLERANCE_MS
         at_shift = pairs.where(is_at_shift)
-        found = [
-            group for group in _split_at_gaps(at_shift, at_shift.query_ms) if group.distinct_frames() >= MINIMUM_FRAMES
-        ]
+        groups = _split_at_gaps(at_shift, at_shift.query_ms, gap_ms)
+        found = [group for group in groups if group.distinct_frames() >= MINIMUM_FRAMES]
         if not found:
             # The best shift has no span, but a weaker one may: take only this shift out.
             pairs = pairs.where(~is_at_shift)
@@ -139,7 +195,8 @@ def _spans(pairs: _Pairs) -> list[Segment]:
 def _best_shift(pairs: _Pairs, shifts: Integers) -> int:
     """The shift, in steps of the tolerance, at which the most distinct query frames have a partner."""
     bins = np.floor_divide(shifts, SHIFT_TOLERANCE_MS)
-    votes = np.unique(np.stack([bins, pairs.query]), axis=1)[0]
+    width = int(pairs.query.max()) + 1
+    votes = np.floor_divide(np.unique(bins * width + pairs.query), width)
     candidates, counts = np.unique(votes, return_counts=True)
     # A true shift may lie on the border of two bins: count each together with its right neighbour.
     right = np.searchsorted(candidates, candidates + 1)
@@ -149,11 +206,11 @@ def _best_shift(pairs: _Pairs, shifts: Integers) -> int:
     return int(np.median(shifts[(bins == best) | (bins == best + 1)]))
 
 
-def _split_at_gaps(pairs: _Pairs, times: Integers) -> list[_Pairs]:
+def _split_at_gaps(pairs: _Pairs, times: Integers, gap_ms: int) -> list[_Pairs]:
     if times.size == 0:
         return []
     order = np.argsort(times, kind="stable")
-    breaks = np.nonzero(np.diff(times[order]) > LARGEST_GAP_MS)[0] + 1
+    breaks = np.nonzero(np.diff(times[order]) > gap_ms)[0] + 1
     return [pairs.where(part) for part in np.split(order, breaks)]
 
 
@@ -165,7 +222,9 @@ def _without_span(pairs: _Pairs, segment: Segment) -> _Pairs:
 
 
 def _segment(pairs: _Pairs) -> Segment:
-    nearest = [int(pairs.distance[pairs.query == frame].min()) for frame in np.unique(pairs.query)]
+    order = np.argsort(pairs.query, kind="stable")
+    _, starts = np.unique(pairs.query[order], return_index=True)
+    nearest = np.minimum.reduceat(pairs.distance[order], starts)
     return Segment(
         query_start_ms=int(pairs.query_ms.min()),
         query_end_ms=int(pairs.query_ms.max()),

@@ -1,5 +1,7 @@
 """Aligning videos by their frames' hashes: made-up hashes for the rules, the real video for the whole."""
 
+import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,6 +108,35 @@ def test_align_when_a_shot_stands_still_then_the_spans_stay_few() -> None:
     found = align(still, still)
     assert 1 <= len(found) <= MAXIMUM_SEGMENTS
     assert (found[0].query_start_ms, found[0].query_end_ms) == (0, 299 * 2000)
+
+
+def test_align_when_both_are_long_and_static_then_time_and_memory_stay_bounded() -> None:
+    still = [TimedHash(2000 * place, SCENES[0], 90) for place in range(4000)]
+    tracemalloc.start()
+    started = time.process_time()
+    (found,) = align(still, still)
+    took_s = time.process_time() - started
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == Segment(0, 3999 * 2000, 0, 3999 * 2000, 4000, 0)
+    assert peak_bytes < 200_000_000
+    assert took_s < 8, "a multiple of what it takes, and a fraction of what all pairs take"
+
+
+def test_align_when_a_long_static_video_also_moves_then_the_moving_span_is_found_elsewhere() -> None:
+    still = [TimedHash(2000 * place, SCENES[399], 90) for place in range(1000)]
+    query = [*still, *video(range(20, 60), start_ms=2_100_000)]
+    reference = [*video(range(100), start_ms=0), *[TimedHash(60_000 + one.time_ms, one.value, 90) for one in still]]
+    found = align(query, reference)
+    assert (2_100_000, 20 * 400, 40) in [(one.query_start_ms, one.reference_start_ms, one.frames) for one in found]
+
+
+def test_align_when_an_excerpt_is_of_a_video_too_long_to_compare_whole_then_it_is_found() -> None:
+    long = [TimedHash(400 * place, RANDOM.bytes(32), 90) for place in range(10_000)]
+    excerpt = [TimedHash(one.time_ms - 400 * 7000, one.value, 90) for one in long[7000:7100]]
+    (found,) = align(excerpt, long)
+    assert found.reference_start_ms - found.query_start_ms == 7000 * 400
+    assert found.frames == 40
 
 
 @pytest.fixture(scope="module")
