@@ -122,6 +122,12 @@ class LocalBlobStore:
         finally:
             os.close(fd)
 
+    def remove(self, sha256: Sha256Hex) -> None:
+        path = _blob_path(self._root, sha256)
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            _sync_directory(path.parent)
+
     def free_bytes(self) -> int:
         room = os.statvfs(self._root)
         return room.f_bavail * room.f_frsize

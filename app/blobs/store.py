@@ -108,5 +108,8 @@ class BlobStore(Protocol):
     def reread(self, sha256: Sha256Hex) -> ReadBack:
         """Reads the blob from the medium, past the page cache, and hashes it again. Never raises for bad storage."""
 
+    def remove(self, sha256: Sha256Hex) -> None:
+        """Removes a blob that nobody was ever told of: the caller makes sure that it is none. Gone already is fine."""
+
     def free_bytes(self) -> int:
         """The room that is left for new blobs."""

@@ -320,3 +320,14 @@ def test_store_when_used_then_descriptors_do_not_leak(store: LocalBlobStore) -> 
 def test_free_bytes_when_asked_then_it_is_the_file_systems_room(root: Path, store: LocalBlobStore) -> None:
     room = os.statvfs(root)
     assert abs(store.free_bytes() - room.f_bavail * room.f_frsize) < 1 << 30
+
+
+def test_blob_when_removed_then_it_is_missing_and_may_come_again(store: LocalBlobStore) -> None:
+    kept = put(store, BODY)
+
+    store.remove(kept.sha256)
+    store.remove(kept.sha256)
+
+    with pytest.raises(BlobMissing):
+        store.open(kept.sha256)
+    assert put(store, BODY).is_new is True

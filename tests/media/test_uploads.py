@@ -12,6 +12,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from app.blobs.store import StoredBlob
+from app.media.orphans import remove_if_orphan
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
 
@@ -119,7 +121,28 @@ def test_upload_with_the_same_key_is_done_once(api: Api, collector: Person, case
     assert again.json() == first.json()
     assert again.headers["Idempotency-Replayed"] == "true"
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    assert rows(api, "evidence") == 1
+    assert (rows(api, "evidence"), blobs(api)) == (1, [first.json()["sha256"]])
+
+
+def test_upload_when_refused_for_bytes_that_another_item_has_then_they_stay(
+    api: Api, collector: Person, case_id: str
+) -> None:
+    first = upload(collector, case_id, key="one").json()
+
+    assert upload(collector, case_id, name="other.jpg", key="one").status_code == 422
+    assert blobs(api) == [first["sha256"]]
+
+
+def test_orphan_when_somebody_registered_the_bytes_since_then_it_is_not_removed(
+    api: Api, collector: Person, case_id: str
+) -> None:
+    item = upload(collector, case_id).json()
+    store, sessions = api.app.state.services.blobs, api.app.state.services.sessions
+
+    with sessions() as session:
+        is_removed = remove_if_orphan(session, store, StoredBlob(item["sha256"], item["size_bytes"], True))
+
+    assert (is_removed, blobs(api)) == (False, [item["sha256"]])
 
 
 def test_32_identical_uploads_at_once_make_32_items_on_one_blob(api: Api, collector: Person, case_id: str) -> None:
@@ -219,7 +242,7 @@ def test_upload_with_facts_that_cannot_be_is_refused(
     answer = upload(collector, case_id, **facts)
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
-    assert rows(api, "evidence") == 0
+    assert (rows(api, "evidence"), blobs(api)) == (0, [])
 
 
 def test_upload_with_the_right_digest_is_taken(collector: Person, case_id: str) -> None:
