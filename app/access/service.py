@@ -272,8 +272,10 @@ def change_own_password(
     One's other sessions end. Raises TooManyAttempts: a stolen token must not serve to guess the password.
     """
     require_scope(actor, Operation.MANAGE_OWN_ACCESS)
+    # The address is held before the account, as a sign-in holds them.
+    email = uow.session.scalars(select(Account.email).where(Account.id == actor.account_id)).one()
+    _refuse_after_failures(uow.session, email, attempts_allowed)
     account = _lock_account(uow.session, actor.account_id, None)
-    _refuse_after_failures(uow.session, account.email, attempts_allowed)
     if not _password_fits(account, old_password):
         _keep_failure(uow, account, account.email)
         return None
@@ -321,7 +323,12 @@ def _password_fits(account: Account | None, password: str) -> bool:
 
 
 def _refuse_after_failures(session: Session, email: str, attempts_allowed: int) -> None:
-    """Raises TooManyAttempts after so many wrong passwords for the address within 15 minutes."""
+    """Raises TooManyAttempts after so many wrong passwords for the address within 15 minutes.
+
+    Guesses for one address come one after the other until the transaction ends, so that each sees those before it.
+    """
+    lock_key = int.from_bytes(bytes.fromhex(_email_digest(email))[:8], "big", signed=True)
+    session.execute(select(func.pg_advisory_xact_lock(lock_key)))
     failures = session.scalar(
         select(func.count())
         .select_from(SignInFailure)

@@ -325,3 +325,11 @@ def test_own_access_when_token_may_only_read_then_nothing_but_sign_out(api: Api)
     ):
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert reader.delete("/v1/sessions/current").status_code == 200
+
+
+def test_sign_in_when_guesses_come_at_once_then_no_more_than_ten_are_tried(api: Api) -> None:
+    guess = {"email": "nobody@hub.example", "password": "wrong"}
+    client = api.client()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post("/v1/sessions", json=guess), range(16)))
+    assert sorted(answer.status_code for answer in answers) == [401] * 10 + [429] * 6
