@@ -186,7 +186,7 @@ def _spans(pairs: _Pairs, gap_ms: int) -> list[Segment]:
             # The best shift has no span, but a weaker one may: take only this shift out.
             pairs = pairs.where(~is_at_shift)
             continue
-        for group in found:
+        for group in found[: MAXIMUM_SEGMENTS - len(segments)]:
             segments.append(_segment(group))
             pairs = _without_span(pairs, segments[-1])
     return segments

@@ -139,6 +139,14 @@ def test_align_when_an_excerpt_is_of_a_video_too_long_to_compare_whole_then_it_i
     assert found.frames == 40
 
 
+def test_align_when_a_static_shot_gives_spans_without_end_then_the_most_are_kept() -> None:
+    first, second = (
+        [TimedHash(int(time_ms), SCENES[0], 90) for time_ms in np.cumsum(RANDOM.integers(100, 2000, 2000))]
+        for _ in range(2)
+    )
+    assert len(align(first, second)) == MAXIMUM_SEGMENTS
+
+
 @pytest.fixture(scope="module")
 def decoder() -> Iterator[Decoder]:
     with Decoder() as made:
