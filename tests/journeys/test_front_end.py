@@ -340,7 +340,7 @@ def test_refusal_when_anything_is_wrong_then_it_is_a_problem_with_a_stable_code(
         (verifier.get("/v1/users"), 403, "forbidden"),
         (verifier.post(f"{case}/evidence", content=b"{", headers=json_type), 422, "invalid_metadata"),
         (verifier.post(f"{case}/incidents", content=b"{", headers=json_type), 422, "invalid_request"),
-        (verifier.post(f"{case}/incidents", content=b"\xff", headers=json_type), 400, "bad_request"),
+        (verifier.post(f"{case}/incidents", content=b"\xff", headers=json_type), 422, "invalid_request"),
         (verifier.post(f"{case}/evidence", json={**lead, "state": "x"}), 422, "invalid_metadata"),
         (verifier.post(f"{case}/evidence", json={"lead_claim": "a\0b"}), 422, "invalid_metadata"),
         (verifier.post(f"{case}/evidence", json=lead, headers={"Idempotency-Key": "a b"}), 422, "invalid_request"),

@@ -37,7 +37,7 @@ class Product:
         found = {}
         for pid in listed:
             arguments = Path("/proc", pid, "cmdline").read_text().split("\0")
-            if "app.cli" in arguments:
+            if "app.cli" in arguments and "--log-file" in arguments:  # Without it: forked, and not yet itself.
                 found[Path(arguments[arguments.index("--log-file") + 1]).stem] = int(pid)
         return found
 
