@@ -6,9 +6,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.access.models import Account
 from app.access.rules import OrganisationRole, Role, Scope
-from app.access.service import Actor
+from app.access.service import Actor, create_account
 from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
 from app.cases.service import create_case, grant_role
 from app.fingerprints import jobs as fingerprint_jobs
@@ -44,20 +43,20 @@ def make_person(
     sessions: sessionmaker[Session], name: str, *, organisation_roles: frozenset[OrganisationRole] = frozenset()
 ) -> Actor:
     """An account, and the actor that it is when signed in."""
-    account = Account(
-        id=new_id(),
-        name=name,
-        email=f"{name.lower()}@hub.example",
-        password_hash=None,
-        is_administrator=OrganisationRole.ADMINISTRATOR in organisation_roles,
-        is_auditor=OrganisationRole.AUDITOR in organisation_roles,
-        is_active=True,
-        created_at=utc_now(),
-        version=1,
+    maker = Actor(
+        new_id(), new_id(), "session", frozenset({OrganisationRole.ADMINISTRATOR}), frozenset(Scope), None, None
     )
-    with sessions() as session:
-        session.add(account)
-        session.commit()
+    account = commit_in(
+        sessions,
+        lambda uow: create_account(
+            uow,
+            maker,
+            name=name,
+            email=f"{name.lower()}@hub.example",
+            is_administrator=OrganisationRole.ADMINISTRATOR in organisation_roles,
+            is_auditor=OrganisationRole.AUDITOR in organisation_roles,
+        ),
+    )
     return Actor(account.id, new_id(), "session", organisation_roles, frozenset(Scope), None, None)
 
 

@@ -13,6 +13,7 @@ from app.media.rules import FingerprintStatus, State
 
 MEDIA_KINDS = ("image", "video")
 DERIVATIVE_KINDS = ("preview",)
+DERIVATIVE_MEDIA_TYPES = ("image/jpeg", "image/webp", "image/png")
 RENDERINGS = ("original",)
 
 
@@ -118,6 +119,7 @@ class Derivative(Base):
     __tablename__ = "derivatives"
     __table_args__ = (
         one_of("kind", DERIVATIVE_KINDS),
+        one_of("media_type", DERIVATIVE_MEDIA_TYPES),
         UniqueConstraint("blob_sha256", "kind", "parameters_sha256", name="uq_derivatives_once"),
     )
 

@@ -99,12 +99,20 @@ CREATE TABLE case_pseudonyms (
 );
 """
 
-# A pseudonym is in signed entries, and a policy's version is named by them: neither is ever changed.
+# A pseudonym is in signed entries, and a policy's version is named by them: neither is ever changed. Of a token only
+# the time of its last use changes without an entry.
 GUARDS = """
 CREATE TRIGGER case_pseudonyms_fixed BEFORE UPDATE OR DELETE ON case_pseudonyms
     FOR EACH ROW EXECUTE FUNCTION exhibit_refuse_change();
 CREATE TRIGGER case_policies_fixed BEFORE UPDATE OR DELETE ON case_policies
     FOR EACH ROW EXECUTE FUNCTION exhibit_refuse_change();
+CREATE CONSTRAINT TRIGGER accounts_need_entry AFTER INSERT OR UPDATE ON accounts
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_require_entry();
+CREATE CONSTRAINT TRIGGER tokens_need_entry AFTER INSERT OR UPDATE OF id, account_id, kind, name, secret_sha256, scopes,
+    case_ids, roles, made_by, created_at, expires_at, revoked_at ON tokens
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_require_entry();
+CREATE CONSTRAINT TRIGGER case_policies_need_entry AFTER INSERT ON case_policies
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_require_entry('case_id');
 CREATE CONSTRAINT TRIGGER case_members_need_entry AFTER INSERT OR DELETE ON case_members
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_require_entry('case_id');
 CREATE CONSTRAINT TRIGGER cases_need_entry AFTER INSERT OR UPDATE ON cases

@@ -96,7 +96,8 @@ CREATE TABLE derivatives (
     parameters_sha256 bytea NOT NULL,
     sha256 bytea NOT NULL,
     size_bytes bigint NOT NULL,
-    media_type text NOT NULL,
+    media_type text NOT NULL CONSTRAINT ck_derivatives_media_type_word
+        CHECK (media_type IN ('image/jpeg', 'image/webp', 'image/png')),
     made_at timestamptz NOT NULL,
     CONSTRAINT uq_derivatives_once UNIQUE (blob_sha256, kind, parameters_sha256)
 );
@@ -251,7 +252,8 @@ CREATE TRIGGER evidence_state_moves BEFORE INSERT OR UPDATE ON evidence
 CREATE TRIGGER evidence_kept BEFORE DELETE ON evidence
     FOR EACH ROW EXECUTE FUNCTION exhibit_refuse_change();
 CREATE CONSTRAINT TRIGGER evidence_needs_entry
-    AFTER INSERT OR UPDATE OF state, round, blob_sha256, fingerprint_status, labels, lease_holder ON evidence
+    AFTER INSERT OR UPDATE OF state, version, round, blob_sha256, fingerprint_status, fingerprint_reason, reason_code,
+        labels, lease_holder, lease_expires_at ON evidence
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_require_entry('id');
 CREATE CONSTRAINT TRIGGER evidence_corrections_need_entry AFTER INSERT ON evidence_corrections
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_require_entry('evidence_id');

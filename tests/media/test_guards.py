@@ -13,6 +13,10 @@ from tests.media_samples import PHOTOGRAPHS
 from tests.support.databases import TestDatabase
 
 DOGS = PHOTOGRAPHS[0].read_bytes()
+FORGE_TOKEN = """
+    INSERT INTO tokens (id, account_id, kind, name, secret_sha256, scopes, created_at, expires_at)
+    SELECT gen_random_uuid(), id, 'token', 'mine', sha256('mine'), '{read}', now(), now() FROM accounts LIMIT 1
+"""
 
 
 @pytest.fixture
@@ -132,3 +136,50 @@ def test_application_may_not_edit_what_is_append_only(hub: Hub, item_id: str) ->
                 text("SELECT has_table_privilege(:t, 'UPDATE') OR has_table_privilege(:t, 'DELETE')"), {"t": table}
             )
             assert allowed is False, table
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "version = version + 1",
+        "fingerprint_status = 'failed'",
+        "fingerprint_reason = 'other'",
+        "reason_code = 'other'",
+        "labels = '{}'",
+        "lease_holder = received_by, lease_expires_at = now()",
+    ],
+)
+def test_change_of_an_item_without_an_entry_is_refused(owner: psycopg.Connection, item_id: str, change: str) -> None:
+    assert refused_by(owner, f"UPDATE evidence SET {change} WHERE id = %s", item_id) == "exhibit_require_entry"
+
+
+def test_derivative_when_it_is_no_picture_is_refused(owner: psycopg.Connection, item_id: str) -> None:
+    statement = (
+        "INSERT INTO derivatives SELECT gen_random_uuid(), blob_sha256, 'preview', 'x', '1', '{}', '', sha256('x'), 1,"
+        " %s, now() FROM evidence WHERE id = %s"
+    )
+
+    assert refused_by(owner, statement, "text/html", item_id) == "ck_derivatives_media_type_word"
+    assert refused_by(owner, statement, "image/webp", item_id) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO accounts SELECT gen_random_uuid(), 'Mallory', 'm@example.org', NULL, true, true, true, now(), 1",
+        "UPDATE accounts SET password_hash = 'mine'",
+        "UPDATE accounts SET is_administrator = true",
+        FORGE_TOKEN,
+        "UPDATE tokens SET revoked_at = now()",
+        "UPDATE tokens SET expires_at = 'infinity'",
+        "INSERT INTO case_policies SELECT case_id, version + 1, document, now() FROM case_policies",
+    ],
+)
+def test_change_of_who_may_do_what_without_an_entry_is_refused(
+    owner: psycopg.Connection, item_id: str, statement: str
+) -> None:
+    assert refused_by(owner, statement) == "exhibit_require_entry"
+
+
+def test_last_use_of_a_token_needs_no_entry(owner: psycopg.Connection, item_id: str) -> None:
+    assert refused_by(owner, "UPDATE tokens SET last_used_at = now()") is None
