@@ -1,8 +1,8 @@
 """A state machine of several persons over one item: no sequence of calls breaks a guard or leaves an act unrecorded.
 
-The model below is written from docs/domain.md's table alone and shares nothing with the services: for every call it
-says whether it must succeed and which entries it must leave; after every call the item's state, round and lease holder and
-the counts of its entries must be those of the model.
+The model below is written from docs/domain.md's table alone and shares nothing with the services. For every call it
+says whether it must succeed and which entries it must leave; after every call the item's state, round and lease holder
+and the counts of its entries must be those of the model.
 """
 
 from collections import Counter
