@@ -2,10 +2,11 @@
 
 ``python -m benchmarks.verifiers [--verifiers 16] [--seconds 20]``
 
-Two loads, each without any pause between a verifier's requests. *Changes*: every request records a finding, which is
-one row and one custody entry, committed durably. *Mixed*: three ordinary reads (the item, its findings, the case's
-items), then one finding. Every verifier works on an item of their own, as the lease demands. Clients run on the same
-machine as the server; the time of a request is what the client waits.
+Two loads without any pause between a verifier's requests, which saturate the machine, and one that is paced. *Changes*:
+every request records a finding, which is one row and one custody entry, committed durably. *Mixed*: three ordinary
+reads (the item, its findings, the case's items), then one finding. *Paced*: the same four requests, then a second's
+pause, which is more than people do. Every verifier works on an item of their own, as the lease demands. Clients run on
+the same machine as the server; the time of a request is what the client waits.
 """
 
 import argparse
@@ -155,7 +156,9 @@ def _await_preserved(verifier: Verifier) -> str:
         time.sleep(0.1)
 
 
-def run_load(verifiers: list[Verifier], seconds: float, act: Callable[[Verifier], None]) -> float:
+def run_load(
+    verifiers: list[Verifier], seconds: float, act: Callable[[Verifier], None], *, pause_s: float = 0.0
+) -> float:
     """Let every verifier act again and again for so long; the seconds until the last one ended."""
     failures: list[BaseException] = []
     started = time.perf_counter()
@@ -164,6 +167,7 @@ def run_load(verifiers: list[Verifier], seconds: float, act: Callable[[Verifier]
         try:
             while time.perf_counter() - started < seconds:
                 act(verifier)
+                time.sleep(pause_s)
         except BaseException as error:
             failures.append(error)
             raise
@@ -204,11 +208,15 @@ def main() -> None:
                 f"{'load':10} {'request':8} {'count':>8} {'per s':>10} {'p50 ms':>9} {'p95 ms':>9} {'p99 ms':>9} "
                 f"{'max ms':>9}"
             )
-            for load, act in (("changes", Verifier.change), ("mixed", Verifier.read_and_change)):
+            for load, act, pause_s in (
+                ("changes", Verifier.change, 0.0),
+                ("mixed", Verifier.read_and_change, 0.0),
+                ("paced", Verifier.read_and_change, 1.0),
+            ):
                 for verifier in verifiers:
                     verifier.reads_s.clear()
                     verifier.changes_s.clear()
-                elapsed_s = run_load(verifiers, options.seconds, act)
+                elapsed_s = run_load(verifiers, options.seconds, act, pause_s=pause_s)
                 print_row(load, "change", [s for verifier in verifiers for s in verifier.changes_s], elapsed_s)
                 print_row(load, "read", [s for verifier in verifiers for s in verifier.reads_s], elapsed_s)
         finally:
