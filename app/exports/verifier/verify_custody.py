@@ -40,6 +40,7 @@ ABOUT = (
 ENTRY_VERSION = "custody-entry/v1"
 LEAF_PREFIX = "custody-leaf/v1"
 LINE_LIMIT_BYTES = 16 * 1024 * 1024
+HEADER_LIMIT_BYTES = 256 * 1024 * 1024  # It lists every stream, 154 bytes each: enough for 1.7 million.
 BODY_LIMIT_BYTES = 60_000
 LEAVES_EXPECTED_UP_TO = 200_000
 """A tree of at most so many leaves must come with all of them, unless ``--leaves-optional`` is given."""
@@ -588,14 +589,15 @@ class CustodyFile:
     def read(self, file: BinaryIO) -> None:
         """Raises Unreadable when the rest cannot be read; what was found is in the report."""
         digest, number, section = hashlib.sha256(), 0, 0
-        while line := file.readline(LINE_LIMIT_BYTES + 1):
+        while line := file.readline((LINE_LIMIT_BYTES if number else HEADER_LIMIT_BYTES) + 1):
             number += 1
             if number == 1:
                 self.report.is_custody_file = line.startswith(HEADER_MARKS[0]) or HEADER_MARKS[1] in line
             if self.is_ended:
                 raise self._stop("file", number, "there is something after the trailer")
             if not line.endswith(b"\n"):
-                what = "is longer than any line may be" if len(line) > LINE_LIMIT_BYTES else "has no end: cut off here"
+                limit_bytes = HEADER_LIMIT_BYTES if number == 1 else LINE_LIMIT_BYTES
+                what = "is longer than any line may be" if len(line) > limit_bytes else "has no end: cut off here"
                 raise self._stop("file", number, f"the line {what}")
             try:
                 section = self._read_line(line[:-1], number, section, digest.hexdigest)
