@@ -6,8 +6,9 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import Actor
 from app.access.rules import OrganisationRole, Role, Scope
-from app.access.service import Actor, create_account
+from app.access.service import create_account
 from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
 from app.cases.service import create_case, grant_role
 from app.fingerprints import jobs as fingerprint_jobs

@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.access import service
+from app.access import service, sign_in, tokens
+from app.access.actors import Actor, require_administrator
 from app.access.errors import BadCredentials
 from app.access.models import Account, Token
 from app.access.rules import Operation, Role, Scope
-from app.access.service import Actor
 from app.api.http import (
     Changed,
     Cursor,
@@ -154,7 +154,7 @@ def create_session(body: SessionCreate, request: Request) -> JSONResponse:
     """A short-lived session. A failed attempt is a custody entry; after too many, wait (429)."""
     settings = services(request).settings
     with working(request) as uow:
-        made = service.sign_in(
+        made = sign_in.sign_in(
             uow,
             email=body.email,
             password=body.password,
@@ -183,7 +183,7 @@ def create_session(body: SessionCreate, request: Request) -> JSONResponse:
 def delete_current_session(request: Request, actor: SignedIn) -> JSONResponse:
     """End the session or token that you called with, at once; with a token also those that were made with it."""
     with working(request) as uow:
-        token = service.sign_out(uow, actor)
+        token = tokens.sign_out(uow, actor)
         return commit(uow, lambda receipts: _token(token).model_copy(update={"receipts": receipts}))
 
 
@@ -210,7 +210,7 @@ def get_me(request: Request, actor: SignedIn) -> Me:
 def change_my_password(body: PasswordChange, request: Request, actor: OwnAccess) -> JSONResponse:
     """Needs the old password. Your other sessions end."""
     with working(request) as uow:
-        account = service.change_own_password(
+        account = sign_in.change_own_password(
             uow,
             actor,
             old_password=body.old_password,
@@ -242,7 +242,7 @@ def create_user(
             key,
             operation="createUser",
             request_sha256=request_digest(body),
-            authorise=lambda: service.require_administrator(actor),
+            authorise=lambda: require_administrator(actor),
         )
         if answer is not None:
             return answer
@@ -349,7 +349,7 @@ def create_token(body: TokenCreate, request: Request, actor: OwnAccess, key: Ide
         )
         if answer is not None:
             return answer
-        token, secret = service.create_token(
+        token, secret = tokens.create_token(
             uow,
             actor,
             account_id=owner,
@@ -387,7 +387,7 @@ def list_tokens(
     """Your own tokens and sessions, or another account's as an administrator; never the secrets."""
     with reading(request) as session:
         owner = account_id or actor.account_id
-        rows = service.list_tokens(session, actor, owner, after=read_cursor_at(cursor), limit=limit + 1)
+        rows = tokens.list_tokens(session, actor, owner, after=read_cursor_at(cursor), limit=limit + 1)
         return page(request, response, rows, limit, _token, _created)
 
 
@@ -404,7 +404,7 @@ def revoke_token(token_id: UUID, request: Request, actor: SignedIn) -> JSONRespo
     Revoking it again changes nothing, so no If-Match is needed.
     """
     with working(request) as uow:
-        token = service.revoke_token(uow, actor, token_id)
+        token = tokens.revoke_token(uow, actor, token_id)
         return commit(uow, lambda receipts: _token(token).model_copy(update={"receipts": receipts}))
 
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field, StringConstraints
 
+from app.access.actors import Actor, require_administrator
 from app.access.rules import Operation, Role
-from app.access.service import Actor, require_administrator
 from app.api.http import (
     BadCursor,
     Changed,

@@ -10,8 +10,8 @@ from fastapi.responses import Response, StreamingResponse
 from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor, actor_of_token
 from app.access.rules import Operation
-from app.access.service import Actor, actor_of_token
 from app.api.http import Input, Public, Requires, Services, Shape, reading, services, working
 from app.api.problems import problem_responses
 from app.api.ranges import requested_range

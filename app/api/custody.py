@@ -13,8 +13,8 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.api.http import (
     Cursor,
     Limit,

@@ -16,8 +16,8 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access import idempotency
+from app.access.actors import Actor, authenticate, note_use, require_scope
 from app.access.rules import Operation
-from app.access.service import Actor, authenticate, note_use, require_scope
 from app.blobs.store import BlobStore
 from app.kernel.database import read_session
 from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated

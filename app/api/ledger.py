@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.api.http import Public, Requires, Shape, reading, services
 from app.api.problems import problem_responses
 from app.exports import custody_service

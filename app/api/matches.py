@@ -9,8 +9,8 @@ from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.api.evidence_shapes import Prose
 from app.api.http import (
     Changed,

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Body, Depends, Request
 from fastapi.responses import JSONResponse
 from pydantic import ConfigDict, Field
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.api.evidence_shapes import Code
 from app.api.http import (
     Changed,

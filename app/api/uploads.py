@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import ConfigDict, ValidationError
 from starlette.concurrency import run_in_threadpool
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.api.evidence_shapes import (
     Address,
     DuplicateShape,

@@ -9,9 +9,9 @@ from sqlalchemy import Row, Select, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor, require_administrator, require_scope
 from app.access.models import Account
 from app.access.rules import RULES, Operation, OrganisationRole, Role, permission
-from app.access.service import Actor, require_administrator, require_scope
 from app.cases.errors import CaseClosedToChanges, LastCoordinator, NotAMember, UnknownAccount
 from app.cases.events import CaseClosed, CaseCreated, CasePolicyChanged, CaseUpdated, MemberGranted, MemberRevoked
 from app.cases.models import Case, CaseMember, CasePolicy, CasePseudonym

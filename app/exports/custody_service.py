@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import Actor
 from app.access.rules import Operation, OrganisationRole
-from app.access.service import Actor
 from app.cases.service import Grant, authorise
 from app.exports.custody_streams import (
     CustodyEntry,

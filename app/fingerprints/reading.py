@@ -8,8 +8,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.cases.service import authorise
 from app.fingerprints.models import BlobMatch, Fingerprint, Match, Relation
 from app.kernel.errors import NotFound

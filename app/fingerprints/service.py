@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.cases.service import authorise
 from app.fingerprints.errors import NotAnExactCopy, SameBytes, SubjectNeeded, SubjectNotInMatch
 from app.fingerprints.events import MatchDecided

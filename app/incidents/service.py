@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.cases.events import IncidentRegistered
 from app.cases.service import Grant, authorise
 from app.incidents.errors import (

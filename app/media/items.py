@@ -5,8 +5,8 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.cases.service import Grant, authorise
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch
 from app.ledger.event import EntryObject

@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.cases.service import authorise, visible_cases
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection

@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor, system_stream
 from app.access.rules import Operation
-from app.access.service import Actor, system_stream
 from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
 from app.cases.events import EvidenceRegistered
 from app.cases.service import Grant, authorise

@@ -8,8 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.cases.service import Grant
 from app.kernel.primitives import utc_now
 from app.media.errors import NoContent, NoPreview, PreviewNotReady

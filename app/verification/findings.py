@@ -8,8 +8,8 @@ from sqlalchemy import func, select, tuple_, union
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.incidents.rules import PlacePrecision
 from app.kernel.errors import WrongState
 from app.kernel.primitives import new_id, utc_now

@@ -10,9 +10,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.models import Account
 from app.access.rules import Operation, Role, permission
-from app.access.service import Actor
 from app.cases.models import CaseMember
 from app.cases.service import Grant, authorise, pseudonym_of
 from app.kernel.errors import WrongState

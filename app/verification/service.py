@@ -14,8 +14,8 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
 from app.access.rules import Operation
-from app.access.service import Actor
 from app.blobs.store import ReadBack, ReadBackOutcome
 from app.cases.service import Grant, current_policy, pseudonym_of
 from app.fingerprints.service import undecided_matches

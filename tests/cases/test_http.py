@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import authenticate
 from app.access.rules import Role
-from app.access.service import authenticate
 from app.cases.service import revoke_role
 from app.unit_of_work import unit_of_work
 from tests.contracts.world import LABELS

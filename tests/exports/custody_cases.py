@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import Actor
 from app.access.rules import Role
-from app.access.service import Actor
 from app.cases.events import IncidentRegistered
 from app.exports import custody_service
 from app.exports.custody_formats import custody_format

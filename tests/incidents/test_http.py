@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import Actor
 from app.access.rules import Scope
-from app.access.service import Actor
 from app.kernel.primitives import new_id
 from tests.factories import NO_LABELS, make_item
 from tests.support.api import Api, Person

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import Actor
 from app.access.rules import Role
-from app.access.service import Actor
 from app.blobs.store import ReadBack, ReadBackOutcome
 from app.kernel.primitives import Sha256Hex
 from app.media.models import Evidence

@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import Actor
 from app.access.rules import Role
-from app.access.service import Actor
 from app.cases.policy import Policy
 from app.cases.service import change_policy, revoke_role
 from app.kernel.errors import AppError

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from app.access.service import Actor
+from app.access.actors import Actor
 from app.kernel.errors import constraint_errors
 from app.kernel.primitives import new_id
 from app.verification.rules import ReviewKind

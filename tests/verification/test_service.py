@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from app.access.actors import Actor
 from app.access.rules import Role
-from app.access.service import Actor
 from app.blobs.store import ReadBackOutcome
 from app.cases.policy import Policy
 from app.cases.service import change_policy
