@@ -79,6 +79,18 @@ def _refuse_what_jcs_cannot_hold(value: object) -> None:
         raise ValueError(f"not representable in canonical JSON: {type(value).__name__}")
 
 
+def require_ascii_keys(value: object) -> None:
+    """Raises ValueError for an object key that is not ASCII, at any depth: JCS and Python order it differently."""
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if not key.isascii():
+                raise ValueError(f"object key is not an ASCII string: {key!r}")
+            require_ascii_keys(member)
+    elif isinstance(value, list):
+        for member in value:
+            require_ascii_keys(member)
+
+
 def encode_cursor(*parts: str | int) -> str:
     """An opaque page cursor: where the next page begins, in the list's own order."""
     return base64.urlsafe_b64encode(canonical_json(list(parts))).decode("ascii").rstrip("=")
