@@ -4,27 +4,38 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pkgutil import resolve_name
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from app.bootstrap import prepare
-from app.daemons import run_api, run_integrator, run_job_worker
 from app.exports.verifier import verify_custody
 from app.kernel.errors import Misconfigured
-from app.kernel.logs import configure_logs
 from app.kernel.settings import Settings
-from app.ledger_command import verify_ledger
-from app.processes import follow_parent
-from app.serve import serve
+
+Command = Callable[[Settings, argparse.Namespace], int]
+"""What runs a command; it gives the exit status."""
+
+COMMANDS = {
+    "serve": "app.serve:serve",
+    "migrate": "app.setup_commands:migrate",
+    "create-admin": "app.setup_commands:create_admin",
+    "api": "app.api_process:run_api",
+    "worker": "app.worker_process:run_job_worker",
+    "integrator": "app.integrator_process:run_integrator",
+    "ledger verify": "app.ledger_command:verify_ledger",
+}
+"""A command's function, by name: a process imports what its own command needs, and no more (a test loads each)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0 done, 1 found faults, 2 misconfigured."""
     options = _parser().parse_args(arguments)
+    if options.command == "ledger verify" and options.file is not None:
+        return _verify_file(options)
     try:
         settings = Settings()
-        command: Callable[[Settings, argparse.Namespace], int] = options.command
+        command: Command = resolve_name(COMMANDS[options.command])
         return command(settings, options)
     except Misconfigured as error:
         sys.stderr.write(f"exhibit: {error}\n")
@@ -42,20 +53,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="exhibit", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, what: str, command: Callable[[Settings, argparse.Namespace], int]) -> argparse.ArgumentParser:
+    def add(name: str, what: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=what, description=what)
-        added.set_defaults(command=command)
+        added.set_defaults(command=name)
         return added
 
-    add("serve", "Set everything up and run API, worker and integrator until Ctrl-C.", _serve)
-    add("migrate", "Bring the database to this release: schema, roles, the log's identity.", _migrate)
-    add("create-admin", "Create the first administrator, when there is no account yet.", _create_admin)
-    api = add("api", "Run the API alone.", _api)
+    add("serve", "Set everything up and run API, worker and integrator until Ctrl-C.")
+    add("migrate", "Bring the database to this release: schema, roles, the log's identity.")
+    add("create-admin", "Create the first administrator, when there is no account yet.")
+    api = add("api", "Run the API alone.")
     api.add_argument("--listening-fd", type=int, help=argparse.SUPPRESS)
     daemons = [
         api,
-        add("worker", "Run a worker for background jobs alone.", _worker),
-        add("integrator", "Run the ledger's integrator alone; it needs the log's signing key.", _integrator),
+        add("worker", "Run a worker for background jobs alone."),
+        add("integrator", "Run the ledger's integrator alone; it needs the log's signing key."),
     ]
     for daemon in daemons:
         daemon.add_argument("--log-file", type=Path, help="Log into this file, rotated, instead of standard error.")
@@ -63,62 +74,15 @@ def _parser() -> argparse.ArgumentParser:
     ledger = commands.add_parser("ledger", help="The custody ledger.").add_subparsers(required=True, metavar="COMMAND")
     what = "Check a custody file offline; without FILE the whole log in the database."
     verify = ledger.add_parser("verify", help=what, description=what)
-    verify.set_defaults(command=_verify)
+    verify.set_defaults(command="ledger verify")
     verify.add_argument("file", nargs="?", type=Path, metavar="FILE")
     verify_custody.add_arguments(verify)
     verify.add_argument("--key", help="The log's pinned public key: its text, or a file that holds it.")
     return parser
 
 
-def _serve(settings: Settings, _: argparse.Namespace) -> int:
-    serve(settings)
-    return 0
-
-
-def _migrate(settings: Settings, _: argparse.Namespace) -> int:
-    _prepare_once(settings)
-    return 0
-
-
-def _create_admin(settings: Settings, _: argparse.Namespace) -> int:
-    token = _prepare_once(settings)
-    if token is None:
-        raise Misconfigured("There is an account already: its administrator creates the others.")
-    sys.stdout.write(f"{token}\n")
-    return 0
-
-
-def _prepare_once(settings: Settings) -> str | None:
-    """Set up as ``serve`` does, and leave an embedded server as it was found; the administrator's token when new."""
-    configure_logs()
-    installation = prepare(settings)
-    if installation.postgres is not None and not installation.postgres.adopted:
-        installation.postgres.stop()
-    return installation.bootstrap_token
-
-
-def _api(settings: Settings, options: argparse.Namespace) -> int:
-    _begin_daemon(options)
-    run_api(settings, listening_fd=options.listening_fd)
-    return 0
-
-
-def _worker(settings: Settings, options: argparse.Namespace) -> int:
-    _begin_daemon(options)
-    run_job_worker(settings)
-    return 0
-
-
-def _integrator(settings: Settings, options: argparse.Namespace) -> int:
-    _begin_daemon(options)
-    run_integrator(settings)
-    return 0
-
-
-def _verify(settings: Settings, options: argparse.Namespace) -> int:
-    """A file is checked by the same program that auditors run, and needs neither database nor server."""
-    if options.file is None:
-        return verify_ledger(settings, options)
+def _verify_file(options: argparse.Namespace) -> int:
+    """A file is checked by the same program that auditors run, and needs neither settings, database nor server."""
     return verify_custody.run(
         options.file,
         key=options.key,
@@ -126,11 +90,6 @@ def _verify(settings: Settings, options: argparse.Namespace) -> int:
         as_json=options.json,
         leaves_optional=options.leaves_optional,
     )
-
-
-def _begin_daemon(options: argparse.Namespace) -> None:
-    follow_parent(options.parent)
-    configure_logs(options.log_file)
 
 
 if __name__ == "__main__":

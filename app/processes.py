@@ -1,5 +1,6 @@
 """One parent for the product's processes: starts them, restarts those that die, stops all of them in order."""
 
+import argparse
 import ctypes
 import os
 import signal
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from app.kernel.errors import Misconfigured
+from app.kernel.logs import configure_logs
 
 logger = structlog.get_logger("exhibit.processes")
 
@@ -93,6 +95,12 @@ def stop_on_signals() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, set_it)
     return stop
+
+
+def begin_daemon(options: argparse.Namespace) -> None:
+    """What every process does first: follow its parent, when it has one, and log to where it was told."""
+    follow_parent(options.parent)
+    configure_logs(options.log_file)
 
 
 def follow_parent(parent_pid: int | None) -> None:

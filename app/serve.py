@@ -1,5 +1,6 @@
 """``exhibit serve``: set-up, then API, worker and integrator under one parent, until Ctrl-C or SIGTERM."""
 
+import argparse
 import os
 import sys
 import time
@@ -18,7 +19,7 @@ READY_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.25
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, _: argparse.Namespace) -> int:
     """Run everything. Raises Misconfigured when the set-up cannot work."""
     with only_instance(settings.data):
         configure_logs(settings.data / "logs" / "serve.log")
@@ -44,6 +45,7 @@ def serve(settings: Settings) -> None:
                 stop_in_groups([children[:-1], children[-1:]])
                 if postgres is not None:
                     postgres.stop()
+    return 0
 
 
 def _children(settings: Settings, listening_fd: int) -> list[Child]:
