@@ -106,17 +106,26 @@ def decode_base64(text: str) -> bytes:
 
 def parse_vkey(text: str) -> VerifierKey:
     """Raises NoteInvalid when it is not an Ed25519 verifier key, or its hash is not its own."""
+    name, key_id, algorithm, public_key = split_vkey(text)
+    if algorithm != ED25519:
+        raise NoteInvalid("not an Ed25519 verifier key")
+    verifier = VerifierKey(name, public_key)
+    if verifier.key_id != key_id:
+        raise NoteInvalid(f"the verifier key's hash is {verifier.key_id.hex()}, not {key_id.hex()}")
+    return verifier
+
+
+def split_vkey(text: str) -> tuple[str, bytes, bytes, bytes]:
+    """Name, key id (4 bytes), algorithm (1 byte) and key of ``name+hash+key``; the hash is not checked here.
+
+    Raises NoteInvalid.
+    """
     name, _, rest = text.partition("+")
     key_id, _, encoded = rest.partition("+")
     if not _KEY_ID.fullmatch(key_id):
         raise NoteInvalid("a verifier key is written name+hash+key")
     key = decode_base64(encoded)
-    if key[:1] != ED25519:
-        raise NoteInvalid("not an Ed25519 verifier key")
-    verifier = VerifierKey(name, key[1:])
-    if verifier.key_id.hex() != key_id:
-        raise NoteInvalid(f"the verifier key's hash is {verifier.key_id.hex()}, not {key_id}")
-    return verifier
+    return name, bytes.fromhex(key_id), key[:1], key[1:]
 
 
 def sign(body: str, name: str, signer: Signer) -> str:
@@ -137,11 +146,11 @@ def open_note(note: str, vkeys: Sequence[VerifierKey]) -> Note:
 
     Raises NoteInvalid when it is malformed, or no trusted key signed it.
     """
-    text, lines = _split_note(note)
+    text, lines = split_note(note)
     trusted = {(key.name, key.key_id): key for key in vkeys}
     signed_by: list[VerifierKey] = []
     for line in lines:
-        name, key_id, signature = _parse_signature(line)
+        name, key_id, signature = parse_signature_line(line)
         key = trusted.get((name, key_id))
         if key is None:
             continue
@@ -178,7 +187,8 @@ def open_checkpoint(note: str, vkey: VerifierKey) -> Checkpoint:
     return checkpoint
 
 
-def _split_note(note: str) -> tuple[str, list[str]]:
+def split_note(note: str) -> tuple[str, list[str]]:
+    """A note's text, which ends in a newline, and its signature lines without theirs. Raises NoteInvalid."""
     try:
         size_bytes = len(note.encode("utf-8"))
     except UnicodeEncodeError as error:
@@ -196,7 +206,8 @@ def _split_note(note: str) -> tuple[str, list[str]]:
     return text + "\n", lines
 
 
-def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
+def parse_signature_line(line: str) -> tuple[str, bytes, bytes]:
+    """The name, the key id (4 bytes) and the signature of one line. Raises NoteInvalid."""
     match = _SIGNATURE_LINE.fullmatch(line)
     if match is None:
         raise NoteInvalid(f"not a signature line: {line[:80]!r}")
