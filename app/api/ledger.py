@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import PlainTextResponse
 from pydantic import Field
 
@@ -12,15 +12,24 @@ from app.api.http import Public, Requires, Shape, reading, services
 from app.api.problems import problem_responses
 from app.exports import custody_service
 from app.exports.errors import CheckpointPending
+from app.kernel.errors import AppError, Invalid
 from app.kernel.settings import Settings
+from app.ledger import published
 from app.ledger.checkpoint import VerifierKey
 from app.ledger.keys import VKEY_NAME, published_directory, read_verifier_key
-from app.ledger.reading import latest_checkpoint
+from app.ledger.published import NotSigned
+from app.ledger.reading import Reader, SignedCheckpoint, checkpoint_of, latest_checkpoint
 
 router = APIRouter(prefix="/v1/ledger", tags=["Ledger"])
 
 Auditor = Annotated[Actor, Depends(Requires(Operation.READ_CUSTODY))]
 Commitment = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="The entry's commitment, from its receipt.")]
+SIZE_LIMIT = 2**63 - 1
+SignedSize = Annotated[int, Path(ge=1, le=SIZE_LIMIT, description="A size that was signed.")]
+AtSize = Annotated[
+    int | None,
+    Query(ge=1, le=SIZE_LIMIT, description="A size that was signed; without it the newest."),
+]
 
 
 class LedgerKey(Shape):
@@ -28,6 +37,17 @@ class LedgerKey(Shape):
 
     origin: str = Field(description="The log's name, in every entry and checkpoint.", examples=["log.example.org/2026"])
     vkey: str = Field(description="The public key as `name+hash+base64`, for `--key` and Go's `note.NewVerifier`.")
+
+
+class SizeNotSigned(AppError):
+    code = "size_not_signed"
+    status = 404
+    title = "The log never signed a tree of this size"
+
+
+class SizesReversed(Invalid):
+    code = "sizes_reversed"
+    title = "'old' is the smaller size, 'new' the larger one"
 
 
 def published_key(settings: Settings) -> VerifierKey:
@@ -63,10 +83,65 @@ def get_ledger_key(request: Request) -> LedgerKey:
 def get_ledger_checkpoint(request: Request) -> PlainTextResponse:
     """A C2SP checkpoint in a signed note. It tells the log's size and root hash, and nothing of any case."""
     with reading(request) as session:
-        checkpoint = latest_checkpoint(session)
+        checkpoint = _signed(session, None)
+    return PlainTextResponse(checkpoint.note, headers={"Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/checkpoints/{size}",
+    name="getLedgerCheckpointOfSize",
+    summary="The signed tree head of a size",
+    response_class=PlainTextResponse,
+    responses=problem_responses(404, 422),
+    dependencies=[Depends(Public())],
+)
+def get_ledger_checkpoint_of_size(size: SignedSize, request: Request) -> PlainTextResponse:
+    """As it was published. Only some sizes were signed: those of `tree_size` in receipts, proofs and exports are."""
+    with reading(request) as session:
+        checkpoint = _signed(session, size)
+    return PlainTextResponse(checkpoint.note, headers={"Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/consistency",
+    name="getLedgerConsistency",
+    summary="That the log only grew",
+    response_class=PlainTextResponse,
+    responses=problem_responses(404, 422, 503),
+    dependencies=[Depends(Public())],
+)
+def get_ledger_consistency(
+    request: Request,
+    old: Annotated[int, Query(ge=0, le=SIZE_LIMIT, description="A size that was signed, or 0: the empty tree.")],
+    new: AtSize = None,
+) -> PlainTextResponse:
+    """The proof that the signed tree of `new` leaves begins with that of `old`: keep a checkpoint, ask later.
+
+    The text is the body of a C2SP witness's add-checkpoint: `old <size>`, hashes in base64, an empty line, the newer
+    checkpoint.
+    """
+    with reading(request) as session:
+        checkpoint = _signed(session, new)
+        if old > checkpoint.size:
+            raise SizesReversed(f"The newer tree has {checkpoint.size} leaves.")
+        try:
+            file = published.consistency(session, old, checkpoint)
+        except NotSigned as error:
+            raise SizeNotSigned(f"No tree of {old} leaves was signed.") from error
+    return PlainTextResponse(file.encode(), headers={"Cache-Control": "no-cache"})
+
+
+def _signed(session: Reader, size: int | None) -> SignedCheckpoint:
+    """Raises SizeNotSigned, CheckpointPending."""
+    if size is not None:
+        checkpoint = checkpoint_of(session, size)
+        if checkpoint is None:
+            raise SizeNotSigned(f"No tree of {size} leaves was signed.")
+        return checkpoint
+    checkpoint = latest_checkpoint(session)
     if checkpoint is None:
         raise CheckpointPending("Nothing has been signed yet: is the ledger's integrator running?")
-    return PlainTextResponse(checkpoint.note, headers={"Cache-Control": "no-cache"})
+    return checkpoint
 
 
 @router.get(
@@ -76,8 +151,8 @@ def get_ledger_checkpoint(request: Request) -> PlainTextResponse:
     response_class=PlainTextResponse,
     responses=problem_responses(401, 403, 404, 422, 503),
 )
-def get_entry_proof(commitment: Commitment, request: Request, actor: Auditor) -> PlainTextResponse:
-    """A C2SP tlog-proof against the newest signed tree, for those who may read the entry's custody log."""
+def get_entry_proof(commitment: Commitment, request: Request, actor: Auditor, size: AtSize = None) -> PlainTextResponse:
+    """A C2SP tlog-proof against a signed tree, for those who may read the entry's custody log."""
     with reading(request) as session:
-        proof = custody_service.get_proof(session, actor, commitment)
+        proof = custody_service.get_proof(session, actor, commitment, size)
     return PlainTextResponse(proof.encode(), headers={"Cache-Control": "no-store"})

@@ -175,15 +175,20 @@ def await_checkpoint(
     )
 
 
-def get_proof(session: Session, actor: Actor, commitment: str) -> TlogProof:
-    """The inclusion of one entry in the newest signed tree. Raises NotFound, Forbidden, CheckpointPending."""
+def get_proof(session: Session, actor: Actor, commitment: str, size: int | None = None) -> TlogProof:
+    """The inclusion of one entry in the newest signed tree, or in that of ``size`` leaves.
+
+    Raises NotFound (also when the tree of that size is none, or lacks the entry), Forbidden, CheckpointPending.
+    """
     case_id, actor_id = case_of_entry(session, commitment)
     grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
     if grant.own_only and grant.entry_actor.id != actor_id:
         raise NotFound()
     try:
-        return reading.proof(session, commitment)
+        return reading.proof(session, commitment, size)
     except NotInLog as error:
+        if size is not None:
+            raise NotFound(f"There is no signed tree of {size} leaves that holds this entry.") from error
         raise CheckpointPending("The entry is written and not in a signed tree yet. Ask again in a moment.") from error
 
 

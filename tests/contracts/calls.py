@@ -94,6 +94,8 @@ def _administer(operation: str, kind: str = "nothing", json: Any = None) -> Call
 
 
 _BAD_CREDENTIALS = frozenset({"bad_credentials"})
+_NOT_SIGNED = frozenset({"size_not_signed"})
+_NO_TILE = frozenset({"no_such_tile"})
 _FINDING = {"dimension": "date", "result": "established", "confidence": "high", "rationale": "The clock."}
 _FILE = {"purpose": "audit"}
 
@@ -176,6 +178,11 @@ LEDGER = (
     Call("getCustodyVerifier", "public"),
     Call("getLedgerKey", "public"),
     Call("getLedgerCheckpoint", "public"),
+    Call("getLedgerCheckpointOfSize", "public", path={"size": "1"}, granted_codes=_NOT_SIGNED),
+    Call("getLedgerConsistency", "public", query={"old": "0"}),
+    Call("getCheckpoint", "public"),
+    Call("getTile", "public", path={"level": "0", "index": "000.p/1"}, granted_codes=_NO_TILE),
+    Call("getEntryBundle", "public", path={"index": "000.p/1"}, granted_codes=_NO_TILE),
     Call(
         "getEntryProof",
         kind="entry",

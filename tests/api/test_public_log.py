@@ -1,0 +1,157 @@
+"""The public log over HTTP: what log clients and any web page may read, and nothing beyond what is signed."""
+
+import gzip
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from app.kernel.database import open_engine
+from app.ledger.checkpoint import parse_checkpoint
+from app.ledger.tiles import parse_bundle, tiles_of
+from app.ledger.witness_request import parse_add_checkpoint
+from tests.ledger.acts import append, integrate_all, make_view, open_log
+from tests.support.api import Api, running_api
+from tests.support.databases import TestDatabase
+
+ENTRIES = 300
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@pytest.fixture
+def integrating(database: TestDatabase) -> Iterator[Engine]:
+    opened = open_engine(database.integrator_url, pool_size=2)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def log(database: TestDatabase, integrating: Engine, tmp_path: Path) -> Iterator[Api]:
+    """An API over a log of some 300 leaves and two signed trees."""
+    with running_api(database, tmp_path / "data", cors_origins=("https://front.example",)) as api:
+        sessions = api.app.state.services.sessions
+        append(sessions, [make_view(open_log(sessions)[0]) for _ in range(5)])
+        integrate_all(integrating)
+        append(sessions, [make_view(open_log(sessions)[0]) for _ in range(ENTRIES)])
+        integrate_all(integrating)
+        yield api
+
+
+def _size(client: httpx.Client) -> int:
+    note = client.get("/checkpoint").text
+    return parse_checkpoint(note.partition("\n\n")[0] + "\n").size
+
+
+def test_every_tile_of_the_signed_tree_is_served_to_anybody_for_ever(log: Api) -> None:
+    client = log.client()
+    size = _size(client)
+    for tile in tiles_of(size):
+        answer = client.get(f"/tile/{tile.encode()}")
+        assert answer.status_code == 200
+        assert answer.headers["Content-Type"] == "application/octet-stream"
+        assert answer.headers["Cache-Control"] == FOR_EVER
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        found = len(parse_bundle(answer.content)) if tile.level is None else len(answer.content) / 32
+        assert found == tile.width
+
+
+def test_checkpoint_is_text_that_is_asked_for_again_each_time(log: Api) -> None:
+    answer = log.client().get("/checkpoint", headers={"Origin": "https://front.example"})
+
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers.get_list("Access-Control-Allow-Origin") == ["https://front.example"]
+    assert answer.text == log.client().get("/v1/ledger/checkpoint").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(
+            "0/000",
+            "0/x000/000.p/5",
+            "0/001.p/256",
+            "00/000.p/5",
+            "0/000.p/05",
+            "0/%30%30%30.p/5",
+            "0/000%2ep/5",
+            "0/1",
+        ),
+        *(
+            "1/000",
+            "1/000.p/2",
+            "2/000.p/1",
+            "9/000.p/1",
+            "63/x999/x999/x999/x999/x999/x999/999",
+            "64/000",
+            "entries/9",
+        ),
+        *("entries/002", "0/000.p/5/", "/0/000.p/5", "0//000.p/5", "0/000.p/5%00", "0/%ff", "x/000", "0/\x7f"),
+    ],
+)
+def test_a_path_that_names_no_tile_in_its_one_spelling_is_not_found(log: Api, path: str) -> None:
+    if path == "0/000":  # The full tile exists, at another index not.
+        path = "0/002"
+    place = urlsplit(log.base_url)
+    with socket.create_connection((place.hostname or "", place.port or 0)) as connection:
+        connection.sendall(f"GET /tile/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode("latin-1"))
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert answer.split(b" ")[1] in (b"404", b"400"), answer[:200]
+
+
+def test_a_missing_tile_is_a_problem_that_is_not_cached(log: Api) -> None:
+    answer = log.client().get("/tile/0/900")
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_tile")
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_a_bundle_is_compressed_for_those_who_accept_it(log: Api) -> None:
+    client = log.client()
+    plain = client.get("/tile/entries/000", headers={"Accept-Encoding": "identity"})
+    with client.stream("GET", "/tile/entries/000", headers={"Accept-Encoding": "br, gzip;q=0.5"}) as packed:
+        raw = b"".join(packed.iter_raw())
+    refused = client.get("/tile/entries/000", headers={"Accept-Encoding": "gzip;q=0"})
+
+    assert "Content-Encoding" not in plain.headers
+    assert "Accept-Encoding" in plain.headers["Vary"]
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(raw) == plain.content == refused.content
+    assert len(raw) < 0.6 * len(plain.content)
+    assert "Content-Encoding" not in client.get("/tile/0/000", headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_consistency_and_checkpoints_are_given_for_signed_sizes_alone(log: Api) -> None:
+    client = log.client()
+    size = _size(client)
+    old = size - ENTRIES
+    proof = client.get("/v1/ledger/consistency", params={"old": old})
+
+    file = parse_add_checkpoint(proof.text)
+    assert (proof.status_code, file.old) == (200, old)
+    assert file.checkpoint == client.get(f"/v1/ledger/checkpoints/{size}").text == client.get("/checkpoint").text
+    assert client.get("/v1/ledger/consistency", params={"old": old, "new": size}).text == proof.text
+    for query, status, code in (
+        ({"old": old + 1}, 404, "size_not_signed"),
+        ({"old": old, "new": size - 1}, 404, "size_not_signed"),
+        ({"old": size, "new": old}, 422, "sizes_reversed"),
+        ({"old": -1}, 422, "invalid_request"),
+        ({"old": 2**63}, 422, "invalid_request"),
+        ({}, 422, "invalid_request"),
+    ):
+        answer = client.get("/v1/ledger/consistency", params=query)
+        assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert client.get(f"/v1/ledger/checkpoints/{size - 1}").json()["code"] == "size_not_signed"
+
+
+def test_nothing_is_served_before_anything_is_signed(api: Api) -> None:
+    client = api.client()
+
+    assert client.get("/checkpoint").json()["code"] == "checkpoint_pending"
+    assert client.get("/v1/ledger/consistency", params={"old": 0}).json()["code"] == "checkpoint_pending"
+    assert client.get("/tile/0/000.p/1").json()["code"] == "no_such_tile"
