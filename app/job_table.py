@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from app.blobs.local import LocalBlobStore
 from app.fingerprints import jobs as fingerprint_jobs
+from app.fingerprints import match_job
 from app.jobs import Job
 from app.kernel.settings import Settings
 from app.media import jobs as media_jobs
 from app.media.jail.decoder import Decoder
 from app.media.jail.limits import DecodeLimits
 
-JOBS: tuple[Job, ...] = (*media_jobs.JOBS, *fingerprint_jobs.JOBS)
+JOBS: tuple[Job, ...] = (*media_jobs.JOBS, *fingerprint_jobs.JOBS, *match_job.JOBS)
 
 
 @dataclass(frozen=True)

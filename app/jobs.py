@@ -5,8 +5,10 @@ functions, so that no transaction is open while bytes are copied or decoded::
 
     plan(session, **arguments) -> Plan | None    reads what is needed; None: there is nothing left to do
     work(plan, resources) -> Result              the long part, without a database
-    store(uow, result)                           writes, records, enqueues; the runner commits
+    store(uow, result) -> None                   writes, records, enqueues; the runner commits
 
+When ``store`` finds that what was planned is no longer all there is, it writes nothing and gives something back: the
+runner lets go of the transaction and its locks, and plans, works and stores again, with that as ``plan``'s ``earlier``.
 A job may run twice (a worker that was thought dead can finish late): ``store`` is idempotent by a unique key.
 The runner is ``app.worker``; this module knows nothing of what any job does.
 """
@@ -45,7 +47,7 @@ class Job:
     name: str
     plan: Callable[..., Any]
     work: Callable[[Any, Any], Any]
-    store: Callable[[Any, Any], None]
+    store: Callable[[Any, Any], Any]
     on_exhausted: Callable[[Any, Mapping[str, Any], str], None] | None = None
     not_now: tuple[type[Exception], ...] = ()
     waiting: Callable[[Session], Sequence[Mapping[str, Any]]] | None = None

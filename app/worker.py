@@ -103,14 +103,22 @@ class Runner:
         log.info("job_done")
 
     def _attempt(self, job: Job, arguments: Mapping[str, Any]) -> None:
+        more: Any = self._round(job, arguments)
+        while more is not None:
+            more = self._round(job, {**arguments, "earlier": more})
+
+    def _round(self, job: Job, arguments: Mapping[str, Any]) -> Any:
+        """Plan, work, store; what ``store`` wants to have worked on before it stores, else None."""
         with read_session(self.sessions) as session:
             plan = job.plan(session, **arguments)
         if plan is None:
-            return
+            return None
         result = job.work(plan, self.resources)
         with unit_of_work(self.sessions) as uow:
-            job.store(uow, result)
-            uow.commit()
+            more = job.store(uow, result)
+            if more is None:
+                uow.commit()
+        return more
 
     def _uncount(self, queue_id: int | None) -> float:
         """Take the attempt out of the count; the seconds to wait: as long as it has lasted, within limits."""

@@ -12,6 +12,7 @@ from app.access.service import create_account
 from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
 from app.cases.service import create_case, grant_role
 from app.fingerprints import jobs as fingerprint_jobs
+from app.fingerprints import match_job
 from app.fingerprints.jobs import Decoded
 from app.fingerprints.jobs import Result as FingerprintResult
 from app.kernel.primitives import Sha256Hex, new_id, sha256_hex, utc_now
@@ -19,6 +20,7 @@ from app.ledger import log
 from app.media.acquisition import Acquisition
 from app.media.service import ReceivedFile, receive_evidence, record_read_back
 from app.unit_of_work import UnitOfWork, unit_of_work
+from app.worker import Runner, WorkerLimits
 
 Result = TypeVar("Result")
 
@@ -107,6 +109,8 @@ def make_item(
 
 
 def make_compared(sessions: sessionmaker[Session], item: UUID, sha256: Sha256Hex) -> None:
-    """End the item's fingerprinting as the job does for bytes that cannot be decoded."""
+    """End the item's fingerprinting as the jobs do for bytes that cannot be decoded."""
     decoded = Decoded("none/1", "undecodable", "nothing but a head", {}, [], None)
     commit_in(sessions, lambda uow: fingerprint_jobs.store(uow, FingerprintResult(item, sha256, decoded)))
+    (match,) = match_job.JOBS
+    Runner(sessions, None, WorkerLimits()).run(match, None, 0, {"evidence_id": str(item)})

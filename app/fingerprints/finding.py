@@ -1,6 +1,10 @@
-"""Finding matches: a settled item against the other items of its case, each pair of blobs computed once."""
+"""Finding matches: an item against the settled items of its case, each pair of blobs computed once.
 
-from collections.abc import Iterable
+Plan (reads), compare (pure), then under the case's lock: is it complete, store. See ``match_job``.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -36,9 +40,9 @@ _MATCHING_LOCK = 0x4D41
 
 
 def lock_matching(session: Session, case_id: UUID) -> None:
-    """One search and its storing at a time in a case, until the transaction ends: of two items that arrive at once,
-    the later one sees the earlier one's fingerprints. Waits for its turn however long the others take: that a case is
-    busy is no failure of the file."""
+    """One item of a case settles at a time, until the transaction ends: of two that arrive at once the later one sees
+    that the earlier one has settled. Held for a few statements, never while anything is compared. Waits for its turn
+    however long that takes: that a case is busy is no failure of the file."""
     session.execute(text("SET LOCAL lock_timeout = 0"))
     session.execute(
         text("SELECT pg_advisory_xact_lock(:lock, hashtext(:case_id))"),
@@ -47,14 +51,89 @@ def lock_matching(session: Session, case_id: UUID) -> None:
     session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
 
 
-def match_item(uow: UnitOfWork, evidence: Evidence) -> list[Match]:
-    """Compare a settled item with the other settled items of its case; store and record what is new.
+@dataclass(frozen=True)
+class Comparison:
+    """What is to be compared: an item's blob with those blobs of its case that were settled and not yet looked at."""
 
-    The caller holds :func:`lock_matching`. Items that are still pending find this one when their turn comes.
+    sha256: str
+    thresholds: dict[str, int]
+    rule: str
+    prints: Prints | None
+    """Of the item's blob; None when it has none, and resembles nothing but itself."""
+    others: dict[str, Prints]
+    """The blobs that may be similar, by SHA-256."""
+    found: dict[str, Explanation | None]
+    """What is known to be similar already; see :class:`Compared`."""
+    seen: frozenset[str]
+    """Every blob of the case that this comparison and the earlier ones took into account."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The result of one or more comparisons of one item."""
+
+    sha256: str
+    rule: str
+    seen: frozenset[str]
+    explained: dict[str, Explanation | None]
+    """Per similar blob its explanation; None: it was stored before."""
+
+
+def plan_comparison(session: Session, evidence: Evidence, earlier: Compared | None = None) -> Comparison:
+    """Reads, without a lock, what :func:`compare` needs.
+
+    The settled blobs are read first and nothing else is looked at: whatever settles later is in nobody's ``seen``, and
+    :func:`is_complete` says so. ``earlier`` is what was compared before, by the same rule.
+    """
+    sha256 = evidence.blob_sha256
+    assert sha256 is not None
+    thresholds = _thresholds(session, evidence.case_id)
+    rule = rule_of(thresholds)
+    if earlier is not None and earlier.rule != rule:
+        earlier = None
+    seen_before: frozenset[str] = frozenset() if earlier is None else earlier.seen
+    settled = _settled_blobs(session, evidence.case_id)
+    prints = _prints_of(session, [sha256]).get(sha256)
+    candidates: set[str] = set()
+    if prints is not None:
+        candidates = _candidates(session, settled - seen_before - {sha256}, prints, thresholds)
+    known = _known(session, sha256, candidates, rule)
+    others = _prints_of(session, candidates - known)
+    found: dict[str, Explanation | None] = {} if earlier is None else dict(earlier.explained)
+    found.update(dict.fromkeys(known))
+    return Comparison(sha256, thresholds, rule, prints, others, found, seen_before | settled)
+
+
+def compare(comparison: Comparison) -> Compared:
+    """Explain every pair. Pure, and long for videos: nobody waits for it."""
+    explained = dict(comparison.found)
+    for other, theirs in comparison.others.items():
+        assert comparison.prints is not None
+        explanation = explain(comparison.prints, theirs, comparison.thresholds)
+        if explanation is not None:
+            explained[other] = explanation
+    return Compared(comparison.sha256, comparison.rule, comparison.seen, explained)
+
+
+def is_complete(session: Session, evidence: Evidence, compared: Compared) -> bool:
+    """Whether nothing settled in the case, and no rule changed, since the comparison was planned.
+
+    The caller holds :func:`lock_matching`, so that the answer stays true until its transaction ends.
+    """
+    if compared.rule != rule_of(_thresholds(session, evidence.case_id)):
+        return False
+    return _settled_blobs(session, evidence.case_id) <= compared.seen | {compared.sha256}
+
+
+def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None) -> list[Match]:
+    """Store and record what is new between a settled item and the other settled items of its case.
+
+    The caller holds :func:`lock_matching`. Items that are still pending find this one when their turn comes. Without a
+    comparison, only copies of the same bytes.
     """
     if evidence.blob_sha256 is None:
         return []
-    explained = _similar_blobs(uow.session, evidence)
+    explained = {} if compared is None else _keep_blob_matches(uow.session, compared)
     blobs = [evidence.blob_sha256, *explained]
     others = uow.session.scalars(
         select(Evidence)
@@ -74,34 +153,25 @@ def match_item(uow: UnitOfWork, evidence: Evidence) -> list[Match]:
     return made
 
 
-def _similar_blobs(session: Session, evidence: Evidence) -> dict[str, BlobMatch]:
-    """The other blobs of the case that are similar, each with its stored explanation."""
-    sha256 = evidence.blob_sha256
-    assert sha256 is not None
-    prints = _prints_of(session, [sha256]).get(sha256)
-    if prints is None:
-        return {}
-    _, policy = current_policy(session, evidence.case_id)
-    thresholds = thresholds_of(policy.thresholds)
-    rule = rule_of(thresholds)
-    candidates = _candidates(session, evidence.case_id, prints, thresholds) - {sha256}
-    keys = {_pair_key(sha256, other, rule): other for other in sorted(candidates)}
-    known = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(list(keys))))}
-    found = {keys[key]: row for key, row in known.items()}
-    unknown = {other: key for key, other in keys.items() if key not in known}
-    for other, theirs in _prints_of(session, unknown).items():
-        explanation = explain(prints, theirs, thresholds)
-        if explanation is not None:
-            found[other] = _keep_blob_match(session, unknown[other], sha256, other, rule, explanation)
-    return found
+def _thresholds(session: Session, case_id: UUID) -> dict[str, int]:
+    _, policy = current_policy(session, case_id)
+    return thresholds_of(policy.thresholds)
 
 
-def _candidates(session: Session, case_id: UUID, prints: Prints, thresholds: dict[str, int]) -> set[str]:
+def _settled_blobs(session: Session, case_id: UUID) -> frozenset[str]:
+    """The blobs of the case whose fingerprints may be compared with."""
+    query = select(Evidence.blob_sha256).where(
+        Evidence.case_id == case_id, Evidence.fingerprint_status == FingerprintStatus.DONE
+    )
+    return frozenset(found for found in session.scalars(query) if found is not None)
+
+
+def _candidates(session: Session, among: Collection[str], prints: Prints, thresholds: dict[str, int]) -> set[str]:
     found: set[str] = set()
     for algorithm in MATCHING_ALGORITHMS:
         found |= INDEX.candidates(
             session,
-            case_id,
+            among,
             algorithm.version,
             [one.value for one in prints.of(algorithm, view=None)],
             radius_bits=thresholds[algorithm.name],
@@ -109,6 +179,12 @@ def _candidates(session: Session, case_id: UUID, prints: Prints, thresholds: dic
             any_view=prints.is_video,
         )
     return found
+
+
+def _known(session: Session, sha256: str, others: Iterable[str], rule: str) -> set[str]:
+    """Those of the others with which a match by this rule is stored, by this case or another one."""
+    keys = {_pair_key(sha256, other, rule): other for other in others}
+    return {keys[key] for key in session.scalars(select(BlobMatch.key).where(BlobMatch.key.in_(list(keys))))}
 
 
 def _prints_of(session: Session, blobs: Iterable[str]) -> dict[str, Prints]:
@@ -141,10 +217,20 @@ def _pair_key(first: str, second: str, rule: str) -> str:
     return sha256_hex(f"{low} {high} {rule}".encode("ascii"))
 
 
+def _keep_blob_matches(session: Session, compared: Compared) -> dict[str, BlobMatch]:
+    """The stored explanation per similar blob; another case may have stored the same pair a moment ago, then theirs."""
+    keys = {_pair_key(compared.sha256, other, compared.rule): other for other in sorted(compared.explained)}
+    for key, other in sorted(keys.items()):
+        explanation = compared.explained[other]
+        if explanation is not None:
+            _keep_blob_match(session, key, compared.sha256, other, compared.rule, explanation)
+    rows = session.scalars(select(BlobMatch).where(BlobMatch.key.in_(list(keys))))
+    return {keys[row.key]: row for row in rows}
+
+
 def _keep_blob_match(
     session: Session, key: str, query: str, reference: str, rule: str, explanation: Explanation
-) -> BlobMatch:
-    """The stored explanation; another case may have stored the same pair a moment ago, then theirs."""
+) -> None:
     grounds, segments = explanation.as_json()
     session.execute(
         insert(BlobMatch)
@@ -160,7 +246,6 @@ def _keep_blob_match(
         )
         .on_conflict_do_nothing()
     )
-    return session.scalars(select(BlobMatch).where(BlobMatch.key == key)).one()
 
 
 def _match(uow: UnitOfWork, evidence: Evidence, other: Evidence, blob_match: BlobMatch | None) -> Match | None:

@@ -1,21 +1,20 @@
-"""Who may be similar: the protocol of a search over fingerprints, and a plain scan of a case behind it.
+"""Who may be similar: the protocol of a search over fingerprints, and a plain scan behind it.
 
 A faster index comes later behind the same protocol. The scan reads the database itself, so a fingerprint is found by
 every search that starts after its commit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
-from uuid import UUID
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import any_, literal, select
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
 from app.fingerprints.models import Fingerprint
 from app.fingerprints.views import IDENTITY
-from app.media.models import Evidence
-from app.media.rules import FingerprintStatus
+from app.kernel.database import HexDigest
 
 ROWS_AT_ONCE = 65_536
 
@@ -23,12 +22,12 @@ Words = np.ndarray[tuple[int, int], np.dtype[np.uint64]]
 
 
 class Index(Protocol):
-    """A search for blobs of a case that have a hash near one of the given hashes."""
+    """A search for blobs that have a hash near one of the given hashes."""
 
     def candidates(
         self,
         session: Session,
-        case_id: UUID,
+        among: Collection[str],
         version: str,
         hashes: Sequence[bytes],
         *,
@@ -36,19 +35,19 @@ class Index(Protocol):
         minimum_quality: int,
         any_view: bool,
     ) -> set[str]:
-        """SHA-256 of every blob with a hash of this algorithm version at ``radius_bits`` or less.
+        """SHA-256 of every blob among these with a hash of this algorithm version at ``radius_bits`` or less.
 
         ``any_view``: the stored views of pictures count too (for a query that has no views itself).
         """
 
 
 class ScanIndex:
-    """Every hash of the case compared with every query hash: exact, without state, good for thousands of items."""
+    """Every hash of these blobs compared with every query hash: exact, without state, good for thousands of items."""
 
     def candidates(
         self,
         session: Session,
-        case_id: UUID,
+        among: Collection[str],
         version: str,
         hashes: Sequence[bytes],
         *,
@@ -56,19 +55,17 @@ class ScanIndex:
         minimum_quality: int,
         any_view: bool,
     ) -> set[str]:
-        blobs_of_case = select(Evidence.blob_sha256).where(
-            Evidence.case_id == case_id, Evidence.fingerprint_status == FingerprintStatus.DONE
-        )
+        found: set[str] = set()
+        if not hashes or not among:
+            return found
+        wanted_blobs = literal(sorted(among), ARRAY(HexDigest))
         query = select(Fingerprint.blob_sha256, Fingerprint.value).where(
             Fingerprint.version == version,
-            Fingerprint.blob_sha256.in_(blobs_of_case),
+            Fingerprint.blob_sha256 == any_(wanted_blobs),
             Fingerprint.quality.is_(None) | (Fingerprint.quality >= minimum_quality),
         )
         if not any_view:
             query = query.where(Fingerprint.view == IDENTITY)
-        found: set[str] = set()
-        if not hashes:
-            return found
         wanted = _words(hashes)
         for rows in session.execute(query).partitions(ROWS_AT_ONCE):
             stored = _words([row.value for row in rows])

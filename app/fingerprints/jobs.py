@@ -1,4 +1,4 @@
-"""The job ``fingerprint``: decode in the jail, hash, make a preview; then store, and match within the case."""
+"""The job ``fingerprint``: decode in the jail, hash, make a preview, store it. ``match`` then settles the item."""
 
 import os
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -14,29 +14,24 @@ from app.blobs.store import BlobMissing, BlobStorageFailed, BlobStore, BlobUnrea
 from app.fingerprints.algorithms.algorithm import Pixels, hashed_picture
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.events import EvidenceFingerprinted
-from app.fingerprints.finding import lock_matching, match_item
 from app.fingerprints.keyframes import ChangedFrames
+from app.fingerprints.match_job import MATCH, PARTIAL, UNSETTLED, settle_as_failed
 from app.fingerprints.matching import Print
 from app.fingerprints.models import Fingerprint
 from app.fingerprints.views import IDENTITY, hashes_in_views
 from app.jobs import Job
 from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
-from app.ledger.event import EntryObject
 from app.media import previews
-from app.media.events import EvidenceDerived
-from app.media.items import entry_object
 from app.media.jail.decoder import JailUnavailable
 from app.media.jail.result import DecodeOutcome, DecodeResult, VideoFrame
 from app.media.jobs import MediaResources
 from app.media.models import Decoding, Derivative, Evidence
-from app.media.reading import find_preview, latest_decoding
+from app.media.orphans import hold_stored
+from app.media.reading import latest_decoding
 from app.media.rules import FingerprintStatus, State
-from app.media.service import FINGERPRINT, system_actor
+from app.media.service import FINGERPRINT
 from app.unit_of_work import UnitOfWork
 
-PARTIAL = "partial"
-SOME_MISSING = "some of it is damaged or missing"
 ROWS_AT_ONCE = 5_000
 NOT_NOW = (JailUnavailable, BlobMissing, BlobUnreadable, BlobStorageFailed)
 """What says nothing about the file. A blob that was read back and is missing now: the storage is not there."""
@@ -52,6 +47,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class StoredPreview:
+    """A preview's file, and where it is: it is kept from being swept while its row is written."""
+
+    file: StoredBlob
+    blobs: BlobStore
+
+
+@dataclass(frozen=True)
 class Decoded:
     """What decoding a blob gave."""
 
@@ -60,7 +63,7 @@ class Decoded:
     reason: str | None
     claims: Mapping[str, Any]
     prints: list[Print]
-    preview: StoredBlob | None
+    preview: StoredPreview | None
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,9 @@ class _Hasher:
 
 
 def plan(session: Session, *, evidence_id: str) -> Plan | None:
+    """Also for an item that was given up: an operator may have the job tried again."""
     evidence = session.get(Evidence, UUID(evidence_id))
-    if evidence is None or evidence.blob_sha256 is None or evidence.fingerprint_status != FingerprintStatus.PENDING:
+    if evidence is None or evidence.blob_sha256 is None or evidence.fingerprint_status not in UNSETTLED:
         return None
     is_decoded = latest_decoding(session, evidence.blob_sha256) is not None
     return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), is_decoded)
@@ -139,54 +143,22 @@ def _outcome_of(result: DecodeResult) -> str:
     return PARTIAL if result.outcome is DecodeOutcome.DECODED and result.is_partial else str(result.outcome)
 
 
-def _store_preview(blobs: BlobStore, rgb: Pixels) -> StoredBlob:
+def _store_preview(blobs: BlobStore, rgb: Pixels) -> StoredPreview:
     with blobs.begin() as writer:
         writer.write(previews.render_preview(rgb))
-        return writer.commit()
+        return StoredPreview(writer.commit(), blobs)
 
 
 def store(uow: UnitOfWork, result: Result) -> None:
-    """Idempotent: by the item's status, and by the keys of what belongs to the blob."""
-    case_id = uow.session.scalars(select(Evidence.case_id).where(Evidence.id == result.evidence_id)).one()
-    lock_matching(uow.session, case_id)
-    evidence = _lock_pending(uow.session, result.evidence_id)
-    if evidence is None:
-        return
+    """Idempotent by the keys of what belongs to the blob; a second ``match`` finds the item settled."""
     if result.decoded is not None:
         _store_decoded(uow.session, result.sha256, result.decoded)
-    decoding = latest_decoding(uow.session, result.sha256)
-    assert decoding is not None
-    has_prints = bool(
-        uow.session.scalar(select(select(Fingerprint).where(Fingerprint.blob_sha256 == result.sha256).exists()))
-    )
-    evidence.fingerprint_status = FingerprintStatus.DONE if has_prints else FingerprintStatus.UNDECODABLE
-    evidence.fingerprint_reason = _reason_of(decoding)
-    evidence.version += 1
-    uow.session.flush()
-    _record_fingerprinted(uow, evidence, decoding)
-    _record_preview(uow, evidence)
-    match_item(uow, evidence)
-
-
-def _reason_of(decoding: Decoding) -> str | None:
-    """Why not all was fingerprinted, as ``outcome: words``; None when it was. Entries hold the outcome alone."""
-    if decoding.outcome == DecodeOutcome.DECODED:
-        return None
-    if decoding.outcome == PARTIAL:
-        return f"{PARTIAL}: {decoding.reason or SOME_MISSING}"
-    return f"{decoding.outcome}: {decoding.reason}" if decoding.reason else decoding.outcome
-
-
-def _lock_pending(session: Session, evidence_id: UUID) -> Evidence | None:
-    evidence = session.scalars(
-        select(Evidence).where(Evidence.id == evidence_id).with_for_update().execution_options(populate_existing=True)
-    ).one()
-    return evidence if evidence.fingerprint_status == FingerprintStatus.PENDING else None
+    uow.enqueue(MATCH, evidence_id=str(result.evidence_id))
 
 
 def _store_decoded(session: Session, sha256: Sha256Hex, decoded: Decoded) -> None:
-    now = utc_now()
-    session.execute(
+    """What the first worker to commit found stays, all of it: two decodings are not mixed. Raises BlobMissing."""
+    stored = session.scalar(
         insert(Decoding)
         .values(
             blob_sha256=sha256,
@@ -194,10 +166,13 @@ def _store_decoded(session: Session, sha256: Sha256Hex, decoded: Decoded) -> Non
             outcome=decoded.outcome,
             reason=decoded.reason,
             claims=decoded.claims,
-            decoded_at=now,
+            decoded_at=utc_now(),
         )
         .on_conflict_do_nothing()
+        .returning(Decoding.blob_sha256)
     )
+    if stored is None:
+        return
     rows = [
         {
             "blob_sha256": sha256,
@@ -213,7 +188,8 @@ def _store_decoded(session: Session, sha256: Sha256Hex, decoded: Decoded) -> Non
     for start in range(0, len(rows), ROWS_AT_ONCE):
         session.execute(insert(Fingerprint).on_conflict_do_nothing(), rows[start : start + ROWS_AT_ONCE])
     if decoded.preview is not None:
-        _store_derivative(session, sha256, decoded.preview)
+        hold_stored(session, decoded.preview.blobs, decoded.preview.file.sha256)
+        _store_derivative(session, sha256, decoded.preview.file)
 
 
 def _store_derivative(session: Session, sha256: Sha256Hex, preview: StoredBlob) -> None:
@@ -236,89 +212,16 @@ def _store_derivative(session: Session, sha256: Sha256Hex, preview: StoredBlob) 
     )
 
 
-def _record_fingerprinted(uow: UnitOfWork, evidence: Evidence, decoding: Decoding) -> None:
-    versions, count, digest = _digest_of_prints(uow.session, decoding.blob_sha256)
-    uow.record(
-        EvidenceFingerprinted(
-            stream=evidence.id,
-            actor=system_actor(uow.session),
-            object=entry_object(uow.session, evidence),
-            status=str(evidence.fingerprint_status),
-            outcome=decoding.outcome,
-            decoder=decoding.decoder,
-            algorithms=versions,
-            fingerprints=count,
-            fingerprints_sha256=digest,
-        )
-    )
-
-
-def _digest_of_prints(session: Session, sha256: str) -> tuple[tuple[str, ...], int, str]:
-    """The algorithm versions, the number of hashes and the digest of all of them."""
-    rows = session.execute(
-        select(Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex")).where(
-            Fingerprint.blob_sha256 == sha256
-        )
-    ).all()
-    lines = sorted(f"{version} {view} {time_ms} {value}\n" for version, view, time_ms, value in rows)
-    versions = tuple(sorted({version for version, *_ in rows}))
-    return versions, len(rows), sha256_hex("".join(lines).encode("ascii"))
-
-
-def _record_preview(uow: UnitOfWork, evidence: Evidence) -> None:
-    assert evidence.blob_sha256 is not None
-    preview = find_preview(uow.session, evidence.blob_sha256)
-    if preview is None:
-        return
-    uow.record(
-        EvidenceDerived(
-            stream=evidence.id,
-            actor=system_actor(uow.session),
-            object=EntryObject("derivative", preview.id, None, preview.sha256, preview.size_bytes),
-            kind=preview.kind,
-            tool=preview.tool,
-            version=preview.tool_version,
-            parameters_sha256=preview.parameters_sha256,
-            input_sha256=evidence.blob_sha256,
-        )
-    )
-
-
 def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
     """After the last attempt: ``failed``, with the reason; exact copies are found all the same."""
-    evidence_id = UUID(arguments["evidence_id"])
-    case_id = uow.session.scalar(select(Evidence.case_id).where(Evidence.id == evidence_id))
-    if case_id is None:
-        return
-    lock_matching(uow.session, case_id)
-    evidence = _lock_pending(uow.session, evidence_id)
-    if evidence is None:
-        return
-    evidence.fingerprint_status = FingerprintStatus.FAILED
-    evidence.fingerprint_reason = error
-    evidence.version += 1
-    uow.session.flush()
-    uow.record(
-        EvidenceFingerprinted(
-            stream=evidence.id,
-            actor=system_actor(uow.session),
-            object=entry_object(uow.session, evidence),
-            status=str(evidence.fingerprint_status),
-            outcome=FingerprintStatus.FAILED,
-            decoder="",
-            algorithms=(),
-            fingerprints=0,
-            fingerprints_sha256=sha256_hex(b""),
-            reason_code=error,
-        )
-    )
-    match_item(uow, evidence)
+    settle_as_failed(uow, UUID(arguments["evidence_id"]), error)
 
 
 def waiting(session: Session) -> list[Mapping[str, str]]:
     query = select(Evidence.id).where(
         Evidence.fingerprint_status == FingerprintStatus.PENDING,
         Evidence.state.not_in((State.COLLECTED, State.QUARANTINED)),
+        ~select(Decoding).where(Decoding.blob_sha256 == Evidence.blob_sha256).exists(),
     )
     return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
 

@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.fingerprints.finding import lock_matching
 from app.fingerprints.jobs import JOBS as FINGERPRINT_JOBS
+from app.fingerprints.match_job import JOBS as MATCH_JOBS
+from app.jobs import Job
 from app.media.jobs import JOBS as PRESERVE_JOBS
 from app.worker import WORKER_LOST, GaveUp, NotNow, Runner, WorkerLimits
 from tests.factories import NO_LABELS, make_item
@@ -22,6 +24,7 @@ from tests.support.work import Work, work_of
 from tests.verification.bench import Bench
 
 (FINGERPRINT,) = FINGERPRINT_JOBS
+(MATCH,) = MATCH_JOBS
 (PRESERVE,) = PRESERVE_JOBS
 LIMITS = WorkerLimits(attempts=4)
 
@@ -77,7 +80,31 @@ def test_job_when_storage_is_away_at_its_last_attempt_then_the_item_stays_pendin
 
     (hub.api.settings.data / "aside").rename(path)
     runner.run(FINGERPRINT, None, LIMITS.attempts - 1, {"evidence_id": item["id"]})
+    runner.run(MATCH, None, 0, {"evidence_id": item["id"]})
     assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["fingerprint_status"] == "done"
+
+
+@pytest.mark.parametrize("given_up", [FINGERPRINT, MATCH], ids=lambda job: str(job.name))
+def test_item_that_was_given_up_when_its_job_is_tried_again_then_it_is_done_and_its_matches_are_found(
+    hub: Hub, work: Work, given_up: Job
+) -> None:
+    runner = Runner(hub.api.app.state.services.sessions, work.resources, LIMITS)
+    first, second = preserved(hub, runner), preserved(hub, runner)
+    for job in (FINGERPRINT, MATCH):
+        runner.run(job, None, 0, {"evidence_id": first["id"]})
+    if given_up is MATCH:
+        runner.run(FINGERPRINT, None, 0, {"evidence_id": second["id"]})
+    with pytest.raises(GaveUp):
+        runner.run(given_up, None, LIMITS.attempts, {"evidence_id": second["id"]})
+    assert hub.verifier.get(f"/v1/evidence/{second['id']}").json()["fingerprint_status"] == "failed"
+
+    for job in (FINGERPRINT, MATCH):
+        runner.run(job, None, 0, {"evidence_id": second["id"]})
+
+    found = hub.verifier.get(f"/v1/evidence/{second['id']}").json()
+    assert (found["fingerprint_status"], found["fingerprint_reason"]) == ("done", None)
+    assert hub.entries(second["id"], "evidence.fingerprinted") == 2
+    assert len(hub.verifier.get(f"/v1/evidence/{first['id']}/matches").json()["items"]) == 1
 
 
 def test_lock_matching_when_another_holds_it_past_the_lock_timeout_then_it_waits(
