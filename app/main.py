@@ -17,6 +17,7 @@ from app.api.docs import install_docs
 from app.api.http import Public, Requires, Services
 from app.api.middleware import BoundedBody, RequestFrame
 from app.api.routers import ROUTERS
+from app.api.waiting import CheckpointWatch
 from app.blobs.local import LocalBlobStore
 from app.kernel.database import open_engine, session_factory
 from app.kernel.private_files import read_or_create_secret
@@ -46,11 +47,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.app_database_url is None:
         raise RuntimeError("EXHIBIT_APP_DATABASE_URL is not set: start the API with `exhibit serve` or `exhibit api`")
     engine = open_engine(settings.app_database_url, pool_size=settings.database_pool_size)
+    sessions = session_factory(engine)
     services = Services(
         settings=settings,
-        sessions=session_factory(engine),
+        sessions=sessions,
         blobs=open_blobs(settings.data),
         url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
+        checkpoints=CheckpointWatch(sessions),
     )
 
     @asynccontextmanager

@@ -37,9 +37,10 @@ from app.api.http import (
     working,
 )
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["People and tokens"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["People and tokens"])
 
 SignedIn = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]
 OwnAccess = Annotated[Actor, Depends(Requires(Operation.MANAGE_OWN_ACCESS))]

@@ -33,13 +33,14 @@ from app.api.http import (
     working,
 )
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.cases import service
 from app.cases.models import Case
 from app.cases.policy import Policy
 from app.kernel.primitives import encode_cursor
 from app.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1/cases", tags=["Cases"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1/cases", tags=["Cases"])
 
 Administrator = Annotated[Actor, Depends(Requires(Operation.ADMINISTER))]
 Lister = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]

@@ -15,6 +15,7 @@ from app.access.rules import Operation
 from app.api.http import Input, Public, Requires, Services, Shape, reading, services, working
 from app.api.problems import problem_responses
 from app.api.ranges import requested_range
+from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, BlobUnreadable
 from app.cases.service import Grant
 from app.kernel.errors import Unauthenticated
@@ -24,7 +25,7 @@ from app.media.errors import ContentAddressInvalid, ContentUnavailable
 from app.media.models import Blob
 from app.media.signed_urls import MAX_TICKET_CHARACTERS, Ticket, read_ticket, sign_ticket
 
-router = APIRouter(prefix="/v1/evidence", tags=["Content"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1/evidence", tags=["Content"])
 
 OriginalReader = Annotated[Actor, Depends(Requires(Operation.READ_ORIGINAL))]
 PreviewReader = Annotated[Actor, Depends(Requires(Operation.READ_PREVIEW))]

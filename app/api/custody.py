@@ -31,13 +31,14 @@ from app.api.http import (
 )
 from app.api.ledger import published_key
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.exports import custody_service
 from app.exports.custody_formats import custody_format
 from app.exports.custody_streams import CustodyEntry, Scope
 from app.exports.verifier import verify_custody
 from app.kernel.primitives import encode_cursor, format_time
 
-router = APIRouter(prefix="/v1", tags=["Custody"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Custody"])
 
 Auditor = Annotated[Actor, Depends(Requires(Operation.READ_CUSTODY))]
 

@@ -38,6 +38,7 @@ from app.api.http import (
     working,
 )
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.media import service
 from app.media.errors import UncorrectableField
 from app.media.models import Evidence
@@ -45,7 +46,7 @@ from app.media.reading import EvidenceFilter, corrected_fields, get_evidence, it
 from app.media.rules import FingerprintStatus, State
 from app.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["Evidence"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Evidence"])
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 Corrector = Annotated[Actor, Depends(Requires(Operation.RECEIVE_EVIDENCE))]

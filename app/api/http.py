@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.access import idempotency
 from app.access.actors import Actor, authenticate, note_use, require_scope
 from app.access.rules import Operation
+from app.api.waiting import CheckpointWatch
 from app.blobs.store import BlobStore
 from app.kernel.database import read_session
 from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
@@ -39,6 +40,7 @@ class Services:
     blobs: BlobStore
     url_key: bytes
     """Signs short-lived content addresses (HMAC-SHA-256); known to API processes only."""
+    checkpoints: CheckpointWatch
 
 
 def services(request: Request) -> Services:
@@ -82,6 +84,8 @@ class ReceiptShape(Shape):
     type: str = Field(examples=["evidence.collected"])
     commitment: str = Field(description="SHA-256 of the entry's line.", examples=["9f86d081884c7d65…"])
     label: str = Field(description="The entry's public one-time label.", examples=["60303ae22b998861…"])
+    log_index: int | None = Field(None, description="Its leaf in the public log, from 0; with `?wait=checkpoint`.")
+    tree_size: int | None = Field(None, description="The smallest signed tree that holds it; with `?wait=checkpoint`.")
 
 
 class Changed(Shape):

@@ -41,11 +41,12 @@ from app.api.incident_shapes import (
     place_of,
 )
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.cases.service import authorise
 from app.incidents import service
 from app.incidents.rules import IncidentKind, Segment
 
-router = APIRouter(prefix="/v1", tags=["Incidents"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Incidents"])
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 Editor = Annotated[Actor, Depends(Requires(Operation.EDIT_INCIDENTS))]

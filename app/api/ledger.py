@@ -10,6 +10,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.http import Public, Requires, Shape, reading, services
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.exports import custody_service
 from app.exports.errors import CheckpointPending
 from app.kernel.errors import AppError, Invalid
@@ -20,7 +21,7 @@ from app.ledger.keys import VKEY_NAME, published_directory, read_verifier_key
 from app.ledger.published import NotSigned
 from app.ledger.reading import Reader, SignedCheckpoint, checkpoint_of, latest_checkpoint
 
-router = APIRouter(prefix="/v1/ledger", tags=["Ledger"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1/ledger", tags=["Ledger"])
 
 Auditor = Annotated[Actor, Depends(Requires(Operation.READ_CUSTODY))]
 Commitment = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="The entry's commitment, from its receipt.")]

@@ -32,6 +32,7 @@ from app.api.http import (
     working,
 )
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.cases.service import authorise
 from app.fingerprints import reading as queries
 from app.fingerprints import service
@@ -41,7 +42,7 @@ from app.kernel.errors import NotFound
 from app.kernel.primitives import encode_cursor
 from app.media.items import find_evidence
 
-router = APIRouter(prefix="/v1", tags=["Matches"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Matches"])
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 Decider = Annotated[Actor, Depends(Requires(Operation.VERIFY))]

@@ -28,6 +28,7 @@ from app.api.http import (
 )
 from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.kernel.primitives import Sha256Hex
 from app.media.items import find_evidence
 from app.media.models import Evidence
@@ -38,7 +39,7 @@ from app.verification import leases, service
 from app.verification.models import Review
 from app.verification.rules import Adjudication, Outcome, ReviewKind
 
-router = APIRouter(prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
 
 OPERATION_ID = "moveEvidence"
 

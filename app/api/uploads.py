@@ -36,6 +36,7 @@ from app.api.http import (
 from app.api.problems import field_problems, problem_responses
 from app.api.receiving import StorageFailed, Upload, open_upload, read_json, receive_upload
 from app.api.upload_form import METADATA_LIMIT_BYTES, is_json
+from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, StoredBlob
 from app.kernel.errors import Invalid
 from app.kernel.primitives import Sha256Hex
@@ -46,7 +47,7 @@ from app.media.orphans import hold_stored, remove_if_orphan
 from app.media.reading import exact_duplicates, item_details
 from app.unit_of_work import UnitOfWork
 
-router = APIRouter(prefix="/v1", tags=["Evidence"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Evidence"])
 
 Receiver = Annotated[Actor, Depends(Requires(Operation.RECEIVE_EVIDENCE))]
 

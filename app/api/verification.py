@@ -33,6 +33,7 @@ from app.api.http import (
 )
 from app.api.incident_shapes import LongText, OccurrenceShape
 from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
 from app.incidents.rules import PlacePrecision
 from app.media.items import find_evidence
 from app.media.models import Evidence
@@ -50,7 +51,7 @@ from app.verification.rules import (
     TimePrecision,
 )
 
-router = APIRouter(prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
+router = APIRouter(route_class=LedgerRoute, prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 Verifier = Annotated[Actor, Depends(Requires(Operation.VERIFY))]

@@ -3,6 +3,8 @@
 All of it follows from leaves, nodes and checkpoints, which are never changed; nothing here reads an entry's body.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Row, text
@@ -28,8 +30,23 @@ _NODES = text("""
     ORDER BY idx
 """)
 
+_POSITIONS = text("""
+    SELECT l.commitment, l.idx, c.size
+    FROM ledger_leaves l
+    CROSS JOIN LATERAL (SELECT min(size) AS size FROM ledger_checkpoints WHERE size > l.idx) c
+    WHERE l.commitment = ANY(CAST(:commitments AS bytea[])) AND c.size IS NOT NULL
+""")
+
 INDEX_LIMIT = 2**63
 """No tree that the database can hold has a leaf of this index."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where an entry stands: its leaf, from 0, and the smallest signed tree that holds it."""
+
+    log_index: int
+    tree_size: int
 
 
 class NotSigned(NotInLog):
@@ -56,6 +73,12 @@ def _rows(session: Reader, tile: Tile) -> list[Row[Any]]:
     if len(rows) != tile.width:
         raise NotInLog(f"the signed tree has no tile {tile.encode()}")
     return rows
+
+
+def positions(session: Reader, commitments: Sequence[str]) -> dict[str, Position]:
+    """By commitment (hexadecimal), of those entries that a signed tree holds already."""
+    rows = session.execute(_POSITIONS, {"commitments": [bytes.fromhex(each) for each in commitments]})
+    return {row.commitment.hex(): Position(row.idx, row.size) for row in rows}
 
 
 def consistency(session: Reader, old: int, new: SignedCheckpoint) -> AddCheckpoint:

@@ -107,6 +107,11 @@ def test_operations_when_they_change_then_need_the_version_that_was_read() -> No
         assert {412, 428} <= operations()[name].statuses, f"{name} does not document 412 and 428"
 
 
+def test_operations_when_they_change_then_may_wait_until_the_act_is_provable() -> None:
+    for documented in operations().values():
+        assert ("wait" in documented.parameters("query")) is (documented.method not in ("GET", "HEAD")), documented.name
+
+
 def test_operations_when_they_list_then_are_paged() -> None:
     lists = [documented for name, documented in operations().items() if name.startswith("list")]
     assert len(lists) > 10
