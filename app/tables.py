@@ -1,6 +1,7 @@
 """Every module that has tables, imported so that ``Base.metadata`` is complete; migrations compare against it."""
 
 from app.access import models as access
+from app.anchors import models as anchors
 from app.cases import models as cases
 from app.fingerprints import models as fingerprints
 from app.incidents import models as incidents
@@ -8,4 +9,4 @@ from app.ledger import models as ledger
 from app.media import models as media
 from app.verification import models as verification
 
-MODULES = (ledger, access, cases, media, fingerprints, incidents, verification)
+MODULES = (ledger, anchors, access, cases, media, fingerprints, incidents, verification)

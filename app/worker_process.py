@@ -2,6 +2,7 @@
 
 import argparse
 
+from app.anchors.loop import running_loops
 from app.job_table import JOBS, open_resources
 from app.kernel.database import open_engine, session_factory
 from app.kernel.database_roles import APP_GROUP, application_url, check_role
@@ -20,7 +21,7 @@ def run_job_worker(settings: Settings, options: argparse.Namespace) -> int:
     limits = WorkerLimits(settings.worker_concurrency, settings.job_attempts)
     engine = open_engine(url, pool_size=settings.worker_concurrency + 2)
     try:
-        with open_resources(settings) as resources:
+        with open_resources(settings) as resources, running_loops(settings, url):
             run_worker(url, session_factory(engine), JOBS, resources, limits)
     except JailUnavailable as error:
         raise Misconfigured(f"The decoder cannot be confined, so nothing is decoded: {error}") from error

@@ -29,6 +29,9 @@ APPLICATION = {
     # The integrator's alone; of entries and streams the application writes some columns, below.
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), READ),
     **dict.fromkeys(("ledger_streams", "ledger_entries"), READ),
+    "ledger_cosignatures": APPEND,
+    # How far the asking of witnesses and time-stamping authorities is; what is settled is held by a trigger.
+    **dict.fromkeys(("witnesses", "anchors"), EDIT),
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
@@ -47,6 +50,7 @@ INTEGRATOR = {
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), APPEND),
     **dict.fromkeys(("ledger_installation", "ledger_entries"), READ),
     "ledger_queue": frozenset({"SELECT", "DELETE"}),
+    "witnesses": READ,
 }
 
 TABLE_GRANTS = """

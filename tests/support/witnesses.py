@@ -1,10 +1,16 @@
 """Witnesses' keys, and what they sign, for the tests."""
 
+import time
+from dataclasses import dataclass
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from app.ledger.checkpoint import split_note
+from app.ledger.checkpoint import parse_checkpoint, split_note
 from app.ledger.cosignature import Cosignature, WitnessKey, cosigned_message
 from app.ledger.keys import FileSigner
+from app.ledger.merkle import ProofInvalid, verify_consistency
+from app.ledger.witness_request import SIZE_TYPE, parse_add_checkpoint
+from tests.support.web_server import Reply
 
 
 def witness_signer(number: int) -> FileSigner:
@@ -20,3 +26,26 @@ def cosign(note: str, number: int, timestamp_s: int = 1_679_315_147) -> str:
     text, _ = split_note(note)
     signature = witness_signer(number).sign(cosigned_message(text, timestamp_s))
     return Cosignature(witness_key(number), timestamp_s, signature).encode() + "\n"
+
+
+@dataclass
+class HonestWitness:
+    """A witness as the standard describes it, in memory: one log, no signature check of the log's. For faults, wrap
+    ``answer``; a witness that is nobody's code of ours stands in tests/interop."""
+
+    number: int
+    size: int = 0
+    root: bytes = b""
+
+    def answer(self, body: bytes) -> Reply:
+        request = parse_add_checkpoint(body.decode())
+        checkpoint = parse_checkpoint(split_note(request.checkpoint)[0])
+        if request.old != self.size:
+            return Reply(409, f"{self.size}\n".encode(), SIZE_TYPE)
+        try:
+            if self.size:
+                verify_consistency(self.size, checkpoint.size, self.root, checkpoint.root, list(request.hashes))
+        except ProofInvalid:
+            return Reply(422)
+        self.size, self.root = checkpoint.size, checkpoint.root
+        return Reply(200, cosign(request.checkpoint, self.number, int(time.time())).encode())

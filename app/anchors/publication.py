@@ -1,0 +1,63 @@
+"""What the log shows outsiders of its heads: the newest checkpoint that the policy accepts, with its cosignatures."""
+
+from dataclasses import replace
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from app.anchors.logs import current_log
+from app.ledger import reading
+from app.ledger.cosignature import Cosignature, WitnessKey
+from app.ledger.policy import Policy
+from app.ledger.reading import Reader, SignedCheckpoint
+
+SIZES_AT_ONCE = 200
+
+_COSIGNED = text("""
+    SELECT size, array_agg(public_key) AS cosigners FROM ledger_cosignatures
+    WHERE log_id = :log AND size < :below AND public_key = ANY(CAST(:keys AS bytea[]))
+    GROUP BY size ORDER BY size DESC LIMIT :limit
+""")
+_OF_SIZE = text("""
+    SELECT public_key, name, timestamp_s, signature FROM ledger_cosignatures
+    WHERE log_id = :log AND size = :size ORDER BY name, public_key
+""")
+
+
+def published_checkpoint(session: Session, policy: Policy | None) -> SignedCheckpoint | None:
+    """The newest checkpoint whose cosignatures make up the policy's quorum, its note with all cosignatures it has.
+
+    Without a policy, or when that asks for no quorum, the newest one. None: nothing is signed, or no quorum came ever.
+    """
+    if policy is None or policy.quorum is None:
+        newest = reading.latest_checkpoint(session)
+        return None if newest is None else with_cosignatures(session, newest)
+    size = newest_accepted(session, policy)
+    found = None if size is None else reading.checkpoint_of(session, size)
+    return None if found is None else with_cosignatures(session, found)
+
+
+def newest_accepted(session: Session, policy: Policy) -> int | None:
+    """The size of the newest checkpoint with a quorum."""
+    log_id, below = current_log(session), 2**63 - 1
+    keys = [key.public_key for key in policy.witness_keys]
+    while True:
+        parameters = {"log": log_id, "below": below, "keys": keys, "limit": SIZES_AT_ONCE}
+        rows = session.execute(_COSIGNED, parameters).all()
+        for row in rows:
+            if policy.is_satisfied_by(frozenset(map(bytes, row.cosigners))):
+                return int(row.size)
+        if len(rows) < SIZES_AT_ONCE:
+            return None
+        below = rows[-1].size
+
+
+def with_cosignatures(session: Reader, checkpoint: SignedCheckpoint) -> SignedCheckpoint:
+    """The checkpoint with the lines of all who cosigned it at the end of its note, in the order of their names."""
+    lines = [f"{each.encode()}\n" for each in cosignatures_at(session, checkpoint.size)]
+    return replace(checkpoint, note=checkpoint.note + "".join(lines))
+
+
+def cosignatures_at(session: Reader, size: int) -> list[Cosignature]:
+    rows = session.execute(_OF_SIZE, {"log": current_log(session), "size": size})
+    return [Cosignature(WitnessKey(row.name, row.public_key), row.timestamp_s, row.signature) for row in rows]
