@@ -87,14 +87,16 @@ _PAGE = text("""
     ) AS wanted
     JOIN ledger_entries e USING (id) JOIN ledger_streams s ON s.id = e.stream_id JOIN ledger_bodies b USING (commitment)
     LEFT JOIN ledger_leaves l USING (commitment)
-    LEFT JOIN LATERAL (SELECT size FROM ledger_checkpoints WHERE size > l.idx ORDER BY size LIMIT 1) c ON true
+    LEFT JOIN LATERAL (
+        SELECT size FROM ledger_checkpoints WHERE log_id = l.log_id AND size > l.idx ORDER BY size LIMIT 1
+    ) c ON true
     ORDER BY e.id
 """)
 _PORTION = text("""
     SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, l.idx, CAST(NULL AS bigint) AS size
     FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
         AS p (stream, first, last)
-    JOIN ledger_entries e ON e.stream_id = p.stream AND e.seq BETWEEN p.first AND p.last
+    JOIN ledger_entries e ON e.stream_id = p.stream AND e.log_id = :log_id AND e.seq BETWEEN p.first AND p.last
     JOIN ledger_streams s ON s.id = e.stream_id JOIN ledger_bodies b USING (commitment)
     LEFT JOIN ledger_leaves l USING (commitment)
     ORDER BY e.stream_id, e.seq
@@ -103,11 +105,14 @@ _INDEXES = text("""
     SELECT e.stream_id, e.seq, l.idx
     FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
         AS p (stream, first, last)
-    JOIN ledger_entries e ON e.stream_id = p.stream AND e.seq BETWEEN p.first AND p.last
+    JOIN ledger_entries e ON e.stream_id = p.stream AND e.log_id = :log_id AND e.seq BETWEEN p.first AND p.last
     JOIN ledger_leaves l USING (commitment)
     ORDER BY e.stream_id, e.seq
 """)
-_LEAVES = text("SELECT idx, label, commitment FROM ledger_leaves WHERE idx >= :first AND idx < :end ORDER BY idx")
+_LEAVES = text("""
+    SELECT idx, label, commitment FROM ledger_leaves
+    WHERE log_id = :log_id AND idx >= :first AND idx < :end ORDER BY idx
+""")
 _CASE_OF_ENTRY = text("""
     SELECT s.case_id, e.actor_id FROM ledger_entries e JOIN ledger_streams s ON s.id = e.stream_id
     WHERE e.commitment = :commitment
@@ -191,11 +196,11 @@ def portions(spans: Sequence[StreamSpan], size: int = PORTION_ENTRIES) -> Iterat
         yield portion
 
 
-def each_entry(sessions: sessionmaker[Session], spans: Sequence[StreamSpan]) -> Iterator[CustodyEntry]:
-    """By stream and number, in constant memory."""
+def each_entry(sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log_id: int) -> Iterator[CustodyEntry]:
+    """By stream and number, in constant memory: those of one log."""
     for portion in portions(spans):
         with read_session(sessions) as session:
-            rows = session.execute(_PORTION, _places(portion)).all()
+            rows = session.execute(_PORTION, _places(portion, log_id)).all()
         yield from map(_entry, rows)
 
 
@@ -205,34 +210,38 @@ def each_proof(
     """Stream, number and inclusion proof in one signed tree, in the order of ``each_entry``."""
     for portion in portions(spans):
         with read_session(sessions) as session:
-            rows = session.execute(_INDEXES, _places(portion)).all()
+            rows = session.execute(_INDEXES, _places(portion, checkpoint.log_id)).all()
             proofs = reading.proofs_at(session, checkpoint, [row.idx for row in rows])
         for row, proof in zip(rows, proofs, strict=True):
             yield row.stream_id, row.seq, proof
 
 
-def each_leaf(sessions: sessionmaker[Session], size: int) -> Iterator[StoredLeaf]:
-    """The first ``size`` leaves of the public tree."""
-    for first in range(0, size, PORTION_LEAVES):
+def each_leaf(sessions: sessionmaker[Session], checkpoint: SignedCheckpoint) -> Iterator[StoredLeaf]:
+    """The leaves of one signed tree."""
+    for first in range(0, checkpoint.size, PORTION_LEAVES):
+        portion = {"log_id": checkpoint.log_id, "first": first, "end": min(first + PORTION_LEAVES, checkpoint.size)}
         with read_session(sessions) as session:
-            rows = session.execute(_LEAVES, {"first": first, "end": min(first + PORTION_LEAVES, size)}).all()
+            rows = session.execute(_LEAVES, portion).all()
         for row in rows:
             yield StoredLeaf(row.idx, row.label.hex(), row.commitment.hex())
 
 
-def each_disclosure(sessions: sessionmaker[Session], spans: Sequence[StreamSpan]) -> Iterator[tuple[UUID, int, bytes]]:
+def each_disclosure(
+    sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log_id: int
+) -> Iterator[tuple[UUID, int, bytes]]:
     """Stream, number and the line that opens one sealed field, in the order of ``each_entry``, fields by name."""
     for portion in portions(spans):
         with read_session(sessions) as session:
-            rows = session.execute(_PORTION, _places(portion)).all()
+            rows = session.execute(_PORTION, _places(portion, log_id)).all()
             opened = reading.disclosures_of(session, [row.commitment.hex() for row in rows])
         for row in rows:
             for _, line in sorted(opened[row.commitment.hex()].items()):
                 yield row.stream_id, row.seq, line
 
 
-def _places(portion: Sequence[Place]) -> dict[str, list[Any]]:
+def _places(portion: Sequence[Place], log_id: int) -> dict[str, Any]:
     return {
+        "log_id": log_id,
         "streams": [place.stream for place in portion],
         "firsts": [place.first for place in portion],
         "lasts": [place.last for place in portion],

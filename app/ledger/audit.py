@@ -5,18 +5,18 @@ that the whole log was replaced or cut back, only a checkpoint kept elsewhere ca
 and ``root`` with one.
 """
 
+import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
 from app.kernel.primitives import format_time
-from app.ledger import log
 from app.ledger.checkpoint import NoteInvalid, VerifierKey, open_checkpoint
-from app.ledger.event import Link, NotAnEntry, first_link, leaf, parse_body
+from app.ledger.event import Continued, Link, NotAnEntry, first_link, leaf, parse_body
 from app.ledger.merkle import Frontier, leaf_hash
 from app.ledger.reading import stream_rows
 
@@ -90,7 +90,8 @@ class AuditReport:
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 _ENTRIES = text("""
-    SELECT s.id AS stream, s.head_seq, s.head_commitment, s.next_label, e.seq, e.commitment, e.label, e.type,
+    SELECT s.id AS stream, s.log_id AS head_log, s.head_seq, s.head_commitment, s.next_label, e.log_id, e.seq,
+           e.commitment, e.label, e.type,
            e.recorded_at, e.occurred_at, e.object_kind, e.object_id, e.actor_id, e.actor_kind, e.actor_role,
            b.body, l.idx, l.label AS leaf_label, q.entry_id IS NOT NULL AS is_queued, d.fields, d.lines
     FROM ledger_streams s
@@ -102,27 +103,32 @@ _ENTRIES = text("""
         SELECT array_agg(field ORDER BY field) AS fields, array_agg(line ORDER BY field) AS lines
         FROM ledger_disclosures WHERE commitment = e.commitment
     ) d ON true
-    ORDER BY s.id, e.seq
+    ORDER BY s.id, e.log_id, e.seq
 """)
 
 _LEAVES = text("""
     SELECT l.idx, l.label, l.commitment, e.commitment IS NOT NULL AS has_entry
-    FROM ledger_leaves l LEFT JOIN ledger_entries e ON e.commitment = l.commitment ORDER BY l.idx
+    FROM ledger_leaves l LEFT JOIN ledger_entries e ON e.commitment = l.commitment AND e.log_id = l.log_id
+    WHERE l.log_id = :log_id ORDER BY l.idx
 """)
 
-_CHECKPOINTS = text("SELECT size, root, note FROM ledger_checkpoints ORDER BY size")
+_LOGS = text("SELECT id, origin FROM ledger_logs ORDER BY id")
+
+_CHECKPOINTS = text("SELECT size, root, note FROM ledger_checkpoints WHERE log_id = :log_id ORDER BY size")
 
 _SAME_NODES = text("""
     SELECT w.level, w.idx FROM unnest(CAST(:levels AS smallint[]), CAST(:indexes AS bigint[]),
                                       CAST(:hashes AS bytea[])) AS w (level, idx, hash)
-    LEFT JOIN ledger_nodes n ON n.level = w.level AND n.idx = w.idx WHERE n.hash IS DISTINCT FROM w.hash
+    LEFT JOIN ledger_nodes n ON n.log_id = :log_id AND n.level = w.level AND n.idx = w.idx
+    WHERE n.hash IS DISTINCT FROM w.hash
 """)
 
-_COUNT_NODES = text("SELECT count(*) FROM ledger_nodes")
+_COUNT_NODES = text("SELECT count(*) FROM ledger_nodes WHERE log_id = :log_id")
 
 _REPEATED_LABELS = text("""
     SELECT stream_id, seq, encode(label, 'hex') AS label FROM ledger_entries
-    WHERE label IN (SELECT label FROM ledger_entries GROUP BY label HAVING count(*) > 1) ORDER BY stream_id, seq
+    WHERE (log_id, label) IN (SELECT log_id, label FROM ledger_entries GROUP BY log_id, label HAVING count(*) > 1)
+    ORDER BY stream_id, seq
 """)
 
 _ORPHANS = text("""
@@ -137,21 +143,31 @@ _ORPHANS = text("""
 """)
 
 
-def verify_log(connection: Connection, vkey: VerifierKey, progress: Progress | None = None) -> AuditReport:
-    """Check everything. ``connection`` must not be in a transaction: the audit opens its own, of one snapshot."""
+def verify_log(
+    connection: Connection, vkey: VerifierKey | Sequence[VerifierKey], progress: Progress | None = None
+) -> AuditReport:
+    """Check everything. ``connection`` must not be in a transaction: the audit opens its own, of one snapshot.
+
+    The keys of all logs of this database are needed, each under its log's origin. ``size`` and ``root`` of the report
+    are the current log's, its counts those of all logs.
+    """
+    vkeys = [vkey] if isinstance(vkey, VerifierKey) else list(vkey)
     report = AuditReport()
     tell = progress or (lambda _what, _count: None)
     with connection.begin():
         connection.execute(_SNAPSHOT)
-        origin = connection.execute(log.READ_INSTALLATION).one().origin
-        if origin != vkey.name:
-            report.add(Fault("checkpoint", f"the log's origin is {origin!r}, the key is that of {vkey.name!r}"))
-        _check_streams(connection, origin, report, tell)
+        origins: dict[int, str] = {row.id: row.origin for row in connection.execute(_LOGS)}
+        _check_streams(connection, origins, report, tell)
         for row in connection.execute(_REPEATED_LABELS):
             report.add(Fault("label_repeated", f"label {row.label} is used twice", row.stream_id, row.seq))
         for row in connection.execute(_ORPHANS):
             report.add(Fault("orphan", f"{row.what} belongs to nothing", row.stream, row.seq))
-        _check_tree(connection, vkey, report, tell)
+        for log_id, origin in origins.items():
+            trusted = [each for each in vkeys if each.name == origin]
+            if not trusted:
+                names = ", ".join(repr(each.name) for each in vkeys)
+                report.add(Fault("checkpoint", f"the log's origin is {origin!r}, the key is that of {names}"))
+            _check_tree(connection, log_id, trusted, report, tell)
     return report
 
 
@@ -161,22 +177,38 @@ class _Chain:
 
     row: Row[Any]
     link: Link
+    origins: dict[int, str]
+    log_id: int
     index: int = -1
+
+    @property
+    def is_in_current_log(self) -> bool:
+        return self.log_id == max(self.origins)
+
+    def enter_log(self, log_id: int) -> None:
+        """The stream begins anew there; its first entry names where it ended."""
+        continues = self.link.continues
+        if self.link.seq > 1:
+            continues = Continued(self.origins[self.log_id], self.link.seq - 1, self.link.prev)
+        self.link = replace(first_link(self.row.stream), continues=continues)
+        self.log_id, self.index = log_id, -1
 
     def fault(self, kind: FaultKind, detail: str, seq: int | None = None) -> Fault:
         return Fault(kind, detail, self.row.stream, seq)
 
 
-def _check_streams(connection: Connection, origin: str, report: AuditReport, tell: Progress) -> None:
+def _check_streams(connection: Connection, origins: dict[int, str], report: AuditReport, tell: Progress) -> None:
     chain: _Chain | None = None
     for row in stream_rows(connection, _ENTRIES, {}):
         if chain is None or chain.row.stream != row.stream:
             _close_chain(chain, report)
-            chain = _Chain(row, first_link(row.stream))
+            chain = _Chain(row, first_link(row.stream), origins, row.log_id or row.head_log)
             report.streams += 1
         if row.seq is None:
             continue
-        for fault in _check_entry(chain, row, origin):
+        if row.log_id != chain.log_id:
+            chain.enter_log(row.log_id)
+        for fault in _check_entry(chain, row):
             report.add(fault)
         report.entries += 1
         report.queued += row.is_queued
@@ -189,14 +221,17 @@ def _check_streams(connection: Connection, origin: str, report: AuditReport, tel
 def _close_chain(chain: _Chain | None, report: AuditReport) -> None:
     if chain is None:
         return
-    row, link = chain.row, chain.link
+    row = chain.row
+    if row.head_log != chain.log_id:
+        chain.enter_log(row.head_log)
+    link = chain.link
     head = (row.head_seq, (row.head_commitment or b"").hex(), row.next_label.hex())
     if head != (link.seq - 1, link.prev, link.label):
         detail = f"head is entry {head[0]} ({head[1][:16]}…), the entries end at {link.seq - 1} ({link.prev[:16]}…)"
         report.add(chain.fault("stream_head", detail, link.seq - 1))
 
 
-def _check_entry(chain: _Chain, row: Row[Any], origin: str) -> Iterator[Fault]:
+def _check_entry(chain: _Chain, row: Row[Any]) -> Iterator[Fault]:
     """The faults of one entry; moves the chain on, by the row where the body cannot be trusted."""
     commitment = row.commitment.hex()
     if row.seq != chain.link.seq:
@@ -208,7 +243,7 @@ def _check_entry(chain: _Chain, row: Row[Any], origin: str) -> Iterator[Fault]:
         yield chain.fault(_body_fault(row), str(error), row.seq)
         chain.link = Link(row.seq + 1, commitment, chain.link.label)
         return
-    place = {"log": origin, "stream": str(row.stream), "seq": row.seq, "label": row.label.hex()}
+    place = {"log": chain.origins.get(row.log_id), "stream": str(row.stream), "seq": row.seq, "label": row.label.hex()}
     for name, expected in place.items():
         if body[name] != expected:
             yield chain.fault("body_place", f"body's {name} is {body[name]!r}, expected {expected!r}", row.seq)
@@ -218,6 +253,10 @@ def _check_entry(chain: _Chain, row: Row[Any], origin: str) -> Iterator[Fault]:
     for name, expected in _facts(row).items():
         if _fact(body, name) != expected:
             yield chain.fault("body_facts", f"column {name} is {expected!r}, body {_fact(body, name)!r}", row.seq)
+    due = None if chain.link.continues is None else dataclasses.asdict(chain.link.continues)
+    continues = body["data"].get("continues") if isinstance(body["data"], dict) else None
+    if continues != due:
+        yield chain.fault("chain", f"continues is {continues!r}, the stream in the log before ends at {due!r}", row.seq)
     yield from _check_disclosures(chain, row, body)
     chain.link = Link(row.seq + 1, commitment, str(body["next"]))
 
@@ -270,7 +309,7 @@ def _check_disclosures(chain: _Chain, row: Row[Any], body: dict[str, Any]) -> It
 
 def _check_leaf_of(chain: _Chain, row: Row[Any]) -> Iterator[Fault]:
     if row.idx is None:
-        if not row.is_queued:
+        if not row.is_queued and chain.is_in_current_log:  # What an ended log left is named by the log after it.
             yield chain.fault("not_integrated", "neither a leaf nor in the queue", row.seq)
         return
     if row.is_queued:
@@ -282,13 +321,16 @@ def _check_leaf_of(chain: _Chain, row: Row[Any]) -> Iterator[Fault]:
     chain.index = row.idx
 
 
-def _check_tree(connection: Connection, vkey: VerifierKey, report: AuditReport, tell: Progress) -> None:
+def _check_tree(
+    connection: Connection, log_id: int, vkeys: Sequence[VerifierKey], report: AuditReport, tell: Progress
+) -> None:
     frontier = Frontier()
-    checkpoints = stream_rows(connection, _CHECKPOINTS, {})
+    report.size, report.root = 0, ""
+    checkpoints = stream_rows(connection, _CHECKPOINTS, {"log_id": log_id})
     due = next(checkpoints, None)
     unchecked: list[tuple[int, int, bytes]] = []
     nodes_count = 0
-    for row in stream_rows(connection, _LEAVES, {}):
+    for row in stream_rows(connection, _LEAVES, {"log_id": log_id}):
         if row.idx != frontier.size:
             report.add(Fault("leaf", f"expected leaf {frontier.size}", log_index=row.idx))
         if not row.has_entry:
@@ -296,29 +338,32 @@ def _check_tree(connection: Connection, vkey: VerifierKey, report: AuditReport, 
         grown = frontier.append(leaf_hash(leaf(row.label.hex(), row.commitment.hex())))
         unchecked += (node for node in grown if node[0] > 0)
         if len(unchecked) >= NODES_COMPARED:
-            nodes_count += _compare_nodes(connection, unchecked, report)
+            nodes_count += _compare_nodes(connection, log_id, unchecked, report)
         while due is not None and due.size <= frontier.size:
-            _check_checkpoint(due, frontier, vkey, report)
+            _check_checkpoint(due, frontier, vkeys, report)
             due = next(checkpoints, None)
         if frontier.size % PROGRESS_ROWS == 0:
             tell("leaves", frontier.size)
-    nodes_count += _compare_nodes(connection, unchecked, report)
-    report.leaves = frontier.size
+    nodes_count += _compare_nodes(connection, log_id, unchecked, report)
+    report.leaves += frontier.size
     tell("leaves", frontier.size)
     while due is not None:
         report.add(Fault("checkpoint", f"{due.size} leaves were signed, the log holds {frontier.size}"))
         due = next(checkpoints, None)
     if report.size != frontier.size:
         report.add(Fault("checkpoint", f"{frontier.size} leaves, the newest good checkpoint covers {report.size}"))
-    stored = connection.execute(_COUNT_NODES).scalar_one()
+    stored = connection.execute(_COUNT_NODES, {"log_id": log_id}).scalar_one()
     if stored != nodes_count:
         report.add(Fault("node", f"{stored} nodes are stored, the tree has {nodes_count}"))
 
 
-def _compare_nodes(connection: Connection, nodes: list[tuple[int, int, bytes]], report: AuditReport) -> int:
+def _compare_nodes(
+    connection: Connection, log_id: int, nodes: list[tuple[int, int, bytes]], report: AuditReport
+) -> int:
     """Compares, empties the list, returns how many there were."""
     count = len(nodes)
     parameters = {
+        "log_id": log_id,
         "levels": [level for level, _, _ in nodes],
         "indexes": [index for _, index, _ in nodes],
         "hashes": [digest for _, _, digest in nodes],
@@ -330,11 +375,11 @@ def _compare_nodes(connection: Connection, nodes: list[tuple[int, int, bytes]], 
     return count
 
 
-def _check_checkpoint(row: Row[Any], frontier: Frontier, vkey: VerifierKey, report: AuditReport) -> None:
+def _check_checkpoint(row: Row[Any], frontier: Frontier, vkeys: Sequence[VerifierKey], report: AuditReport) -> None:
     report.checkpoints += 1
     root = frontier.root()
     try:
-        signed = open_checkpoint(row.note, vkey)
+        signed = open_checkpoint(row.note, *vkeys)
     except NoteInvalid as error:
         report.add(Fault("checkpoint", f"of size {row.size}: {error}"))
         return

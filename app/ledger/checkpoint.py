@@ -179,11 +179,12 @@ def parse_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(origin, int(size), digest)
 
 
-def open_checkpoint(note: str, vkey: VerifierKey) -> Checkpoint:
-    """The tree head that the log's own key signed. Raises NoteInvalid, also for another log's origin."""
-    checkpoint = parse_checkpoint(open_note(note, [vkey]).text)
-    if checkpoint.origin != vkey.name:
-        raise NoteInvalid(f"checkpoint of {checkpoint.origin!r}, expected {vkey.name!r}")
+def open_checkpoint(note: str, *vkeys: VerifierKey) -> Checkpoint:
+    """The tree head that one of the log's own keys signed. Raises NoteInvalid, also for another log's origin."""
+    opened = open_note(note, vkeys)
+    checkpoint = parse_checkpoint(opened.text)
+    if checkpoint.origin != opened.signed_by[0].name:
+        raise NoteInvalid(f"checkpoint of {checkpoint.origin!r}, expected {opened.signed_by[0].name!r}")
     return checkpoint
 
 

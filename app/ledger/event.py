@@ -134,12 +134,25 @@ def seal(name: str, value: Any, *, salt: str) -> Disclosure:
 
 
 @dataclass(frozen=True)
+class Continued:
+    """A stream's last entry in an earlier log: that log's origin, the entry's number and its commitment (hex)."""
+
+    log: str
+    seq: int
+    commitment: str
+
+
+@dataclass(frozen=True)
 class Link:
-    """Where a stream's next entry goes: its number, the commitment before it (hex, "" at 1) and its label (hex)."""
+    """Where a stream's next entry goes: its number, the commitment before it (hex, "" at 1) and its label (hex).
+
+    ``continues``: only of a stream that an earlier log began, at 1: where it ended there.
+    """
 
     seq: int
     prev: str
     label: str
+    continues: Continued | None = None
 
 
 def first_link(stream: UUID) -> Link:
@@ -184,6 +197,8 @@ def seal_event(
     data = event.facts()
     if request_id is not None:
         data["request_id"] = request_id
+    if link.continues is not None:
+        data["continues"] = dataclasses.asdict(link.continues)
     following = draw()
     body = canonical_json(
         {

@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from app.kernel.database import open_engine
 from app.kernel.primitives import utc_now
-from app.ledger import merkle, reading
+from app.ledger import log, merkle, reading
 from app.ledger.checkpoint import (
     Checkpoint,
     NoteInvalid,
@@ -27,6 +27,7 @@ from app.ledger.checkpoint import (
 )
 from app.ledger.event import leaf
 from app.ledger.keys import LogBehindRecord, SignedRecord
+from app.ledger.log import Installation
 from app.ledger.merkle import Frontier, leaf_hash
 from app.ledger.reading import NotInLog, SignedCheckpoint
 
@@ -55,24 +56,24 @@ class Batch:
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
-_ORIGIN = text("SELECT origin FROM ledger_installation")
-_SIZE = text("SELECT coalesce(max(idx) + 1, 0) FROM ledger_leaves")
+_SIZE = text("SELECT coalesce(max(idx) + 1, 0) FROM ledger_leaves WHERE log_id = :log_id")
 _QUEUE = text("""
-    SELECT q.entry_id, q.closes_batch, e.label, e.commitment,
+    SELECT q.entry_id, q.closes_batch, e.log_id, e.label, e.commitment,
         EXISTS (SELECT FROM ledger_leaves l WHERE l.commitment = e.commitment) AS has_leaf
     FROM ledger_queue q JOIN ledger_entries e ON e.id = q.entry_id ORDER BY q.entry_id LIMIT :limit
 """)
 _ADD_LEAVES = text("""
-    INSERT INTO ledger_leaves (idx, label, commitment)
-    SELECT * FROM unnest(CAST(:indexes AS bigint[]), CAST(:labels AS bytea[]), CAST(:commitments AS bytea[]))
+    INSERT INTO ledger_leaves (log_id, idx, label, commitment)
+    SELECT :log_id, * FROM unnest(CAST(:indexes AS bigint[]), CAST(:labels AS bytea[]), CAST(:commitments AS bytea[]))
 """)
 _ADD_NODES = text("""
-    INSERT INTO ledger_nodes (level, idx, hash)
-    SELECT * FROM unnest(CAST(:levels AS smallint[]), CAST(:indexes AS bigint[]), CAST(:hashes AS bytea[]))
+    INSERT INTO ledger_nodes (log_id, level, idx, hash)
+    SELECT :log_id, * FROM unnest(CAST(:levels AS smallint[]), CAST(:indexes AS bigint[]), CAST(:hashes AS bytea[]))
 """)
-_ADD_CHECKPOINT = text(
-    "INSERT INTO ledger_checkpoints (size, root, note, signed_at) VALUES (:size, :root, :note, :signed_at)"
-)
+_ADD_CHECKPOINT = text("""
+    INSERT INTO ledger_checkpoints (log_id, size, root, note, signed_at)
+    VALUES (:log_id, :size, :root, :note, :signed_at)
+""")
 _LEAVE_QUEUE = text("DELETE FROM ledger_queue WHERE entry_id = ANY(CAST(:ids AS bigint[]))")
 
 
@@ -102,28 +103,33 @@ def integrate(
 
 def _write_batch(connection: Connection, signer: Signer, limit: int, record: SignedRecord | None) -> Batch | None:
     queue = connection.execute(_QUEUE, {"limit": limit}).all()
-    waiting = _drop_repeated(connection, queue)
+    if not queue:
+        return None
+    current = log.installation(connection)
+    waiting = _drop_settled(connection, queue, current.log_id)
     rows = cut_batch(waiting)
     if not rows:
         return None
-    origin = connection.execute(_ORIGIN).scalar_one()
-    frontier = _read_frontier(connection, VerifierKey(origin, signer.public_key), record)
+    frontier = _read_frontier(connection, current, signer, record)
     first = frontier.size
     nodes = [node for row in rows for node in frontier.append(_hash_of(row)) if node[0] > 0]
     connection.execute(
         _ADD_LEAVES,
         {
+            "log_id": current.log_id,
             "indexes": list(range(first, frontier.size)),
             "labels": [row.label for row in rows],
             "commitments": [row.commitment for row in rows],
         },
     )
     levels, indexes, hashes = zip(*nodes, strict=True) if nodes else ((), (), ())
-    connection.execute(_ADD_NODES, {"levels": list(levels), "indexes": list(indexes), "hashes": list(hashes)})
-    checkpoint = _sign(Checkpoint(origin, frontier.size, frontier.root()), signer)
+    nodes_of_batch = {"levels": list(levels), "indexes": list(indexes), "hashes": list(hashes)}
+    connection.execute(_ADD_NODES, {"log_id": current.log_id, **nodes_of_batch})
+    checkpoint = _sign(Checkpoint(current.origin, frontier.size, frontier.root()), signer, current.log_id)
     connection.execute(
         _ADD_CHECKPOINT,
         {
+            "log_id": current.log_id,
             "size": checkpoint.size,
             "root": bytes.fromhex(checkpoint.root),
             "note": checkpoint.note,
@@ -134,13 +140,16 @@ def _write_batch(connection: Connection, signer: Signer, limit: int, record: Sig
     return Batch(checkpoint, has_more=len(rows) < len(waiting) or len(queue) == limit)
 
 
-def _drop_repeated(connection: Connection, queue: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """The rows without those that have their leaf: somebody queued them again, which must not stop the log."""
+def _drop_settled(connection: Connection, queue: Sequence[Row[Any]], log_id: int) -> Sequence[Row[Any]]:
+    """The rows without those that get no leaf, which must not stop the log: entries that have theirs and were queued
+    again, and entries that an ended log never integrated (their streams' first entries in this log name them)."""
     repeated = [row.entry_id for row in queue if row.has_leaf]
-    if repeated:
-        events.warning("integrator_dropped_repeated", entry_ids=repeated[:NAMED_AT_MOST], entries=len(repeated))
-        connection.execute(_LEAVE_QUEUE, {"ids": repeated})
-    return [row for row in queue if not row.has_leaf]
+    ended = [row.entry_id for row in queue if row.log_id != log_id and not row.has_leaf]
+    for what, ids in (("integrator_dropped_repeated", repeated), ("integrator_dropped_ended", ended)):
+        if ids:
+            events.warning(what, entry_ids=ids[:NAMED_AT_MOST], entries=len(ids))
+            connection.execute(_LEAVE_QUEUE, {"ids": ids})
+    return [row for row in queue if row.log_id == log_id and not row.has_leaf]
 
 
 def cut_batch(queue: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
@@ -151,10 +160,13 @@ def cut_batch(queue: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
     return queue
 
 
-def _read_frontier(connection: Connection, vkey: VerifierKey, record: SignedRecord | None) -> Frontier:
+def _read_frontier(
+    connection: Connection, current: Installation, signer: Signer, record: SignedRecord | None
+) -> Frontier:
     """The tree as it stands, checked to be the one last signed: whatever is appended to it is consistent with that."""
-    size = connection.execute(_SIZE).scalar_one()
-    last = reading.latest_checkpoint(connection)
+    log_id = current.log_id
+    size = connection.execute(_SIZE, {"log_id": log_id}).scalar_one()
+    last = reading.latest_checkpoint(connection, log_id=log_id)
     _check_record(connection, size, record)
     if last is None:
         if size:
@@ -162,9 +174,9 @@ def _read_frontier(connection: Connection, vkey: VerifierKey, record: SignedReco
         return Frontier()
     cover = merkle.cover(0, size)
     try:
-        signed = open_checkpoint(last.note, vkey)
-        leaves = reading.leaves_at(connection, [index for level, index in cover if level == 0])
-        hashes = reading.node_hashes(connection, set(cover), leaves)
+        signed = open_checkpoint(last.note, VerifierKey(current.origin, signer.public_key))
+        leaves = reading.leaves_at(connection, [index for level, index in cover if level == 0], log_id=log_id)
+        hashes = reading.node_hashes(connection, set(cover), leaves, log_id=log_id)
     except (NoteInvalid, NotInLog) as error:
         raise LogDamaged(f"the checkpoint of size {last.size} or its tree: {error}") from error
     frontier = Frontier(size, [hashes[node] for node in cover])
@@ -191,8 +203,9 @@ def _hash_of(row: Row[Any]) -> bytes:
     return leaf_hash(leaf(row.label.hex(), row.commitment.hex()))
 
 
-def _sign(checkpoint: Checkpoint, signer: Signer) -> SignedCheckpoint:
-    return SignedCheckpoint(checkpoint.size, checkpoint.root.hex(), sign_checkpoint(checkpoint, signer), utc_now())
+def _sign(checkpoint: Checkpoint, signer: Signer, log_id: int) -> SignedCheckpoint:
+    note = sign_checkpoint(checkpoint, signer)
+    return SignedCheckpoint(checkpoint.size, checkpoint.root.hex(), note, utc_now(), log_id)
 
 
 def run(

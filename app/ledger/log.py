@@ -5,18 +5,18 @@ commit nothing, after it the entry, its body and its place in the queue; the int
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
-from app.kernel.errors import Misconfigured
+from app.kernel.errors import AppError, Misconfigured, constraint_errors
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.checkpoint import is_key_name
-from app.ledger.event import Entry, Event, Link, StreamKind, first_link, seal_event
+from app.ledger.event import Continued, Entry, Event, Link, StreamKind, first_link, seal_event
 
 CLOSING_TYPE = "export.created"
 CHUNK_ENTRIES = 1000
@@ -28,6 +28,24 @@ class NoStream(LookupError):
 
 class NoInstallation(RuntimeError):
     """The log has no identity yet: ``initialise`` runs at the first start."""
+
+
+class LedgerHalted(AppError):
+    """Whoever writes meets this until an operator has started a new log; reading goes on."""
+
+    code = "ledger_halted"
+    status = 503
+    title = "The ledger is halted: nothing can be written"
+
+    def __init__(
+        self,
+        detail: str = "The database holds less than its ledger has signed, as after a restore from a backup. Nothing "
+        "was changed. Reading goes on; an operator recovers what is missing or starts a new log (see /readyz).",
+    ) -> None:
+        super().__init__(detail, headers={"Retry-After": "600"})
+
+
+constraint_errors["exhibit_ledger_halted"] = LedgerHalted()
 
 
 @dataclass(frozen=True)
@@ -43,30 +61,45 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Installation:
-    """The log's identity: the stream of the installation's own acts, and the origin in every body and checkpoint."""
+    """The current log's identity: the stream of the installation's own acts, and the origin in every body and
+    checkpoint. ``log_id`` numbers the logs of this database, from 1."""
 
     system_stream: UUID
     origin: str
+    log_id: int
 
 
-READ_INSTALLATION = text("SELECT system_stream, origin FROM ledger_installation")
+READ_INSTALLATION = text("SELECT system_stream, origin, id AS log_id FROM ledger_logs ORDER BY id DESC LIMIT 1")
+
+_IS_ORIGIN = text("SELECT EXISTS (SELECT FROM ledger_logs WHERE origin = :origin)")
 
 _CREATE_INSTALLATION = text(
-    "INSERT INTO ledger_installation (system_stream, origin, created_at) VALUES (:system_stream, :origin, :now)"
+    "INSERT INTO ledger_logs (system_stream, origin, created_at) VALUES (:system_stream, :origin, :now)"
 )
 
-_CREATE_STREAM = text(
-    "INSERT INTO ledger_streams (id, kind, case_id, next_label) VALUES (:id, :kind, :case_id, :label)"
-)
+_CREATE_STREAM = text("""
+    INSERT INTO ledger_streams (id, kind, case_id, next_label, log_id)
+    VALUES (:id, :kind, :case_id, :label, (SELECT coalesce(max(id), 1) FROM ledger_logs))
+""")
 
 _LOCK_CREATION = text("SELECT pg_advisory_xact_lock(:key)")
 _CREATION_LOCK_KEY = 0x45584C31
 
 # In id order, so that two writers of the same streams wait for each other and never deadlock. NO KEY: rows that merely
-# refer to a stream may be written meanwhile. The origin comes along in the same round trip.
+# refer to a stream may be written meanwhile. The log comes along in the same round trip.
 _LOCK_STREAMS = text("""
-    SELECT s.id, s.head_seq, s.head_commitment, s.next_label, (SELECT origin FROM ledger_installation) AS origin
-    FROM ledger_streams s WHERE s.id = ANY(CAST(:ids AS uuid[])) ORDER BY s.id FOR NO KEY UPDATE OF s
+    SELECT s.id, s.head_seq, s.head_commitment, s.next_label, l.id AS log_id, l.origin, l.system_stream,
+        EXISTS (SELECT FROM ledger_halts h WHERE h.log_id = l.id) AS is_halted
+    FROM ledger_streams s LEFT JOIN ledger_logs l ON l.id = (SELECT max(id) FROM ledger_logs)
+    WHERE s.id = ANY(CAST(:ids AS uuid[])) ORDER BY s.id FOR NO KEY UPDATE OF s
+""")
+
+# Where streams that begin in the current log ended in an earlier one, if they were there.
+_ENDS_BEFORE = text("""
+    SELECT DISTINCT ON (e.stream_id) e.stream_id, l.origin, e.seq, e.commitment
+    FROM ledger_entries e JOIN ledger_logs l ON l.id = e.log_id
+    WHERE e.stream_id = ANY(CAST(:ids AS uuid[])) AND e.log_id < :log_id
+    ORDER BY e.stream_id, e.log_id DESC, e.seq DESC
 """)
 
 # One statement, one round trip. ORDER BY place: ids rise in the order of the events, and the queue is in order of ids.
@@ -81,9 +114,9 @@ _APPEND = text("""
         ) WITH ORDINALITY AS f (stream_id, seq, commitment, label, type, occurred_at, object_kind, object_id,
                                 actor_id, actor_kind, actor_role, body, closes_batch, place)
     ), entries AS (
-        INSERT INTO ledger_entries (stream_id, seq, commitment, label, type, recorded_at, occurred_at,
+        INSERT INTO ledger_entries (stream_id, log_id, seq, commitment, label, type, recorded_at, occurred_at,
                                     object_kind, object_id, actor_id, actor_kind, actor_role)
-        SELECT stream_id, seq, commitment, label, type, CAST(:recorded AS timestamptz), occurred_at,
+        SELECT stream_id, :log_id, seq, commitment, label, type, CAST(:recorded AS timestamptz), occurred_at,
                object_kind, object_id, actor_id, actor_kind, actor_role
         FROM fresh ORDER BY place
         RETURNING id, commitment
@@ -103,32 +136,37 @@ _APPEND = text("""
 """)
 
 
-def installation(session: Session) -> Installation:
-    """Raises NoInstallation before the first start."""
+def installation(session: Session | Connection) -> Installation:
+    """The current log. Raises NoInstallation before the first start."""
     row = session.execute(READ_INSTALLATION).one_or_none()
     if row is None:
         raise NoInstallation("the log has no identity yet: initialise it first")
-    return Installation(row.system_stream, row.origin)
+    return Installation(row.system_stream, row.origin, row.log_id)
 
 
 def initialise(session: Session, origin: str | None = None) -> Installation:
     """The log's identity, made if there is none. Idempotent; of two processes that start at once, one makes it.
 
-    Raises Misconfigured when ``origin`` is no key name, or is not that of the log that exists.
+    Raises Misconfigured when ``origin`` is no key name, or is not that of a log that exists.
     """
     session.execute(_LOCK_CREATION, {"key": _CREATION_LOCK_KEY})
     row = session.execute(READ_INSTALLATION).one_or_none()
     if row is not None:
-        if origin is not None and origin != row.origin:
+        if origin is not None and not session.execute(_IS_ORIGIN, {"origin": origin}).scalar_one():
             raise Misconfigured(f"this log's origin is {row.origin!r} for ever; unset EXHIBIT_LOG_ORIGIN ({origin!r})")
-        return Installation(row.system_stream, row.origin)
+        return Installation(row.system_stream, row.origin, row.log_id)
     system_stream = new_id()
-    made = Installation(system_stream, f"exhibit.local/{system_stream}" if origin is None else origin)
-    if not is_key_name(made.origin) or "://" in made.origin:
+    made = Installation(system_stream, f"exhibit.local/{system_stream}" if origin is None else origin, log_id=1)
+    if not is_origin(made.origin):
         raise Misconfigured("EXHIBIT_LOG_ORIGIN is host/path without scheme, space or plus, as in log.example.org/2026")
     create_stream(session, system_stream, "system", None)
     session.execute(_CREATE_INSTALLATION, {"system_stream": system_stream, "origin": made.origin, "now": utc_now()})
     return made
+
+
+def is_origin(name: str) -> bool:
+    """Whether a log may be called that: a key's name, and by the C2SP specifications no scheme."""
+    return is_key_name(name) and "://" not in name
 
 
 def create_stream(session: Session, stream_id: UUID, kind: StreamKind, case_id: UUID | None) -> None:
@@ -143,36 +181,51 @@ def append(
     """Write the entries of these acts, in their order within each stream, and move the streams' heads.
 
     Locks the streams until the transaction ends: call it last, then commit.
-    Raises NoStream; ValueError when a body outgrows its limit or holds what an entry cannot hold.
+    Raises NoStream; LedgerHalted; ValueError when a body outgrows its limit or holds what an entry cannot hold.
     """
     if not events:
         return []
-    links, origin = _lock(session, sorted({event.stream for event in events}))
+    links, current = _lock(session, sorted({event.stream for event in events}))
     closings = _closing_places(events)
     numbered = iter(enumerate(events))
     receipts: list[Receipt] = []
     while chunk := list(islice(numbered, CHUNK_ENTRIES)):
         sealed: list[tuple[Event, Entry, bool]] = []
         for place, event in chunk:
-            entry = seal_event(event, links[event.stream], log=origin, recorded=recorded, request_id=request_id)
+            entry = seal_event(event, links[event.stream], log=current.origin, recorded=recorded, request_id=request_id)
             links[event.stream] = entry.following
             sealed.append((event, entry, place in closings))
         heads = {event.stream: links[event.stream] for _, event in chunk}
-        session.execute(_APPEND, _parameters(sealed, heads, recorded))
+        session.execute(_APPEND, {"log_id": current.log_id, **_parameters(sealed, heads, recorded)})
         receipts += (Receipt(e.stream, e.seq, e.commitment, e.label, e.type) for _, e, _ in sealed)
     return receipts
 
 
-def _lock(session: Session, streams: list[UUID]) -> tuple[dict[UUID, Link], str]:
+def _lock(session: Session, streams: list[UUID]) -> tuple[dict[UUID, Link], Installation]:
     rows = session.execute(_LOCK_STREAMS, {"ids": streams}).all()
     if len(rows) != len(streams):
         missing = set(streams) - {row.id for row in rows}
         raise NoStream(f"no such stream: {', '.join(sorted(map(str, missing)))}")
-    origin = rows[0].origin
-    if origin is None:
+    if rows[0].log_id is None:
         raise NoInstallation("the log has no identity yet: initialise it first")
+    if rows[0].is_halted:
+        raise LedgerHalted()
+    current = Installation(rows[0].system_stream, rows[0].origin, rows[0].log_id)
     links = {row.id: Link(row.head_seq + 1, (row.head_commitment or b"").hex(), row.next_label.hex()) for row in rows}
-    return links, origin
+    if current.log_id > 1:
+        links |= _continuing(session, current, {stream: link for stream, link in links.items() if link.seq == 1})
+    return links, current
+
+
+def _continuing(session: Session, current: Installation, beginning: dict[UUID, Link]) -> dict[UUID, Link]:
+    """The first links of those among these streams that an earlier log began."""
+    if not beginning:
+        return {}
+    rows = session.execute(_ENDS_BEFORE, {"ids": list(beginning), "log_id": current.log_id})
+    return {
+        row.stream_id: replace(beginning[row.stream_id], continues=Continued(row.origin, row.seq, row.commitment.hex()))
+        for row in rows
+    }
 
 
 def _closing_places(events: Sequence[Event]) -> set[int]:

@@ -8,7 +8,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, SmallInteger, Text, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import UserDefinedType
@@ -35,25 +45,80 @@ def _digest(column: str) -> CheckConstraint:
     return CheckConstraint(f"octet_length({column}) = 32", name=f"{column}_size")
 
 
-class LedgerInstallation(Base):
-    """The one log of this database: its system stream and its origin, fixed for ever by the first start."""
+def _log_id(*, primary_key: bool = False) -> Mapped[int]:
+    """Which log a row belongs to. No foreign key: triggers let new rows into the newest log alone."""
+    return mapped_column(SmallInteger, primary_key=primary_key, autoincrement=False, server_default=text("1"))
 
-    __tablename__ = "ledger_installation"
+
+class LedgerLog(Base):
+    """A log's identity: its origin, fixed for ever, and the stream of the installation's own acts.
+
+    The one of the highest ``id`` is the current log. The first start makes log 1; a further one begins only after the
+    one before was halted, because what the database holds of it is not all that was signed.
+    """
+
+    __tablename__ = "ledger_logs"
     __table_args__ = (
-        CheckConstraint("is_only", name="singleton"),
+        CheckConstraint("id >= 1", name="id_from_one"),
         CheckConstraint("origin <> '' AND origin !~ '[[:space:]+[:cntrl:]]'", name="origin_is_key_name"),
     )
 
-    is_only: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False, server_default=text("1"))
     system_stream: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"))
-    origin: Mapped[str] = mapped_column(Text)
+    origin: Mapped[str] = mapped_column(Text, unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class LedgerStream(Base):
-    """One object's chain: where its last entry stands, and the label the next one will bear.
+class LedgerHalt(Base):
+    """A log that may not go on: ``signed_size`` leaves were signed, the database holds ``held_size`` of them.
 
-    ``head_seq`` 0 and no ``head_commitment``: no entry yet.
+    From this row on nothing is appended to the log, by anyone, for ever. ``reason`` is for the operator.
+    """
+
+    __tablename__ = "ledger_halts"
+    __table_args__ = (
+        CheckConstraint("signed_size >= 0", name="signed_size_from_zero"),
+        CheckConstraint("held_size >= 0", name="held_size_from_zero"),
+        _digest("signed_root"),
+    )
+
+    log_id: Mapped[int] = mapped_column(
+        SmallInteger, ForeignKey("ledger_logs.id"), primary_key=True, autoincrement=False
+    )
+    signed_size: Mapped[int] = mapped_column(BigInteger)
+    signed_root: Mapped[str] = mapped_column(HexDigest)
+    held_size: Mapped[int] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    halted_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class LedgerKey(Base):
+    """A key of a log: it signs every checkpoint from ``first_size`` leaves to ``last_size``, None while it is valid.
+
+    Never removed: checkpoints that people hold are checked with the key of their time.
+    """
+
+    __tablename__ = "ledger_keys"
+    __table_args__ = (
+        CheckConstraint("octet_length(key_id) = 4", name="key_id_size"),
+        _digest("public_key"),
+        CheckConstraint("first_size >= 1", name="first_size_from_one"),
+        CheckConstraint("last_size >= first_size - 1", name="sizes"),
+    )
+
+    log_id: Mapped[int] = mapped_column(
+        SmallInteger, ForeignKey("ledger_logs.id"), primary_key=True, autoincrement=False
+    )
+    key_id: Mapped[bytes] = mapped_column(primary_key=True)
+    public_key: Mapped[str] = mapped_column(HexDigest)
+    first_size: Mapped[int] = mapped_column(BigInteger)
+    last_size: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class LedgerStream(Base):
+    """One object's chain: where its last entry in the current log stands, and the label the next one will bear.
+
+    ``head_seq`` 0 and no ``head_commitment``: no entry yet in this log; an earlier log may hold some.
     """
 
     __tablename__ = "ledger_streams"
@@ -75,6 +140,7 @@ class LedgerStream(Base):
     head_seq: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     head_commitment: Mapped[str | None] = mapped_column(HexDigest)
     next_label: Mapped[str] = mapped_column(HexDigest, unique=True)
+    log_id: Mapped[int] = _log_id()
 
 
 class LedgerEntry(Base):
@@ -90,13 +156,15 @@ class LedgerEntry(Base):
         _digest("label"),
         one_of("actor_kind", ACTOR_KINDS),
         CheckConstraint("seq >= 1", name="seq_from_one"),
+        UniqueConstraint("log_id", "label"),
     )
 
     stream_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"), primary_key=True)
+    log_id: Mapped[int] = _log_id(primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), unique=True)
     commitment: Mapped[str] = mapped_column(HexDigest, unique=True)
-    label: Mapped[str] = mapped_column(HexDigest, unique=True)
+    label: Mapped[str] = mapped_column(HexDigest)
     type: Mapped[str] = mapped_column(Text)
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
     occurred_at: Mapped[datetime] = mapped_column(UtcTime)
@@ -143,13 +211,18 @@ class LedgerQueued(Base):
 
 
 class LedgerLeaf(Base):
-    """Leaf ``idx`` (from 0) of the public tree: ``custody-leaf/v1 <label> <commitment>``."""
+    """Leaf ``idx`` (from 0) of a log's public tree: ``custody-leaf/v1 <label> <commitment>``."""
 
     __tablename__ = "ledger_leaves"
-    __table_args__ = (CheckConstraint("idx >= 0", name="idx_from_zero"), _digest("label"))
+    __table_args__ = (
+        CheckConstraint("idx >= 0", name="idx_from_zero"),
+        _digest("label"),
+        UniqueConstraint("log_id", "label"),
+    )
 
+    log_id: Mapped[int] = _log_id(primary_key=True)
     idx: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    label: Mapped[str] = mapped_column(HexDigest, unique=True)
+    label: Mapped[str] = mapped_column(HexDigest)
     commitment: Mapped[str] = mapped_column(HexDigest, ForeignKey("ledger_entries.commitment"), unique=True)
 
 
@@ -162,6 +235,7 @@ class LedgerNode(Base):
     __tablename__ = "ledger_nodes"
     __table_args__ = (CheckConstraint("level >= 1 AND idx >= 0", name="coordinates"), _digest("hash"))
 
+    log_id: Mapped[int] = _log_id(primary_key=True)
     level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     idx: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     hash: Mapped[str] = mapped_column(HexDigest)
@@ -173,6 +247,7 @@ class LedgerCheckpoint(Base):
     __tablename__ = "ledger_checkpoints"
     __table_args__ = (CheckConstraint("size >= 1", name="size_from_one"), _digest("root"))
 
+    log_id: Mapped[int] = _log_id(primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     root: Mapped[str] = mapped_column(HexDigest)
     note: Mapped[str] = mapped_column(Text)

@@ -1,6 +1,7 @@
 """Reading the log back: entries, leaves, checkpoints, proofs. Nothing here writes.
 
-Long answers come from server-side cursors, in constant memory; they need their transaction to stay open.
+Long answers come from server-side cursors, in constant memory; they need their transaction to stay open. Leaf indexes
+and tree sizes are those of one log: the current one unless ``log_id`` names an earlier one.
 """
 
 import time
@@ -45,6 +46,7 @@ class StoredEntry:
     commitment: str
     label: str
     body: bytes
+    log_id: int
     log_index: int | None
 
     def value(self) -> dict[str, Any]:
@@ -75,6 +77,7 @@ class SignedCheckpoint:
     root: str
     note: str
     signed_at: datetime
+    log_id: int = 1
 
 
 @dataclass(frozen=True)
@@ -87,37 +90,55 @@ class Head:
 
 _ENTRIES = """
     SELECT e.stream_id, e.seq, e.type, e.recorded_at, e.occurred_at, e.object_kind, e.object_id, e.actor_id,
-           e.actor_kind, e.actor_role, e.commitment, e.label, b.body, l.idx
+           e.actor_kind, e.actor_role, e.commitment, e.label, b.body, e.log_id, l.idx
     FROM ledger_entries e JOIN ledger_bodies b USING (commitment) LEFT JOIN ledger_leaves l USING (commitment)
 """
-_PAGE = text(_ENTRIES + "WHERE e.stream_id = :stream AND e.seq > :after ORDER BY e.seq LIMIT :limit")
+
+
+def _of_log(statement: str) -> TextClause:
+    """``:this_log`` is the parameter ``log_id``, or the current log when that is None."""
+    this_log = "coalesce(CAST(:log_id AS smallint), (SELECT max(id) FROM ledger_logs))"
+    return text(statement.replace(":this_log", this_log))
+
+
+_PAGE = _of_log(
+    _ENTRIES + "WHERE e.stream_id = :stream AND e.log_id = :this_log AND e.seq > :after ORDER BY e.seq LIMIT :limit"
+)
 _ONE = text(_ENTRIES + "WHERE e.commitment = :commitment")
-_WHOLE_STREAM = text(_ENTRIES + "WHERE e.stream_id = :stream AND e.seq <= :last ORDER BY e.seq")
+_WHOLE_STREAM = _of_log(
+    _ENTRIES + "WHERE e.stream_id = :stream AND e.log_id = :this_log AND e.seq <= :last ORDER BY e.seq"
+)
 _HEAD = text("SELECT head_seq, head_commitment FROM ledger_streams WHERE id = :stream")
-_LEAVES = text("SELECT idx, label, commitment FROM ledger_leaves WHERE idx < :size ORDER BY idx")
-_LEAVES_AT = text("""
+_LEAVES = _of_log(
+    "SELECT idx, label, commitment FROM ledger_leaves WHERE log_id = :this_log AND idx < :size ORDER BY idx"
+)
+_LEAVES_AT = _of_log("""
     SELECT l.idx, l.label, l.commitment
     FROM unnest(CAST(:indexes AS bigint[])) AS wanted (idx) JOIN ledger_leaves l USING (idx)
+    WHERE l.log_id = :this_log
 """)
-_NODES_AT = text("""
+_NODES_AT = _of_log("""
     SELECT n.level, n.idx, n.hash
     FROM unnest(CAST(:levels AS smallint[]), CAST(:indexes AS bigint[])) AS wanted (level, idx)
     JOIN ledger_nodes n USING (level, idx)
+    WHERE n.log_id = :this_log
 """)
 _DISCLOSURES = text("""
     SELECT commitment, field, line FROM ledger_disclosures
     WHERE commitment = ANY(CAST(:commitments AS bytea[])) ORDER BY commitment, field
 """)
-_CHECKPOINT = "SELECT size, root, note, signed_at FROM ledger_checkpoints "
-_LATEST = text(_CHECKPOINT + "ORDER BY size DESC LIMIT 1")
-_OF_SIZE = text(_CHECKPOINT + "WHERE size = :size")
-_FIRST_ABOVE = text(_CHECKPOINT + "WHERE size > :index ORDER BY size LIMIT 1")
-_PLACES = text("SELECT idx FROM ledger_leaves WHERE commitment = ANY(CAST(:commitments AS bytea[]))")
+_CHECKPOINT = "SELECT size, root, note, signed_at, log_id FROM ledger_checkpoints "
+_LATEST = _of_log(_CHECKPOINT + "WHERE log_id = :this_log ORDER BY size DESC LIMIT 1")
+_OF_SIZE = _of_log(_CHECKPOINT + "WHERE log_id = :this_log AND size = :size")
+_FIRST_ABOVE = text(_CHECKPOINT + "WHERE log_id = :log_id AND size > :index ORDER BY size LIMIT 1")
+_PLACES = text("SELECT log_id, idx FROM ledger_leaves WHERE commitment = ANY(CAST(:commitments AS bytea[]))")
 
 
-def entries_of(session: Reader, stream: UUID, *, after_seq: int = 0, limit: int = 100) -> list[StoredEntry]:
+def entries_of(
+    session: Reader, stream: UUID, *, after_seq: int = 0, limit: int = 100, log_id: int | None = None
+) -> list[StoredEntry]:
     """One page of a stream's entries, in order."""
-    rows = session.execute(_PAGE, {"stream": stream, "after": after_seq, "limit": limit})
+    rows = session.execute(_PAGE, {"stream": stream, "after": after_seq, "limit": limit, "log_id": log_id})
     return [_stored(row) for row in rows]
 
 
@@ -126,20 +147,20 @@ def find_entry(session: Reader, commitment: str) -> StoredEntry | None:
     return None if row is None else _stored(row)
 
 
-def each_entry(session: Reader, stream: UUID, *, last_seq: int) -> Iterator[StoredEntry]:
+def each_entry(session: Reader, stream: UUID, *, last_seq: int, log_id: int | None = None) -> Iterator[StoredEntry]:
     """A stream's entries up to ``last_seq`` in constant memory."""
-    for row in stream_rows(session, _WHOLE_STREAM, {"stream": stream, "last": last_seq}):
+    for row in stream_rows(session, _WHOLE_STREAM, {"stream": stream, "last": last_seq, "log_id": log_id}):
         yield _stored(row)
 
 
-def each_leaf(session: Reader, size: int) -> Iterator[StoredLeaf]:
+def each_leaf(session: Reader, size: int, *, log_id: int | None = None) -> Iterator[StoredLeaf]:
     """The first ``size`` leaves of the public tree in constant memory."""
-    for row in stream_rows(session, _LEAVES, {"size": size}):
+    for row in stream_rows(session, _LEAVES, {"size": size, "log_id": log_id}):
         yield StoredLeaf(row.idx, row.label.hex(), row.commitment.hex())
 
 
 def head_of(session: Reader, stream: UUID) -> Head:
-    """Raises NotInLog when there is no such stream."""
+    """In the current log. Raises NotInLog when there is no such stream."""
     row = session.execute(_HEAD, {"stream": stream}).one_or_none()
     if row is None:
         raise NotInLog(f"no stream {stream}")
@@ -154,24 +175,26 @@ def disclosures_of(session: Reader, commitments: Sequence[str]) -> dict[str, dic
     return opened
 
 
-def latest_checkpoint(session: Reader) -> SignedCheckpoint | None:
-    return _checkpoint(session.execute(_LATEST).one_or_none())
+def latest_checkpoint(session: Reader, *, log_id: int | None = None) -> SignedCheckpoint | None:
+    return _checkpoint(session.execute(_LATEST, {"log_id": log_id}).one_or_none())
 
 
-def checkpoint_of(session: Reader, size: int) -> SignedCheckpoint | None:
-    return _checkpoint(session.execute(_OF_SIZE, {"size": size}).one_or_none())
+def checkpoint_of(session: Reader, size: int, *, log_id: int | None = None) -> SignedCheckpoint | None:
+    return _checkpoint(session.execute(_OF_SIZE, {"size": size, "log_id": log_id}).one_or_none())
 
 
 def checkpoint_over(session: Reader, commitments: Sequence[str]) -> SignedCheckpoint | None:
-    """The smallest signed tree that holds all these entries; None while one of them is not integrated.
+    """The smallest signed tree that holds all these entries of one log; None while one of them is not integrated.
 
     For the entries of one ``export.created`` it is the tree in which they are their streams' last leaves.
     """
     wanted = set(commitments)
     rows = session.execute(_PLACES, {"commitments": [bytes.fromhex(each) for each in wanted]}).all()
-    if len(rows) < len(wanted) or not wanted:
+    logs = {row.log_id for row in rows}
+    if len(rows) < len(wanted) or len(logs) != 1:
         return None
-    return _checkpoint(session.execute(_FIRST_ABOVE, {"index": max(row.idx for row in rows)}).one_or_none())
+    place = {"log_id": logs.pop(), "index": max(row.idx for row in rows)}
+    return _checkpoint(session.execute(_FIRST_ABOVE, place).one_or_none())
 
 
 def wait_for_checkpoint(
@@ -188,12 +211,15 @@ def wait_for_checkpoint(
 
 
 def proof(session: Reader, commitment: str, size: int | None = None) -> TlogProof:
-    """An entry's inclusion in the newest signed tree, or in the signed one of ``size`` leaves. Raises NotInLog."""
-    place = session.execute(_PLACES, {"commitments": [bytes.fromhex(commitment)]}).scalar_one_or_none()
-    checkpoint = latest_checkpoint(session) if size is None else checkpoint_of(session, size)
-    if place is None or checkpoint is None:
+    """An entry's inclusion in its log's newest signed tree, or the signed one of ``size`` leaves. Raises NotInLog."""
+    place = session.execute(_PLACES, {"commitments": [bytes.fromhex(commitment)]}).one_or_none()
+    if place is None:
+        raise NotInLog("this entry is not in a signed tree")
+    own = place.log_id
+    checkpoint = latest_checkpoint(session, log_id=own) if size is None else checkpoint_of(session, size, log_id=own)
+    if checkpoint is None:
         raise NotInLog("this entry is not in a signed tree of that size")
-    return proofs_at(session, checkpoint, [place])[0]
+    return proofs_at(session, checkpoint, [place.idx])[0]
 
 
 def proofs_at(session: Reader, checkpoint: SignedCheckpoint, indexes: Sequence[int]) -> list[TlogProof]:
@@ -203,8 +229,8 @@ def proofs_at(session: Reader, checkpoint: SignedCheckpoint, indexes: Sequence[i
     nodes = {(0, index) for index in indexes}
     for index in indexes:
         nodes.update(merkle.nodes_of(merkle.inclusion_ranges(index, checkpoint.size)))
-    leaves = leaves_at(session, [index for level, index in nodes if level == 0])
-    hashes = node_hashes(session, nodes, leaves)
+    leaves = leaves_at(session, [index for level, index in nodes if level == 0], log_id=checkpoint.log_id)
+    hashes = node_hashes(session, nodes, leaves, log_id=checkpoint.log_id)
     return [
         TlogProof(
             index,
@@ -216,22 +242,26 @@ def proofs_at(session: Reader, checkpoint: SignedCheckpoint, indexes: Sequence[i
     ]
 
 
-def consistency_proof(session: Reader, old: int, new: int) -> list[bytes]:
+def consistency_proof(session: Reader, old: int, new: int, *, log_id: int | None = None) -> list[bytes]:
     """That the tree of ``new`` leaves begins with the tree of ``old``. Raises NotInLog beyond the log's size."""
     nodes = set(merkle.nodes_of(merkle.consistency_ranges(old, new)))
-    hashes = node_hashes(session, nodes, leaves_at(session, [index for level, index in nodes if level == 0]))
+    leaves = leaves_at(session, [index for level, index in nodes if level == 0], log_id=log_id)
+    hashes = node_hashes(session, nodes, leaves, log_id=log_id)
     return merkle.consistency_proof(old, new, lambda level, index: hashes[level, index])
 
 
-def leaves_at(session: Reader, indexes: Sequence[int]) -> dict[int, StoredLeaf]:
-    rows = session.execute(_LEAVES_AT, {"indexes": list(indexes)})
+def leaves_at(session: Reader, indexes: Sequence[int], *, log_id: int | None = None) -> dict[int, StoredLeaf]:
+    rows = session.execute(_LEAVES_AT, {"indexes": list(indexes), "log_id": log_id})
     return {row.idx: StoredLeaf(row.idx, row.label.hex(), row.commitment.hex()) for row in rows}
 
 
-def node_hashes(session: Reader, nodes: set[Node], leaves: dict[int, StoredLeaf]) -> dict[Node, bytes]:
+def node_hashes(
+    session: Reader, nodes: set[Node], leaves: dict[int, StoredLeaf], *, log_id: int | None = None
+) -> dict[Node, bytes]:
     """The hashes of these complete subtrees; those of level 0 follow from ``leaves``. Raises NotInLog."""
     stored = [node for node in nodes if node[0] > 0]
-    rows = session.execute(_NODES_AT, {"levels": [n[0] for n in stored], "indexes": [n[1] for n in stored]})
+    wanted = {"levels": [n[0] for n in stored], "indexes": [n[1] for n in stored], "log_id": log_id}
+    rows = session.execute(_NODES_AT, wanted)
     hashes: dict[Node, bytes] = {(row.level, row.idx): bytes(row.hash) for row in rows}
     hashes.update({(0, index): leaf_hash(each.leaf) for index, each in leaves.items()})
     missing = nodes - hashes.keys()
@@ -262,9 +292,12 @@ def _stored(row: Row[Any]) -> StoredEntry:
         commitment=row.commitment.hex(),
         label=row.label.hex(),
         body=bytes(row.body),
+        log_id=row.log_id,
         log_index=row.idx,
     )
 
 
 def _checkpoint(row: Row[Any] | None) -> SignedCheckpoint | None:
-    return None if row is None else SignedCheckpoint(row.size, row.root.hex(), row.note, row.signed_at)
+    if row is None:
+        return None
+    return SignedCheckpoint(row.size, row.root.hex(), row.note, row.signed_at, row.log_id)

@@ -21,17 +21,18 @@ SET = frozenset({"SELECT", "INSERT", "DELETE"})
 
 APPLICATION = {
     # Append-only for ever.
-    **dict.fromkeys(("ledger_installation", "ledger_bodies", "ledger_disclosures", "ledger_queue"), APPEND),
+    **dict.fromkeys(("ledger_bodies", "ledger_disclosures", "ledger_queue"), APPEND),
     **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
     **dict.fromkeys(("derivatives", "fingerprints", "blob_matches", "matches", "relations"), APPEND),
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("incidents", "incident_evidence"), APPEND),  # And some columns, below.
-    # The integrator's alone; of entries and streams the application writes some columns, below.
+    # The integrator's alone; of entries, streams and logs the application writes some columns, below.
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), READ),
-    **dict.fromkeys(("ledger_streams", "ledger_entries"), READ),
     "ledger_cosignatures": APPEND,
     # How far the asking of witnesses and time-stamping authorities is; what is settled is held by a trigger.
     **dict.fromkeys(("witnesses", "anchors"), EDIT),
+    **dict.fromkeys(("ledger_halts", "ledger_keys"), READ),
+    **dict.fromkeys(("ledger_streams", "ledger_entries", "ledger_logs"), READ),
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
@@ -48,7 +49,8 @@ UPDATABLE_COLUMNS = {
 }
 INTEGRATOR = {
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), APPEND),
-    **dict.fromkeys(("ledger_installation", "ledger_entries"), READ),
+    **dict.fromkeys(("ledger_halts", "ledger_keys"), APPEND),  # And ``last_size`` of a key, once.
+    **dict.fromkeys(("ledger_logs", "ledger_entries"), READ),
     "ledger_queue": frozenset({"SELECT", "DELETE"}),
     "witnesses": READ,
 }

@@ -45,7 +45,7 @@ def test_cell_when_a_purpose_or_reason_code_would_be_a_formula_then_it_is_text(
         "stream": "s", "seq": 1, "time": "t", "occurred": "t", "type": "x", "actor": {"id": "a", "role": None},
         "object": {"kind": "evidence", "id": "e"}, "data": {name: "=1+1"},
     }  # fmt: skip
-    entry = next(each_entry(shared_hub.sessions, export.spans))
+    entry = next(each_entry(shared_hub.sessions, export.spans, 1))
     hostile = dataclasses.replace(entry, body=json.dumps(body).encode())
     monkeypatch.setattr(custody_csv, "each_entry", lambda *_: [hostile])
     content = b"".join(custody_csv.write(export, shared_hub.sessions)).decode()

@@ -11,7 +11,21 @@ from tests.ledger.acts import OTHER_SIGNER, append, integrate_all, make_view, op
 
 Sessions = sessionmaker[Session]
 
-TABLES = (*("installation", "streams", "entries", "bodies", "disclosures", "queue", "leaves", "nodes", "checkpoints"),)
+TABLES = (
+    *(
+        "logs",
+        "halts",
+        "keys",
+        "streams",
+        "entries",
+        "bodies",
+        "disclosures",
+        "queue",
+        "leaves",
+        "nodes",
+        "checkpoints",
+    ),
+)
 
 # As the owner of the tables, with triggers off and the constraints gone that would refuse it.
 UNGUARD = [
@@ -21,7 +35,7 @@ UNGUARD = [
     "ALTER TABLE ledger_disclosures DROP CONSTRAINT fk_ledger_disclosures_commitment_ledger_entries",
     "ALTER TABLE ledger_queue DROP CONSTRAINT fk_ledger_queue_entry_id_ledger_entries",
     "ALTER TABLE ledger_leaves DROP CONSTRAINT fk_ledger_leaves_commitment_ledger_entries",
-    "ALTER TABLE ledger_entries DROP CONSTRAINT uq_ledger_entries_label",
+    "ALTER TABLE ledger_entries DROP CONSTRAINT uq_ledger_entries_log_id_label",
 ]
 
 MINE = "(SELECT id FROM ledger_streams ORDER BY head_seq DESC LIMIT 1)"
@@ -115,7 +129,7 @@ TAMPERINGS: dict[str, tuple[list[str], str, int | None]] = {
     "note changed": ([r"UPDATE ledger_checkpoints SET note = replace(note, E'\n6\n', E'\n7\n')"], "checkpoint", None),
     "newest checkpoint removed": (["DELETE FROM ledger_checkpoints WHERE size = 6"], "checkpoint", None),
     "leaf cut off below a checkpoint": (["DELETE FROM ledger_leaves WHERE idx = 5"], "checkpoint", None),
-    "origin changed": (["UPDATE ledger_installation SET origin = 'other.example'"], "checkpoint", None),
+    "origin changed": (["UPDATE ledger_logs SET origin = 'other.example'"], "checkpoint", None),
 }
 
 

@@ -19,7 +19,7 @@ from tests.ledger.acts import append, integrate_all, make_view, open_log, scalar
 Sessions = sessionmaker[Session]
 
 APPEND_ONLY = {
-    "ledger_installation": "origin = 'other'",
+    "ledger_logs": "origin = 'other'",
     "ledger_entries": "type = 'evidence.forged'",
     "ledger_bodies": "body = ''",
     "ledger_disclosures": "line = ''",

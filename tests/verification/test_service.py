@@ -422,7 +422,7 @@ def test_entries_when_people_wrote_then_words_and_accounts_are_not_in_clear(benc
     # In the system stream accounts go by their own ids; it is no case's.
     query = (
         "SELECT body FROM ledger_bodies JOIN ledger_entries USING (commitment)"
-        " WHERE stream_id <> (SELECT system_stream FROM ledger_installation)"
+        " WHERE stream_id <> (SELECT system_stream FROM ledger_logs)"
     )
     with bench.sessions() as session:
         bodies = b"".join(bytes(body) for body in session.connection().exec_driver_sql(query).scalars())

@@ -25,7 +25,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 def write(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[bytes]:
     """Rows in the order of the JSON Lines file, in constant memory, as RFC 4180 has them."""
     yield csv_row(COLUMNS)
-    for entry in each_entry(sessions, export.spans):
+    for entry in each_entry(sessions, export.spans, export.checkpoint.log_id):
         yield csv_row(_cells(entry))
 
 

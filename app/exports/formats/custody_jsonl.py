@@ -46,17 +46,17 @@ def _lines(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[t
     """Each line without its newline, and as what the trailer counts it."""
     yield None, canonical_json(_header(export))
     yield None, canonical_json({"kind": "checkpoint", "note": export.checkpoint.note})
-    for entry in each_entry(sessions, export.spans):
+    for entry in each_entry(sessions, export.spans, export.checkpoint.log_id):
         yield "entries", entry.body
     for stream, seq, proof in each_proof(sessions, export.spans, export.checkpoint):
         hashes = [each.hex() for each in proof.hashes]
         shown = {"kind": "proof", "stream": str(stream), "seq": seq, "index": proof.index, "hashes": hashes}
         yield "proofs", canonical_json(shown)
     if export.has_leaves:
-        for leaf in each_leaf(sessions, export.checkpoint.size):
+        for leaf in each_leaf(sessions, export.checkpoint):
             yield "leaves", _leaf_line(leaf)
     if export.is_disclosed:
-        for stream, seq, line in each_disclosure(sessions, export.spans):
+        for stream, seq, line in each_disclosure(sessions, export.spans, export.checkpoint.log_id):
             opening = {"kind": "disclosure", "stream": str(stream), "seq": seq, "opens": json.loads(line)}
             yield "disclosures", canonical_json(opening)
 
