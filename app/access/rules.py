@@ -54,6 +54,8 @@ class Operation(StrEnum):
     MOVE_EVIDENCE = "move_evidence"
     """Any event of the state machine; which roles permit which event, the event's own operation says."""
     READ_CUSTODY = "read_custody"
+    TAKE_RECEIPT = "take_receipt"
+    """The signed receipt of one entry: whoever acted may have their own."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,11 @@ RULES: dict[Operation, Rule] = {
     Operation.READ_CUSTODY: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         own=frozenset({Role.VERIFIER}),
+        organisation=frozenset({OrganisationRole.AUDITOR}),
+    ),
+    Operation.TAKE_RECEIPT: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
+        own=frozenset({Role.VERIFIER, Role.COLLECTOR}),
         organisation=frozenset({OrganisationRole.AUDITOR}),
     ),
 }

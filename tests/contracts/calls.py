@@ -191,6 +191,14 @@ LEDGER = (
         organisation=ORGANISATION_AUDITOR,
         refused=404,
     ),
+    Call(
+        "getEntryReceipt",
+        kind="entry",
+        may=CUSTODY,
+        own=VERIFIER | COLLECTOR,
+        organisation=ORGANISATION_AUDITOR,
+        refused=404,
+    ),
     Call("getHealth", "public"),
     Call("getReadiness", "public"),
 )

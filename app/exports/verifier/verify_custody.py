@@ -15,6 +15,8 @@ The file holds one JSON object a line, each in its only canonical spelling (RFC 
        disclosure   what opens the entries' sealed fields, when the export was made with them
        trailer      counts, and the SHA-256 of all bytes before it
 
+A depositor's receipt (exhibit-receipt/v1) is taken too: the text that begins with that word, one entry and its proof.
+
 It proves custody since intake: that these acts were logged, in this order, and that none was changed, removed, moved
 or left out up to the export. It does not prove that what a person stated is true.
 """
@@ -1096,6 +1098,176 @@ def verify(file: BinaryIO, key: Key | None, *, leaves_optional: bool = False) ->
     return report
 
 
+# --- receipts ---------------------------------------------------------------------------------------------------------
+
+RECEIPT_FORMAT = "exhibit-receipt/v1"
+RECEIPT_MARK = b"exhibit-receipt/"
+RECEIPT_LIMIT_BYTES = 2 * 1024 * 1024
+PROOF_FORMAT = "c2sp.org/tlog-proof@v1"
+PROOF_HASHES_LIMIT = 63
+RECEIPT_CHECKS = {
+    "form": "every line is as the format says, in its one spelling",
+    "signature": "the pinned key signed this tree: the log's size and root hash",
+    "inclusion": "the entry, byte for byte, is in the signed tree, at this place",
+}
+RECEIPT_NOT_PROVEN = (
+    "that what was stated is true: this is custody since intake, not truth",
+    "anything that happened later: ask for the custody log",
+    "that the log shows everybody the same tree: compare the checkpoint with another party's",
+)
+NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class EntryReceipt:
+    """One entry, where it stands, and the signed note that says so. The hashes lead from its leaf to the root."""
+
+    entry: dict[str, Any]
+    body: bytes
+    index: int
+    hashes: tuple[bytes, ...]
+    note: str
+    checkpoint: Checkpoint
+
+    @property
+    def commitment(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def leaf(self) -> bytes:
+        return f"{LEAF_PREFIX} {self.entry['label']} {self.commitment}".encode("ascii")
+
+
+def parse_receipt(data: bytes) -> EntryReceipt:
+    """Strict: each receipt has one spelling. Neither signature nor tree is checked here. Raises Bad."""
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise Bad("not UTF-8") from None
+    if len(lines) < 6 or lines[0] != RECEIPT_FORMAT or lines[2] or lines[3] != PROOF_FORMAT:
+        raise Bad(f"not {RECEIPT_FORMAT}, the entry, an empty line and {PROOF_FORMAT}")
+    body = lines[1].encode("utf-8")
+    if len(body) > BODY_LIMIT_BYTES:
+        raise Bad(f"the entry has more than {BODY_LIMIT_BYTES} bytes")
+    entry = parse_canonical(body)
+    require_shape(entry, ENTRY, "the entry")
+    require_shape(entry["actor"], ACTOR, "the actor")
+    require_shape(entry["object"], ACTED_ON, "the object", ACTED_ON_MAY_LACK)
+    extra, index = lines[4].removeprefix("extra "), lines[5].removeprefix("index ")
+    if "extra " + extra != lines[4] or "index " + index != lines[5] or not NUMBER.fullmatch(index):
+        raise Bad("the proof does not give the leaf and its index")
+    try:
+        blank = lines.index("", 6)
+    except ValueError:
+        raise Bad("there is no checkpoint after the proof") from None
+    hashes = tuple(map(from_base64, lines[6:blank]))
+    if len(hashes) > PROOF_HASHES_LIMIT or any(len(each) != 32 for each in hashes):
+        raise Bad("the proof's hashes are not of 32 bytes, or too many")
+    note = "\n".join(lines[blank + 1 :])
+    text, _ = split_note(note)
+    receipt = EntryReceipt(entry, body, int(index), hashes, note, checkpoint_of(text))
+    if from_base64(extra) != receipt.leaf:
+        raise Bad("the proof is that of another leaf than the entry's: label and SHA-256 of the line differ")
+    return receipt
+
+
+def split_note(note: str) -> tuple[str, list[str]]:
+    """The signed text and the signature lines, each well formed. Raises Bad."""
+    text, blank, signatures = note.rpartition("\n\n")
+    lines = signatures.split("\n")
+    if not blank or lines.pop() or not lines:
+        raise Bad("the note is not a text, an empty line and signature lines")
+    for line in lines:
+        match = re.fullmatch(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})", line)
+        if match is None or len(from_base64(match[2])) < 5:
+            raise Bad("the note has a line that is no signature")
+    return text + "\n", lines
+
+
+def checkpoint_of(text: str) -> Checkpoint:
+    """The tree head of a signed text: exactly three lines. Raises Bad."""
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3] or not lines[0] or not NUMBER.fullmatch(lines[1]):
+        raise Bad("the checkpoint is not three lines: origin, size, root hash")
+    root = from_base64(lines[2])
+    if len(root) != 32:
+        raise Bad("the checkpoint's root hash is not of 32 bytes")
+    return Checkpoint(lines[0], int(lines[1]), root)
+
+
+def check_note(note: str, key: Key) -> None:
+    """One of the lines is the key's; lines of others (witnesses, a key that follows) prove nothing here. Raises Bad."""
+    text, lines = split_note(note)
+    start = f"— {key.name} "
+    own = [each for each in lines if each.startswith(start) and from_base64(each.split(" ")[2])[:4] == key.key_id]
+    if len(own) != 1:
+        raise Bad(f"the pinned key ({key.name}, {key.key_id.hex()}) did not sign this checkpoint, or twice")
+    check_signature(text, own[0], key)
+
+
+def check_receipt(receipt: EntryReceipt, key: Key) -> Iterator[tuple[str, str]]:
+    """Check by check what is wrong with a well-formed receipt; nothing when it is as the log gave it."""
+    checkpoint = receipt.checkpoint
+    try:
+        if not checkpoint.origin == receipt.entry["log"] == key.name:
+            raise Bad("the entry, the checkpoint and the pinned key are not of one log")
+        check_note(receipt.note, key)
+    except Bad as error:
+        yield "signature", str(error)
+    try:
+        if receipt.index >= checkpoint.size:
+            raise Bad("the entry's place is beyond the signed tree")
+        root, _ = follow_proof(receipt.index, checkpoint.size, leaf_hash(receipt.leaf), list(receipt.hashes))
+        if root != checkpoint.root:
+            raise Bad("the entry and its proof do not lead to the signed root")
+    except Bad as error:
+        yield "inclusion", str(error)
+
+
+def receipt_report(data: bytes, key: Key) -> dict[str, Any]:
+    """The whole report on a receipt, as JSON can hold it."""
+    facts: dict[str, Any] = {}
+    try:
+        if len(data) > RECEIPT_LIMIT_BYTES:
+            raise Bad(f"a receipt has at most {RECEIPT_LIMIT_BYTES} bytes")
+        receipt = parse_receipt(data)
+    except Bad as error:
+        faults = [("form", str(error))]
+    else:
+        faults = list(check_receipt(receipt, key))
+        entry, acted_on = receipt.entry, receipt.entry["object"]
+        facts = {name: entry[name] for name in ("type", "stream", "seq", "time", "occurred")}
+        facts["actor"] = " ".join(str(entry["actor"][name]) for name in ("id", "kind", "role"))
+        facts |= {"object": f"{acted_on['kind']} {acted_on['id']}"}
+        facts |= {name: acted_on[name] for name in ("sha256", "size") if name in acted_on}
+        facts |= {"commitment": receipt.commitment, "log": receipt.checkpoint.origin}
+        facts |= {"log_index": receipt.index, "tree_size": receipt.checkpoint.size}
+    failed = {check for check, _ in faults}
+    good = "passed" if faults else "proven"
+    unread = "not checked" if "form" in failed else good
+    results = {check: "FAILED" if check in failed else unread for check in RECEIPT_CHECKS}
+    return {
+        "ok": not faults,
+        "pinned": True,
+        "receipt": facts,
+        "checks": [{"check": check, "result": results[check], "what": RECEIPT_CHECKS[check]} for check in results],
+        "findings": [{"check": check, "reason": reason} for check, reason in faults],
+        "not_proven": list(RECEIPT_NOT_PROVEN),
+    }
+
+
+def describe_receipt(report: dict[str, Any]) -> Iterator[str]:
+    """The report for people."""
+    yield from (f"{name:<12} {value}" for name, value in report["receipt"].items())
+    yield ""
+    yield from (f"{each['result']:<12} {each['check']:<13} {each['what']}" for each in report["checks"])
+    yield ""
+    yield from (f"not proven   {what}" for what in report["not_proven"])
+    yield ""
+    yield from (f"BAD: {each['check']}: {each['reason']}" for each in report["findings"])
+    yield "OK: as it was logged" if report["ok"] else "FAILED: this is not a receipt as the log gave it"
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
@@ -1146,6 +1318,8 @@ def run(path: Path, *, key: str | None, unpinned: bool, as_json: bool, leaves_op
     try:
         pinned = None if key is None else read_key(key)
         with path.open("rb") as file:
+            if file.peek(len(RECEIPT_MARK)).startswith(RECEIPT_MARK):
+                return run_receipt(file.read(RECEIPT_LIMIT_BYTES + 1), pinned, as_json=as_json)
             report = verify(file, pinned, leaves_optional=leaves_optional)
     except (Bad, OSError) as error:
         sys.stderr.write(f"{printable(str(error))}\n")
@@ -1159,6 +1333,17 @@ def run(path: Path, *, key: str | None, unpinned: bool, as_json: bool, leaves_op
     )
     sys.stdout.write("\n".join(lines) + "\n")
     return 0 if report.ok else 1
+
+
+def run_receipt(data: bytes, key: Key | None, *, as_json: bool) -> int:
+    """Check a receipt and write the report to standard output; the exit status."""
+    if key is None:
+        sys.stderr.write("A receipt carries no key: name the log's public key, from another source (--key).\n")
+        return 2
+    report = receipt_report(data, key)
+    lines = [json.dumps(report, indent=2)] if as_json else [printable(line) for line in describe_receipt(report)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0 if report["ok"] else 1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
