@@ -3,7 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
-JOBS ?= auto
+# One test process more than processors: some tests wait, for a process to start or for a limit of time.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: serve test test-interop check bench openapi
@@ -12,8 +13,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 serve: $(VENV)/.installed
 	exec $(RUN) -m app.cli serve
 
+# In the order of tests/conftest.py, which begins with the slowest files.
 test: $(VENV)/.installed-dev
-	$(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not interop and not contract" --ignore=tests/interop tests
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not interop and not contract" --ignore=tests/interop tests
 
 # Each of these fails, and never skips, when a program it needs is missing: .ci/run installs them.
 test-interop: $(VENV)/.installed-interop

@@ -35,6 +35,23 @@ def pytest_configure(config: pytest.Config) -> None:
     refuse_other_hosts()
 
 
+SLOW_FILES = (
+    *("infrastructure/test_serve.py", "jobs/test_queue.py", "journeys/", "infrastructure/", "kernel/"),
+    *("contracts/", "fingerprints/", "media/", "exports/", "media_jail/"),
+)
+"""The slowest first: a file is one worker's, and one that comes last is waited for with nothing beside it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.relative_to(tests).as_posix()
+        return next((rank for rank, begin in enumerate(SLOW_FILES) if name.startswith(begin)), len(SLOW_FILES))
+
+    items.sort(key=rank)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         remove_run_directory(Path(os.environ[RUN_DIRECTORY]))

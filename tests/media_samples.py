@@ -55,6 +55,7 @@ def mirrored(path: Path) -> bytes:
     return encoded(ImageOps.mirror(upright(path)), quality=90)
 
 
+@cache
 def twelve_megapixels(path: Path, seed: int = 0) -> bytes:
     """A 4000 × 3000 JPEG from a photograph, with a little noise, so that it costs what a phone's picture costs."""
     large = ImageOps.fit(upright(path), (4000, 3000), Image.Resampling.BICUBIC)
@@ -100,7 +101,9 @@ IMAGE_FORMATS: dict[str, Callable[[Path], bytes]] = {
 def _frames(path: Path, start_s: float, end_s: float, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
     with av.open(str(path)) as source:
         for frame in source.decode(video=0):
-            if start_s <= frame.time < end_s:
+            if frame.time >= end_s:
+                return
+            if frame.time >= start_s:
                 yield frame.reformat(*size, format="yuv420p")
 
 
@@ -110,6 +113,7 @@ def first_frame(start_s: float, end_s: float) -> np.ndarray[tuple[int, int, int]
     return frame.to_ndarray(format="rgb24").astype(np.uint8)
 
 
+@cache
 def excerpt(
     start_s: float = 0.0,
     end_s: float = 4.0,
@@ -118,12 +122,11 @@ def excerpt(
     container: str = "mp4",
     codec: str = "libx264",
     size: tuple[int, int] = (480, 270),
-    options: dict[str, str] | None = None,
 ) -> bytes:
     """Seconds ``start_s`` to ``end_s`` of a video, encoded anew."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format=container) as target:
-        stream = target.add_stream(codec, rate=24, options=options or _ENCODER_OPTIONS.get(codec, {}))
+        stream = target.add_stream(codec, rate=24, options=_ENCODER_OPTIONS.get(codec, {}))
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
@@ -226,6 +229,7 @@ def mov_with_data_reference(target: str) -> bytes:
     return whole.replace(own, foreign)
 
 
+@cache
 def png_bomb(side_pixels: int) -> bytes:
     """A PNG of a few kilobytes per 10 megapixels: a black square that is all zeros when unpacked."""
 

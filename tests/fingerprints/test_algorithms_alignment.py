@@ -161,10 +161,15 @@ def stored_frames(decoder: Decoder, body: bytes, place: Path) -> list[TimedHash]
     return [TimedHash(time, h.value, h.quality or 0) for time, h in hashes if changed.keep(time, h.value)]
 
 
+@pytest.fixture(scope="module")
+def source(decoder: Decoder, tmp_path_factory: pytest.TempPathFactory) -> list[TimedHash]:
+    """The real video's frames, decoded and hashed once: that takes seconds."""
+    return stored_frames(decoder, media_samples.VIDEO.read_bytes(), tmp_path_factory.mktemp("source"))
+
+
 def test_align_when_a_real_excerpt_was_encoded_anew_then_it_lies_where_it_was_cut(
-    decoder: Decoder, tmp_path: Path
+    decoder: Decoder, source: list[TimedHash], tmp_path: Path
 ) -> None:
-    source = stored_frames(decoder, media_samples.VIDEO.read_bytes(), tmp_path)
     excerpt = stored_frames(
         decoder, media_samples.excerpt(10, 18, codec="libvpx", container="webm", size=(320, 180)), tmp_path
     )
@@ -176,10 +181,7 @@ def test_align_when_a_real_excerpt_was_encoded_anew_then_it_lies_where_it_was_cu
     assert align(stored_frames(decoder, media_samples.PHONE_VIDEO.read_bytes(), tmp_path), source) == []
 
 
-def test_align_when_a_still_was_taken_from_a_real_video_then_its_moment_is_found(
-    decoder: Decoder, tmp_path: Path
-) -> None:
-    source = stored_frames(decoder, media_samples.VIDEO.read_bytes(), tmp_path)
+def test_align_when_a_still_was_taken_from_a_real_video_then_its_moment_is_found(source: list[TimedHash]) -> None:
     still = PDQ.compute(media_samples.first_frame(12, 13))
     found = align([TimedHash(0, still.value, still.quality or 0)], source)
     assert any(abs(segment.reference_start_ms - 12_000) <= 2000 for segment in found)

@@ -23,7 +23,7 @@ from PIL import Image
 
 from app.kernel.primitives import utc_now
 from tests.media_samples import ASSETS, PHONE_VIDEO, with_exif
-from tests.support.api import PASSWORD, Api, Person, email_of
+from tests.support.api import PASSWORD, Api, Person, email_of, open_client
 from tests.support.journey import NO_LABELS, all_pages, ok, received, refused, settled, upload
 
 ORIGIN = "https://corps.hub.example"
@@ -65,7 +65,7 @@ def desk(hub: Api) -> Desk:
 
 @pytest.fixture
 def anonymous(hub: Api) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=hub.base_url, timeout=60) as client:
+    with open_client(hub.base_url, timeout_s=60) as client:
         yield client
 
 

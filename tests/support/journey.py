@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from app.kernel.settings import Settings
-from tests.support.api import Api, Person
+from tests.support.api import Api, Person, open_client
 from tests.support.product import Product
 
 Answer = TypeVar("Answer")
@@ -33,9 +33,7 @@ WAIT_S = 90.0
 
 def api_of(product: Product) -> Api:
     """People and cases on a product in processes of its own; there is no app to reach into."""
-    client = httpx.Client(
-        base_url=product.base_url, headers={"Authorization": f"Bearer {product.admin_token}"}, timeout=60
-    )
+    client = open_client(product.base_url, product.admin_token, timeout_s=60)
     account_id = client.get("/v1/me").json()["account"]["id"]
     admin = Person(account_id, "Administrator", product.admin_token, client)
     api = Api(product.base_url, Settings(data=product.data_dir), None, admin)
