@@ -23,6 +23,8 @@ COMMANDS = {
     "api": "app.api_process:run_api",
     "worker": "app.worker_process:run_job_worker",
     "integrator": "app.integrator_process:run_integrator",
+    "jobs list": "app.jobs_command:list_jobs",
+    "jobs retry": "app.jobs_command:retry_jobs",
     "ledger verify": "app.ledger_command:verify_ledger",
 }
 """A command's function, by name: a process imports what its own command needs, and no more (a test loads each)."""
@@ -78,7 +80,20 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("file", nargs="?", type=Path, metavar="FILE")
     verify_custody.add_arguments(verify)
     verify.add_argument("--key", help="The log's pinned public key: its text, or a file that holds it.")
+    _add_jobs(commands.add_parser("jobs", help="Background jobs that failed."))
     return parser
+
+
+def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    jobs = parser.add_subparsers(required=True, metavar="COMMAND")
+    what = "List the jobs that ended as failed; exit status 1 when there are any."
+    jobs.add_parser("list", help=what, description=what).set_defaults(command="jobs list")
+    what = "Put failed jobs back into the queue, with all their tries before them."
+    retry = jobs.add_parser("retry", help=what, description=what)
+    retry.set_defaults(command="jobs retry")
+    which = retry.add_mutually_exclusive_group(required=True)
+    which.add_argument("job", nargs="*", type=int, default=[], metavar="ID", help="As `exhibit jobs list` shows it.")
+    which.add_argument("--all", action="store_true", help="Every failed job.")
 
 
 def _verify_file(options: argparse.Namespace) -> int:

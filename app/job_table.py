@@ -3,17 +3,26 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
 
 from app.blobs.local import LocalBlobStore
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import match_job
-from app.jobs import Job
+from app.jobs import Chore, Job
 from app.kernel.settings import Settings
 from app.media import jobs as media_jobs
 from app.media.jail.decoder import Decoder
 from app.media.jail.limits import DecodeLimits
+from app.media.orphans import sweep_orphans
+
+logger = structlog.get_logger("exhibit.worker")
 
 JOBS: tuple[Job, ...] = (*media_jobs.JOBS, *fingerprint_jobs.JOBS, *match_job.JOBS)
+
+SWEEP_EVERY_S = 6 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -33,3 +42,14 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     with Decoder(limits) as decoder:
         yield Resources(settings, blobs, decoder)
     blobs.close()
+
+
+def _sweep_orphans(sessions: sessionmaker[Session], resources: Resources) -> dict[str, Any]:
+    settings = resources.settings
+    swept = sweep_orphans(sessions, resources.blobs, grace_s=settings.orphan_grace_s, kept_s=settings.orphans_kept_s)
+    if swept.is_refused:
+        logger.error("too_many_orphans", files=swept.files, orphans=swept.orphans)
+    return {"files": swept.files, "set_aside": len(swept.set_aside), "dropped": len(swept.dropped)}
+
+
+CHORES: tuple[Chore, ...] = (Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),)

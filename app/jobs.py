@@ -16,12 +16,13 @@ The runner is ``app.worker``; this module knows nothing of what any job does.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from procrastinate import App, SyncPsycopgConnector
 from procrastinate.jobs import JobDeferrer
 from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 QUEUE = "exhibit"
 
@@ -51,6 +52,19 @@ class Job:
     on_exhausted: Callable[[Any, Mapping[str, Any], str], None] | None = None
     not_now: tuple[type[Exception], ...] = ()
     waiting: Callable[[Session], Sequence[Mapping[str, Any]]] | None = None
+
+
+@dataclass(frozen=True)
+class Chore:
+    """What a worker does by itself now and then, first at its start; ``run(sessions, resources)``.
+
+    Every worker does it, also at the same time. An exception is logged, and the next time is waited for. What it gives
+    back is logged.
+    """
+
+    name: str
+    every_s: float
+    run: Callable[[sessionmaker[Session], Any], Mapping[str, Any]]
 
 
 def enqueue(session: Session, task: str, arguments: Mapping[str, Any]) -> int:
@@ -134,6 +148,54 @@ def enqueue_forgotten(session: Session, jobs: Sequence[Job]) -> list[tuple[str, 
         forgotten = [arguments for arguments in waiting if _as_key(arguments) not in known]
         found.extend((job.name, enqueue(session, job.name, arguments)) for arguments in forgotten)
     return found
+
+
+@dataclass(frozen=True)
+class FailedJob:
+    """A job that ended as failed; it stays in the queue so that an operator sees it."""
+
+    id: int
+    name: str
+    attempts: int
+    arguments: Mapping[str, Any]
+    failed_at: datetime | None
+
+
+_FAILED = text(
+    """
+    SELECT job.id, job.task_name, job.attempts, job.args,
+           (SELECT max(event.at) FROM procrastinate_events event
+             WHERE event.job_id = job.id AND event.type = 'failed') AS failed_at
+      FROM procrastinate_jobs job
+     WHERE job.status = 'failed' AND job.queue_name = :queue
+     ORDER BY job.id
+    """
+)
+
+
+def list_failed(session: Session) -> list[FailedJob]:
+    """The failed jobs, the oldest first."""
+    rows = session.execute(_FAILED, {"queue": QUEUE})
+    return [FailedJob(row.id, row.task_name, row.attempts, row.args, row.failed_at) for row in rows]
+
+
+_RETRY = text(
+    """
+    UPDATE procrastinate_jobs job
+       SET status = 'todo', attempts = 0, scheduled_at = NULL, worker_id = NULL
+     WHERE job.status = 'failed' AND job.queue_name = :queue
+       AND (CAST(:ids AS bigint[]) IS NULL OR job.id = ANY(:ids))
+    RETURNING id
+    """
+)
+
+
+def retry_failed(session: Session, ids: Sequence[int] | None) -> list[int]:
+    """Put these failed jobs back, or all (None), with all their tries before them; the ids of those put back.
+
+    What a job does twice it does once: trying one again whose work is done changes nothing.
+    """
+    return list(session.scalars(_RETRY, {"queue": QUEUE, "ids": None if ids is None else list(ids)}))
 
 
 def _as_key(arguments: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -27,7 +28,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.jobs import QUEUE, Job, enqueue_forgotten, hand_back, rescue_stalled, uncount_attempt
+from app.jobs import QUEUE, Chore, Job, enqueue_forgotten, hand_back, rescue_stalled, uncount_attempt
 from app.kernel.database import read_session
 from app.kernel.database_roles import libpq_url
 from app.unit_of_work import unit_of_work
@@ -167,13 +168,19 @@ class _Retry(BaseRetryStrategy):
 
 
 def run_worker(
-    app_url: str, sessions: sessionmaker[Session], jobs: Sequence[Job], resources: Any, limits: WorkerLimits
+    app_url: str,
+    sessions: sessionmaker[Session],
+    jobs: Sequence[Job],
+    resources: Any,
+    limits: WorkerLimits,
+    chores: Sequence[Chore] = (),
 ) -> None:
     """Work until SIGTERM or SIGINT. Jobs still running ``stop_within_s`` after that go back to the queue uncounted."""
     logging.getLogger("procrastinate").setLevel(logging.CRITICAL)  # Its lines show arguments and exception texts.
     app = _queue_app(app_url, Runner(sessions, resources, limits), jobs)
     with asyncio.Runner() as runner:
-        is_finished = runner.run(_work(app, sessions, jobs, limits))
+        housekeeping = [(chore, partial(chore.run, sessions, resources)) for chore in chores]
+        is_finished = runner.run(_work(app, sessions, jobs, limits, housekeeping))
         if not is_finished:
             logging.shutdown()
             os._exit(0)  # A thread cannot be ended; its job has been handed back.
@@ -195,10 +202,17 @@ def _entry(runner: Runner, job: Job) -> Callable[..., None]:
     return run
 
 
-async def _work(app: App, sessions: sessionmaker[Session], jobs: Sequence[Job], limits: WorkerLimits) -> bool:
+async def _work(
+    app: App,
+    sessions: sessionmaker[Session],
+    jobs: Sequence[Job],
+    limits: WorkerLimits,
+    housekeeping: Sequence[tuple[Chore, Callable[[], Mapping[str, Any]]]],
+) -> bool:
     """Run the worker; False when threads are still busy after a stop."""
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(limits.concurrency + 2, thread_name_prefix="job"))
+    threads = limits.concurrency + len(housekeeping) + 2
+    loop.set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="job"))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
@@ -216,9 +230,11 @@ async def _work(app: App, sessions: sessionmaker[Session], jobs: Sequence[Job], 
         working = asyncio.create_task(worker.run())
         watching = asyncio.create_task(_watch(sessions, jobs, limits))
         stopping = asyncio.create_task(stop.wait())
+        chores = [asyncio.create_task(_keep_house(chore, run)) for chore, run in housekeeping]
         logger.info("worker_ready")
         await asyncio.wait({working, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        watching.cancel()
+        for task in (watching, *chores):
+            task.cancel()
         worker_id = worker.worker_id
         worker.stop()
         done, _ = await asyncio.wait({working}, timeout=limits.stop_within_s)
@@ -226,7 +242,7 @@ async def _work(app: App, sessions: sessionmaker[Session], jobs: Sequence[Job], 
             given_back = await asyncio.to_thread(_hand_back, sessions, worker_id)
             logger.info("worker_stopped", jobs_handed_back=given_back)
             return False
-    await _raise_failures(working, watching)
+    await _raise_failures(working, watching, *chores)
     stopping.cancel()
     logger.info("worker_stopped", jobs_handed_back=[])
     return True
@@ -253,6 +269,18 @@ async def _watch(sessions: sessionmaker[Session], jobs: Sequence[Job], limits: W
         for job_id in rescued:
             logger.warning("job_rescued", job_id=job_id)
         await asyncio.sleep(limits.silence_s / 3)
+
+
+async def _keep_house(chore: Chore, run: Callable[[], Mapping[str, Any]]) -> None:
+    log = logger.bind(chore=chore.name)
+    while True:
+        try:
+            found = await asyncio.to_thread(run)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the jobs go on
+            log.warning("chore_failed", error=type(error).__name__, at=_place(error))
+        else:
+            log.info("chore_done", **found)
+        await asyncio.sleep(chore.every_s)
 
 
 def _rescue(sessions: sessionmaker[Session], silence_s: float) -> list[int]:

@@ -5,12 +5,13 @@ Layout under the root::
     <aa>/<bb>/<sha256>       the blob, 0400, named by its own digest; written once, never opened for writing again
     incoming/<process>.lock  held (flock) by a process as long as it may have uploads under way
     incoming/<process>.<n>   an upload under way, 0600, in the same file system so that link() can publish it
+    aside/<sha256>           a file that nobody knew of; kept for a while, since the database may be the one that forgot
 
 The order of a commit, and what a crash after each step leaves:
 
 1. ``fsync`` of the file. Before it: a left-over in ``incoming``, swept at the next start.
 2. ``link`` to the final name (never overwrites). A blob without anybody who was told of it: its bytes are right,
-   and the sender's next try finds it there.
+   and the sender's next try finds it there, and marks it with the time; else ``app.media.orphans`` sets it aside.
 3. ``fsync`` of the directories. Only now is the caller told; rows and ledger entries follow.
 4. ``unlink`` of the temporary name. Before it: two names for one file; the sweep takes the temporary one.
 
@@ -18,6 +19,7 @@ An error of ``fsync`` is final: Linux may have dropped the dirty pages and repor
 is thrown away and the sender told. (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020.)
 """
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -26,6 +28,7 @@ import itertools
 import os
 import re
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -50,6 +53,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SYNC_FILE_RANGE_WRITE = 2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _INCOMING = "incoming"
+_ASIDE = "aside"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -127,6 +131,38 @@ class LocalBlobStore:
         path.unlink(missing_ok=True)
         if path.parent.is_dir():
             _sync_directory(path.parent)
+
+    def untouched(self, for_s: float) -> Iterator[Sha256Hex]:
+        before_s = time.time() - for_s
+        for path in self._root.glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]/*"):
+            if _SHA256.fullmatch(path.name) and _is_older(path, before_s):
+                yield Sha256Hex(path.name)
+
+    def set_aside(self, sha256: Sha256Hex, untouched_for_s: float) -> bool:
+        path, aside = _blob_path(self._root, sha256), self._root / _ASIDE / sha256
+        before_s = time.time() - untouched_for_s
+        _make_directory(aside.parent)
+        if not _is_older(path, before_s):
+            return False
+        os.rename(path, aside)
+        is_untouched = _is_older(aside, before_s)
+        if is_untouched:
+            os.utime(aside)
+        else:  # Somebody brought the same bytes between the look and the move.
+            with contextlib.suppress(FileExistsError):
+                os.link(aside, path, follow_symlinks=False)
+            aside.unlink()
+        for directory in (path.parent, aside.parent):
+            _sync_directory(directory)
+        return is_untouched
+
+    def drop_set_aside(self, after_s: float) -> list[Sha256Hex]:
+        aside = self._root / _ASIDE
+        before_s = time.time() - after_s
+        old = [path for path in aside.glob("*") if _is_older(path, before_s)]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return [Sha256Hex(path.name) for path in old]
 
     def free_bytes(self) -> int:
         room = os.statvfs(self._root)
@@ -228,16 +264,26 @@ class LocalBlobWriter:
         """Links the durable file to its name; True when the name is new. The name is durable on return."""
         _make_directory(path.parent.parent)
         _make_directory(path.parent)
-        try:
-            os.link(self._temporary, path, follow_symlinks=False)
-            is_new = True
-        except FileExistsError:
-            self._require_same_size(path)
-            is_new = False
+        is_new = self._link(path)
         # Also for an existing name: another process may have linked it and not yet have synced its directory.
         for directory in (path.parent, path.parent.parent, self._root):
             _sync_directory(directory)
         return is_new
+
+    def _link(self, path: Path) -> bool:
+        """Gives the file its name; False when the same bytes had it, which are marked as just brought again."""
+        while True:
+            try:
+                os.link(self._temporary, path, follow_symlinks=False)
+                return True
+            except FileExistsError:
+                pass
+            try:
+                self._require_same_size(path)
+                os.utime(path, follow_symlinks=False)
+                return False
+            except FileNotFoundError:
+                continue  # It was set aside this moment.
 
     def _require_same_size(self, path: Path) -> None:
         kept = os.lstat(path)
@@ -275,6 +321,14 @@ def _make_directory(path: Path) -> None:
         _make_directory(path)
         return
     _sync_directory(path.parent)
+
+
+def _is_older(path: Path, than_s: float) -> bool:
+    """Whether a file is there and was last written or marked before that time (seconds since 1970)."""
+    try:
+        return os.lstat(path).st_mtime < than_s
+    except FileNotFoundError:
+        return False
 
 
 def _sync_directory(path: Path) -> None:

@@ -111,5 +111,14 @@ class BlobStore(Protocol):
     def remove(self, sha256: Sha256Hex) -> None:
         """Removes a blob that nobody was ever told of: the caller makes sure that it is none. Gone already is fine."""
 
+    def untouched(self, for_s: float) -> Iterator[Sha256Hex]:
+        """The blobs that were stored at least so many seconds ago, and not brought again since."""
+
+    def set_aside(self, sha256: Sha256Hex, untouched_for_s: float) -> bool:
+        """Takes a blob out of the store, recoverably; False when it is gone, or was brought again since then."""
+
+    def drop_set_aside(self, after_s: float) -> list[Sha256Hex]:
+        """Removes for good what was set aside at least so many seconds ago."""
+
     def free_bytes(self) -> int:
         """The room that is left for new blobs."""

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     free_space_reserve_bytes: int = Field(512 * MIB, description="Uploads stop (507) before less than this is free.")
     receive_timeout_s: float = Field(60.0, description="An upload that sends nothing for this long is cut off.")
 
+    orphan_grace_s: int = Field(86400, ge=3600, description="A stored file without a row is left alone for this long.")
+    orphans_kept_s: int = Field(30 * 86400, ge=86400, description="Then it is set aside, and kept for this long.")
+
     lease_ttl_s: int = Field(4 * 3600, description="How long a verifier holds an item before others may take it.")
     view_window_s: int = Field(15 * 60, description="Repeated views in this time are one entry.")
 
