@@ -7,6 +7,7 @@ from app.fingerprints import models as fingerprints
 from app.incidents import models as incidents
 from app.ledger import models as ledger
 from app.media import models as media
+from app.verification import key_models as reviewer_keys
 from app.verification import models as verification
 
-MODULES = (ledger, anchors, access, cases, media, fingerprints, incidents, verification)
+MODULES = (ledger, anchors, access, cases, media, fingerprints, incidents, verification, reviewer_keys)

@@ -53,6 +53,7 @@ class Operation(StrEnum):
     SIGN_OFF = "sign_off"
     MOVE_EVIDENCE = "move_evidence"
     """Any event of the state machine; which roles permit which event, the event's own operation says."""
+    REVOKE_REVIEWER_KEY = "revoke_reviewer_key"
     READ_CUSTODY = "read_custody"
     TAKE_RECEIPT = "take_receipt"
     """The signed receipt of one entry: whoever acted may have their own."""
@@ -96,6 +97,12 @@ RULES: dict[Operation, Rule] = {
     ),
     Operation.SIGN_OFF: Rule(frozenset({Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
     Operation.MOVE_EVIDENCE: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True),
+    Operation.REVOKE_REVIEWER_KEY: Rule(
+        frozenset({Role.COORDINATOR}),
+        own=frozenset({Role.VERIFIER, Role.RESEARCHER}),
+        scope=Scope.WRITE,
+        changes_case=True,
+    ),
     Operation.READ_CUSTODY: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         own=frozenset({Role.VERIFIER}),

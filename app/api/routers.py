@@ -13,8 +13,10 @@ from app.api import (
     ledger,
     matches,
     public_log,
+    reviewer_keys,
     transitions,
     uploads,
+    verdict_signing,
     verification,
 )
 
@@ -29,7 +31,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     ledger.router,
     public_log.router,
     incidents.router,
+    reviewer_keys.router,
     verification.router,
+    verdict_signing.router,
     transitions.router,
     health.router,
 )

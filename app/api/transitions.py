@@ -28,6 +28,7 @@ from app.api.http import (
 )
 from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
+from app.api.signing_shapes import ENVELOPE_EXAMPLE, EnvelopeInput
 from app.api.waiting import LedgerRoute
 from app.kernel.primitives import Sha256Hex
 from app.media.items import find_evidence
@@ -70,6 +71,11 @@ class VerdictInput(_Event):
     outcome: Outcome
     rationale: LongText
     incident_id: UUID | None = Field(None, description="The incident for which it holds; the item must be linked.")
+    envelope: EnvelopeInput | None = Field(
+        None,
+        description="The same verdict, signed with your own key: the statement of `POST …/verdicts/statement` in a "
+        "DSSE envelope. Without it the verdict's `signature_mode` is `none`.",
+    )
 
 
 class Submit(_Event):
@@ -152,6 +158,12 @@ TransitionInput = Annotated[
                 "value": {
                     "event": "submit",
                     "verdict": {"outcome": "verified", "rationale": "Place and date are established independently."},
+                }
+            },
+            "submit_signed": {
+                "value": {
+                    "event": "submit",
+                    "verdict": {"outcome": "verified", "rationale": "The steps fit.", "envelope": ENVELOPE_EXAMPLE},
                 }
             },
             "concur": {"value": {"event": "concur", "comment": "I found the same tower."}},
@@ -284,6 +296,7 @@ def _apply(
                 outcome=given.outcome,
                 rationale=given.rationale,
                 incident_id=given.incident_id,
+                envelope=None if given.envelope is None else given.envelope.model_dump(),
             )
             return evidence, {"verdict_id": verdict.id}
         case Withdraw():

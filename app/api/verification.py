@@ -1,7 +1,7 @@
 """Leases, findings, verdicts and reviews of an item; and the one door through which its state changes."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -20,6 +20,7 @@ from app.api.http import (
     Page,
     ReceiptShape,
     Requires,
+    Shape,
     commit,
     cursor_at,
     page,
@@ -114,6 +115,16 @@ class FindingShape(Changed):
     recorded_at: datetime
 
 
+class VerdictSignatureShape(Shape):
+    """The author's own signature, by the key that was bound to them in the case."""
+
+    keyid: str
+    alg: Literal["ed25519"] = "ed25519"
+    public_key: str
+    key_bound: str = Field(description="The commitment of the entry by which another person vouched for the key.")
+    dsse_sha256: str = Field(description="Of the envelope: `GET …/verdicts/{verdict_id}/envelope`.")
+
+
 class VerdictShape(Changed):
     id: UUID
     evidence_id: UUID
@@ -124,7 +135,8 @@ class VerdictShape(Changed):
     incident_id: UUID | None = Field(description="The incident for which it holds.")
     finding_ids: list[UUID] = Field(description="The findings that stood when it was submitted.")
     policy_version: int
-    signature_mode: SignatureMode
+    signature_mode: SignatureMode = Field(description="`own_key`: signed by its author; `none`: it is not.")
+    signature: VerdictSignatureShape | None
     self_reviewed: bool
     supersedes: UUID | None
     author_id: UUID
@@ -334,6 +346,7 @@ def _verdict(row: service.StatedVerdict) -> VerdictShape:
         finding_ids=verdict.finding_ids,
         policy_version=verdict.policy_version,
         signature_mode=SignatureMode(verdict.signature_mode),
+        signature=None if row.signature is None else VerdictSignatureShape.model_validate(row.signature),
         self_reviewed=verdict.self_reviewed,
         supersedes=verdict.supersedes,
         author_id=verdict.author_id,

@@ -157,6 +157,11 @@ class LedgerEntry(Base):
         one_of("actor_kind", ACTOR_KINDS),
         CheckConstraint("seq >= 1", name="seq_from_one"),
         UniqueConstraint("log_id", "label"),
+        Index(
+            "ix_ledger_entries_reviewer_key_bound",
+            "object_id",
+            postgresql_where=text("type = 'case.reviewer_key_bound'"),
+        ),
     )
 
     stream_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"), primary_key=True)

@@ -1,4 +1,7 @@
-"""What verification leaves in an item's stream. Persons are the case's pseudonyms; what people wrote is sealed."""
+"""What verification leaves in an item's stream, and reviewers' keys in the case's.
+
+Persons are the case's pseudonyms; what people wrote is sealed.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,6 +65,13 @@ class Submitted(Event):
     incident: UUID | None
     signature_mode: str
     self_reviewed: bool
+    dsse_sha256: str | None = None
+    """With the four below: of a verdict that its author signed, as docs/custody.md has it."""
+    keyid: str | None = None
+    alg: str | None = None
+    public_key: str | None = None
+    key_bound: str | None = None
+    """The commitment of the entry by which the key was bound to the author in this case."""
     rationale: str = sealed()
 
 
@@ -131,3 +141,37 @@ class IntegrityChecked(Event):
     TYPE: ClassVar[str] = "evidence.integrity_checked"
     outcome: str
     found_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewerKeyAct(Event):
+    """In the case's stream, on a reviewer's key; ``account`` is the pseudonym of its holder."""
+
+    account: UUID
+    keyid: str
+    alg: str
+    public_key: str
+    """32 bytes in hexadecimal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewerKeyRequested(ReviewerKeyAct):
+    """``dsse_sha256``: of the envelope in which the key signs whose it is and in which case."""
+
+    TYPE: ClassVar[str] = "case.reviewer_key_requested"
+    dsse_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewerKeyBound(ReviewerKeyAct):
+    """The actor is who checked that the key is the person's."""
+
+    TYPE: ClassVar[str] = "case.reviewer_key_bound"
+    checked_by: str = sealed()
+    """The name of who checked."""
+    checked_how: str = sealed()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewerKeyRevoked(ReviewerKeyAct):
+    TYPE: ClassVar[str] = "case.reviewer_key_revoked"

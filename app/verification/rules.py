@@ -85,9 +85,24 @@ class Outcome(StrEnum):
 
 
 class SignatureMode(StrEnum):
-    """How a verdict is signed by its author's own key; the ledger's signature is beside it in any case."""
+    """How a verdict is signed by its author; the ledger's signature is beside it in any case.
+
+    There is no ``server_held``: docs/decisions/0014 says why.
+    """
 
     NONE = "none"
+    OWN_KEY = "own_key"
+
+
+class RevocationReason(StrEnum):
+    """Why a reviewer's key may sign no more."""
+
+    KEY_LOST = "key_lost"
+    KEY_COMPROMISED = "key_compromised"
+    REPLACED = "replaced"
+    PERSON_LEFT = "person_left"
+    BOUND_IN_ERROR = "bound_in_error"
+    OTHER = "other"
 
 
 class ReviewKind(StrEnum):

@@ -5,7 +5,7 @@ one wins and the other is told (412). The verdict's or review's row is flushed b
 at each row, whether the state of that moment awaits it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,6 +26,7 @@ from app.media.items import entry_object, find_evidence, lock_evidence, move
 from app.media.models import Evidence
 from app.media.rules import State, Transition, next_state
 from app.unit_of_work import UnitOfWork
+from app.verification import signing
 from app.verification.errors import (
     IncidentNotLinked,
     IntegrityMismatch,
@@ -100,9 +101,11 @@ def submit(
     outcome: Outcome,
     rationale: str,
     incident_id: UUID | None = None,
+    envelope: Mapping[str, Any] | None = None,
 ) -> tuple[Evidence, Verdict]:
     """Submit the next version of the verdict for peer review, and give the lease up.
 
+    ``envelope``: the same verdict as its author signed it; see ``signing.check_signed`` for what it raises.
     Raises WrongState, LeaseNotHeld, FindingsMissing, FingerprintsPending, MatchesUndecided, IncidentNotLinked.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
@@ -126,21 +129,25 @@ def submit(
         incident_id=incident_id,
         finding_ids=sorted(findings.values()),
         policy_version=policy_version,
-        signature_mode=SignatureMode.NONE,
+        signature_mode=SignatureMode.NONE if envelope is None else SignatureMode.OWN_KEY,
         self_reviewed=False,
         supersedes=None if before is None else before.id,
         author_id=grant.account_id,
         submitted_at=utc_now(),
     )
-    uow.session.add(verdict)
-    uow.session.flush()
+    signed = None if envelope is None else signing.check_signed(uow.session, grant, evidence, verdict, envelope)
+    for row in (verdict, *(() if signed is None else signed.rows(verdict))):
+        uow.session.add(row)
+        uow.session.flush()
     move(evidence, Transition.SUBMIT)
-    _record_submission(uow, evidence, grant, verdict)
+    _record_submission(uow, evidence, grant, verdict, {} if signed is None else signed.facts())
     end_lease_of(uow, evidence, grant, reason_code="submitted")
     return evidence, verdict
 
 
-def _record_submission(uow: UnitOfWork, evidence: Evidence, grant: Grant, verdict: Verdict) -> None:
+def _record_submission(
+    uow: UnitOfWork, evidence: Evidence, grant: Grant, verdict: Verdict, signature: dict[str, Any]
+) -> None:
     uow.record(
         Submitted(
             stream=evidence.id,
@@ -155,6 +162,7 @@ def _record_submission(uow: UnitOfWork, evidence: Evidence, grant: Grant, verdic
             signature_mode=verdict.signature_mode,
             self_reviewed=verdict.self_reviewed,
             rationale=verdict.rationale,
+            **signature,
         )
     )
 
@@ -360,11 +368,12 @@ def _present_verdict(session: Session, evidence: Evidence) -> Verdict:
 
 @dataclass(frozen=True)
 class StatedVerdict:
-    """A verdict and what became of it so far."""
+    """A verdict and what became of it so far; ``signature`` None: its author did not sign it."""
 
     verdict: Verdict
     is_withdrawn: bool
     is_signed_off: bool
+    signature: signing.StatedSignature | None
 
 
 def list_verdicts(
@@ -379,8 +388,9 @@ def list_verdicts(
     query = select(Verdict, is_withdrawn, is_signed_off).where(Verdict.evidence_id == evidence_id)
     if after is not None:
         query = query.where(tuple_(Verdict.submitted_at, Verdict.id) > after)
-    rows = session.execute(query.order_by(Verdict.submitted_at, Verdict.id).limit(limit))
-    return [StatedVerdict(*row) for row in rows]
+    rows = session.execute(query.order_by(Verdict.submitted_at, Verdict.id).limit(limit)).all()
+    signatures = signing.signatures_of(session, [row[0].id for row in rows])
+    return [StatedVerdict(*row, signatures.get(row[0].id)) for row in rows]
 
 
 def list_reviews(

@@ -25,6 +25,8 @@ APPLICATION = {
     **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
     **dict.fromkeys(("derivatives", "fingerprints", "blob_matches", "matches", "relations"), APPEND),
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
+    **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
+    **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures", "verdict_envelopes"), APPEND),
     **dict.fromkeys(("incidents", "incident_evidence"), APPEND),  # And some columns, below.
     # The integrator's alone; of entries, streams and logs the application writes some columns, below.
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), READ),

@@ -98,6 +98,13 @@ _NOT_SIGNED = frozenset({"size_not_signed"})
 _NO_TILE = frozenset({"no_such_tile"})
 _FINDING = {"dimension": "date", "result": "established", "confidence": "high", "rationale": "The clock."}
 _FILE = {"purpose": "audit"}
+PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+"""Of RFC 8032's first test: nobody here signs with it."""
+_ENVELOPE = {
+    "payload": "e30=",
+    "payloadType": "application/vnd.in-toto+json",
+    "signatures": [{"keyid": "0" * 64, "sig": "A" * 86 + "=="}],
+}
 
 PEOPLE = (
     Call(
@@ -221,6 +228,13 @@ VERIFICATION = (
     _read("listFindings", "evidence"),
     _read("listVerdicts", "evidence"),
     _read("listReviews", "evidence"),
+    _write("prepareVerdict", "evidence", FINDINGS, {"keyid": "0" * 64, "outcome": "verified", "rationale": "x"}),
+    _read(
+        "getVerdictEnvelope",
+        "evidence",
+        path={"verdict_id": MISSING},
+        granted_codes=frozenset({"envelope_not_kept"}),
+    ),
     _move("decline", COLLECTOR | COORDINATOR, reason_code="other"),
     _move("open_verification", VERIFIER | COORDINATOR),
     _move("submit", FINDINGS, verdict={"outcome": "verified", "rationale": "x"}),
@@ -233,4 +247,18 @@ VERIFICATION = (
     _move("return", RESEARCHER, reason="x"),
     _move("reopen", RESEARCHER | COORDINATOR, reason="x"),
 )
-CALLS = (*PEOPLE, *CASES, *EVIDENCE, *LEDGER, *VERIFICATION)
+REVIEWER_KEYS = (
+    _write("prepareReviewerKey", "case", FINDINGS, query={"public_key": PUBLIC_KEY}),
+    _write("requestReviewerKey", "case", FINDINGS, {"public_key": PUBLIC_KEY, "envelope": _ENVELOPE}),
+    _read("listReviewerKeys", "case"),
+    _read("getReviewerKey", "reviewer_key"),
+    _write(
+        "bindReviewerKey",
+        "reviewer_key",
+        COORDINATOR,
+        {"checked_how": "x"},
+        granted_codes=frozenset({"own_key_checked"}),
+    ),
+    _write("revokeReviewerKey", "reviewer_key", COORDINATOR, {"reason_code": "other"}, own=FINDINGS),
+)
+CALLS = (*PEOPLE, *CASES, *EVIDENCE, *LEDGER, *VERIFICATION, *REVIEWER_KEYS)

@@ -1,5 +1,6 @@
 """Two cases with people of every role, their objects, and everyone who may call: what the contract tests begin with."""
 
+import base64
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from app.ledger.log import installation
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
 from tests.support.work import work_of
+from tests.verification.signers import OwnKey
 
 PICTURE = Path(__file__).parents[1] / "assets" / "table.jpg"
 CASE_ROLES = ("collector", "verifier", "coordinator", "researcher", "legal_analyst", "custodian", "auditor")
@@ -119,6 +121,13 @@ def _objects(world: World) -> None:
         foreign=foreign["receipts"][0]["commitment"],
         missing="0" * 64,
     )
+    first_key = revoked_key(people["verifier"], cases["A"])
+    second_key = revoked_key(people["everyone"], cases["B"])
+    objects["reviewer_key"] = {
+        "own": {"case_id": cases["A"], "keyid": first_key},
+        "foreign": {"case_id": cases["B"], "keyid": second_key},
+        "missing": {"case_id": MISSING, "keyid": "0" * 64},
+    }
     holders = {"own": people["auditor"].id, "foreign": people["everyone"].id, "missing": MISSING}
     objects["holder"] = {which: {**path, "account_id": holders[which]} for which, path in objects["case"].items()}
     stranger = {"account_id": people["outsider"].id}
@@ -143,7 +152,7 @@ def _callers(world: World) -> None:
     assert api.admin.change(f"{path}/deactivate", path).status_code == 200
     callers.append(Caller("deactivated", people["leaver"].http, is_active=False))
     callers.append(Caller("outsider", people["outsider"].http, people["outsider"].id))
-    owned = {"collector": frozenset({"evidence"}), "verifier": frozenset({"entry"})}
+    owned = {"collector": frozenset({"evidence"}), "verifier": frozenset({"entry", "reviewer_key"})}
     for role in CASE_ROLES:
         person = people[role]
         held = {"A": frozenset({role})}
@@ -205,6 +214,19 @@ def link(person: Person, incident_id: str, evidence_id: str) -> str:
     made = person.post(f"/v1/incidents/{incident_id}/evidence", json={"evidence_id": evidence_id, "depicts": True})
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
+
+
+def revoked_key(person: Person, case_id: str) -> str:
+    """The id of a key that this person brought into the case and took back: whatever is tried, it stays as it is."""
+    own = OwnKey()
+    path = f"/v1/cases/{case_id}/reviewer-keys"
+    statement = person.get(f"{path}/statement", params={"public_key": own.public_key}).json()
+    envelope = own.envelope(base64.b64decode(statement["payload"]))
+    made = person.post(path, json={"public_key": own.public_key, "envelope": envelope})
+    assert made.status_code == 201, made.text
+    ended = person.post(f"{path}/{own.keyid}/revocation", json={"reason_code": "other"})
+    assert ended.status_code == 200, ended.text
+    return own.keyid
 
 
 def match(person: Person, evidence_id: str) -> str:
