@@ -26,6 +26,7 @@ COMMANDS = {
     "jobs list": "app.jobs_command:list_jobs",
     "jobs retry": "app.jobs_command:retry_jobs",
     "ledger verify": "app.ledger_command:verify_ledger",
+    "ledger verify --url": "app.monitor_command:verify_url",
 }
 """A command's function, by name: a process imports what its own command needs, and no more (a test loads each)."""
 
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.command == "ledger verify" and options.file is not None:
         return _verify_file(options)
+    if options.command == "ledger verify" and options.url is not None:
+        monitoring: Callable[[argparse.Namespace], int] = resolve_name(COMMANDS["ledger verify --url"])
+        return monitoring(options)
     try:
         settings = Settings()
         command: Command = resolve_name(COMMANDS[options.command])
@@ -74,12 +78,22 @@ def _parser() -> argparse.ArgumentParser:
         daemon.add_argument("--log-file", type=Path, help="Log into this file, rotated, instead of standard error.")
         daemon.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     ledger = commands.add_parser("ledger", help="The custody ledger.").add_subparsers(required=True, metavar="COMMAND")
-    what = "Check a custody file offline; without FILE the whole log in the database."
+    what = (
+        "Check a custody file offline; with --url a log's public tiles; without either the whole log in the database."
+    )
     verify = ledger.add_parser("verify", help=what, description=what)
     verify.set_defaults(command="ledger verify")
     verify.add_argument("file", nargs="?", type=Path, metavar="FILE")
     verify_custody.add_arguments(verify)
     verify.add_argument("--key", help="The log's pinned public key: its text, or a file that holds it.")
+    verify.add_argument("--url", help="Check the log published at this address, from its public tiles alone.")
+    verify.add_argument(
+        "--state", type=Path, metavar="DIR", help="With --url: what earlier runs saw, to find a rollback or a fork."
+    )
+    verify.add_argument(
+        "--all", action="store_true", help="With --state: check all leaves anew, not only the new ones."
+    )
+    verify.add_argument("--progress", action="store_true", help="Show progress though standard error is no terminal.")
     _add_jobs(commands.add_parser("jobs", help="Background jobs that failed."))
     return parser
 

@@ -3,9 +3,9 @@
 ``python -m benchmarks.verification [--entries 1000000] [--per-stream 50] [--per-checkpoint 25]``
 
 This process, its PostgreSQL and the audit are bound to one core together. The log is real: sealed bodies with chains,
-one-time labels and disclosures, leaves, nodes, signed checkpoints; it is copied into the tables as a restore would, since
-appending it one transaction at a time would take an hour. Streams grow side by side, so that a stream's entries lie far
-apart. Memory is the peak RSS of the verifying process, told also for a tenth of the log: it must not grow with it.
+one-time labels and disclosures, leaves, nodes, signed checkpoints; it is copied into the tables as a restore would,
+since appending it one transaction at a time would take an hour. Streams grow side by side, so that a stream's entries
+lie far apart. Memory is the peak RSS of the verifying process, told also for a tenth of the log: it must not grow.
 """
 
 import argparse
@@ -82,17 +82,17 @@ def fill(connection: psycopg.Connection[Any], entries: int, per_stream: int, per
                 for row in rows[table]:
                     copy.write_row(row)
     system = new_id()
-    heads = [(system, "system", 0, None, bytes.fromhex(first_link(system).label))]
+    heads: list[tuple[Any, ...]] = [(system, "system", 0, None, bytes.fromhex(first_link(system).label))]
     for stream, link in links.items():
         heads.append((stream, "evidence", link.seq - 1, bytes.fromhex(link.prev) or None, bytes.fromhex(link.label)))
     statement = "COPY ledger_streams (id, kind, head_seq, head_commitment, next_label) FROM STDIN"
     with connection.cursor().copy(statement) as copy:
         for row in heads:
             copy.write_row(row)
-    table = connection.execute("SELECT coalesce(to_regclass('ledger_logs'), 'ledger_installation')::text").fetchone()
-    assert table is not None
+    found = connection.execute("SELECT coalesce(to_regclass('ledger_logs'), 'ledger_installation')::text").fetchone()
+    assert found is not None
     connection.execute(
-        f"INSERT INTO {table[0]} (system_stream, origin, created_at) VALUES (%s, %s, %s)", (system, ORIGIN, now)
+        f"INSERT INTO {found[0]} (system_stream, origin, created_at) VALUES (%s, %s, %s)", (system, ORIGIN, now)
     )
     connection.commit()
     connection.execute("ANALYZE")
