@@ -17,9 +17,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from app.media.jail import wire
+from app.media.jail.probes import PROBES
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.request import EXIT_NOT_CONFINED, Request
 from app.media.jail.result import (
@@ -49,6 +50,27 @@ class JailUnavailable(Exception):
     """Nothing can be decoded now. It says nothing about the file: try the job again later."""
 
 
+JailMode = Literal["strict", "degraded"]
+"""Strict: a wall that is missing, or an attempt to get out that succeeds, and nothing is decoded. Degraded, which an
+operator must ask for: decoding goes on, and says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class JailReport:
+    """How well decoding is confined on this machine, as tried at the start."""
+
+    mode: JailMode
+    walls: tuple[str, ...]
+    """What stands between a file and the machine, by name; Landlock with the kernel's version."""
+    escapes: tuple[str, ...]
+    """Attempts to get out that were not refused; in strict mode there are none."""
+    versions: Mapping[str, str]
+
+    @property
+    def is_sound(self) -> bool:
+        return not self.escapes
+
+
 class DecoderDied(Exception):
     """Decoding this file ended the decoding process again and again: the file may be why."""
 
@@ -60,8 +82,9 @@ class _ZygoteDied(Exception):
 class Decoder:
     """Decodes files in confined processes. Use as a context manager; every method may be called from any thread."""
 
-    def __init__(self, limits: DecodeLimits | None = None) -> None:
+    def __init__(self, limits: DecodeLimits | None = None, *, mode: JailMode = "strict") -> None:
         self._limits = limits or DecodeLimits()
+        self._mode = mode
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
         self._is_closed = False
@@ -69,6 +92,17 @@ class Decoder:
     def __enter__(self) -> Self:
         self.versions()  # Starts the zygote now: a machine where it cannot run is told at the start.
         return self
+
+    def examine(self) -> JailReport:
+        """Tries, in confined children, everything that must be refused. Raises JailUnavailable when one gets out.
+
+        Once at a worker's start, before the first file: it takes about half a second.
+        """
+        zygote = self._living_zygote()
+        escapes = tuple(name for name in PROBES if _has_escaped(zygote, name, self._limits, self._mode))
+        if escapes and self._mode == "strict":
+            raise JailUnavailable(f"a confined process could: {', '.join(escapes)}")
+        return JailReport(self._mode, zygote.walls, escapes, zygote.versions)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -102,7 +136,7 @@ class Decoder:
         for _ in range(ATTEMPTS):
             zygote = self._living_zygote()
             try:
-                return _Conversation(zygote, sniffed, self._limits, on_frame).hold(fd)
+                return _Conversation(zygote, sniffed, self._limits, self._mode, on_frame).hold(fd)
             except _ZygoteDied:
                 self._bury(zygote)
         raise DecoderDied(f"the decoding process died {ATTEMPTS} times")
@@ -146,7 +180,9 @@ class _Zygote:
             greeting = self._control.recv(wire.MAX_HEADER_BYTES)
             if not greeting:
                 raise JailUnavailable("the decoding process ended while it started")
-            self.versions = {str(name): str(value) for name, value in wire.parse_object(greeting).items()}
+            said = wire.parse_object(greeting)
+            self.versions = {str(name): str(value) for name, value in dict(said["versions"]).items()}  # type: ignore[call-overload]
+            self.walls = tuple(map(str, said["walls"]))  # type: ignore[call-overload]
         except (OSError, wire.BrokenMessage) as error:
             self.end()
             raise JailUnavailable("the decoding process did not start") from error
@@ -191,10 +227,18 @@ class _Received:
 class _Conversation:
     """One file's decoding: hand it over, take what comes, learn how the child ended."""
 
-    def __init__(self, zygote: _Zygote, sniffed: SniffedType, limits: DecodeLimits, on_frame: OnFrame | None) -> None:
+    def __init__(
+        self,
+        zygote: _Zygote,
+        sniffed: SniffedType,
+        limits: DecodeLimits,
+        mode: JailMode,
+        on_frame: OnFrame | None,
+    ) -> None:
         self._zygote = zygote
         self._sniffed = sniffed
         self._limits = limits
+        self._is_strict = mode == "strict"
         self._on_frame = on_frame
         self._received = _Received()
 
@@ -207,7 +251,7 @@ class _Conversation:
             try:
                 fcntl.fcntl(answer_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
                 with child_status:
-                    request = Request(self._sniffed.kind.value, self._sniffed.decoder, self._limits)
+                    request = Request(self._sniffed.kind.value, self._sniffed.decoder, self._limits, self._is_strict)
                     try:
                         self._zygote.ask(request, [fd, child_answer_fd, child_status.fileno()])
                     finally:
@@ -289,6 +333,28 @@ class _Conversation:
             picture=received.picture,
             frame_count=received.frames,
         )
+
+
+def _has_escaped(zygote: _Zygote, probe: str, limits: DecodeLimits, mode: JailMode) -> bool:
+    """Whether a confined child could do what the probe tries. Raises JailUnavailable without an answer."""
+    nothing_fd, (answer_fd, child_answer_fd) = os.open(os.devnull, os.O_RDONLY), os.pipe2(os.O_CLOEXEC)
+    status, child_status = socket.socketpair()
+    try:
+        request = Request("probe", probe, limits, mode == "strict")
+        zygote.ask(request, [nothing_fd, child_answer_fd, child_status.fileno()])
+        child_status.close()
+        status.settimeout(STATUS_TIMEOUT_S)
+        exit_code = int(status.recv(32))
+    except (_ZygoteDied, TimeoutError, ValueError) as error:
+        raise JailUnavailable(f"the decoding process did not answer when it was tried: {probe}") from error
+    finally:
+        for fd in (nothing_fd, answer_fd, child_answer_fd):
+            os.close(fd)
+        child_status.close()
+        status.close()
+    if exit_code == EXIT_NOT_CONFINED:
+        raise JailUnavailable("a decoding process could not be confined")
+    return exit_code not in (0, -signal.SIGSYS)
 
 
 def _outcome_of_exit(exit_code: int) -> tuple[DecodeOutcome, str]:

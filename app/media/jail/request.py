@@ -9,14 +9,21 @@ MAX_REQUEST_BYTES = 4096
 EXIT_NOT_CONFINED = 70
 """A child's exit code when a wall could not be raised: it has read nothing."""
 
+EXIT_ESCAPED = 71
+"""A probe's exit code when what it tried was not refused."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to decode, as the worker asks for it."""
+    """One file to decode, or one probe of the walls, as the worker asks for it."""
 
     kind: str
+    """``image``, ``video``; ``probe``: there is no file."""
     decoder: str
+    """The format's decoder; of a probe its name."""
     limits: DecodeLimits
+    is_strict: bool = True
+    """Whether a wall that the kernel does not give ends the child."""
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode("ascii")
@@ -24,4 +31,4 @@ class Request:
     @classmethod
     def from_bytes(cls, text: bytes) -> "Request":
         fields = json.loads(text)
-        return cls(fields["kind"], fields["decoder"], DecodeLimits(**fields["limits"]))
+        return cls(fields["kind"], fields["decoder"], DecodeLimits(**fields["limits"]), fields["is_strict"])

@@ -20,9 +20,9 @@ from importlib import metadata
 import av
 from PIL import UnidentifiedImageError
 
-from app.media.jail import images, videos, wire
-from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine
-from app.media.jail.request import EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
+from app.media.jail import images, landlock, probes, videos, wire
+from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
+from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
 
 _UNREADABLE_IMAGE = (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError, OverflowError)
 
@@ -76,11 +76,14 @@ def _fork(request: Request, input_fd: int, output_fd: int) -> int:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        cpu_s = request.limits.image_cpu_s if request.kind == "image" else request.limits.video_cpu_s
-        confine(input_fd, output_fd, zygote_pid, cpu_s, request.limits)
+        cpu_s = request.limits.video_cpu_s if request.kind == "video" else request.limits.image_cpu_s
+        confine(input_fd, output_fd, zygote_pid, cpu_s, request.limits, is_strict=request.is_strict)
         exit_code = 1
-        decode_here(request, INPUT_FD, OUTPUT_FD)
-        exit_code = 0
+        if request.kind == "probe":
+            exit_code = EXIT_ESCAPED if probes.has_escaped(request.decoder) else 0
+        else:
+            decode_here(request, INPUT_FD, OUTPUT_FD)
+            exit_code = 0
     finally:
         # Also after an exception: the child must not run on in the zygote's loop. The code tells how far it came.
         os._exit(exit_code)
@@ -143,16 +146,27 @@ def versions() -> dict[str, str]:
     return found | {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
 
 
+def walls() -> list[str]:
+    """Raises the wall that stands around the zygote and all its children, and names all that a child will have."""
+    names = ["one input, one output", "resource limits", "no new privileges", "system call filter"]
+    if landlock.kernel_version():
+        names.append(f"landlock {landlock.kernel_version()}")
+    if leave_namespaces():
+        names.append("namespaces")
+    return names
+
+
 def main() -> None:
     """``python -m app.media.jail.zygote FD``: FD is the control socket."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the worker tells us when to end.
     control = socket.socket(fileno=int(sys.argv[1]))
     images.prepare()
+    videos.prepare()
     if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("the zygote has threads: forking it would be unsafe")
     gc.collect()
     gc.freeze()
-    control.send(json.dumps(versions()).encode("ascii"))
+    control.send(json.dumps({"versions": versions(), "walls": walls()}).encode("ascii"))
     Zygote(control).run()
 
 

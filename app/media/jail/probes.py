@@ -1,0 +1,102 @@
+"""Attempts to get out of the jail, each made in a confined child at the worker's start: every one must be refused.
+
+A probe that comes back from what it tried has escaped; an error (OSError, ValueError) or a kill (SIGSYS) is a refusal.
+"""
+
+import ctypes
+import mmap
+import os
+import platform
+import resource
+import signal
+import socket
+from collections.abc import Callable, Mapping
+
+_PTRACE_TRACEME = 0
+_CLONE_NEWNS = 0x20000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+_NUMBERS: Mapping[str, tuple[int, int]] = {
+    # name: on x86_64, on aarch64
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "memfd_create": (319, 279),
+    "io_uring_setup": (425, 425),
+    "bpf": (321, 280),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "mount": (165, 40),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "keyctl": (250, 219),
+    "pidfd_open": (434, 434),
+}
+
+
+def _call(name: str, *arguments: object) -> None:
+    """The system call itself, so that no library's own check stands in the way. Raises OSError when it fails."""
+    number = _NUMBERS[name][0 if platform.machine() == "x86_64" else 1]
+    if _libc.syscall(number, *arguments) < 0:
+        raise OSError(ctypes.get_errno(), name)
+
+
+def _map_executable() -> None:
+    mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+
+
+def _raise_limits() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+
+def _lower_limits() -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+
+
+def _connect(family: socket.AddressFamily) -> Callable[[], None]:
+    def connect() -> None:
+        socket.socket(family, socket.SOCK_STREAM).close()
+
+    return connect
+
+
+PROBES: Mapping[str, Callable[[], object]] = {
+    "open a file": lambda: os.open("/etc/passwd", os.O_RDONLY),
+    "write a file": lambda: os.open("/tmp/exhibit-probe", os.O_WRONLY | os.O_CREAT, 0o600),  # noqa: S108 - refused
+    "list a directory": lambda: os.listdir("/"),
+    "look at a file": lambda: os.stat("/etc/passwd"),
+    "remove a file": lambda: os.unlink("/tmp/exhibit-probe"),  # noqa: S108 - refused
+    "signal the parent": lambda: os.kill(os.getppid(), 0),
+    "signal another process": lambda: os.kill(1, signal.SIG_DFL),
+    "trace a process": lambda: _call("ptrace", _PTRACE_TRACEME, 0, None, None),
+    "read another's memory": lambda: _call("process_vm_readv", os.getpid(), None, 0, None, 0, 0),
+    "make memory executable": _map_executable,
+    "run a program": lambda: os.execv("/bin/true", ["true"]),
+    "fork": os.fork,
+    "open an internet socket": _connect(socket.AF_INET),
+    "open a local socket": _connect(socket.AF_UNIX),
+    "make a socket pair": socket.socketpair,
+    "make a file in memory": lambda: _call("memfd_create", b"probe", 0),
+    "set up io_uring": lambda: _call("io_uring_setup", 1, ctypes.create_string_buffer(256)),
+    "load a kernel program": lambda: _call("bpf", 0, ctypes.create_string_buffer(128), 128),
+    "make a namespace": lambda: _call("unshare", _CLONE_NEWNS),
+    "enter a namespace": lambda: _call("setns", 3, 0),
+    "mount": lambda: _call("mount", b"none", b"/tmp", b"tmpfs", 0, None),
+    "watch performance": lambda: _call("perf_event_open", ctypes.create_string_buffer(128), 0, -1, -1, 0),
+    "handle page faults": lambda: _call("userfaultfd", 0),
+    "use the key ring": lambda: _call("keyctl", 0, -3, 0),
+    "hold another process": lambda: _call("pidfd_open", os.getppid(), 0),
+    "raise its limits": _raise_limits,
+    "change its limits": _lower_limits,
+    "write the input": lambda: os.write(3, b"x"),
+    "change its user": lambda: os.setuid(65534),
+    "change directory": lambda: os.chdir("/"),
+}
+
+
+def has_escaped(name: str) -> bool:
+    """Makes the attempt in this, confined, process."""
+    try:
+        PROBES[name]()
+    except (OSError, ValueError):
+        return False
+    return True

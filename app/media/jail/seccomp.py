@@ -1,0 +1,193 @@
+"""The system calls that a decoder may make, as a seccomp filter (seccomp(2), classic BPF). Frozen by a test.
+
+It is the wall: Landlock and the limits narrow what is left. What is not listed kills the process (SIGSYS), which its
+file's outcome names ``policy_violation``. A few calls that libraries try and can do without answer with an error.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PROT_EXEC = 0x4
+CLONE_THREAD = 0x10000
+CLONE_NAMESPACES = 0x7E020080
+"""Every CLONE_NEW… flag that clone takes."""
+
+F_GETFD, F_GETFL = 1, 3
+PR_SET_NAME = 15
+
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
+_RETURN_ALLOW = 0x7FFF0000
+_RETURN_ERRNO = 0x00050000
+_RETURN_KILL_PROCESS = 0x80000000
+_AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_X32_BIT = 0x40000000
+
+_LOAD_WORD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NoFilter(Exception):
+    """The filter cannot be built for this processor, or the kernel does not take it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a call answers. ``argument`` and ``test`` narrow an allowed one; otherwise it answers ``refused``."""
+
+    refused: int | None = None
+    """The errno of a refusal; None: killed."""
+    argument: int | None = None
+    test: str = ""
+    """``any_bit`` of ``value`` set: refused · ``all_bits`` of ``value`` not set: refused · ``equals`` none of them: refused."""
+    value: int = 0
+    values: tuple[int, ...] = ()
+
+
+ALLOW = Rule()
+_MISSING = Rule(errno.ENOSYS, test="never")
+_FORBIDDEN = Rule(errno.EACCES, test="never")
+
+CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
+    # name: number on x86_64, on aarch64 (None: the processor has no such call), rule
+    "read": (0, 63, ALLOW),
+    "readv": (19, 65, ALLOW),
+    "pread64": (17, 67, ALLOW),
+    "lseek": (8, 62, ALLOW),
+    "write": (1, 64, ALLOW),
+    "writev": (20, 66, ALLOW),
+    "close": (3, 57, ALLOW),
+    "fstat": (5, 80, ALLOW),
+    "fcntl": (72, 25, Rule(errno.EPERM, argument=1, test="equals", values=(F_GETFD, F_GETFL))),
+    "poll": (7, None, ALLOW),
+    "ppoll": (271, 73, ALLOW),
+    "mmap": (9, 222, Rule(errno.EPERM, argument=2, test="any_bit", value=PROT_EXEC)),
+    "mprotect": (10, 226, Rule(errno.EPERM, argument=2, test="any_bit", value=PROT_EXEC)),
+    "munmap": (11, 215, ALLOW),
+    "mremap": (25, 216, ALLOW),
+    "madvise": (28, 233, ALLOW),
+    "brk": (12, 214, ALLOW),
+    "futex": (202, 98, ALLOW),
+    "sched_yield": (24, 124, ALLOW),
+    "sched_getaffinity": (204, 123, ALLOW),
+    "getpid": (39, 172, ALLOW),
+    "gettid": (186, 178, ALLOW),
+    "clock_gettime": (228, 113, ALLOW),
+    "clock_nanosleep": (230, 115, ALLOW),
+    "gettimeofday": (96, 169, ALLOW),
+    "getrandom": (318, 278, ALLOW),
+    "getrusage": (98, 165, ALLOW),
+    "sysinfo": (99, 179, ALLOW),
+    "uname": (63, 160, ALLOW),
+    "rt_sigaction": (13, 134, ALLOW),
+    "rt_sigprocmask": (14, 135, ALLOW),
+    "rt_sigreturn": (15, 139, ALLOW),
+    "sigaltstack": (131, 132, ALLOW),
+    "restart_syscall": (219, 128, ALLOW),
+    "set_robust_list": (273, 99, ALLOW),
+    "rseq": (334, 293, ALLOW),
+    "membarrier": (324, 283, ALLOW),
+    "exit": (60, 93, ALLOW),
+    "exit_group": (231, 94, ALLOW),
+    # abort() sends itself a signal; no other process may get one.
+    "tgkill": (234, 131, Rule(argument=0, test="own_pid")),
+    # Threads of this process only: no child, no namespace. clone3's flags lie in memory, where a filter cannot look.
+    "clone": (56, 220, Rule(argument=0, test="all_bits", value=CLONE_THREAD)),
+    "clone3": (435, 435, _MISSING),
+    # Reading limits, not setting them: the new limit's address must be null.
+    "prlimit64": (302, 261, Rule(errno.EPERM, argument=2, test="equals", values=(0,))),
+    # A thread's name and no other option.
+    "prctl": (157, 167, Rule(errno.EINVAL, argument=0, test="equals", values=(PR_SET_NAME,))),
+    # Tried by libraries that look for processors, time zones and terminals, and can do without.
+    "ioctl": (16, 29, Rule(errno.ENOTTY, test="never")),
+    "open": (2, None, _FORBIDDEN),
+    "openat": (257, 56, _FORBIDDEN),
+    "stat": (4, None, _FORBIDDEN),
+    "lstat": (6, None, _FORBIDDEN),
+    "newfstatat": (262, 79, _FORBIDDEN),
+    "statx": (332, 291, _FORBIDDEN),
+    "access": (21, None, _FORBIDDEN),
+    "faccessat": (269, 48, _FORBIDDEN),
+    "readlink": (89, None, _FORBIDDEN),
+    "readlinkat": (267, 78, _FORBIDDEN),
+}
+
+
+def install() -> None:
+    """Puts the filter on this process, for ever; needs no_new_privs. Raises NoFilter."""
+    program = compile_filter(platform.machine(), os.getpid())
+    buffer = ctypes.create_string_buffer(program, len(program))
+    address = ctypes.addressof(buffer)
+    header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, address))
+    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) != 0:
+        raise NoFilter(f"seccomp: {os.strerror(ctypes.get_errno())}")
+
+
+def compile_filter(machine: str, own_pid: int) -> bytes:
+    """The filter's program as an array of ``struct sock_filter``. Raises NoFilter for another processor."""
+    if machine not in _AUDIT_ARCH:
+        raise NoFilter(f"there is no list of system calls for {machine}")
+    program = [
+        _instruction(_LOAD_WORD, _OFFSET_ARCH),
+        _instruction(_JUMP_EQUAL, _AUDIT_ARCH[machine], if_true=1),
+        _instruction(_RETURN, _RETURN_KILL_PROCESS),
+        _instruction(_LOAD_WORD, _OFFSET_NUMBER),
+    ]
+    if machine == "x86_64":  # The same calls under other numbers, with 32-bit pointers.
+        program += [
+            _instruction(_JUMP_GREATER_EQUAL, _X32_BIT, if_false=1),
+            _instruction(_RETURN, _RETURN_KILL_PROCESS),
+        ]
+    for numbers in CALLS.values():
+        number = numbers[0] if machine == "x86_64" else numbers[1]
+        if number is not None:
+            answer = _answer(numbers[2], own_pid)
+            program += [_instruction(_JUMP_EQUAL, number, if_false=len(answer)), *answer]
+    program.append(_instruction(_RETURN, _RETURN_KILL_PROCESS))
+    return b"".join(program)
+
+
+def _answer(rule: Rule, own_pid: int) -> list[bytes]:
+    """The instructions behind one call's number: they end in a return on every path."""
+    refuse = _instruction(
+        _RETURN, _RETURN_KILL_PROCESS if rule.refused is None else _RETURN_ERRNO | rule.refused
+    )
+    allow = _instruction(_RETURN, _RETURN_ALLOW)
+    if rule.test == "never":
+        return [refuse]
+    if rule.argument is None:
+        return [allow]
+    low = _OFFSET_ARGUMENTS + 8 * rule.argument
+    load_low, load_high = _instruction(_LOAD_WORD, low), _instruction(_LOAD_WORD, low + 4)
+    match rule.test:
+        case "any_bit":
+            return [load_low, _instruction(_JUMP_ANY_BIT, rule.value, if_false=1), refuse, allow]
+        case "all_bits":
+            return [
+                load_low,
+                _instruction(_JUMP_ANY_BIT, CLONE_NAMESPACES, if_true=1),
+                _instruction(_JUMP_ANY_BIT, rule.value, if_true=1),
+                refuse,
+                allow,
+            ]
+        case "own_pid":
+            return [load_low, _instruction(_JUMP_EQUAL, own_pid, if_true=1), refuse, allow]
+        case "equals":
+            tests = [
+                _instruction(_JUMP_EQUAL, value, if_true=len(rule.values) - place)
+                for place, value in enumerate(rule.values)
+            ]
+            # The upper half must be zero, so that no address or number passes for its lower half.
+            return [load_high, _instruction(_JUMP_EQUAL, 0, if_false=1 + len(tests)), load_low, *tests, refuse, allow]
+    raise NoFilter(f"no such test: {rule.test}")
+
+
+def _instruction(code: int, value: int, *, if_true: int = 0, if_false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, if_true, if_false, value)
