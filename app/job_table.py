@@ -39,7 +39,7 @@ def open_resources(settings: Settings) -> Iterator[Resources]:
     """The blob store and the decoder, for the worker's lifetime. Raises JailUnavailable: no jail, no decoding."""
     limits = DecodeLimits(image_wall_s=settings.decode_image_wall_s, video_wall_s=settings.decode_video_wall_s)
     blobs = LocalBlobStore(settings.data / "blobs")
-    with Decoder(limits) as decoder:
+    with Decoder(limits, mode=settings.decoder_jail) as decoder:
         yield Resources(settings, blobs, decoder)
     blobs.close()
 

@@ -12,6 +12,8 @@ from app import __version__
 from app.api.http import Public, Shape, services
 from app.blobs.store import BlobStorageFailed
 from app.ledger.integrator import ADVISORY_LOCK
+from app.media.decoders import latest_report
+from app.media.models import DecoderReport
 
 router = APIRouter(tags=["Health"])
 
@@ -79,12 +81,14 @@ def _database_components(request: Request) -> dict[str, Component]:
             backlog_s = float(session.scalar(_LEDGER_BACKLOG_S) or 0)
             is_integrating = bool(session.scalar(_INTEGRATOR_RUNS, {"key": ADVISORY_LOCK}))
             silence_s: Any = session.scalar(_WORKER_SILENCE_S)
+            report = latest_report(session)
     except SQLAlchemyError as error:
         unknown = Component(status="not_ready", detail="unknown: the database does not answer")
         reached = Component(status="not_ready", detail=f"no answer ({type(error).__name__})")
-        return {"database": reached, "integrator": unknown, "worker": unknown}
+        return {"database": reached, "decoder": unknown, "integrator": unknown, "worker": unknown}
     return {
         "database": Component(status="ready", detail="answers"),
+        "decoder": _decoder(report),
         "integrator": _component(
             is_integrating and backlog_s <= INTEGRATOR_PATIENCE_S,
             f"oldest entry without a checkpoint: {backlog_s:.0f} s" if is_integrating else "no integrator runs",
@@ -94,6 +98,15 @@ def _database_components(request: Request) -> dict[str, Component]:
             "no worker has reported" if silence_s is None else f"newest heartbeat {silence_s:.0f} s ago",
         ),
     }
+
+
+def _decoder(report: DecoderReport | None) -> Component:
+    """The newest worker's decoder: ready also in degraded mode, which an operator asked for, and says what gets out."""
+    if report is None:
+        return Component(status="not_ready", detail="no worker has tried its decoder's walls")
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(report.versions.items()))
+    escapes = f"; NOT refused: {', '.join(report.escapes)}" if report.escapes else ""
+    return Component(status="ready", detail=f"{report.mode}: {', '.join(report.walls)}{escapes}; {versions}")
 
 
 def _storage(request: Request) -> Component:

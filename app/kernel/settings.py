@@ -1,6 +1,7 @@
 """Every number and place an operator may change, in one frozen object, read from ``EXHIBIT_*`` once at start."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -43,6 +44,9 @@ class Settings(BaseSettings):
     lease_ttl_s: int = Field(4 * 3600, description="How long a verifier holds an item before others may take it.")
     view_window_s: int = Field(15 * 60, description="Repeated views in this time are one entry.")
 
+    decoder_jail: Literal["strict", "degraded"] = Field(
+        "strict", description="strict: no decoding where a wall is missing; degraded: decoding goes on, and says so."
+    )
     decode_image_wall_s: float = 60.0
     decode_video_wall_s: float = 1800.0
     worker_concurrency: int = Field(2, ge=1)

@@ -9,6 +9,15 @@ from app.ledger.event import Event, sealed
 
 
 @dataclass(frozen=True, kw_only=True)
+class JailDegraded(Event):
+    """A worker decodes although a wall is missing, because an operator allowed it. In the system stream."""
+
+    TYPE: ClassVar[str] = "system.jail_degraded"
+    walls: tuple[str, ...]
+    escapes: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeadRegistered(Event):
     TYPE: ClassVar[str] = "evidence.lead_registered"
     address: str | None = sealed(default=None)

@@ -5,13 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel.database import Base, HexDigest, UtcTime, one_of
 from app.media.rules import FingerprintStatus, State
 
 MEDIA_KINDS = ("image", "video")
+DECODER_MODES = ("strict", "degraded")
 DERIVATIVE_KINDS = ("preview",)
 DERIVATIVE_MEDIA_TYPES = ("image/jpeg", "image/webp", "image/png")
 RENDERINGS = ("original",)
@@ -111,6 +112,20 @@ class Decoding(Base):
     reason: Mapped[str | None] = mapped_column(Text)
     claims: Mapped[dict[str, Any]] = mapped_column(JSONB)
     decoded_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class DecoderReport(Base):
+    """What a worker found at its start: how its decoder is confined, and what gets out. Degraded ones have an entry."""
+
+    __tablename__ = "decoder_reports"
+    __table_args__ = (one_of("mode", DECODER_MODES), Index("ix_decoder_reports_reported_at", "reported_at"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    reported_at: Mapped[datetime] = mapped_column(UtcTime)
+    mode: Mapped[str] = mapped_column(Text)
+    walls: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    escapes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    versions: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
 
 class Derivative(Base):

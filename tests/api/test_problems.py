@@ -77,6 +77,7 @@ def test_readiness_when_no_worker_runs_then_503_names_the_component(api: Api) ->
     assert components["database"]["status"] == "ready"
     assert components["storage"]["status"] == "ready"
     assert components["integrator"] == {"status": "not_ready", "detail": "no integrator runs"}
+    assert components["decoder"] == {"status": "not_ready", "detail": "no worker has tried its decoder's walls"}
     assert components["worker"] == {"status": "not_ready", "detail": "no worker has reported"}
 
 

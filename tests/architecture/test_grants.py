@@ -23,6 +23,7 @@ APPLICATION = {
     # Append-only for ever.
     **dict.fromkeys(("ledger_bodies", "ledger_disclosures", "ledger_queue"), APPEND),
     **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
+    "decoder_reports": APPEND,
     **dict.fromkeys(("derivatives", "fingerprints", "blob_matches", "matches", "relations"), APPEND),
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),

@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from app.media.jail import wire
-from app.media.jail.probes import PROBES
 from app.media.jail.limits import DecodeLimits
+from app.media.jail.probes import PROBES
 from app.media.jail.request import EXIT_NOT_CONFINED, Request
 from app.media.jail.result import (
     MAX_REASON_CHARACTERS,

@@ -11,6 +11,7 @@ import platform
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 PROT_EXEC = 0x4
 CLONE_THREAD = 0x10000
@@ -34,26 +35,29 @@ _OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+Test = Literal["always", "never", "no_bit", "thread", "equals", "own_pid"]
+
+
 class NoFilter(Exception):
     """The filter cannot be built for this processor, or the kernel does not take it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a call answers. ``argument`` and ``test`` narrow an allowed one; otherwise it answers ``refused``."""
+    """What a call answers: it is allowed, or only when its ``argument`` passes the ``test``, or never."""
 
     refused: int | None = None
     """The errno of a refusal; None: killed."""
-    argument: int | None = None
-    test: str = ""
-    """``any_bit`` of ``value`` set: refused · ``all_bits`` of ``value`` not set: refused · ``equals`` none of them: refused."""
-    value: int = 0
+    test: Test = "always"
+    argument: int = 0
+    """Which one is tested, from 0."""
     values: tuple[int, ...] = ()
+    """``no_bit``: bits that must not be set · ``thread``: none · ``equals``: one of these · ``own_pid``: none."""
 
 
 ALLOW = Rule()
-_MISSING = Rule(errno.ENOSYS, test="never")
-_FORBIDDEN = Rule(errno.EACCES, test="never")
+_MISSING = Rule(errno.ENOSYS, "never")
+_FORBIDDEN = Rule(errno.EACCES, "never")
 
 CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
     # name: number on x86_64, on aarch64 (None: the processor has no such call), rule
@@ -65,11 +69,11 @@ CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
     "writev": (20, 66, ALLOW),
     "close": (3, 57, ALLOW),
     "fstat": (5, 80, ALLOW),
-    "fcntl": (72, 25, Rule(errno.EPERM, argument=1, test="equals", values=(F_GETFD, F_GETFL))),
+    "fcntl": (72, 25, Rule(errno.EPERM, "equals", 1, (F_GETFD, F_GETFL))),
     "poll": (7, None, ALLOW),
     "ppoll": (271, 73, ALLOW),
-    "mmap": (9, 222, Rule(errno.EPERM, argument=2, test="any_bit", value=PROT_EXEC)),
-    "mprotect": (10, 226, Rule(errno.EPERM, argument=2, test="any_bit", value=PROT_EXEC)),
+    "mmap": (9, 222, Rule(errno.EPERM, "no_bit", 2, (PROT_EXEC,))),
+    "mprotect": (10, 226, Rule(errno.EPERM, "no_bit", 2, (PROT_EXEC,))),
     "munmap": (11, 215, ALLOW),
     "mremap": (25, 216, ALLOW),
     "madvise": (28, 233, ALLOW),
@@ -97,16 +101,16 @@ CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
     "exit": (60, 93, ALLOW),
     "exit_group": (231, 94, ALLOW),
     # abort() sends itself a signal; no other process may get one.
-    "tgkill": (234, 131, Rule(argument=0, test="own_pid")),
+    "tgkill": (234, 131, Rule(None, "own_pid")),
     # Threads of this process only: no child, no namespace. clone3's flags lie in memory, where a filter cannot look.
-    "clone": (56, 220, Rule(argument=0, test="all_bits", value=CLONE_THREAD)),
+    "clone": (56, 220, Rule(None, "thread")),
     "clone3": (435, 435, _MISSING),
     # Reading limits, not setting them: the new limit's address must be null.
-    "prlimit64": (302, 261, Rule(errno.EPERM, argument=2, test="equals", values=(0,))),
+    "prlimit64": (302, 261, Rule(errno.EPERM, "equals", 2, (0,))),
     # A thread's name and no other option.
-    "prctl": (157, 167, Rule(errno.EINVAL, argument=0, test="equals", values=(PR_SET_NAME,))),
+    "prctl": (157, 167, Rule(errno.EINVAL, "equals", 0, (PR_SET_NAME,))),
     # Tried by libraries that look for processors, time zones and terminals, and can do without.
-    "ioctl": (16, 29, Rule(errno.ENOTTY, test="never")),
+    "ioctl": (16, 29, Rule(errno.ENOTTY, "never")),
     "open": (2, None, _FORBIDDEN),
     "openat": (257, 56, _FORBIDDEN),
     "stat": (4, None, _FORBIDDEN),
@@ -156,27 +160,20 @@ def compile_filter(machine: str, own_pid: int) -> bytes:
 
 def _answer(rule: Rule, own_pid: int) -> list[bytes]:
     """The instructions behind one call's number: they end in a return on every path."""
-    refuse = _instruction(
-        _RETURN, _RETURN_KILL_PROCESS if rule.refused is None else _RETURN_ERRNO | rule.refused
-    )
+    refuse = _instruction(_RETURN, _RETURN_KILL_PROCESS if rule.refused is None else _RETURN_ERRNO | rule.refused)
     allow = _instruction(_RETURN, _RETURN_ALLOW)
-    if rule.test == "never":
-        return [refuse]
-    if rule.argument is None:
-        return [allow]
     low = _OFFSET_ARGUMENTS + 8 * rule.argument
     load_low, load_high = _instruction(_LOAD_WORD, low), _instruction(_LOAD_WORD, low + 4)
     match rule.test:
-        case "any_bit":
-            return [load_low, _instruction(_JUMP_ANY_BIT, rule.value, if_false=1), refuse, allow]
-        case "all_bits":
-            return [
-                load_low,
-                _instruction(_JUMP_ANY_BIT, CLONE_NAMESPACES, if_true=1),
-                _instruction(_JUMP_ANY_BIT, rule.value, if_true=1),
-                refuse,
-                allow,
-            ]
+        case "always":
+            return [allow]
+        case "never":
+            return [refuse]
+        case "no_bit":
+            return [load_low, _instruction(_JUMP_ANY_BIT, rule.values[0], if_false=1), refuse, allow]
+        case "thread":
+            in_own_namespaces = _instruction(_JUMP_ANY_BIT, CLONE_NAMESPACES, if_true=1)
+            return [load_low, in_own_namespaces, _instruction(_JUMP_ANY_BIT, CLONE_THREAD, if_true=1), refuse, allow]
         case "own_pid":
             return [load_low, _instruction(_JUMP_EQUAL, own_pid, if_true=1), refuse, allow]
         case "equals":
@@ -186,7 +183,6 @@ def _answer(rule: Rule, own_pid: int) -> list[bytes]:
             ]
             # The upper half must be zero, so that no address or number passes for its lower half.
             return [load_high, _instruction(_JUMP_EQUAL, 0, if_false=1 + len(tests)), load_low, *tests, refuse, allow]
-    raise NoFilter(f"no such test: {rule.test}")
 
 
 def _instruction(code: int, value: int, *, if_true: int = 0, if_false: int = 0) -> bytes:
