@@ -39,6 +39,7 @@ class LedgerKey(Shape):
 
     origin: str = Field(description="The log's name, in every entry and checkpoint.", examples=["log.example.org/2026"])
     vkey: str = Field(description="The public key as `name+hash+base64`, for `--key` and Go's `note.NewVerifier`.")
+    prefix: str = Field(description="Below it are the log's `/checkpoint` and `/tile/…`.", examples=["/logs/1"])
 
 
 class SizeNotSigned(AppError):
@@ -71,7 +72,9 @@ def published_key(settings: Settings) -> VerifierKey:
 def get_ledger_key(request: Request) -> LedgerKey:
     """Anybody may have it. Compare it over a second channel: an export is only as trustworthy as this key."""
     key = published_key(services(request).settings)
-    return LedgerKey(origin=key.name, vkey=key.encode())
+    with reading(request) as session:
+        newest_log = published.newest_log(session)
+    return LedgerKey(origin=key.name, vkey=key.encode(), prefix=f"/logs/{newest_log}")
 
 
 @router.get(

@@ -1,6 +1,7 @@
 """What the public log hands out besides proofs of entries: tiles, entry bundles, consistency between signed trees.
 
-All of it follows from leaves, nodes and checkpoints, which are never changed; nothing here reads an entry's body.
+It follows from leaves, nodes and checkpoints, which are never changed; nothing here reads an entry's body. Each log of
+the database has its own (docs/decisions/0012).
 """
 
 from collections.abc import Sequence
@@ -20,23 +21,25 @@ from app.ledger.witness_request import AddCheckpoint
 # (they are written in one transaction with their checkpoint, so there are none but by a fault).
 _LEAVES = text("""
     SELECT label, commitment FROM ledger_leaves
-    WHERE idx >= :first AND idx < :end AND (SELECT max(size) FROM ledger_checkpoints) >= :least_size
+    WHERE log_id = :log_id AND idx >= :first AND idx < :end
+        AND (SELECT max(size) FROM ledger_checkpoints WHERE log_id = :log_id) >= :least_size
     ORDER BY idx
 """)
 _NODES = text("""
     SELECT hash FROM ledger_nodes
-    WHERE level = :level AND idx >= :first AND idx < :end
-        AND (SELECT max(size) FROM ledger_checkpoints) >= :least_size
+    WHERE log_id = :log_id AND level = :level AND idx >= :first AND idx < :end
+        AND (SELECT max(size) FROM ledger_checkpoints WHERE log_id = :log_id) >= :least_size
     ORDER BY idx
 """)
-
+_NEWEST_LOG = text("SELECT max(id) FROM ledger_logs")
 _POSITIONS = text("""
     SELECT l.commitment, l.idx, c.size
     FROM ledger_leaves l
-    CROSS JOIN LATERAL (SELECT min(size) AS size FROM ledger_checkpoints WHERE size > l.idx) c
+    CROSS JOIN LATERAL (SELECT min(size) AS size FROM ledger_checkpoints WHERE log_id = l.log_id AND size > l.idx) c
     WHERE l.commitment = ANY(CAST(:commitments AS bytea[])) AND c.size IS NOT NULL
 """)
 
+FIRST_LOG = 1
 INDEX_LIMIT = 2**63
 """No tree that the database can hold has a leaf of this index."""
 
@@ -53,19 +56,24 @@ class NotSigned(NotInLog):
     """There is no checkpoint of this size."""
 
 
-def read_tile(session: Reader, tile: Tile) -> bytes:
-    """The tile's hashes, or a bundle's leaves. Raises NotInLog for what lies beyond the signed size."""
+def newest_log(session: Reader) -> int:
+    """The number of the log that is being written to; 1 before there is any."""
+    return int(session.execute(_NEWEST_LOG).scalar_one() or FIRST_LOG)
+
+
+def read_tile(session: Reader, tile: Tile, *, log_id: int = FIRST_LOG) -> bytes:
+    """The tile's hashes, or a bundle's leaves. Raises NotInLog for what lies beyond the log's signed size."""
     if tile.least_size >= INDEX_LIMIT:
         raise NotInLog("beyond every tree")
     if tile.node_level:
-        rows = _rows(session, tile)
+        rows = _rows(session, tile, log_id)
         return b"".join(bytes(row.hash) for row in rows)
-    leaves = [leaf(row.label.hex(), row.commitment.hex()) for row in _rows(session, tile)]
+    leaves = [leaf(row.label.hex(), row.commitment.hex()) for row in _rows(session, tile, log_id)]
     return encode_bundle(leaves) if tile.level is None else b"".join(map(leaf_hash, leaves))
 
 
-def _rows(session: Reader, tile: Tile) -> list[Row[Any]]:
-    places = {"first": tile.first, "end": tile.end, "least_size": tile.least_size}
+def _rows(session: Reader, tile: Tile, log_id: int) -> list[Row[Any]]:
+    places = {"log_id": log_id, "first": tile.first, "end": tile.end, "least_size": tile.least_size}
     if tile.node_level:
         rows = list(session.execute(_NODES, {"level": tile.node_level, **places}))
     else:
@@ -88,7 +96,7 @@ def consistency(session: Reader, old: int, new: SignedCheckpoint) -> AddCheckpoi
     """
     if old > new.size:
         raise ValueError(f"the tree of {old} leaves cannot be the beginning of one of {new.size}")
-    if old and reading.checkpoint_of(session, old) is None:
+    if old and reading.checkpoint_of(session, old, log_id=new.log_id) is None:
         raise NotSigned(f"no tree of {old} leaves was signed")
-    hashes = reading.consistency_proof(session, old, new.size) if old else []
+    hashes = reading.consistency_proof(session, old, new.size, log_id=new.log_id) if old else []
     return AddCheckpoint(old, tuple(hashes), new.note)

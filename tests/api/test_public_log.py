@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from app.kernel.database import open_engine
 from app.ledger.checkpoint import parse_checkpoint
@@ -39,6 +39,27 @@ def log(database: TestDatabase, integrating: Engine, tmp_path: Path) -> Iterator
         append(sessions, [make_view(open_log(sessions)[0]) for _ in range(ENTRIES)])
         integrate_all(integrating)
         yield api
+
+
+@pytest.fixture
+def owning(database: TestDatabase) -> Iterator[Engine]:
+    opened = open_engine(database.owner_url, pool_size=2)
+    yield opened
+    opened.dispose()
+
+
+def start_another_log(owning: Engine) -> None:
+    """As after a restore: the first log is halted, and the second one begins."""
+    with owning.begin() as owner:
+        owner.execute(
+            text("INSERT INTO ledger_halts VALUES (1, 900, decode(repeat('ab', 32), 'hex'), 1, 'test', now())")
+        )
+        owner.execute(
+            text("""
+                INSERT INTO ledger_logs (id, system_stream, origin, created_at)
+                SELECT 2, system_stream, origin || '/2', now() FROM ledger_logs
+            """)
+        )
 
 
 def _size(client: httpx.Client) -> int:
@@ -147,6 +168,34 @@ def test_consistency_and_checkpoints_are_given_for_signed_sizes_alone(log: Api) 
         answer = client.get("/v1/ledger/consistency", params=query)
         assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert client.get(f"/v1/ledger/checkpoints/{size - 1}").json()["code"] == "size_not_signed"
+
+
+def test_each_log_has_its_own_addresses_and_the_first_ones_never_change(
+    log: Api, integrating: Engine, owning: Engine
+) -> None:
+    client = log.client()
+    before = client.get("/checkpoint").text
+    assert client.get("/logs/1/checkpoint").text == before
+    assert client.get("/logs/2/checkpoint").json()["code"] == "no_such_log"
+    assert client.get("/v1/ledger/key").status_code == 503  # No integrator has published it.
+    start_another_log(owning)
+    sessions = log.app.state.services.sessions
+    append(sessions, [make_view(open_log(sessions)[0]) for _ in range(3)])
+    integrate_all(integrating)
+
+    first, second = client.get("/checkpoint"), client.get("/logs/2/checkpoint")
+    assert first.text == before
+    assert first.headers["Link"] == '</logs/2/checkpoint>; rel="successor-version"'
+    assert second.text == client.get("/v1/ledger/checkpoint").text
+    size = parse_checkpoint(second.text.partition("\n\n")[0] + "\n").size
+    assert size < ENTRIES
+    one, two = (client.get(f"{prefix}/tile/entries/000.p/{size}").content for prefix in ("", "/logs/2"))
+    assert len(parse_bundle(one)) == len(parse_bundle(two)) == size
+    assert one != two
+    assert one == client.get(f"/logs/1/tile/entries/000.p/{size}").content
+    for path in ("/logs/2/tile/0/000", "/logs/02/tile/0/000.p/1", "/logs/3/tile/0/000.p/1", "/logs/1/tile/1/000.p/2"):
+        assert client.get(path).json()["code"] == "no_such_tile", path
+    assert client.get("/logs/0/checkpoint").status_code == 422
 
 
 def test_nothing_is_served_before_anything_is_signed(api: Api) -> None:

@@ -188,6 +188,9 @@ LEDGER = (
     Call("getLedgerCheckpointOfSize", "public", path={"size": "1"}, granted_codes=_NOT_SIGNED),
     Call("getLedgerConsistency", "public", query={"old": "0"}),
     Call("getCheckpoint", "public"),
+    Call("getCheckpointOfLog", "public", path={"log_id": "1"}),
+    Call("getTileOfLog", "public", path={"log_id": "1", "level": "0", "index": "000.p/1"}, granted_codes=_NO_TILE),
+    Call("getEntryBundleOfLog", "public", path={"log_id": "1", "index": "000.p/1"}, granted_codes=_NO_TILE),
     Call("getTile", "public", path={"level": "0", "index": "000.p/1"}, granted_codes=_NO_TILE),
     Call("getEntryBundle", "public", path={"index": "000.p/1"}, granted_codes=_NO_TILE),
     Call(
