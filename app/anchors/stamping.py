@@ -42,7 +42,7 @@ logger = structlog.get_logger("exhibit.anchors")
 _NEWS = text("""
     SELECT EXISTS (
         SELECT FROM ledger_leaves l JOIN ledger_entries e USING (commitment)
-        WHERE l.idx >= :from AND l.idx < :size AND e.type <> :own
+        WHERE l.log_id = (SELECT max(id) FROM ledger_logs) AND l.idx >= :from AND l.idx < :size AND e.type <> :own
     )
 """)
 
