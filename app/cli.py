@@ -27,6 +27,8 @@ COMMANDS = {
     "jobs retry": "app.jobs_command:retry_jobs",
     "ledger verify": "app.ledger_command:verify_ledger",
     "ledger verify --url": "app.monitor_command:verify_url",
+    "ledger anchor-now": "app.anchor_commands:anchor_now",
+    "ledger witnesses": "app.anchor_commands:show_witnesses",
 }
 """A command's function, by name: a process imports what its own command needs, and no more (a test loads each)."""
 
@@ -95,7 +97,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--progress", action="store_true", help="Show progress though standard error is no terminal.")
     _add_jobs(commands.add_parser("jobs", help="Background jobs that failed."))
+    _add_anchors(ledger)
     return parser
+
+
+def _add_anchors(ledger: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "Have the newest head time-stamped now, and wait for the stamps."
+    anchor = ledger.add_parser("anchor-now", help=what, description=what)
+    anchor.set_defaults(command="ledger anchor-now")
+    anchor.add_argument("--wait", type=float, default=60.0, metavar="SECONDS", help="How long to wait (60).")
+    what = "How it stands with each witness; exit status 1 when one contradicts the log."
+    witnesses = ledger.add_parser("witnesses", help=what, description=what)
+    witnesses.set_defaults(command="ledger witnesses")
+    witnesses.add_argument("--retry", metavar="NAME", help="Ask this one again, also after an alarm.")
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:

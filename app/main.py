@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
 
 from app import __version__
+from app.anchors.configuration import read_policy
 from app.api import problems
 from app.api.docs import install_docs
 from app.api.http import Public, Requires, Services
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         blobs=open_blobs(settings.data),
         url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
         checkpoints=CheckpointWatch(sessions),
+        witness_policy=read_policy(settings),
     )
 
     @asynccontextmanager

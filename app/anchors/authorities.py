@@ -11,10 +11,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
-from app.anchors.outgoing import is_web_address
 from app.kernel.errors import Misconfigured
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -29,6 +29,17 @@ class Authority:
     name: str
     url: str
     roots: tuple[x509.Certificate, ...]
+
+
+def is_web_address(url: str) -> bool:
+    """An http(s) address with a host, without credentials, query or fragment."""
+    try:
+        parts = urlsplit(url)
+        has_host, has_more = bool(parts.hostname), bool(parts.username or parts.password or parts.query)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and has_host and not has_more and "#" not in url
 
 
 def read_authorities(path: Path) -> tuple[Authority, ...]:

@@ -16,14 +16,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.anchors.authorities import Authority, read_authorities
-from app.anchors.outgoing import Outgoing, is_web_address
+from app.anchors.configuration import configured_authorities, read_policy
+from app.anchors.outgoing import Outgoing
 from app.anchors.stamping import stamp_heads
 from app.anchors.witnessing import witness_newest
 from app.kernel.database import open_engine, session_factory
-from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
-from app.ledger.policy import Policy, PolicyInvalid, parse_policy
 
 WITNESS_LOCK = 0x45584C33
 STAMP_LOCK = 0x45584C34
@@ -45,25 +43,6 @@ class Loop:
     lock: int
     period_s: float
     step: Callable[[sessionmaker[Session], Outgoing], int]
-
-
-def read_policy(settings: Settings) -> Policy | None:
-    """The witness policy; None without one. Raises Misconfigured when it cannot be used."""
-    path = settings.witness_policy
-    if path is None:
-        return None
-    try:
-        policy = parse_policy(path.read_bytes())
-    except (OSError, PolicyInvalid) as error:
-        raise Misconfigured(f"EXHIBIT_WITNESS_POLICY: {path}: {error}") from error
-    for witness in policy.witnesses:
-        if witness.url is not None and not is_web_address(witness.url):
-            raise Misconfigured(f"EXHIBIT_WITNESS_POLICY: {path}: {witness.name}: no plain http(s) address")
-    return policy
-
-
-def configured_authorities(settings: Settings) -> tuple[Authority, ...]:
-    return () if settings.tsa_file is None else read_authorities(settings.tsa_file)
 
 
 def configured_loops(settings: Settings) -> list[Loop]:

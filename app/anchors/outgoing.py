@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -24,17 +23,6 @@ class Answer:
     status: int
     media_type: str
     body: bytes
-
-
-def is_web_address(url: str) -> bool:
-    """An http(s) address with a host, without credentials, query or fragment."""
-    try:
-        parts = urlsplit(url)
-        has_host, has_more = bool(parts.hostname), bool(parts.username or parts.password or parts.query)
-        _ = parts.port
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and has_host and not has_more and "#" not in url
 
 
 class Outgoing:

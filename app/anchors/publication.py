@@ -24,25 +24,28 @@ _OF_SIZE = text("""
 """)
 
 
-def published_checkpoint(session: Session, policy: Policy | None) -> SignedCheckpoint | None:
+def published_checkpoint(
+    session: Session, policy: Policy | None, *, log_id: int | None = None
+) -> SignedCheckpoint | None:
     """The newest checkpoint whose cosignatures make up the policy's quorum, its note with all cosignatures it has.
 
     Without a policy, or when that asks for no quorum, the newest one. None: nothing is signed, or no quorum came ever.
+    Of the current log, unless ``log_id`` names an earlier one.
     """
     if policy is None or policy.quorum is None:
-        newest = reading.latest_checkpoint(session)
+        newest = reading.latest_checkpoint(session, log_id=log_id)
         return None if newest is None else with_cosignatures(session, newest)
-    size = newest_accepted(session, policy)
-    found = None if size is None else reading.checkpoint_of(session, size)
+    size = newest_accepted(session, policy, log_id=log_id)
+    found = None if size is None else reading.checkpoint_of(session, size, log_id=log_id)
     return None if found is None else with_cosignatures(session, found)
 
 
-def newest_accepted(session: Session, policy: Policy) -> int | None:
+def newest_accepted(session: Session, policy: Policy, *, log_id: int | None = None) -> int | None:
     """The size of the newest checkpoint with a quorum."""
-    log_id, below = current_log(session), 2**63 - 1
-    keys = [key.public_key for key in policy.witness_keys]
+    below, keys = 2**63 - 1, [key.public_key for key in policy.witness_keys]
+    this_log = current_log(session) if log_id is None else log_id
     while True:
-        parameters = {"log": log_id, "below": below, "keys": keys, "limit": SIZES_AT_ONCE}
+        parameters = {"log": this_log, "below": below, "keys": keys, "limit": SIZES_AT_ONCE}
         rows = session.execute(_COSIGNED, parameters).all()
         for row in rows:
             if policy.is_satisfied_by(frozenset(map(bytes, row.cosigners))):
@@ -54,10 +57,10 @@ def newest_accepted(session: Session, policy: Policy) -> int | None:
 
 def with_cosignatures(session: Reader, checkpoint: SignedCheckpoint) -> SignedCheckpoint:
     """The checkpoint with the lines of all who cosigned it at the end of its note, in the order of their names."""
-    lines = [f"{each.encode()}\n" for each in cosignatures_at(session, checkpoint.size)]
+    lines = [f"{each.encode()}\n" for each in cosignatures_of(session, checkpoint)]
     return replace(checkpoint, note=checkpoint.note + "".join(lines))
 
 
-def cosignatures_at(session: Reader, size: int) -> list[Cosignature]:
-    rows = session.execute(_OF_SIZE, {"log": current_log(session), "size": size})
+def cosignatures_of(session: Reader, checkpoint: SignedCheckpoint) -> list[Cosignature]:
+    rows = session.execute(_OF_SIZE, {"log": checkpoint.log_id, "size": checkpoint.size})
     return [Cosignature(WitnessKey(row.name, row.public_key), row.timestamp_s, row.signature) for row in rows]

@@ -39,6 +39,8 @@ LONGEST_WAIT_S = 3600.0
 
 logger = structlog.get_logger("exhibit.anchors")
 
+_ONE_ROUND = text("SELECT pg_advisory_xact_lock(:key)")
+_ONE_ROUND_KEY = 0x45584C35
 _NEWS = text("""
     SELECT EXISTS (
         SELECT FROM ledger_leaves l JOIN ledger_entries e USING (commitment)
@@ -80,7 +82,11 @@ def stamp_heads(
 
 
 def open_round(session: Session, authorities: Sequence[Authority], period_s: float) -> SignedCheckpoint | None:
-    """Store a request to every authority over the newest head, if a round is due; the head. ``period_s`` 0: at once."""
+    """Store a request to every authority over the newest head, if a round is due; the head. ``period_s`` 0: at once.
+
+    Worker and operator may both ask for one: the second sees the first's.
+    """
+    session.execute(_ONE_ROUND, {"key": _ONE_ROUND_KEY})
     checkpoint, log_id, now = reading.latest_checkpoint(session), current_log(session), utc_now()
     if checkpoint is None or not authorities:
         return None

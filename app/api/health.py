@@ -7,11 +7,14 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from app import __version__
+from app.anchors.standing import anchor_standing, witness_standing
 from app.api.http import Public, Shape, services
 from app.blobs.store import BlobStorageFailed
 from app.ledger.integrator import ADVISORY_LOCK
+from app.ledger.policy import Policy
 from app.media.decoders import latest_report
 from app.media.models import DecoderReport
 
@@ -68,7 +71,9 @@ def get_health() -> Alive:
     dependencies=[Depends(Public())],
 )
 def get_readiness(request: Request) -> JSONResponse:
-    """Database, ledger integrator, worker and storage; 503 while one of them is not ready."""
+    """Database, ledger integrator, worker and storage, with witnesses and time stamps where they are set up; 503 while
+    one of them is not ready.
+    """
     components = {**_database_components(request), "storage": _storage(request)}
     ready = all(component.status == "ready" for component in components.values())
     answer = Readiness(status="ready" if ready else "not_ready", components=components)
@@ -82,11 +87,13 @@ def _database_components(request: Request) -> dict[str, Component]:
             is_integrating = bool(session.scalar(_INTEGRATOR_RUNS, {"key": ADVISORY_LOCK}))
             silence_s: Any = session.scalar(_WORKER_SILENCE_S)
             report = latest_report(session)
+            outside = _outside(session, services(request).witness_policy)
     except SQLAlchemyError as error:
         unknown = Component(status="not_ready", detail="unknown: the database does not answer")
         reached = Component(status="not_ready", detail=f"no answer ({type(error).__name__})")
         return {"database": reached, "decoder": unknown, "integrator": unknown, "worker": unknown}
     return {
+        **outside,
         "database": Component(status="ready", detail="answers"),
         "decoder": _decoder(report),
         "integrator": _component(
@@ -107,6 +114,15 @@ def _decoder(report: DecoderReport | None) -> Component:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(report.versions.items()))
     escapes = f"; NOT refused: {', '.join(report.escapes)}" if report.escapes else ""
     return Component(status="ready", detail=f"{report.mode}: {', '.join(report.walls)}{escapes}; {versions}")
+
+
+def _outside(session: Session, policy: Policy | None) -> dict[str, Component]:
+    """Witnesses and time stamps, where they are used. Only a contradiction makes it not ready: the log goes on."""
+    found = {
+        "witnesses": None if policy is None else witness_standing(session, policy),
+        "time_stamps": anchor_standing(session),
+    }
+    return {name: _component(each.is_ready, each.detail) for name, each in found.items() if each is not None}
 
 
 def _storage(request: Request) -> Component:

@@ -25,6 +25,7 @@ from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
 from app.kernel.primitives import Sha256Hex, canonical_json, decode_cursor, encode_cursor
 from app.kernel.settings import Settings
 from app.ledger.log import Receipt
+from app.ledger.policy import Policy
 from app.unit_of_work import UnitOfWork, unit_of_work
 
 Item = TypeVar("Item")
@@ -41,6 +42,8 @@ class Services:
     url_key: bytes
     """Signs short-lived content addresses (HMAC-SHA-256); known to API processes only."""
     checkpoints: CheckpointWatch
+    witness_policy: Policy | None
+    """Whose cosignatures a published checkpoint needs; None: nobody's."""
 
 
 def services(request: Request) -> Services:

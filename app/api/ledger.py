@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.anchors.publication import with_cosignatures
 from app.api.http import Public, Requires, Shape, reading, services
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
@@ -101,9 +102,11 @@ def get_ledger_checkpoint(request: Request) -> PlainTextResponse:
     dependencies=[Depends(Public())],
 )
 def get_ledger_checkpoint_of_size(size: SignedSize, request: Request) -> PlainTextResponse:
-    """As it was published. Only some sizes were signed: those of `tree_size` in receipts, proofs and exports are."""
+    """With the lines of all witnesses that cosigned it, at its end. Only some sizes were signed: those of `tree_size`
+    in receipts, proofs and exports are.
+    """
     with reading(request) as session:
-        checkpoint = _signed(session, size)
+        checkpoint = with_cosignatures(session, _signed(session, size))
     return PlainTextResponse(checkpoint.note, headers={"Cache-Control": "no-cache"})
 
 

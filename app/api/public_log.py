@@ -10,13 +10,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from app.api.http import Public, reading
+from app.anchors.publication import published_checkpoint
+from app.api.http import Public, reading, services
 from app.api.problems import problem_responses
 from app.exports.errors import CheckpointPending
 from app.kernel.errors import AppError
 from app.ledger import published
 from app.ledger.published import FIRST_LOG
-from app.ledger.reading import NotInLog, latest_checkpoint
+from app.ledger.reading import NotInLog
 from app.ledger.tiles import Tile, TilePathInvalid, parse_tile_path
 
 router = APIRouter(tags=["Public log"])
@@ -68,6 +69,8 @@ class NoSuchLog(AppError):
 def get_checkpoint(request: Request) -> PlainTextResponse:
     """A C2SP checkpoint in a signed note: that of log 1, at whose addresses no other log ever stands.
 
+    The lines of the witnesses that cosigned it stand at its end. Where a witness policy is set, it is the newest tree
+    that has the policy's quorum; of a log that has ended, the newest.
     Another log exists only after a restore from a backup; then `Link` names the one that followed.
     """
     return _checkpoint(request, FIRST_LOG)
@@ -144,9 +147,12 @@ def get_tile_of_log(log_id: LogNumber, level: TileLevel, index: TileIndex, reque
 def _checkpoint(request: Request, log_id: int) -> PlainTextResponse:
     with reading(request) as session:
         newest_log = published.newest_log(session)
-        checkpoint = latest_checkpoint(session, log_id=log_id)
+        policy = services(request).witness_policy if log_id == newest_log else None
+        checkpoint = published_checkpoint(session, policy, log_id=log_id)
     if log_id > newest_log:
         raise NoSuchLog(f"The newest is log {newest_log}.")
+    if checkpoint is None and policy is not None:
+        raise CheckpointPending("No tree has the witnesses' quorum yet: /readyz tells how they answer.")
     if checkpoint is None:
         raise CheckpointPending("Nothing has been signed yet: is the ledger's integrator running?")
     headers = {**FOR_EVERYBODY, "Cache-Control": "no-cache"}

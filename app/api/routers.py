@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.api import (
     access,
+    anchors,
     cases,
     content,
     custody,
@@ -29,6 +30,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     matches.router,
     custody.router,
     ledger.router,
+    anchors.router,
     public_log.router,
     incidents.router,
     reviewer_keys.router,

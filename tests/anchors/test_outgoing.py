@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from app.anchors.outgoing import NotReached, Outgoing, is_web_address
+from app.anchors.authorities import is_web_address
+from app.anchors.outgoing import NotReached, Outgoing
 from tests.support.web_server import Reply, web_server
 
 

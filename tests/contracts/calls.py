@@ -95,6 +95,7 @@ def _administer(operation: str, kind: str = "nothing", json: Any = None) -> Call
 
 _BAD_CREDENTIALS = frozenset({"bad_credentials"})
 _NOT_SIGNED = frozenset({"size_not_signed"})
+_NO_ANCHOR = frozenset({"no_such_anchor"})
 _NO_TILE = frozenset({"no_such_tile"})
 _FINDING = {"dimension": "date", "result": "established", "confidence": "high", "rationale": "The clock."}
 _FILE = {"purpose": "audit"}
@@ -191,6 +192,10 @@ LEDGER = (
     Call("getCheckpointOfLog", "public", path={"log_id": "1"}),
     Call("getTileOfLog", "public", path={"log_id": "1", "level": "0", "index": "000.p/1"}, granted_codes=_NO_TILE),
     Call("getEntryBundleOfLog", "public", path={"log_id": "1", "index": "000.p/1"}, granted_codes=_NO_TILE),
+    Call("listAnchors", "public"),
+    Call("getAnchoredCheckpoint", "public", path={"size": "1"}, granted_codes=_NO_ANCHOR),
+    Call("getAnchorRequest", "public", path={"size": "1", "authority": "hub"}, granted_codes=_NO_ANCHOR),
+    Call("getAnchorResponse", "public", path={"size": "1", "authority": "hub"}, granted_codes=_NO_ANCHOR),
     Call("getTile", "public", path={"level": "0", "index": "000.p/1"}, granted_codes=_NO_TILE),
     Call("getEntryBundle", "public", path={"index": "000.p/1"}, granted_codes=_NO_TILE),
     Call(
