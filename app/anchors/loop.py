@@ -13,7 +13,8 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.anchors.configuration import configured_authorities, read_policy
@@ -100,7 +101,7 @@ def run(loop: Loop, app_url: str, timeout_s: float, stop: threading.Event) -> No
                 with engine.connect() as connection:
                     connection.detach()  # Closing it then ends the session, and with it the advisory lock.
                     _serve(loop, connection, sessions, outgoing, stop)
-            except SQLAlchemyError as error:
+            except (DBAPIError, PoolTimeout) as error:
                 logger.warning("asking_lost_database", loop=loop.name, error=type(error).__name__)
                 stop.wait(AFTER_FAULT_S)
             except Exception as error:  # noqa: BLE001 - a fault of ours in one pass; the next one begins anew

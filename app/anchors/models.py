@@ -7,10 +7,11 @@ pending never changes (a trigger holds that), and becomes ``confirmed`` only wit
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, SmallInteger, Text, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKeyConstraint, Index, SmallInteger, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.ledger.models import LedgerCheckpoint, LedgerLog
 
 WITNESS_STATES = ("waiting", "cosigning", "unreachable", "refusing", "alarm")
 ANCHOR_STATES = ("pending", "confirmed", "refused", "failed")
@@ -21,6 +22,7 @@ class Cosignature(Base):
 
     __tablename__ = "ledger_cosignatures"
     __table_args__ = (
+        ForeignKeyConstraint(["log_id", "size"], [LedgerCheckpoint.log_id, LedgerCheckpoint.size]),
         CheckConstraint("size >= 1", name="size_from_one"),
         CheckConstraint("octet_length(public_key) = 32", name="public_key_size"),
         CheckConstraint("octet_length(signature) = 64", name="signature_size"),
@@ -47,6 +49,7 @@ class Witness(Base):
     __tablename__ = "witnesses"
     __table_args__ = (
         one_of("state", WITNESS_STATES),
+        ForeignKeyConstraint(["log_id"], [LedgerLog.id]),
         CheckConstraint("octet_length(public_key) = 32", name="public_key_size"),
         CheckConstraint("size >= 0 AND attempts >= 0", name="counts"),
     )
@@ -74,6 +77,7 @@ class Anchor(Base):
     __tablename__ = "anchors"
     __table_args__ = (
         one_of("state", ANCHOR_STATES),
+        ForeignKeyConstraint(["log_id", "size"], [LedgerCheckpoint.log_id, LedgerCheckpoint.size]),
         CheckConstraint("authority ~ '^[a-z0-9][a-z0-9-]{0,39}$'", name="authority_word"),
         CheckConstraint("response_sha256 = sha256(response)", name="response_sha256_is_hash"),
         CheckConstraint("(response IS NULL) = (response_sha256 IS NULL)", name="response_has_hash"),

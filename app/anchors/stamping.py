@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.anchors.authorities import Authority
 from app.anchors.events import HeadAnchored
-from app.anchors.logs import current_log
 from app.anchors.models import Anchor
 from app.anchors.outgoing import NotReached, Outgoing
 from app.anchors.timestamps import (
@@ -87,7 +86,7 @@ def open_round(session: Session, authorities: Sequence[Authority], period_s: flo
     Worker and operator may both ask for one: the second sees the first's.
     """
     session.execute(_ONE_ROUND, {"key": _ONE_ROUND_KEY})
-    checkpoint, log_id, now = reading.latest_checkpoint(session), current_log(session), utc_now()
+    checkpoint, now = reading.latest_checkpoint(session), utc_now()
     if checkpoint is None or not authorities:
         return None
     last = session.execute(
@@ -97,12 +96,12 @@ def open_round(session: Session, authorities: Sequence[Authority], period_s: flo
     if last is not None:
         if last.requested_at > now - timedelta(seconds=period_s):
             return None
-        anchored = last.size if last.log_id == log_id else 0
+        anchored = last.size if last.log_id == checkpoint.log_id else 0
     if not has_news(session, anchored, checkpoint.size):
         return None
     _end_pending(session, now)
     for authority in authorities:
-        session.add(_request(authority, checkpoint, log_id, now))
+        session.add(_request(authority, checkpoint, now))
     return checkpoint
 
 
@@ -112,10 +111,10 @@ def has_news(session: Session, anchored: int, size: int) -> bool:
     return bool(session.execute(_NEWS, parameters).scalar_one())
 
 
-def _request(authority: Authority, checkpoint: SignedCheckpoint, log_id: int, now: datetime) -> Anchor:
+def _request(authority: Authority, checkpoint: SignedCheckpoint, now: datetime) -> Anchor:
     return Anchor(
         id=new_id(),
-        log_id=log_id,
+        log_id=checkpoint.log_id,
         size=checkpoint.size,
         authority=authority.name,
         request=make_request(checkpoint.note.encode()),
@@ -137,10 +136,10 @@ def _end_pending(session: Session, now: datetime) -> None:
 
 def _due(session: Session, authorities: Sequence[Authority], now: datetime) -> list[_Asked]:
     known = {authority.name: authority for authority in authorities}
-    wanted = select(Anchor).filter_by(state="pending", log_id=current_log(session)).order_by(Anchor.authority)
+    wanted = select(Anchor).filter_by(state="pending").order_by(Anchor.authority)
     asked = []
     for anchor in session.scalars(wanted.where(Anchor.next_attempt_at <= now)):
-        checkpoint = reading.checkpoint_of(session, anchor.size)
+        checkpoint = reading.checkpoint_of(session, anchor.size, log_id=anchor.log_id)
         if anchor.authority in known and checkpoint is not None:
             asked.append(_Asked(anchor, known[anchor.authority], checkpoint.note.encode()))
     session.expunge_all()
@@ -190,7 +189,7 @@ def _store(uow: UnitOfWork, asked: _Asked, answered: _Answered) -> bool:
 
 def _entry(session: Session, anchor: Anchor, note: bytes) -> HeadAnchored:
     stream = log.installation(session).system_stream
-    checkpoint = reading.checkpoint_of(session, anchor.size)
+    checkpoint = reading.checkpoint_of(session, anchor.size, log_id=anchor.log_id)
     assert checkpoint is not None
     assert anchor.response is not None
     assert anchor.stamped_at is not None

@@ -19,7 +19,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.anchors import models
-from app.anchors.logs import current_log
 from app.anchors.outgoing import Answer, NotReached, Outgoing
 from app.kernel.database import read_session
 from app.kernel.primitives import utc_now
@@ -96,7 +95,7 @@ def witness_newest(sessions: sessionmaker[Session], witnesses: Sequence[PolicyWi
 def _due(
     session: Session, checkpoint: SignedCheckpoint, witnesses: Sequence[PolicyWitness], now: datetime
 ) -> list[_Task]:
-    log_id = current_log(session)
+    log_id = checkpoint.log_id
     states = {row.public_key: row for row in session.scalars(select(models.Witness).filter_by(log_id=log_id))}
     of_this_size = select(models.Cosignature.public_key).filter_by(log_id=log_id, size=checkpoint.size)
     done = set(session.scalars(of_this_size))
@@ -115,7 +114,7 @@ def _due(
 def _ask(sessions: sessionmaker[Session], checkpoint: SignedCheckpoint, task: _Task, outgoing: Outgoing) -> Outcome:
     def prove(old: int, new: int) -> list[bytes]:
         with read_session(sessions) as session:
-            return reading.consistency_proof(session, old, new)
+            return reading.consistency_proof(session, old, new, log_id=checkpoint.log_id)
 
     def send(request: AddCheckpoint) -> Answer:
         url = f"{(task.witness.url or '').rstrip('/')}/add-checkpoint"
@@ -126,7 +125,7 @@ def _ask(sessions: sessionmaker[Session], checkpoint: SignedCheckpoint, task: _T
     if outcome.detail == AHEAD:
         # Somebody else may have handed it a head that was signed since this pass began: that is no restore.
         with read_session(sessions) as session:
-            newest = reading.latest_checkpoint(session)
+            newest = reading.latest_checkpoint(session, log_id=checkpoint.log_id)
         if newest is not None and newest.size >= outcome.size:
             return replace(outcome, state="waiting", detail=None, alarm_size=None)
     return outcome
@@ -195,7 +194,7 @@ def store_outcome(
     session: Session, checkpoint: SignedCheckpoint, witness: PolicyWitness, known: Known, outcome: Outcome
 ) -> None:
     """Keep a cosignature and how it stands with the witness; told twice, it is kept once."""
-    log_id, now = current_log(session), utc_now()
+    log_id, now = checkpoint.log_id, utc_now()
     if outcome.cosignature is not None:
         session.execute(
             insert(models.Cosignature)
