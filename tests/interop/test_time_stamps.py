@@ -74,7 +74,7 @@ def rows(sessions: sessionmaker[Session]) -> list[tuple[int, str, str, str | Non
         return [tuple(row) for row in found]
 
 
-def entries(sessions: sessionmaker[Session]) -> list[dict[str, object]]:
+def entries(sessions: sessionmaker[Session]) -> list[dict[str, Any]]:
     """The bodies of all ``system.head_anchored``."""
     with sessions() as session:
         bodies = session.scalars(
@@ -432,8 +432,8 @@ def test_product_when_two_authorities_are_set_then_anybody_verifies_its_heads_wi
         product.stop()
 
 
-def anchors(client: httpx.Client) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = client.get("/v1/ledger/anchors").json()["items"]
+def anchors(client: httpx.Client) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = client.get("/v1/ledger/anchors").json()["items"]
     return found
 
 
@@ -456,7 +456,7 @@ def change(client: httpx.Client, token: str) -> None:
 
 
 def verify_by_openssl(
-    client: httpx.Client, anchor: dict[str, object], authority: TimeAuthority, directory: Path
+    client: httpx.Client, anchor: dict[str, Any], authority: TimeAuthority, directory: Path
 ) -> None:
     """By hand, as docs/custody.md says."""
     path = f"/v1/ledger/anchors/{anchor['size']}"

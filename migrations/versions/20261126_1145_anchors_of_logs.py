@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "r24_anchors_of_logs"
-down_revision = "r21_log_identities"
+revision = "r23b_anchors_of_logs"
+down_revision = "r28_decoder_reports"
 branch_labels = None
 depends_on = None
 
