@@ -129,7 +129,7 @@ def test_round_when_two_authorities_answer_then_both_stamps_are_verified_and_log
             assert acted_on["sha256"] == hashlib.sha256(row.response).hexdigest()
             assert data["checkpoint_sha256"] == hashlib.sha256(row.note.encode()).hexdigest()
             assert data["tree_size"] == size
-    assert [entry["data"]["authority"] for entry in logged] == ["court", "hub"]  # type: ignore[index]
+    assert [entry["data"]["authority"] for entry in logged] == ["court", "hub"]
 
 
 def test_rounds_when_only_their_own_entries_are_new_then_there_is_no_endless_loop(
@@ -455,9 +455,7 @@ def change(client: httpx.Client, token: str) -> None:
     assert made.status_code == 201, made.text
 
 
-def verify_by_openssl(
-    client: httpx.Client, anchor: dict[str, Any], authority: TimeAuthority, directory: Path
-) -> None:
+def verify_by_openssl(client: httpx.Client, anchor: dict[str, Any], authority: TimeAuthority, directory: Path) -> None:
     """By hand, as docs/custody.md says."""
     path = f"/v1/ledger/anchors/{anchor['size']}"
     for name, source in (
