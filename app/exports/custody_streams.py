@@ -20,6 +20,7 @@ from app.kernel.errors import NotFound
 from app.ledger import reading
 from app.ledger.proof import TlogProof
 from app.ledger.reading import SignedCheckpoint, StoredLeaf
+from app.verification.signing import envelopes_by_digest
 
 Scope = Literal["case", "incident", "evidence"]
 
@@ -113,6 +114,16 @@ _LEAVES = text("""
     SELECT idx, label, commitment FROM ledger_leaves
     WHERE log_id = :log_id AND idx >= :first AND idx < :end ORDER BY idx
 """)
+_SIGNED = """
+    FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
+        AS p (stream, first, last)
+    JOIN ledger_entries e ON e.stream_id = p.stream AND e.log_id = :log_id AND e.seq BETWEEN p.first AND p.last
+    JOIN ledger_bodies b USING (commitment)
+    WHERE e.type IN ('evidence.submitted', 'case.reviewer_key_requested')
+        AND position(CAST('"dsse_sha256":"' AS bytea) IN b.body) > 0
+"""
+_SIGNED_ENTRIES = text(f"SELECT e.stream_id, e.seq, b.body {_SIGNED} ORDER BY e.stream_id, e.seq")
+_ARE_SIGNED = text(f"SELECT EXISTS (SELECT 1 {_SIGNED})")
 _CASE_OF_ENTRY = text("""
     SELECT s.case_id, e.actor_id FROM ledger_entries e JOIN ledger_streams s ON s.id = e.stream_id
     WHERE e.commitment = :commitment
@@ -237,6 +248,26 @@ def each_disclosure(
         for row in rows:
             for _, line in sorted(opened[row.commitment.hex()].items()):
                 yield row.stream_id, row.seq, line
+
+
+def are_signed(sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log_id: int) -> bool:
+    """Whether an entry of these streams names an envelope that a person signed."""
+    whole = [Place(span.stream, 1, span.entries) for span in spans]
+    with read_session(sessions) as session:
+        return bool(session.execute(_ARE_SIGNED, _places(whole, log_id)).scalar_one())
+
+
+def each_envelope(
+    sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log_id: int
+) -> Iterator[tuple[UUID, int, bytes | None]]:
+    """Stream, number and the DSSE envelope that an entry names, in the order of ``each_entry``; None: erased."""
+    for portion in portions(spans):
+        with read_session(sessions) as session:
+            rows = session.execute(_SIGNED_ENTRIES, _places(portion, log_id)).all()
+            named = [json.loads(row.body)["data"]["dsse_sha256"] for row in rows]
+            kept = envelopes_by_digest(session, named)
+        for row, digest in zip(rows, named, strict=True):
+            yield row.stream_id, row.seq, kept.get(digest)
 
 
 def _places(portion: Sequence[Place], log_id: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The custody file that proves itself: exhibit-custody/v1, JSON Lines. Described in docs/custody.md.
 
 Its order lets it be written and checked in one pass: header, checkpoint, entries, proofs, leaves, disclosures,
-trailer.
+signed envelopes if there are any, trailer.
 """
 
 import hashlib
@@ -12,7 +12,14 @@ from typing import Any
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.exports.custody_service import CustodyExport
-from app.exports.custody_streams import each_disclosure, each_entry, each_leaf, each_proof
+from app.exports.custody_streams import (
+    are_signed,
+    each_disclosure,
+    each_entry,
+    each_envelope,
+    each_leaf,
+    each_proof,
+)
 from app.kernel.primitives import canonical_json, format_time
 from app.ledger.reading import StoredLeaf
 
@@ -31,8 +38,10 @@ def write(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[by
     """The file's lines, each with its newline, in constant memory."""
     digest = hashlib.sha256()
     lines_count = 0
-    counts = dict.fromkeys(("entries", "proofs", "leaves", "disclosures"), 0)
-    for counted, line in _lines(export, sessions):
+    has_envelopes = export.is_disclosed and are_signed(sessions, export.spans, export.checkpoint.log_id)
+    sections = ("entries", "proofs", "leaves", "disclosures", *(("envelopes",) if has_envelopes else ()))
+    counts = dict.fromkeys(sections, 0)
+    for counted, line in _lines(export, sessions, has_envelopes=has_envelopes):
         if counted is not None:
             counts[counted] += 1
         lines_count += 1
@@ -42,11 +51,14 @@ def write(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[by
     yield canonical_json(trailer) + b"\n"
 
 
-def _lines(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[tuple[str | None, bytes]]:
+def _lines(
+    export: CustodyExport, sessions: sessionmaker[Session], *, has_envelopes: bool
+) -> Iterator[tuple[str | None, bytes]]:
     """Each line without its newline, and as what the trailer counts it."""
-    yield None, canonical_json(_header(export))
+    log_id = export.checkpoint.log_id
+    yield None, canonical_json(_header(export, has_envelopes=has_envelopes))
     yield None, canonical_json({"kind": "checkpoint", "note": export.checkpoint.note})
-    for entry in each_entry(sessions, export.spans, export.checkpoint.log_id):
+    for entry in each_entry(sessions, export.spans, log_id):
         yield "entries", entry.body
     for stream, seq, proof in each_proof(sessions, export.spans, export.checkpoint):
         hashes = [each.hex() for each in proof.hashes]
@@ -56,13 +68,18 @@ def _lines(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[t
         for leaf in each_leaf(sessions, export.checkpoint):
             yield "leaves", _leaf_line(leaf)
     if export.is_disclosed:
-        for stream, seq, line in each_disclosure(sessions, export.spans, export.checkpoint.log_id):
+        for stream, seq, line in each_disclosure(sessions, export.spans, log_id):
             opening = {"kind": "disclosure", "stream": str(stream), "seq": seq, "opens": json.loads(line)}
             yield "disclosures", canonical_json(opening)
+    if has_envelopes:
+        for stream, seq, content in each_envelope(sessions, export.spans, log_id):
+            what = {"withheld": "erased"} if content is None else {"envelope": json.loads(content)}
+            yield "envelopes", canonical_json({"kind": "envelope", "stream": str(stream), "seq": seq, **what})
 
 
-def _header(export: CustodyExport) -> dict[str, Any]:
+def _header(export: CustodyExport, *, has_envelopes: bool) -> dict[str, Any]:
     return {
+        **({"envelopes": "all"} if has_envelopes else {}),
         "kind": "header",
         "format": FORMAT,
         "about": ABOUT,

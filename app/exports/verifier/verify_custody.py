@@ -13,6 +13,7 @@ The file holds one JSON object a line, each in its only canonical spelling (RFC 
        proof        for each entry, in the same order, its inclusion proof in the signed tree (RFC 6962)
        leaf         every leaf of that tree, when the log is small enough to carry them
        disclosure   what opens the entries' sealed fields, when the export was made with them
+       envelope     what reviewers signed with their own keys (DSSE, in-toto), when the export was made with disclosures
        trailer      counts, and the SHA-256 of all bytes before it
 
 A depositor's receipt (exhibit-receipt/v1) is taken too: the text that begins with that word, one entry and its proof.
@@ -58,6 +59,7 @@ CHECKS = {
     "leaves": "the leaves give the signed root; no label is used twice; no stream goes on unseen",
     "completeness": "every stream ends at this export's own entry, and the scope's streams are all here",
     "disclosures": "what is disclosed is what was sealed when the act was logged",
+    "verdicts": "what is logged as signed with a reviewer's own key was signed with it, in these words",
 }
 UNPINNED_SIGNATURE = "the key that the file itself carries signed this tree: the log's size and root hash"
 """What the check of the signature says without a pinned key."""
@@ -188,8 +190,10 @@ HEADER = {
     "kind": one_of("header"), "format": one_of(FORMAT), "about": one_of(ABOUT), "export_id": IS_UUID, "time": IS_TIME,
     "scope": one_of("case", "incident", "evidence"), "object": is_object, "log": is_text, "tree_size": natural(1),
     "vkey_not_a_source_of_trust": is_text, "leaves": one_of("all", "none"), "disclosures": one_of("all", "none"),
-    "streams": is_list_of(is_object),
+    "streams": is_list_of(is_object), "envelopes": one_of("all"),
 }  # fmt: skip
+MAY_LACK_ENVELOPES = frozenset({"envelopes"})
+"""Header and trailer speak of envelopes only where there are some: a verifier of before refuses such a file."""
 STREAM = {
     "stream": IS_UUID, "kind": one_of("case", "incident", "evidence"), "entries": natural(1), "head": IS_HEX,
 }  # fmt: skip
@@ -201,11 +205,21 @@ DISCLOSURE = {"kind": one_of("disclosure"), "stream": IS_UUID, "seq": natural(1)
 OPENING = {"name": is_text, "salt": IS_HEX, "value": lambda _: True}
 TRAILER = {
     "kind": one_of("trailer"), "lines": natural(0), "entries": natural(0), "proofs": natural(0), "leaves": natural(0),
-    "disclosures": natural(0), "sha256": IS_HEX,
+    "disclosures": natural(0), "envelopes": natural(0), "sha256": IS_HEX,
 }  # fmt: skip
+ENVELOPE = {
+    "kind": one_of("envelope"), "stream": IS_UUID, "seq": natural(1), "envelope": is_object,
+    "withheld": one_of("erased"),
+}  # fmt: skip
+DSSE = {"payload": is_text, "payloadType": one_of("application/vnd.in-toto+json"), "signatures": is_list_of(is_object)}
+DSSE_SIGNATURE = {"keyid": IS_HEX, "sig": is_text}
+SIGNED_ACTS = ("evidence.submitted", "case.reviewer_key_requested")
+SIGNED_FACTS = {"dsse_sha256": IS_HEX, "keyid": IS_HEX, "alg": one_of("ed25519"), "public_key": IS_HEX}
+KEY_PREFIX = bytes.fromhex("302a300506032b6570032100")
+"""What stands before an Ed25519 key's 32 bytes in its DER SubjectPublicKeyInfo (RFC 8410)."""
 HEADER_MARKS = (b'{"about":"A custody log', b"exhibit-custody/")
 """How a custody file's first line begins, and what stands in it: one of them tells even a damaged file from others."""
-SECTIONS = ("header", "checkpoint", "entry", "proof", "leaf", "disclosure", "trailer")
+SECTIONS = ("header", "checkpoint", "entry", "proof", "leaf", "disclosure", "envelope", "trailer")
 COUNTED = {"entries": "entry", "proofs": "proof", "leaves": "leaf", "disclosures": "disclosure"}
 
 
@@ -275,6 +289,12 @@ def ed25519_verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     k = int.from_bytes(hashlib.sha512(signature[:32] + public_key + message).digest(), "little") % L
     negative = (P - point[0], point[1], point[2], P - point[3])
     return _encode_point(_add(_multiply(s, BASE), _multiply(k, negative))) == signature[:32]
+
+
+def is_small_order(public_key: bytes) -> bool:
+    """Whether a signature by this key could fit every message: of a point whose order divides 8, or none at all."""
+    point = _decode_point(public_key)
+    return point is None or _encode_point(_multiply(8, point)) == (1).to_bytes(32, "little")
 
 
 # --- keys, notes, checkpoints (C2SP signed-note, tlog-checkpoint) -----------------------------------------------------
@@ -442,6 +462,8 @@ class Report:
     findings_count: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
+    signed: list[dict[str, Any]] = field(default_factory=list)
+    """What reviewers signed with their own keys, and how each key was bound; it means something only when ``ok``."""
     failed: set[str] = field(default_factory=set)
     """The checks with findings, also with those that are not kept."""
     is_custody_file: bool = False
@@ -491,6 +513,7 @@ class Report:
                 }
                 for check in CHECKS
             ],
+            "signed": self.signed if self.ok else [],
             "findings_count": self.findings_count,
             "findings": [found.__dict__ for found in self.findings],
             "not_proven": list(NOT_PROVEN),
@@ -513,6 +536,153 @@ class Doubt:
     ordinals: tuple[int, ...]
     line: int
     ordinal: int = 0
+
+
+class SignedActs:
+    """What entries say was signed with a reviewer's own key, and the check of what was. Entries by their ordinal."""
+
+    def __init__(self) -> None:
+        self.acts: dict[int, dict[str, Any]] = {}
+        self.seen: dict[int, bool] = {}
+        """Acts whose envelope line was met: whether the envelope was there, or withheld."""
+        self.rationales: dict[int, Any] = {}
+        self.payloads: dict[int, dict[str, Any]] = {}
+        self.bindings: dict[str, tuple[int, dict[str, Any]]] = {}
+        self.revocations: dict[str, int] = {}
+        self.findings: dict[str, dict[str, str]] = {}
+        """Stream → dimension → its newest finding's commitment."""
+        self.continued: set[str] = set()
+        """Streams that began in an earlier log of the same installation."""
+
+    def note(self, ordinal: int, value: dict[str, Any], commitment: str) -> None:
+        """Keep what a later check needs of one entry."""
+        kind, data, stream = value["type"], value["data"], value["stream"]
+        if value["seq"] == 1 and "continues" in data:
+            self.continued.add(stream)
+        if kind in SIGNED_ACTS and "dsse_sha256" in data:
+            digest = hashlib.sha256("".join(f"{c}\n" for c in sorted(self.findings.get(stream, {}).values())).encode())
+            kept = {name: value[name] for name in ("type", "stream", "data", "actor", "object")}
+            self.acts[ordinal] = {**kept, "findings_sha256": digest.hexdigest()}
+        elif kind == "evidence.finding_recorded" and is_text(data.get("dimension")):
+            self.findings.setdefault(stream, {})[data["dimension"]] = commitment
+        elif kind == "case.reviewer_key_bound":
+            self.bindings[commitment] = (ordinal, value)
+        elif kind == "case.reviewer_key_revoked" and is_text(data.get("keyid")):
+            self.revocations.setdefault(data["keyid"], ordinal)
+
+    def check(self, ordinal: int, envelope: dict[str, Any], header: dict[str, Any]) -> None:
+        """Raises Bad unless the envelope is the logged one, its signature the key's, and its words the entry's."""
+        act = self.acts[ordinal]
+        data = act["data"]
+        self._require_facts(data)
+        if hashlib.sha256(canonical(envelope)).hexdigest() != data["dsse_sha256"]:
+            raise Bad("not the envelope that was logged")
+        require_shape(envelope, DSSE, "envelope")
+        if len(envelope["signatures"]) != 1:
+            raise Bad("an envelope has one signature here")
+        require_shape(envelope["signatures"][0], DSSE_SIGNATURE, "signature")
+        public_key = bytes.fromhex(data["public_key"])
+        keyid = hashlib.sha256(KEY_PREFIX + public_key).hexdigest()
+        if not keyid == data["keyid"] == envelope["signatures"][0]["keyid"]:
+            raise Bad("the keyid is not that of the key that the entry names")
+        payload = from_base64(envelope["payload"])
+        kind = envelope["payloadType"].encode("ascii")
+        signed = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+        if is_small_order(public_key) or not ed25519_verify(
+            public_key, signed, from_base64(envelope["signatures"][0]["sig"])
+        ):
+            raise Bad("the reviewer's signature does not verify: not signed with the key that the entry names")
+        statement = parse_canonical(payload)
+        expected = (
+            self._key_statement(act) if act["type"] != "evidence.submitted" else self._verdict(ordinal, statement)
+        )
+        if header["scope"] == "case" and expected["predicate"]["case"] != header["object"]["id"]:
+            raise Bad("the signed statement is of another case")
+        if act["type"] != "evidence.submitted" and data.get("account") != act["actor"]["id"]:
+            raise Bad("a key is requested by its holder alone")
+        if statement != expected:
+            raise Bad("the signed statement is not what the entry says")
+        self.payloads[ordinal] = statement
+
+    def _require_facts(self, data: dict[str, Any]) -> None:
+        """Raises Bad unless an entry's data names key and envelope as the format has it."""
+        if not all(name in data and check(data[name]) for name, check in SIGNED_FACTS.items()):
+            raise Bad("the entry does not say by which key it was signed as the format has it")
+
+    def _key_statement(self, act: dict[str, Any]) -> dict[str, Any]:
+        data = act["data"]
+        facts = {name: data[name] for name in ("keyid", "alg", "public_key")}
+        return {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": "reviewer-key", "digest": {"sha256": data["keyid"]}}],
+            "predicateType": "urn:exhibit:reviewer-key:v1",
+            "predicate": {"case": act["stream"], "reviewer": data.get("account"), **facts},
+        }
+
+    def _verdict(self, ordinal: int, statement: dict[str, Any]) -> dict[str, Any]:
+        """The statement as the entry has it; what stands in no entry is taken from the statement, when it is sound."""
+        act = self.acts[ordinal]
+        data, stated = act["data"], statement.get("predicate")
+        own = {"case": IS_UUID, "rationale": is_text, "findings_sha256": IS_HEX, "time": IS_TIME}
+        if not isinstance(stated, dict) or not all(
+            name in stated and check(stated[name]) for name, check in own.items()
+        ):
+            raise Bad("the signed statement is not one of a verdict")
+        if ordinal in self.rationales and self.rationales[ordinal] != stated["rationale"]:
+            raise Bad("the signed rationale is not the one that was sealed")
+        return {
+            "_type": "https://in-toto.io/Statement/v1",
+            "subject": [{"name": act["stream"], "digest": {"sha256": act["object"].get("sha256")}}],
+            "predicateType": "urn:exhibit:verdict:v1",
+            "predicate": {
+                **{name: stated[name] for name in own},
+                "evidence": act["stream"],
+                "incident": data.get("incident"),
+                "outcome": data.get("outcome"),
+                "round": data.get("round"),
+                "version": data.get("verdict_version"),
+                "supersedes": data.get("supersedes"),
+                "reviewer": act["actor"]["id"],
+                "key_bound": data.get("key_bound"),
+            },
+        }
+
+    def check_findings(self, ordinal: int) -> None:
+        """Raises Bad unless a signed verdict rests on the findings that were logged before it."""
+        act, statement = self.acts[ordinal], self.payloads.get(ordinal)
+        if statement is None or act["type"] != "evidence.submitted" or act["stream"] in self.continued:
+            return
+        if statement["predicate"]["findings_sha256"] != act["findings_sha256"]:
+            raise Bad("the signed verdict rests on other findings than those that were logged before it")
+
+    def check_binding(self, ordinal: int, scope: str, index_of: dict[int, int]) -> int | None:
+        """The entry that bound a verdict's key to its author, before the verdict and not yet revoked. Raises Bad.
+
+        None: the case's log is not in the file, or the key was bound in an earlier log.
+        """
+        act = self.acts[ordinal]
+        data = act["data"]
+        if act["type"] != "evidence.submitted":
+            return None
+        if not IS_HEX(data.get("key_bound")):
+            raise Bad("the entry does not say by which entry its key was bound")
+        self._require_facts(data)
+        found = self.bindings.get(data["key_bound"])
+        if found is None:
+            if scope == "case" and not self.continued:
+                raise Bad("the entry that is said to have bound its key is not in the case's log")
+            return None
+        bound, binding = found
+        facts = binding["data"]
+        if any(facts.get(name) != data[name] for name in ("keyid", "alg", "public_key")):
+            raise Bad("the entry that is said to have bound its key binds another key")
+        if facts.get("account") != act["actor"]["id"] or binding["actor"]["id"] == act["actor"]["id"]:
+            raise Bad("its key was bound to another person, or by its own holder")
+        revoked = self.revocations.get(data["keyid"])
+        place = index_of.get(ordinal, 0)
+        if index_of.get(bound, place) >= place or (revoked is not None and index_of.get(revoked, place) <= place):
+            raise Bad("its key was not bound yet, or revoked already, when it was logged")
+        return bound
 
 
 class CustodyFile:
@@ -561,6 +731,7 @@ class CustodyFile:
         self.openings: Iterator[tuple[int, str]] | None = None
         """The sealed fields that are still to be opened; ``due_opening`` is the next of them."""
         self.due_opening: tuple[int, str] | None = None
+        self.signing = SignedActs()
         self.is_ended = False
 
     # Where things stand.
@@ -667,6 +838,8 @@ class CustodyFile:
             self._read_proof(value, number)
         elif kind == "disclosure":
             self._read_disclosure(value, number)
+        elif kind == "envelope":
+            self._read_envelope(value, number)
         else:
             self._read_trailer(value, number, digest())
         return SECTIONS.index(kind)
@@ -680,7 +853,7 @@ class CustodyFile:
         self.counts[kind] += 1
 
     def _read_header(self, value: dict[str, Any]) -> None:
-        require_shape(value, HEADER, "header")
+        require_shape(value, HEADER, "header", MAY_LACK_ENVELOPES)
         require_shape(value["object"], {"kind": one_of(value["scope"]), "id": IS_UUID}, "header's object")
         base = 0
         for stream in value["streams"]:
@@ -754,6 +927,7 @@ class CustodyFile:
         if self.header["disclosures"] == "all":
             self.sealed.update({(ordinal, name): digest for name, digest in value["sealed"].items()})
         self._note_act(ordinal, value, commitment)
+        self.signing.note(ordinal, value, commitment)
         self.expected, self.link, self.previous = ordinal + 1, (commitment, value["next"]), ordinal
         self.stream = value["stream"]
         self.seen.add(self.stream)
@@ -901,11 +1075,35 @@ class CustodyFile:
             reason = f"not what was sealed as '{name[:40]}' when the act was logged"
             doubtful = (ordinal,) if ordinal and digest is not None else ()
             self.doubts.append(Doubt("disclosures", reason, doubtful, number, ordinal))
+        elif name == "rationale" and ordinal in self.signing.acts:
+            self.signing.rationales[ordinal] = value["opens"]["value"]
+
+    def _read_envelope(self, value: dict[str, Any], number: int) -> None:
+        require_shape(value, ENVELOPE, "envelope", frozenset({"envelope", "withheld"}))
+        if ("envelope" in value) == ("withheld" in value):
+            raise Bad("an envelope line holds the envelope, or says that it is withheld")
+        ordinal = self.ordinal_of(value["stream"], value["seq"]) or 0
+        if "envelopes" not in self.header:
+            self.report.add("verdicts", number, "an envelope, though the header announces none")
+            return
+        if ordinal not in self.signing.acts or ordinal <= max(self.signing.seen, default=0):
+            self.report.add("verdicts", number, "an envelope out of place, twice, or of what is not logged as signed")
+            return
+        self.signing.seen[ordinal] = "envelope" in value
+        if "envelope" in value:
+            try:
+                self.signing.check(ordinal, value["envelope"], self.header)
+            except Bad as error:
+                self.doubts.append(Doubt("verdicts", str(error), (ordinal,), number, ordinal))
 
     def _read_trailer(self, value: dict[str, Any], number: int, digest: str) -> None:
         self.is_ended = True
-        require_shape(value, TRAILER, "trailer")
+        require_shape(value, TRAILER, "trailer", MAY_LACK_ENVELOPES)
         counted = {"lines": number - 1, **{name: self.counts[kind] for name, kind in COUNTED.items()}}
+        if ("envelopes" in value) != ("envelopes" in self.header):
+            raise Bad("header and trailer do not agree on whether there are envelopes")
+        if "envelopes" in value:
+            counted["envelopes"] = self.counts["envelope"]
         for name, count in counted.items():
             if value[name] != count:
                 self.report.add("file", number, f"the trailer counts {value[name]} {name}, there are {count}")
@@ -926,12 +1124,13 @@ class CustodyFile:
             self._settle_ending(place)
         self._settle_scope()
         self._settle_disclosures()
+        self._settle_verdicts()
         self._settle_doubts()
         self._settle_unchecked()
 
     def conclude_cut(self) -> None:
         """Of a file that could not be read to its end: who is to blame for what was met up to there."""
-        for check in ("inclusion", "leaves", "completeness", "disclosures"):
+        for check in ("inclusion", "leaves", "completeness", "disclosures", "verdicts"):
             self.report.skipped[check] = "the file could not be read to its end"
         if self.tree.size:
             self._settle_proofs()
@@ -943,20 +1142,21 @@ class CustodyFile:
         skip = self.report.skip
         if not self.is_signed:
             skip("no checkpoint was read", "signature")
-            skip("there is no tree that the key signed", "inclusion", "leaves", "completeness", "disclosures")
+            reason = "there is no tree that the key signed"
+            skip(reason, "inclusion", "leaves", "completeness", "disclosures", "verdicts")
         if not self.header:
             skip("no header was read, so which entries belong here is unknown", "chain")
             return
         unread = self.total() - len(self.leaf_hashes)
         if unread:
             reason = f"{unread} of the {self.total()} announced entries could not be read"
-            skip(reason, "chain", "inclusion", "completeness", "disclosures")
+            skip(reason, "chain", "inclusion", "completeness", "disclosures", "verdicts")
         proven = set(self.owner_of.values())
         if self.counts["leaf"] and "leaves" not in self.report.failed:
             proven |= self.found_leaves
         if len(proven) < self.total():
             reason = "not every entry is proven to be in the signed tree"
-            skip(reason, "inclusion", "completeness", "disclosures")
+            skip(reason, "inclusion", "completeness", "disclosures", "verdicts")
         endings = {each["ordinal"] for each in self.endings.values()}
         if len(endings) < len(self.streams) or not endings <= proven:
             skip("a stream's last entry is missing or changed, so whether that stream goes on is open", "leaves")
@@ -1082,6 +1282,54 @@ class CustodyFile:
             line = 3 + sum(self.counts[kind] for kind in COUNTED.values())
             reason = f"the disclosures end before '{due[1][:40]}' of this entry, though all were announced"
             self.blame("disclosures", due[0], reason, line)
+
+    def _settle_verdicts(self) -> None:
+        """Every act that is logged as signed has its envelope, and its key was bound to the person before it."""
+        acts, skip = self.signing.acts, self.report.skip
+        if not acts:
+            skip("nothing in this file is logged as signed with a reviewer's own key", "verdicts")
+            return
+        if self.header["disclosures"] == "none":
+            skip("the export was made without disclosures: what reviewers signed holds their words", "verdicts")
+            return
+        if "envelopes" not in self.header:
+            self.report.add("verdicts", 1, "the header announces no envelopes, though entries name some")
+        whole = len(self.leaf_hashes) == self.total() and not self.unproven
+        index_of = {ordinal: index for index, ordinal in self.owner_of.items()}
+        for ordinal, act in sorted(acts.items()):
+            try:
+                if ordinal not in self.signing.seen:
+                    raise Bad("its signed envelope is missing")
+                if whole and not (self.signing.seen[ordinal] and ordinal not in self.signing.payloads):
+                    self.signing.check_findings(ordinal)
+                    bound = self.signing.check_binding(ordinal, self.header["scope"], index_of)
+                    self._note_signed(ordinal, act, bound)
+            except Bad as error:
+                self.blame("verdicts", ordinal, str(error))
+        erased = list(self.signing.seen.values()).count(False)
+        if erased:
+            skip(f"{erased} of {len(acts)} envelopes were erased: their words cannot be checked any more", "verdicts")
+
+    def _note_signed(self, ordinal: int, act: dict[str, Any], bound: int | None) -> None:
+        """One line for the report: what was signed with which key, and where that key was bound."""
+        if act["type"] != "evidence.submitted" or not self.signing.seen[ordinal]:
+            return
+        stream, seq = self.named(ordinal)
+        commitment = act["data"]["key_bound"]
+        where = f"entry {commitment[:16]}… of the case's log, which is not in this file"
+        if bound is not None:
+            where = "line {}, stream {}, seq {}".format(self.line_of(bound), *self.named(bound))
+        self.report.signed.append(
+            {
+                "line": self.line_of(ordinal),
+                "stream": stream,
+                "seq": seq,
+                "verdict_id": act["data"].get("verdict_id"),
+                "keyid": act["data"]["keyid"],
+                "key_bound": commitment,
+                "bound_by": where,
+            }
+        )
 
 
 def verify(file: BinaryIO, key: Key | None, *, leaves_optional: bool = False) -> Report:
@@ -1290,6 +1538,12 @@ def describe(report: Report) -> Iterator[str]:
         if check in report.skipped:
             yield f"{'':<26} ({report.skipped[check]})"
     yield ""
+    for each in report.signed if report.ok else ():
+        yield f"signed       line {each['line']}, stream {each['stream']}, seq {each['seq']}:"
+        yield f"             the verdict, by its author's own key {each['keyid']},"
+        yield f"             bound by {each['bound_by']}"
+    if report.ok and report.signed:
+        yield ""
     yield from (f"not proven   {what}" for what in NOT_PROVEN)
     yield ""
     yield from (f"BAD: {found}" for found in report.findings)
