@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.ledger import audit
-from app.ledger.audit import AuditReport, Fault
+from app.ledger.audit_report import AuditReport, Fault
 from app.ledger.checkpoint import VerifierKey
 from tests.ledger.acts import OTHER_SIGNER, append, integrate_all, make_view, open_log, verifier_key
 
