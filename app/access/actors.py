@@ -89,7 +89,7 @@ def note_use(session: Session, actor: Actor) -> bool:
 def require_scope(actor: Actor, operation: Operation) -> None:
     """Refuse what the token was not made for. Raises Forbidden."""
     scope = RULES[operation].scope
-    if operation is not Operation.PUBLIC and scope not in actor.scopes:
+    if scope is not None and scope not in actor.scopes:
         raise Forbidden(f"This token lacks the scope '{scope}'.", extra={"scope": scope})
 
 
@@ -99,6 +99,15 @@ def require_administrator(actor: Actor) -> EntryActor:
     permitted = permission(Operation.ADMINISTER, frozenset(), actor.organisation_roles)
     if permitted is None:
         raise Forbidden("Only an administrator may do this.")
+    return actor.system_entry_actor(permitted.role)
+
+
+def require_organisation_auditor(actor: Actor) -> EntryActor:
+    """The organisation's auditor as an entry's actor. Raises Forbidden."""
+    require_scope(actor, Operation.AUDIT_ORGANISATION)
+    permitted = permission(Operation.AUDIT_ORGANISATION, frozenset(), actor.organisation_roles)
+    if permitted is None:
+        raise Forbidden("Only the organisation's auditor may do this.")
     return actor.system_entry_actor(permitted.role)
 
 

@@ -37,9 +37,13 @@ class Operation(StrEnum):
 
     PUBLIC = "public"
     SIGNED_IN = "signed_in"
+    END_OWN_ACCESS = "end_own_access"
+    """Signing out, and revoking the token in use: whatever it was made for, it may be thrown away."""
     MANAGE_OWN_ACCESS = "manage_own_access"
     """One's own password and tokens: what outlives the token that is used for it."""
     ADMINISTER = "administer"
+    LOOK_UP_ACCOUNT = "look_up_account"
+    """Which account has an e-mail address, for one who may add members to a case."""
     MANAGE_CASE = "manage_case"
     RECEIVE_EVIDENCE = "receive_evidence"
     DECLINE_LEAD = "decline_lead"
@@ -55,6 +59,8 @@ class Operation(StrEnum):
     """Any event of the state machine; which roles permit which event, the event's own operation says."""
     REVOKE_REVIEWER_KEY = "revoke_reviewer_key"
     READ_CUSTODY = "read_custody"
+    AUDIT_ORGANISATION = "audit_organisation"
+    """Which cases there are, by their ids, and the log of accounts and tokens."""
     TAKE_RECEIPT = "take_receipt"
     """The signed receipt of one entry: whoever acted may have their own."""
 
@@ -66,7 +72,8 @@ class Rule:
     roles: frozenset[Role] = frozenset()
     own: frozenset[Role] = frozenset()
     organisation: frozenset[OrganisationRole] = frozenset()
-    scope: Scope = Scope.READ
+    scope: Scope | None = Scope.READ
+    """What a token must have been made for; None: any will do."""
     changes_case: bool = False
     """Whether the operation is refused in a closed case."""
 
@@ -75,10 +82,12 @@ _ALL = frozenset(Role)
 _WORKERS = _ALL - {Role.AUDITOR}
 
 RULES: dict[Operation, Rule] = {
-    Operation.PUBLIC: Rule(),
+    Operation.PUBLIC: Rule(scope=None),
     Operation.SIGNED_IN: Rule(),
+    Operation.END_OWN_ACCESS: Rule(scope=None),
     Operation.MANAGE_OWN_ACCESS: Rule(scope=Scope.WRITE),
     Operation.ADMINISTER: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
+    Operation.LOOK_UP_ACCOUNT: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
@@ -103,6 +112,7 @@ RULES: dict[Operation, Rule] = {
         scope=Scope.WRITE,
         changes_case=True,
     ),
+    Operation.AUDIT_ORGANISATION: Rule(organisation=frozenset({OrganisationRole.AUDITOR})),
     Operation.READ_CUSTODY: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         own=frozenset({Role.VERIFIER}),

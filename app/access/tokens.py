@@ -168,7 +168,7 @@ def revoke_token(uow: UnitOfWork, actor: Actor, token_id: UUID) -> Token:
         raise NotFound()
     entry_actor = actor.system_entry_actor()
     if seen.account_id != actor.account_id:
-        if OrganisationRole.ADMINISTRATOR not in actor.organisation_roles:
+        if OrganisationRole.ADMINISTRATOR not in actor.organisation_roles or Scope.ADMIN not in actor.scopes:
             raise NotFound()
         entry_actor = require_administrator(actor)
     if token_id != actor.token_id:

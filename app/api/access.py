@@ -16,6 +16,7 @@ from app.access.rules import Operation, Role, Scope
 from app.api.http import (
     Changed,
     Cursor,
+    Email,
     IdempotencyKey,
     IfMatch,
     Input,
@@ -38,16 +39,17 @@ from app.api.http import (
 )
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
+from app.cases.service import roles_by_case
 from app.unit_of_work import UnitOfWork
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["People and tokens"])
 
 SignedIn = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]
+AnyToken = Annotated[Actor, Depends(Requires(Operation.END_OWN_ACCESS))]
 OwnAccess = Annotated[Actor, Depends(Requires(Operation.MANAGE_OWN_ACCESS))]
 Administrator = Annotated[Actor, Depends(Requires(Operation.ADMINISTER))]
 Password = Annotated[str, StringConstraints(min_length=12, max_length=1000)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
-Email = Annotated[str, StringConstraints(min_length=3, max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 
 
 class SessionCreate(Input):
@@ -84,13 +86,21 @@ class AccountShape(Changed):
     version: int
 
 
+class CaseRoles(Shape):
+    """The roles you hold in one case, as far as the token that you called with may use them."""
+
+    case_id: UUID
+    roles: list[Role]
+
+
 class Me(Shape):
     """Who you are, and what the token that you called with allows at the most."""
 
     account: AccountShape
     scopes: list[Scope]
-    case_ids: list[UUID] | None
-    roles: list[Role] | None
+    case_ids: list[UUID] | None = Field(description="What your token is limited to; null: every case of yours.")
+    roles: list[Role] | None = Field(description="What your token is limited to; null: every role of yours.")
+    cases: list[CaseRoles] = Field(description="Your cases, in order of id. Their titles: `GET /v1/cases`.")
 
 
 class PasswordChange(Input):
@@ -181,7 +191,7 @@ def create_session(body: SessionCreate, request: Request) -> JSONResponse:
     response_model=TokenShape,
     responses=problem_responses(401, 403),
 )
-def delete_current_session(request: Request, actor: SignedIn) -> JSONResponse:
+def delete_current_session(request: Request, actor: AnyToken) -> JSONResponse:
     """End the session or token that you called with, at once; with a token also those that were made with it."""
     with working(request) as uow:
         token = tokens.sign_out(uow, actor)
@@ -190,7 +200,7 @@ def delete_current_session(request: Request, actor: SignedIn) -> JSONResponse:
 
 @router.get("/me", name="getMe", summary="Who am I", response_model=Me, responses=problem_responses(401, 403))
 def get_me(request: Request, actor: SignedIn) -> Me:
-    """Your account, and what your token allows."""
+    """Your account, what your token allows, and the roles you hold in each of your cases."""
     with reading(request) as session:
         account = service.get_account(session, actor, actor.account_id)
         return Me(
@@ -198,6 +208,7 @@ def get_me(request: Request, actor: SignedIn) -> Me:
             scopes=sorted(actor.scopes),
             case_ids=None if actor.case_ids is None else sorted(actor.case_ids),
             roles=None if actor.roles is None else sorted(actor.roles),
+            cases=[CaseRoles(case_id=case_id, roles=roles) for case_id, roles in roles_by_case(session, actor)],
         )
 
 
@@ -399,7 +410,7 @@ def list_tokens(
     response_model=TokenShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def revoke_token(token_id: UUID, request: Request, actor: SignedIn) -> JSONResponse:
+def revoke_token(token_id: UUID, request: Request, actor: AnyToken) -> JSONResponse:
     """At once, with every token made with it. Your own, or any as an administrator.
 
     Revoking it again changes nothing, so no If-Match is needed.

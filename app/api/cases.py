@@ -14,12 +14,14 @@ from app.api.http import (
     BadCursor,
     Changed,
     Cursor,
+    Email,
     IdempotencyKey,
     IfMatch,
     Input,
     Limit,
     Page,
     Requires,
+    Shape,
     commit,
     cursor_at,
     page,
@@ -45,6 +47,7 @@ router = APIRouter(route_class=LedgerRoute, prefix="/v1/cases", tags=["Cases"])
 Administrator = Annotated[Actor, Depends(Requires(Operation.ADMINISTER))]
 Lister = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
+Inviter = Annotated[Actor, Depends(Requires(Operation.LOOK_UP_ACCOUNT))]
 Manager = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
@@ -105,6 +108,15 @@ class MemberShape(Changed):
     name: str
     role: Role
     granted_at: datetime
+
+
+class AccountLookUp(Input):
+    email: Email = Field(examples=["olena@hub.example"])
+
+
+class FoundAccount(Shape):
+    account_id: UUID
+    name: str
 
 
 class MemberChanged(Changed):
@@ -259,6 +271,23 @@ def list_members(
             ),
             lambda row: encode_cursor(str(row[0].account_id), row[0].role),
         )
+
+
+@router.post(
+    "/{case_id}/members/lookup",
+    name="lookUpAccount",
+    summary="Find the account of an e-mail address",
+    response_model=FoundAccount,
+    responses=problem_responses(401, 403, 404, 422),
+)
+def look_up_account(case_id: UUID, body: AccountLookUp, request: Request, actor: Inviter) -> FoundAccount:
+    """For coordinators who are about to add a member: the whole address gives the id, else `unknown_account`.
+
+    A POST, so that the address stands in no URL. It changes nothing and is no entry.
+    """
+    with reading(request) as session:
+        account = service.look_up_account(session, actor, case_id, email=body.email)
+        return FoundAccount(account_id=account.id, name=account.name)
 
 
 @router.put(

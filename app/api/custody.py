@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
@@ -34,9 +36,11 @@ from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.exports import custody_service
 from app.exports.custody_formats import custody_format
+from app.exports.custody_service import CustodyPage, TakenFile
 from app.exports.custody_streams import CustodyEntry, Scope
 from app.exports.verifier import verify_custody
 from app.kernel.primitives import encode_cursor, format_time
+from app.unit_of_work import UnitOfWork
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Custody"])
 
@@ -81,6 +85,19 @@ Disclose = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class FileAsked:
+    """What every custody file is asked for with, as query parameters."""
+
+    purpose: Purpose
+    format: Format = "jsonl"
+    disclose: Disclose = "none"
+    reason: Reason = None
+
+
+Asked = Annotated[FileAsked, Depends()]
+
+
 class CustodyActor(Shape):
     id: UUID = Field(description="A pseudonym: the same person has another one in another case.")
     kind: Literal["user", "token", "system"]
@@ -107,7 +124,7 @@ class CustodyEntryShape(Shape):
     """One act. `log_index` and `checkpoint_size` are null for the moment until the ledger has signed it."""
 
     stream: UUID
-    stream_kind: Literal["case", "evidence", "incident"]
+    stream_kind: Literal["case", "evidence", "incident", "system"]
     seq: int = Field(description="Number in its stream, from 1.")
     log_index: int | None = Field(description="Its leaf in the public tree, from 0.")
     checkpoint_size: int | None = Field(description="Size of the smallest signed tree that holds it.")
@@ -187,13 +204,10 @@ def take_evidence_custody_file(
     evidence_id: UUID,
     request: Request,
     actor: Auditor,
-    purpose: Purpose,
-    format: Format = "jsonl",  # noqa: A002 - the name in the address
-    disclose: Disclose = "none",
-    reason: Reason = None,
+    asked: Asked,
 ) -> StreamingResponse:
     """Taking a file is an entry (`export.created`) in the item's stream and in the case's."""
-    return _file(request, actor, "evidence", evidence_id, format, disclose, purpose, reason)
+    return _file(request, actor, "evidence", evidence_id, asked)
 
 
 @router.get(
@@ -207,13 +221,10 @@ def take_incident_custody_file(
     incident_id: UUID,
     request: Request,
     actor: Auditor,
-    purpose: Purpose,
-    format: Format = "jsonl",  # noqa: A002 - the name in the address
-    disclose: Disclose = "none",
-    reason: Reason = None,
+    asked: Asked,
 ) -> StreamingResponse:
     """The incident and every item that was ever linked to it; an entry in the stream of each, and in the case's."""
-    return _file(request, actor, "incident", incident_id, format, disclose, purpose, reason)
+    return _file(request, actor, "incident", incident_id, asked)
 
 
 @router.get(
@@ -227,13 +238,10 @@ def take_case_custody_file(
     case_id: UUID,
     request: Request,
     actor: Auditor,
-    purpose: Purpose,
-    format: Format = "jsonl",  # noqa: A002 - the name in the address
-    disclose: Disclose = "none",
-    reason: Reason = None,
+    asked: Asked,
 ) -> StreamingResponse:
     """Everything that was ever registered in the case, provably: an entry in each of its streams."""
-    return _file(request, actor, "case", case_id, format, disclose, purpose, reason)
+    return _file(request, actor, "case", case_id, asked)
 
 
 @router.get(
@@ -256,11 +264,23 @@ def get_custody_verifier() -> Response:
 def _pages(
     request: Request, response: Response, actor: Actor, scope: Scope, object_id: UUID, limit: int, cursor: str | None
 ) -> dict[str, Any]:
+    def read(session: Session, after: int) -> CustodyPage:
+        return custody_service.list_custody(session, actor, scope, object_id, after=after, limit=limit + 1)
+
+    return custody_page(request, response, limit, cursor, read)
+
+
+def custody_page(
+    request: Request,
+    response: Response,
+    limit: int,
+    cursor: str | None,
+    read: Callable[[Session, int], CustodyPage],
+) -> dict[str, Any]:
+    """A page of entries after the cursor; ``read`` gives one more than ``limit``, after an entry's number."""
     after = read_cursor(cursor, int)
     with reading(request) as session:
-        found = custody_service.list_custody(
-            session, actor, scope, object_id, after=0 if after is None else after[0], limit=limit + 1
-        )
+        found = read(session, 0 if after is None else after[0])
     return page(
         request,
         response,
@@ -292,31 +312,29 @@ def _shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
     )
 
 
-def _file(
-    request: Request,
-    actor: Actor,
-    scope: Scope,
-    object_id: UUID,
-    file_format: str,
-    disclose: str,
-    purpose: str,
-    reason: str | None,
-) -> StreamingResponse:
+def _file(request: Request, actor: Actor, scope: Scope, object_id: UUID, asked: FileAsked) -> StreamingResponse:
+    def take(uow: UnitOfWork) -> TakenFile:
+        return custody_service.take_custody_file(
+            uow,
+            actor,
+            scope,
+            object_id,
+            file_format=asked.format,
+            is_disclosed=asked.disclose == "all",
+            purpose=asked.purpose,
+            reason=asked.reason,
+        )
+
+    return custody_file(request, asked.format, take)
+
+
+def custody_file(request: Request, file_format: str, take: Callable[[UnitOfWork], TakenFile]) -> StreamingResponse:
     """Log the export, wait until that is signed, then stream: no lock and no connection is held meanwhile."""
     known: Services = services(request)
     written_as = custody_format(file_format)
     vkey = published_key(known.settings)
     with working(request) as uow:
-        taken = custody_service.take_custody_file(
-            uow,
-            actor,
-            scope,
-            object_id,
-            file_format=file_format,
-            is_disclosed=disclose == "all",
-            purpose=purpose,
-            reason=reason,
-        )
+        taken = take(uow)
         receipts = uow.commit()
     export = custody_service.await_checkpoint(
         known.sessions,
@@ -327,10 +345,11 @@ def _file(
         inline_leaves_up_to=known.settings.inline_leaves_up_to,
     )
     moment = format_time(export.time)[:19].replace(":", "").replace("-", "")
+    subject = taken.subject
     return StreamingResponse(
         _blocks(written_as.write(export, known.sessions)),
         media_type=written_as.MEDIA_TYPE,
-        headers=_attachment(f"{scope}-{str(object_id)[:8]}-{moment}Z{written_as.SUFFIX}"),
+        headers=_attachment(f"{subject.scope}-{str(subject.id)[:8]}-{moment}Z{written_as.SUFFIX}"),
     )
 
 

@@ -259,6 +259,33 @@ def list_members(
     return session.execute(query).all()
 
 
+def roles_by_case(session: Session, actor: Actor) -> list[tuple[UUID, list[Role]]]:
+    """The actor's cases with its roles in each, as far as its token may use them; in order of case id."""
+    query = (
+        select(CaseMember.case_id, func.array_agg(CaseMember.role))
+        .where(CaseMember.account_id == actor.account_id)
+        .group_by(CaseMember.case_id)
+        .order_by(CaseMember.case_id)
+    )
+    if actor.case_ids is not None:
+        query = query.where(CaseMember.case_id.in_(actor.case_ids))
+    if actor.roles is not None:
+        query = query.where(CaseMember.role.in_([str(role) for role in actor.roles]))
+    return [(case_id, sorted(map(Role, held))) for case_id, held in session.execute(query).all()]
+
+
+def look_up_account(session: Session, actor: Actor, case_id: UUID, *, email: str) -> Account:
+    """The active account with exactly this address, for a coordinator who is about to add a member.
+
+    Raises UnknownAccount. Nobody lists accounts by it: whoever asks knows the whole address already.
+    """
+    authorise(session, actor, case_id, Operation.LOOK_UP_ACCOUNT)
+    account = session.scalar(select(Account).where(Account.email == email.lower(), Account.is_active))
+    if account is None:
+        raise UnknownAccount("No active account has this e-mail address. An administrator creates accounts.")
+    return account
+
+
 def grant_role(uow: UnitOfWork, actor: Actor, case_id: UUID, *, account_id: UUID, role: Role) -> None:
     """Give an account a role in the case; giving it again changes nothing. Raises UnknownAccount."""
     grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE, is_alone=True)

@@ -79,8 +79,8 @@ def list_custody(
 
     Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field.
     """
-    subject = find_subject(session, scope, object_id)
-    grant = authorise(session, actor, subject.case_id, Operation.READ_CUSTODY)
+    subject, case_id = find_subject(session, scope, object_id)
+    grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
     own = grant.entry_actor.id if grant.own_only else None
     streams = list(streams_of(session, subject))
     entries = list_entries(session, streams, after=after, actor_id=own, limit=limit)
@@ -105,8 +105,8 @@ def take_custody_file(
     The streams are locked from here to the commit, so that what the entries say of them is so.
     Raises NotFound, Forbidden, OwnActsOnly, CsvDisclosesNothing, StreamsKeepChanging.
     """
-    subject = find_subject(uow.session, scope, object_id)
-    grant = authorise(uow.session, actor, subject.case_id, Operation.READ_CUSTODY)
+    subject, case_id = find_subject(uow.session, scope, object_id)
+    grant = authorise(uow.session, actor, case_id, Operation.READ_CUSTODY)
     if grant.own_only:
         raise OwnActsOnly("A custody file holds everybody's acts. Read your own as pages, without '/file'.")
     if is_disclosed and not _may_open(grant):

@@ -22,7 +22,7 @@ from app.ledger.proof import TlogProof
 from app.ledger.reading import SignedCheckpoint, StoredLeaf
 from app.verification.signing import envelopes_by_digest
 
-Scope = Literal["case", "incident", "evidence"]
+Scope = Literal["case", "incident", "evidence", "system"]
 
 PORTION_ENTRIES = 200
 PORTION_LEAVES = 2000
@@ -31,11 +31,12 @@ LOCK_ATTEMPTS = 5
 
 @dataclass(frozen=True)
 class Subject:
-    """What a custody log is of: a case, an incident or an item, which is also the id of its stream."""
+    """What a custody log is of: a case, an incident, an item or the installation; also the id of its stream."""
 
     scope: Scope
     id: UUID
-    case_id: UUID
+    case_id: UUID | None
+    """None: the installation's own log, of accounts and tokens."""
 
 
 class Place(NamedTuple):
@@ -130,12 +131,12 @@ _CASE_OF_ENTRY = text("""
 """)
 
 
-def find_subject(session: Session, scope: Scope, object_id: UUID) -> Subject:
-    """Raises NotFound when there is no such object, or it is of another kind."""
+def find_subject(session: Session, scope: Scope, object_id: UUID) -> tuple[Subject, UUID]:
+    """With the case that it is in. Raises NotFound when there is no such object, or it is of another kind."""
     case_id = session.execute(_SUBJECT, {"id": object_id, "scope": scope}).scalar_one_or_none()
     if case_id is None:
         raise NotFound()
-    return Subject(scope, object_id, case_id)
+    return Subject(scope, object_id, case_id), case_id
 
 
 def case_of_entry(session: Session, commitment: str) -> tuple[UUID, UUID]:
@@ -160,19 +161,21 @@ def streams_of(session: Session, subject: Subject) -> dict[UUID, str]:
 
 
 def lock_streams(session: Session, subject: Subject) -> tuple[list[StreamSpan], StreamSpan]:
-    """Lock the streams of a custody log and the case's, all at once in id order; the log's streams, and the case's.
+    """Lock the streams of a custody log and the case's, all at once in id order; the log's streams, and the case's
+    (of the installation's log, its own).
 
     None of them moves until the transaction ends. A stream that joined in between is seen once the locks are held:
     then they are released and taken anew, because locks out of order could block each other.
     Raises StreamsKeepChanging.
     """
+    closing = subject.case_id or subject.id
     for _ in range(LOCK_ATTEMPTS):
         included = streams_of(session, subject)
         with session.begin_nested() as attempt:
-            rows = session.execute(_LOCK_HEADS, {"ids": sorted({*included, subject.case_id})}).all()
+            rows = session.execute(_LOCK_HEADS, {"ids": sorted({*included, closing})}).all()
             if streams_of(session, subject).keys() == included.keys():
                 spans = {row.id: _span(row) for row in rows}
-                return [spans[stream] for stream in included], spans[subject.case_id]
+                return [spans[stream] for stream in included], spans[closing]
             attempt.rollback()
     raise StreamsKeepChanging("Items are being added all the time. Nothing was exported; try again.")
 

@@ -4,6 +4,7 @@ import concurrent.futures
 from datetime import timedelta
 
 import psycopg
+import pytest
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -323,6 +324,34 @@ def test_own_access_when_token_may_only_read_then_nothing_but_sign_out(api: Api)
     ):
         assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
     assert reader.delete("/v1/sessions/current").status_code == 200
+
+
+@pytest.mark.parametrize("scope", ["read", "write", "content"])
+@pytest.mark.parametrize("way", ["sign out", "by its id"])
+def test_token_when_thrown_away_by_itself_then_it_ends_whatever_it_was_made_for(api: Api, scope: str, way: str) -> None:
+    olena = api.person("Olena")
+    made = olena.post("/v1/tokens", json={"name": "narrow", "scopes": [scope]}).json()
+    narrow = api.client(made["token"])
+
+    ended = narrow.delete("/v1/sessions/current" if way == "sign out" else f"/v1/tokens/{made['id']}")
+
+    assert ended.status_code == 200, ended.text
+    assert ended.json()["revoked_at"] is not None
+    assert narrow.get("/v1/me").status_code == 401
+
+
+def test_me_when_asked_then_shows_the_roles_in_each_case_that_the_token_may_use(api: Api) -> None:
+    olena, anna = api.person("Olena"), api.person("Anna")
+    first = api.case(anna, verifier=(olena,), researcher=(olena,))
+    second = api.case(olena)
+    limits = {"name": "t", "scopes": ["read"], "case_ids": [first], "roles": ["verifier"]}
+    limited = api.client(olena.post("/v1/tokens", json=limits).json()["token"])
+
+    cases = {case["case_id"]: case["roles"] for case in olena.get("/v1/me").json()["cases"]}
+
+    assert cases == {first: ["researcher", "verifier"], second: ["coordinator"]}
+    assert limited.get("/v1/me").json()["cases"] == [{"case_id": first, "roles": ["verifier"]}]
+    assert api.admin.get("/v1/me").json()["cases"] == []
 
 
 def test_sign_in_when_guesses_come_at_once_then_no_more_than_ten_are_tried(api: Api) -> None:

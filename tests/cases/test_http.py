@@ -15,7 +15,7 @@ from app.access.rules import Role
 from app.cases.service import revoke_role
 from app.unit_of_work import unit_of_work
 from tests.contracts.world import LABELS
-from tests.support.api import Api
+from tests.support.api import Api, email_of
 
 INCIDENT = {"code": "I-1", "title": "Strike", "kind": "air_strike"}
 
@@ -93,6 +93,35 @@ def test_role_when_revoked_then_the_next_request_is_refused(api: Api, sessions: 
     assert entries_of(sessions, case_id)[-1]["type"] == "case.member_revoked"
     again = olena.delete(f"/v1/cases/{case_id}/members/{petro.id}/verifier")
     assert (again.status_code, again.json()["code"]) == (422, "not_a_member")
+
+
+def test_coordinator_when_knowing_a_persons_address_then_finds_the_account_and_adds_it(api: Api) -> None:
+    anna, olena = api.person("Anna"), api.person("Olena")
+    case_id = api.case(anna)
+    path = f"/v1/cases/{case_id}/members"
+
+    found = anna.post(f"{path}/lookup", json={"email": email_of("Olena").upper()})
+
+    assert found.json() == {"account_id": olena.id, "name": "Olena"}
+    assert anna.put(f"{path}/{found.json()['account_id']}/verifier").status_code == 200
+    assert olena.get(f"/v1/cases/{case_id}").status_code == 200
+
+
+def test_coordinator_when_an_address_is_part_of_one_unknown_or_deactivated_then_finds_nobody(api: Api) -> None:
+    anna, leaver = api.person("Anna"), api.person("Leaver")
+    lookup = f"/v1/cases/{api.case(anna)}/members/lookup"
+    user = f"/v1/users/{leaver.id}"
+    assert api.admin.change(f"{user}/deactivate", user).status_code == 200
+    for address in ("leaver@hub", "%@hub.example", "nobody@hub.example", email_of("Leaver")):
+        refused = anna.post(lookup, json={"email": address})
+        assert (refused.status_code, refused.json()["code"]) == (422, "unknown_account")
+
+
+def test_address_when_looked_up_by_others_then_an_outsider_gets_404_and_a_member_403(api: Api) -> None:
+    anna, olena, stranger = api.person("Anna"), api.person("Olena"), api.person("Stranger")
+    lookup = f"/v1/cases/{api.case(anna, verifier=(olena,))}/members/lookup"
+    for person, status in ((olena, 403), (stranger, 404), (api.admin, 404)):
+        assert person.post(lookup, json={"email": email_of("Anna")}).status_code == status
 
 
 def test_coordinator_when_the_only_one_then_cannot_be_removed(api: Api) -> None:

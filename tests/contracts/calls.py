@@ -12,7 +12,7 @@ from typing import Any, Literal
 from tests.contracts.document import Documented, operations
 from tests.contracts.world import LABELS, MISSING, World, form
 
-On = Literal["public", "self", "account", "administration", "token", "case"]
+On = Literal["public", "self", "account", "administration", "auditing", "token", "case"]
 
 ALL = frozenset({"collector", "verifier", "coordinator", "researcher", "legal_analyst", "custodian", "auditor"})
 RECEIVE = frozenset({"collector", "verifier", "coordinator", "researcher", "custodian"})
@@ -43,6 +43,7 @@ class Call:
     own: frozenset[str] = frozenset()
     organisation: frozenset[str] = frozenset()
     scope: str = "read"
+    """What the token must have been made for; empty: any will do."""
     refused: int = 403
     json: Any = None
     form: bool = False
@@ -114,7 +115,7 @@ PEOPLE = (
         json={"email": "nobody@hub.example", "password": "wrong"},
         granted_codes=_BAD_CREDENTIALS,
     ),
-    Call("deleteCurrentSession", "self"),
+    Call("deleteCurrentSession", "self", scope=""),
     Call("getMe", "self"),
     Call(
         "changeMyPassword",
@@ -132,7 +133,7 @@ PEOPLE = (
         json=lambda world, which: {"name": "x", "scopes": ["read"], **world.objects["account"][which]},
     ),
     Call("listTokens", "self", scope="write"),
-    Call("revokeToken", "token", "token"),
+    Call("revokeToken", "token", "token", scope=""),
     Call("getUser", "account", "account"),
     _administer("createUser", json={"name": "x", "email": "outsider@hub.example"}),
     _administer("listUsers"),
@@ -148,6 +149,7 @@ CASES = (
     _read("listMembers", "case"),
     _write("grantRole", "holder", COORDINATOR, path={"role": "auditor"}),
     _write("revokeRole", "stranger", COORDINATOR, path={"role": "legal_analyst"}),
+    _write("lookUpAccount", "case", COORDINATOR, {"email": "outsider@hub.example"}),
     _read("getPolicy", "case"),
     _write("changePolicy", "case", COORDINATOR, {"required_dimensions": ["source"]}),
 )
@@ -183,6 +185,9 @@ LEDGER = (
     _custody("takeEvidenceCustodyFile", "evidence", query=_FILE),
     _custody("takeIncidentCustodyFile", "incident", query=_FILE),
     _custody("takeCaseCustodyFile", "case", query=_FILE),
+    Call("listAuditedCases", "auditing"),
+    Call("listSystemCustody", "auditing"),
+    Call("takeSystemCustodyFile", "auditing", query=_FILE),
     Call("getCustodyVerifier", "public"),
     Call("getLedgerKey", "public"),
     Call("getLedgerCheckpoint", "public"),

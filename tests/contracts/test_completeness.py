@@ -22,6 +22,7 @@ CHANGES_WITHOUT_VERSION = {
     "takeLease": "the row's lock decides between two; one's own is made longer",
     "changeMyPassword": "it needs the old password",
     "createContentUrl": "it changes nothing",
+    "lookUpAccount": "it changes nothing",
     "prepareVerdict": "it changes nothing",
     "bindReviewerKey": "a key is bound once",
     "revokeReviewerKey": "a key is revoked once",
@@ -171,4 +172,4 @@ def test_changes_when_answered_then_carry_their_receipts() -> None:
         for name in secretless
         if success(operations()[name]) and "receipts" not in success(operations()[name])["properties"]
     }
-    assert without == {"createContentUrl", "prepareVerdict"}, "their use is the act, not their making"
+    assert without == {"createContentUrl", "prepareVerdict", "lookUpAccount"}, "their use is the act, not their making"

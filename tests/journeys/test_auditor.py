@@ -215,6 +215,29 @@ def test_log_when_asked_for_by_others_then_each_sees_what_the_role_allows(affair
 
 
 @pytest.mark.parametrize("scope", ["evidence", "incidents", "cases"])
+def test_organisation_when_audited_then_every_case_is_found_without_its_name_and_the_log_of_accounts_proves_itself(
+    affair: Affair, desk: AuditorsDesk
+) -> None:
+    otto = affair.organisation_auditor
+    listed = all_pages(otto, "/v1/custody/cases")
+    mine = next(case for case in listed if case["id"] == affair.case_id)
+    assert affair.other_case_id in {case["id"] for case in listed}
+    assert (mine["status"], mine["items"], mine["incidents"]) == ("open", 2, 1)
+    custody = affair.take(otto, "cases")
+    assert desk.check(custody).returncode == 0
+
+    pages = all_pages(otto, "/v1/custody/system")
+    assert {"system.account_created", "system.token_created"} <= {entry["type"] for entry in pages}
+    taken = otto.get("/v1/custody/system/file", params={"purpose": "audit"})
+    assert taken.status_code == 200, taken.text
+    assert desk.check(taken.content).returncode == 0
+    everything = json.dumps([listed, pages]).encode() + taken.content
+    assert not [word for word in IN_CLEAR_NOWHERE if word.encode() in everything]
+    for person in (affair.api.admin, affair.case_auditor, affair.kateryna):
+        refused(person.get("/v1/custody/cases"), 403, "forbidden")
+        refused(person.get("/v1/custody/system"), 403, "forbidden")
+
+
 def test_file_when_checked_offline_then_it_proves_itself_and_names_nobody(
     affair: Affair, desk: AuditorsDesk, scope: str
 ) -> None:

@@ -132,6 +132,25 @@ def test_session_when_password_is_right_then_it_works_until_signed_out(hub: Api,
     refused(anonymous.get("/v1/me", headers=bearer), 401, "unauthenticated")
 
 
+# --- who may do what ------------------------------------------------------------------------------------------------
+
+
+def test_case_when_opened_then_the_front_end_knows_what_to_offer_and_finds_people_by_their_address(
+    desk: Desk, hub: Api
+) -> None:
+    mine = {case["case_id"]: case["roles"] for case in ok(desk.coordinator.get("/v1/me"))["cases"]}
+    assert mine[desk.case_id] == ["coordinator"]
+    assert ok(desk.verifier.get("/v1/me"))["cases"] == [{"case_id": desk.case_id, "roles": ["verifier"]}]
+
+    ruth = hub.person("Ruth Newcomer")
+    lookup = f"/v1/cases/{desk.case_id}/members/lookup"
+    refused(desk.verifier.post(lookup, json={"email": email_of("Ruth Newcomer")}), 403, "forbidden")
+    refused(desk.coordinator.post(lookup, json={"email": "ruth@hub.example"}), 422, "unknown_account")
+    found = ok(desk.coordinator.post(lookup, json={"email": email_of("Ruth Newcomer")}))
+    ok(desk.coordinator.put(f"/v1/cases/{desk.case_id}/members/{found['account_id']}/researcher"))
+    assert ok(ruth.get("/v1/me"))["cases"] == [{"case_id": desk.case_id, "roles": ["researcher"]}]
+
+
 # --- lists and races --------------------------------------------------------------------------------------------------
 
 

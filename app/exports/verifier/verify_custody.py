@@ -186,16 +186,17 @@ ENTRY = {
     "time": IS_TIME, "occurred": IS_TIME, "type": is_text, "actor": is_object, "object": is_object,
     "data": is_object, "sealed": is_object,
 }  # fmt: skip
+KINDS = ("case", "incident", "evidence", "system")
 HEADER = {
     "kind": one_of("header"), "format": one_of(FORMAT), "about": one_of(ABOUT), "export_id": IS_UUID, "time": IS_TIME,
-    "scope": one_of("case", "incident", "evidence"), "object": is_object, "log": is_text, "tree_size": natural(1),
+    "scope": one_of(*KINDS), "object": is_object, "log": is_text, "tree_size": natural(1),
     "vkey_not_a_source_of_trust": is_text, "leaves": one_of("all", "none"), "disclosures": one_of("all", "none"),
     "streams": is_list_of(is_object), "envelopes": one_of("all"),
 }  # fmt: skip
 MAY_LACK_ENVELOPES = frozenset({"envelopes"})
 """Header and trailer speak of envelopes only where there are some: a verifier of before refuses such a file."""
 STREAM = {
-    "stream": IS_UUID, "kind": one_of("case", "incident", "evidence"), "entries": natural(1), "head": IS_HEX,
+    "stream": IS_UUID, "kind": one_of(*KINDS), "entries": natural(1), "head": IS_HEX,
 }  # fmt: skip
 CHECKPOINT = {"kind": one_of("checkpoint"), "note": is_text}
 PROOF = {
