@@ -214,7 +214,6 @@ def test_log_when_asked_for_by_others_then_each_sees_what_the_role_allows(affair
 # --- taking it home ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scope", ["evidence", "incidents", "cases"])
 def test_organisation_when_audited_then_every_case_is_found_without_its_name_and_the_log_of_accounts_proves_itself(
     affair: Affair, desk: AuditorsDesk
 ) -> None:
@@ -238,6 +237,7 @@ def test_organisation_when_audited_then_every_case_is_found_without_its_name_and
         refused(person.get("/v1/custody/system"), 403, "forbidden")
 
 
+@pytest.mark.parametrize("scope", ["evidence", "incidents", "cases"])
 def test_file_when_checked_offline_then_it_proves_itself_and_names_nobody(
     affair: Affair, desk: AuditorsDesk, scope: str
 ) -> None:
