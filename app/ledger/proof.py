@@ -10,7 +10,7 @@ from app.ledger.merkle import ProofInvalid
 HEADER = "c2sp.org/tlog-proof@v1"
 HASHES_LIMIT = 63
 
-_INDEX_LINE = re.compile(r"index (0|[1-9][0-9]{0,18})")
+_INDEX_LINE = re.compile(r"index (0|[1-9][0-9]{0,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,10 @@ def parse_proof(text: str) -> TlogProof:
         raise NoteInvalid("a proof names the leaf's index")
     if len(lines) > HASHES_LIMIT:
         raise NoteInvalid(f"a proof has at most {HASHES_LIMIT} hashes")
-    return TlogProof(int(match[1]), tuple(map(decode_base64, lines)), checkpoint, extra)
+    hashes = tuple(map(decode_base64, lines))
+    if any(len(each) != merkle.HASH_SIZE_BYTES for each in hashes):
+        raise NoteInvalid(f"a hash has {merkle.HASH_SIZE_BYTES} bytes")
+    return TlogProof(int(match[1]), hashes, checkpoint, extra)
 
 
 def verify_proof(proof: TlogProof, leaf: bytes, vkey: VerifierKey) -> Checkpoint:

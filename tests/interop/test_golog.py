@@ -21,6 +21,7 @@ from tests.support.databases import TestServer, create_database, drop_database
 from tests.support.golang import build_go
 from tests.support.journey import api_of, close
 from tests.support.product import start_product
+from tests.vectors.golden_log import DIRECTORY
 
 WAIT = {"wait": "checkpoint"}
 INCIDENTS = 140
@@ -106,6 +107,55 @@ def test_go_when_another_key_is_pinned_refuses_the_log(log: Published) -> None:
     assert "signature" in refused.stderr
 
 
+def test_go_proves_the_golden_log_from_static_files(log: Published) -> None:
+    with serving(DIRECTORY) as url:
+        vkey = (DIRECTORY / "log.vkey").read_text().strip()
+        checked = log.check("-old", str(DIRECTORY / "checkpoint-7"), url=url, key=vkey)
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "260 give the signed root" in checked.stdout
+
+
+@pytest.mark.parametrize("kind", ["inclusion", "consistency"])
+def test_go_gives_the_verdicts_that_our_vectors_hold(tmp_path: Path, kind: str) -> None:
+    made = subprocess.run([str(build_go("merklevectors", tmp_path)), kind], capture_output=True, text=True, check=True)
+
+    assert made.stdout == (DIRECTORY.parent / "merkle" / f"{kind}.json").read_text()
+
+
+@contextmanager
+def serving(directory: Path) -> Iterator[str]:
+    """A log's files, as any web server would serve them; the one consistency proof stands in for the API's."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_proof = self.path == "/v1/ledger/consistency?old=7&new=260"
+            path = directory / ("consistency-7-260" if is_proof else self.path[1:])
+            self.send_response(200 if path.is_file() else 404)
+            self.end_headers()
+            if path.is_file():
+                self.wfile.write(path.read_bytes())
+
+        def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
+            return
+
+    with _running(Handler) as url:
+        yield url
+
+
+@contextmanager
+def _running(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
 @contextmanager
 def tampering(target: str, is_changed: Callable[[str], bool], place: int) -> Iterator[str]:
     """A proxy that flips one bit of byte ``place`` of the answers that ``is_changed`` names by their path."""
@@ -124,15 +174,8 @@ def tampering(target: str, is_changed: Callable[[str], bool], place: int) -> Ite
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name
             return
 
-    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=proxy.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{proxy.server_address[1]}"
-    finally:
-        proxy.shutdown()
-        proxy.server_close()
-        thread.join(10)
+    with _running(Handler) as url:
+        yield url
 
 
 def test_go_through_a_proxy_that_changes_nothing_proves_the_log(log: Published) -> None:
