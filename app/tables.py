@@ -3,6 +3,7 @@
 from app.access import models as access
 from app.anchors import models as anchors
 from app.cases import models as cases
+from app.erasure import models as erasure
 from app.fingerprints import models as fingerprints
 from app.incidents import models as incidents
 from app.ledger import models as ledger
@@ -10,4 +11,4 @@ from app.media import models as media
 from app.verification import key_models as reviewer_keys
 from app.verification import models as verification
 
-MODULES = (ledger, anchors, access, cases, media, fingerprints, incidents, verification, reviewer_keys)
+MODULES = (ledger, anchors, access, cases, media, fingerprints, incidents, verification, reviewer_keys, erasure)

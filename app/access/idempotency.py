@@ -1,12 +1,12 @@
 """Idempotency-Key: the first answer to a creating request is kept, and given again when the request is repeated."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, Text, cast, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -23,6 +23,11 @@ class IdempotencyKeyReused(Invalid):
 class SecretAlreadyShown(Conflict):
     code = "secret_already_shown"
     title = "The answer held a secret and is not repeated"
+
+
+class AnswerErased(Conflict):
+    code = "answer_erased"
+    title = "The answer held what was erased since"
 
 
 KEPT_FOR = timedelta(days=7)
@@ -69,6 +74,8 @@ def claim(session: Session, account_id: UUID, key: str, *, operation: str, reque
     ).one()
     if (stored.operation, stored.request_sha256) != (operation, request_sha256):
         raise IdempotencyKeyReused("The key was used for a different request. Choose a new key for a new request.")
+    if stored.is_erased:
+        raise AnswerErased("The request was done, and its answer is gone. Read what it made, then go on from there.")
     if stored.holds_secret:
         raise SecretAlreadyShown("The first answer held a secret, which is shown once. Revoke it and make a new one.")
     if stored.status is None or stored.body is None:
@@ -88,3 +95,13 @@ def keep(session: Session, account_id: UUID, key: str, answer: Answer, *, holds_
             holds_secret=holds_secret,
         )
     )
+
+
+def forget_answers(session: Session, ids: Collection[UUID]) -> None:
+    """Empty every kept answer that names one of these objects: it may hold a value that is being erased.
+
+    An answer to a change names its objects' streams, in the receipts at the latest.
+    """
+    body = cast(StoredAnswer.body, Text)
+    names_one: list[ColumnElement[bool]] = [body.contains(str(each)) for each in ids]
+    session.execute(update(StoredAnswer).where(or_(*names_one)).values(body=None, headers={}, is_erased=True))

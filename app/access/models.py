@@ -8,12 +8,12 @@ from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, Text, UniqueCon
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
 
 TOKEN_KINDS = ("session", "token")
 
 
-class Account(Base):
+class Account(Erasable, Base):
     """A person, or a machine that an administrator lets in."""
 
     __tablename__ = "accounts"
@@ -34,7 +34,7 @@ class Account(Base):
     version: Mapped[int]
 
 
-class Token(Base):
+class Token(Erasable, Base):
     """An opaque secret, of which only the SHA-256 is kept: a sign-in's session, or a token made on purpose."""
 
     __tablename__ = "tokens"
@@ -90,4 +90,6 @@ class StoredAnswer(Base):
     """``json``, not ``jsonb``: a repeated answer is the first one to the byte."""
     headers: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
     holds_secret: Mapped[bool]
+    is_erased: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
+    """The answer held what was erased since; only that the request was done is left of it."""
     created_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -63,6 +63,7 @@ class Operation(StrEnum):
     """Which cases there are, by their ids, and the log of accounts and tokens."""
     TAKE_RECEIPT = "take_receipt"
     """The signed receipt of one entry: whoever acted may have their own."""
+    ERASE = "erase"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,9 @@ class Rule:
     scope: Scope | None = Scope.READ
     """What a token must have been made for; None: any will do."""
     changes_case: bool = False
-    """Whether the operation is refused in a closed case."""
+    """Whether the operation holds the case while it changes something in it."""
+    when_closed: bool = False
+    """Whether it is permitted in a closed case too."""
 
 
 _ALL = frozenset(Role)
@@ -113,6 +116,8 @@ RULES: dict[Operation, Rule] = {
         changes_case=True,
     ),
     Operation.AUDIT_ORGANISATION: Rule(organisation=frozenset({OrganisationRole.AUDITOR})),
+    # A person's right does not end with the case.
+    Operation.ERASE: Rule(frozenset({Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True, when_closed=True),
     Operation.READ_CUSTODY: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         own=frozenset({Role.VERIFIER}),

@@ -17,6 +17,7 @@ from app.api.http import (
     Changed,
     Cursor,
     Email,
+    Erased,
     IdempotencyKey,
     IfMatch,
     Input,
@@ -84,6 +85,7 @@ class AccountShape(Changed):
     is_active: bool
     created_at: datetime
     version: int
+    erased: list[str] = Erased
 
 
 class CaseRoles(Shape):
@@ -146,6 +148,7 @@ class TokenShape(Changed):
     expires_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    erased: list[str] = Erased
 
 
 def _account(account: Account) -> AccountShape:

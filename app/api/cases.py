@@ -15,6 +15,7 @@ from app.api.http import (
     Changed,
     Cursor,
     Email,
+    Erased,
     IdempotencyKey,
     IfMatch,
     Input,
@@ -89,6 +90,7 @@ class CaseShape(Changed):
     title: str
     description: str | None
     status: Literal["open", "closed"]
+    erased: list[str] = Erased
     policy_version: int
     created_at: datetime
     version: int

@@ -117,6 +117,9 @@ class SealedField(Shape):
 
     sha256: str
     is_disclosed: bool
+    is_erased: bool = Field(
+        description="Its value is gone for ever; the digest stays. Known to whoever may see values."
+    )
     value: Any | None = None
 
 
@@ -128,13 +131,16 @@ class CustodyEntryShape(Shape):
     seq: int = Field(description="Number in its stream, from 1.")
     log_index: int | None = Field(description="Its leaf in the public tree, from 0.")
     checkpoint_size: int | None = Field(description="Size of the smallest signed tree that holds it.")
-    time: datetime = Field(description="When it was recorded.")
-    occurred: datetime = Field(description="When it happened.")
-    type: str = Field(examples=["evidence.collected"])
-    actor: CustodyActor
-    object: CustodyObject
-    data: dict[str, Any]
-    sealed: dict[str, SealedField]
+    withheld: Literal["erased"] | None = Field(
+        description="`erased`: the entry's body is gone for ever, and with it all that is null here; its place stays."
+    )
+    time: datetime | None = Field(description="When it was recorded.")
+    occurred: datetime | None = Field(description="When it happened.")
+    type: str | None = Field(examples=["evidence.collected"])
+    actor: CustodyActor | None
+    object: CustodyObject | None
+    data: dict[str, Any] | None
+    sealed: dict[str, SealedField] | None
     commitment: str = Field(description="SHA-256 of the entry's line.")
     label: str
 
@@ -291,13 +297,20 @@ def custody_page(
     )
 
 
+_OF_BODY = ("time", "occurred", "type", "actor", "object", "data")
+
+
 def _shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
-    value = json.loads(entry.body)
-    sealed = {}
-    for name, digest in value["sealed"].items():
+    value = dict.fromkeys(_OF_BODY) if entry.body is None else json.loads(entry.body)
+    sealed: dict[str, SealedField] | None = None if entry.body is None else {}
+    for name, digest in (value.get("sealed") or {}).items():
         line = None if opened is None else opened.get(name)
+        assert sealed is not None
         sealed[name] = SealedField(
-            sha256=digest, is_disclosed=line is not None, value=None if line is None else json.loads(line)["value"]
+            sha256=digest,
+            is_disclosed=line is not None,
+            is_erased=opened is not None and line is None,
+            value=None if line is None else json.loads(line)["value"],
         )
     return CustodyEntryShape(
         stream=entry.stream,
@@ -308,7 +321,8 @@ def _shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
         commitment=entry.commitment,
         label=entry.label,
         sealed=sealed,
-        **{name: value[name] for name in ("time", "occurred", "type", "actor", "object", "data")},
+        withheld="erased" if entry.body is None else None,
+        **{name: value[name] for name in _OF_BODY},
     )
 
 

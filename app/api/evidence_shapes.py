@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.api.http import Changed, Input, Moment, ReceiptShape, Shape
+from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Shape
 from app.media.acquisition import CORRECTABLE
 from app.media.models import Blob, Evidence, EvidenceCorrection
 from app.media.reading import ItemDetails
@@ -118,6 +118,7 @@ class EvidenceSummary(Shape):
     labels: Labels | None
     lease: HeldLease | None
     corrected_fields: list[str] = Field(description="Acquisition fields that were corrected since, by their names.")
+    erased: list[str] = Erased
 
 
 class CorrectionShape(Shape):
@@ -127,6 +128,7 @@ class CorrectionShape(Shape):
     reason: str
     corrected_by: UUID
     corrected_at: datetime
+    erased: list[str] = Erased
 
 
 class EvidenceShape(EvidenceSummary, Changed):
@@ -186,6 +188,7 @@ def _item_fields(details: ItemDetails) -> dict[str, Any]:
         **_summary_fields(details.evidence, details.blob),
         **details.current,
         "corrected_fields": sorted(corrected),
+        "erased": _erased_now(details),
         "as_first_stated": {
             name: value.isoformat() if isinstance(value, datetime) else value for name, value in first.items()
         },
@@ -193,6 +196,17 @@ def _item_fields(details: ItemDetails) -> dict[str, Any]:
         "claims": details.claims,
         "possible_events": details.possible_events,
     }
+
+
+def _erased_now(details: ItemDetails) -> list[str]:
+    """The fields of which the reading that is shown was erased: the last correction, else the first statement."""
+    erased = set(details.evidence.erased)
+    for correction in details.corrections:
+        if "value" in correction.erased:
+            erased.add(correction.field)
+        else:
+            erased.discard(correction.field)
+    return sorted(erased)
 
 
 def correction_shape(correction: EvidenceCorrection) -> CorrectionShape:

@@ -100,6 +100,14 @@ class Changed(Shape):
     receipts: list[ReceiptShape] = Field(default_factory=list, description="One per custody entry written.")
 
 
+Erased: list[str] = Field(
+    default_factory=list,
+    description="Fields whose value was erased: a text reads `[erased]`, anything else is empty. Not: unknown.",
+    examples=[["title"]],
+)
+"""The member ``erased`` of every shape that shows what people wrote."""
+
+
 class Page(Shape, Generic[Item]):
     """One page of a list; ``next_cursor`` is null on the last one."""
 

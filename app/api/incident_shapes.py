@@ -8,8 +8,9 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from app.api.http import Changed, Input, Moment, Shape
+from app.api.http import Changed, Erased, Input, Moment, Shape
 from app.incidents.models import Incident, IncidentEvidence
+from app.incidents.places import PLACE_COLUMNS
 from app.incidents.rules import MICRODEGREES, IncidentKind, Occurrence, Place, PlacePrecision
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,39}$")]
@@ -125,6 +126,7 @@ class IncidentShape(Changed):
     created_by: UUID
     created_at: datetime
     version: int
+    erased: list[str] = Erased
 
 
 class SegmentShape(Shape):
@@ -183,6 +185,7 @@ class LinkShape(Changed):
     unlinked_by: UUID | None
     unlinked_at: datetime | None
     unlink_reason: str | None
+    erased: list[str] = Erased
 
 
 def occurrence_of(stated: OccurrenceShape | None) -> Occurrence | None:
@@ -222,7 +225,14 @@ def incident_shape(row: Incident) -> IncidentShape:
         created_by=row.created_by,
         created_at=row.created_at,
         version=row.version,
+        erased=_erased_fields(row),
     )
+
+
+def _erased_fields(row: Incident) -> list[str]:
+    """As the API names them: a place is erased as a whole, and of an interval its basis."""
+    names = {"occurred_basis": "occurred.basis", **dict.fromkeys(PLACE_COLUMNS, "place")}
+    return sorted({names.get(column, column) for column in row.erased})
 
 
 def _stated_occurrence(row: Incident) -> OccurrenceShape | None:
@@ -260,4 +270,5 @@ def link_shape(row: IncidentEvidence) -> LinkShape:
         unlinked_by=row.unlinked_by,
         unlinked_at=row.unlinked_at,
         unlink_reason=row.unlink_reason,
+        erased=row.erased,
     )

@@ -15,6 +15,7 @@ from app.api.evidence_shapes import Prose
 from app.api.http import (
     Changed,
     Cursor,
+    Erased,
     IdempotencyKey,
     Input,
     Limit,
@@ -94,6 +95,7 @@ class RelationShape(Shape):
     reason: str
     decided_by: UUID
     decided_at: datetime
+    erased: list[str] = Erased
 
 
 class MatchShape(Changed):

@@ -14,6 +14,7 @@ from app.access.rules import Operation
 from app.api.http import (
     Changed,
     Cursor,
+    Erased,
     IdempotencyKey,
     Input,
     Limit,
@@ -100,6 +101,7 @@ class ReviewerKeyShape(Changed):
     revoked_at: datetime | None
     revoked_by: UUID | None
     reason_code: RevocationReason | None
+    erased: list[str] = Erased
 
 
 @router.get(
@@ -238,5 +240,6 @@ def _key(found: StatedKey, receipts: list[ReceiptShape] | None = None) -> Review
         revoked_at=None if revocation is None else revocation.revoked_at,
         revoked_by=None if revocation is None else revocation.revoked_by,
         reason_code=None if revocation is None else RevocationReason(revocation.reason_code),
+        erased=[] if binding is None else binding.erased,
         receipts=receipts or [],
     )

@@ -13,6 +13,7 @@ from app.access.rules import Operation
 from app.api.http import (
     Changed,
     Cursor,
+    Erased,
     IdempotencyKey,
     IfMatch,
     Input,
@@ -113,6 +114,7 @@ class FindingShape(Changed):
     supersedes: UUID | None
     author_id: UUID
     recorded_at: datetime
+    erased: list[str] = Erased
 
 
 class VerdictSignatureShape(Shape):
@@ -143,6 +145,7 @@ class VerdictShape(Changed):
     submitted_at: datetime
     withdrawn: bool
     signed_off: bool
+    erased: list[str] = Erased
 
 
 class ReviewShape(Changed):
@@ -156,6 +159,7 @@ class ReviewShape(Changed):
     checked_sha256: str | None = Field(description="For a sign-off: the digest of the stored bytes, computed for it.")
     reviewer_id: UUID
     reviewed_at: datetime
+    erased: list[str] = Erased
 
 
 @router.post(
@@ -330,6 +334,7 @@ def _finding(row: Finding) -> FindingShape:
         supersedes=row.supersedes,
         author_id=row.author_id,
         recorded_at=row.recorded_at,
+        erased=["time_precision.basis" if name == "time_basis" else name for name in row.erased],
     )
 
 
@@ -353,6 +358,7 @@ def _verdict(row: service.StatedVerdict) -> VerdictShape:
         submitted_at=verdict.submitted_at,
         withdrawn=row.is_withdrawn,
         signed_off=row.is_signed_off,
+        erased=verdict.erased,
     )
 
 

@@ -9,12 +9,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.access.rules import Role
-from app.kernel.database import Base, UtcTime, one_of
+from app.kernel.database import Base, Erasable, UtcTime, one_of
 
 CASE_STATUSES = ("open", "closed")
 
 
-class Case(Base):
+class Case(Erasable, Base):
     """An investigation: the compartment of need-to-know."""
 
     __tablename__ = "cases"

@@ -53,7 +53,7 @@ def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operatio
     if permitted is None:
         raise Forbidden(f"None of your roles in this case permits '{operation}'.", extra={"operation": operation})
     require_scope(actor, operation)
-    if RULES[operation].changes_case and status != "open":
+    if RULES[operation].changes_case and not RULES[operation].when_closed and status != "open":
         raise CaseClosedToChanges("This case is closed; nothing in it changes any more.")
     if pseudonym is None:
         pseudonym = pseudonym_of(session, case_id, actor.account_id)
@@ -182,6 +182,8 @@ def update_case(
     case = _lock_open_case(uow.session, case_id, version)
     case.title = title if title is not None else case.title
     case.description = description if description is not None else case.description
+    restated = {"title": title, "description": description}
+    case.erased = [name for name in case.erased if restated.get(name) is None]
     case.version += 1
     uow.record(
         CaseUpdated(
@@ -345,7 +347,8 @@ def _case_object(case: Case) -> EntryObject:
 
 
 def _active_account(session: Session, account_id: UUID) -> Account:
-    account = session.get(Account, account_id)
+    # Held until the commit: the name that the entry seals is not erased in between.
+    account = session.get(Account, account_id, with_for_update={"read": True})
     if account is None or not account.is_active:
         raise UnknownAccount("There is no active account with this id.")
     return account

@@ -51,7 +51,8 @@ class Place(NamedTuple):
 class CustodyEntry:
     """One entry with its stream's kind; ``log_index`` and ``checkpoint_size`` are None until it is integrated.
 
-    ``checkpoint_size``: the smallest signed tree that holds it.
+    ``checkpoint_size``: the smallest signed tree that holds it. ``body`` is None once it was erased; then
+    ``next`` (hex) is the label that it announced, so that the chain goes on.
     """
 
     id: int
@@ -60,7 +61,8 @@ class CustodyEntry:
     seq: int
     commitment: str
     label: str
-    body: bytes
+    body: bytes | None
+    next: str | None
     log_index: int | None
     checkpoint_size: int | None
 
@@ -80,14 +82,15 @@ _LOCK_HEADS = text("""
 """)
 
 _PAGE = text("""
-    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, l.idx, c.size
+    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, x.next, l.idx, c.size
     FROM (
         SELECT e.id FROM ledger_entries e
         WHERE e.stream_id = ANY(CAST(:streams AS uuid[])) AND e.id > :after
             AND (CAST(:actor AS uuid) IS NULL OR e.actor_id = :actor)
         ORDER BY e.id LIMIT :limit
     ) AS wanted
-    JOIN ledger_entries e USING (id) JOIN ledger_streams s ON s.id = e.stream_id JOIN ledger_bodies b USING (commitment)
+    JOIN ledger_entries e USING (id) JOIN ledger_streams s ON s.id = e.stream_id
+    LEFT JOIN ledger_bodies b USING (commitment) LEFT JOIN ledger_erased_bodies x USING (commitment)
     LEFT JOIN ledger_leaves l USING (commitment)
     LEFT JOIN LATERAL (
         SELECT size FROM ledger_checkpoints WHERE log_id = l.log_id AND size > l.idx ORDER BY size LIMIT 1
@@ -95,11 +98,12 @@ _PAGE = text("""
     ORDER BY e.id
 """)
 _PORTION = text("""
-    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, l.idx, CAST(NULL AS bigint) AS size
+    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, x.next, l.idx, CAST(NULL AS bigint) AS size
     FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
         AS p (stream, first, last)
     JOIN ledger_entries e ON e.stream_id = p.stream AND e.log_id = :log_id AND e.seq BETWEEN p.first AND p.last
-    JOIN ledger_streams s ON s.id = e.stream_id JOIN ledger_bodies b USING (commitment)
+    JOIN ledger_streams s ON s.id = e.stream_id
+    LEFT JOIN ledger_bodies b USING (commitment) LEFT JOIN ledger_erased_bodies x USING (commitment)
     LEFT JOIN ledger_leaves l USING (commitment)
     ORDER BY e.stream_id, e.seq
 """)
@@ -273,6 +277,18 @@ def each_envelope(
             yield row.stream_id, row.seq, kept.get(digest)
 
 
+def withheld_line(entry: CustodyEntry) -> dict[str, Any]:
+    """What a custody log shows of an entry whose body was erased: its place, and nothing of the act."""
+    return {
+        "withheld": "erased",
+        "stream": str(entry.stream),
+        "seq": entry.seq,
+        "label": entry.label,
+        "next": entry.next,
+        "commitment": entry.commitment,
+    }
+
+
 def _places(portion: Sequence[Place], log_id: int) -> dict[str, Any]:
     return {
         "log_id": log_id,
@@ -290,7 +306,8 @@ def _entry(row: Row[Any]) -> CustodyEntry:
         seq=row.seq,
         commitment=row.commitment.hex(),
         label=row.label.hex(),
-        body=bytes(row.body),
+        body=None if row.body is None else bytes(row.body),
+        next=None if row.next is None else row.next.hex(),
         log_index=row.idx,
         checkpoint_size=row.size,
     )

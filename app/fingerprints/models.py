@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
 
 TIERS = ("exact", "same_picture", "likely")
 RELATIONS = (
@@ -85,7 +85,7 @@ class Match(Base):
     found_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Relation(Base):
+class Relation(Erasable, Base):
     """A person's decision about a match: ``evidence`` is the relation of ``other``. The highest number is in force."""
 
     __tablename__ = "relations"

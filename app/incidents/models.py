@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.incidents.rules import IncidentKind, PlacePrecision
-from app.kernel.database import Base, UtcTime, one_of
+from app.kernel.database import Base, Erasable, UtcTime, one_of
 
 
-class Incident(Base):
+class Incident(Erasable, Base):
     """One event at a place and time, in a case."""
 
     __tablename__ = "incidents"
@@ -43,7 +43,7 @@ class Incident(Base):
     version: Mapped[int]
 
 
-class IncidentEvidence(Base):
+class IncidentEvidence(Erasable, Base):
     """A link of an item to an incident. It is ended, never deleted; linking the pair again is a new row."""
 
     __tablename__ = "incident_evidence"

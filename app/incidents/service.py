@@ -29,6 +29,7 @@ from app.incidents.events import (
     IncidentUpdated,
 )
 from app.incidents.models import Incident, IncidentEvidence
+from app.incidents.places import PLACE_COLUMNS
 from app.incidents.rules import IncidentKind, Occurrence, Place, Segment
 from app.kernel.errors import NotFound, VersionMismatch
 from app.kernel.primitives import new_id, utc_now
@@ -300,17 +301,25 @@ def _apply(incident: Incident, changes: Changes) -> None:
         value = getattr(changes, name)
         if value is not None:
             setattr(incident, name, value)
+            _restate(incident, name)
     if changes.occurrence is not None:
         incident.occurred_from = changes.occurrence.from_
         incident.occurred_to = changes.occurrence.to
         incident.occurred_zone = changes.occurrence.zone
         incident.occurred_basis = changes.occurrence.basis
+        _restate(incident, "occurred_basis")
     if changes.place is not None:
         incident.place_name = changes.place.name
         incident.latitude_microdegrees = changes.place.latitude_microdegrees
         incident.longitude_microdegrees = changes.place.longitude_microdegrees
         incident.place_precision = changes.place.precision
         incident.administrative_units = list(changes.place.administrative_units)
+        _restate(incident, *PLACE_COLUMNS)
+
+
+def _restate(incident: Incident, *columns: str) -> None:
+    """What is stated anew is no longer erased."""
+    incident.erased = [name for name in incident.erased or () if name not in columns]
 
 
 def _entry_fields(changes: Changes) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, Engine, LargeBinary, MetaData, create_engine
+from sqlalchemy import CheckConstraint, DateTime, Engine, LargeBinary, MetaData, Text, create_engine, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 from sqlalchemy.types import TypeDecorator
 
 NAMING_CONVENTION = {
@@ -23,6 +24,20 @@ class Base(DeclarativeBase):
     """The base of all tables. Relationships are not used for loading: services say which rows they read."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class Erasable:
+    """A table whose rows hold what people wrote. ``erased`` names the columns whose value is gone: a text then reads
+    :data:`ERASED`, anything else is empty. Only an entry of a custodian or an administrator puts a name there.
+    """
+
+    erased: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), default=list, server_default=text("'{}'::text[]"), sort_order=1000
+    )
+
+
+ERASED = "[erased]"
+"""What a text column reads once its value was erased; followed by the row's id where it must be unique."""
 
 
 class UtcTime(TypeDecorator[datetime]):

@@ -32,6 +32,7 @@ LEAVES = "SELECT idx, label, commitment FROM ledger_leaves WHERE log_id = %(log_
 CHECKPOINTS = "SELECT size, root, note FROM ledger_checkpoints WHERE log_id = %(log_id)s ORDER BY size"
 
 _BODIES = "SELECT commitment, body FROM ledger_bodies WHERE commitment = ANY(%s)"
+_ERASED = "SELECT commitment, next FROM ledger_erased_bodies WHERE commitment = ANY(%s)"
 _LEAVES_OF = "SELECT commitment, log_id, idx, label FROM ledger_leaves WHERE commitment = ANY(%s)"
 _DISCLOSURES = "SELECT commitment, field, line FROM ledger_disclosures WHERE commitment = ANY(%s)"
 _QUEUED = "SELECT entry_id FROM ledger_queue WHERE entry_id = ANY(%s)"
@@ -68,6 +69,8 @@ class Belongings:
     """What the tables hold for some entries, by commitment (the queue: by the entry's id)."""
 
     bodies: dict[bytes, bytes]
+    erased: dict[bytes, bytes]
+    """Of the bodies that were erased, the label that each announced."""
     leaves: dict[bytes, LeafOf]
     disclosures: dict[bytes, dict[str, bytes]]
     queued: set[int]
@@ -107,6 +110,7 @@ def _belongings(driver: psycopg.Connection[Any], batch: list[EntryRow]) -> Belon
     commitments = [row.commitment for row in batch]
     with driver.cursor(binary=True) as cursor:
         bodies = cursor.execute(_BODIES, [commitments]).fetchall()
+        erased = cursor.execute(_ERASED, [commitments]).fetchall()
         leaves = [LeafOf._make(row) for row in cursor.execute(_LEAVES_OF, [commitments])]
         lines = cursor.execute(_DISCLOSURES, [commitments]).fetchall()
         queued = cursor.execute(_QUEUED, [[row.id for row in batch]]).fetchall()
@@ -115,7 +119,12 @@ def _belongings(driver: psycopg.Connection[Any], batch: list[EntryRow]) -> Belon
         disclosures[commitment][name] = line
     counts = {"bodies": len(bodies), "leaves": len(leaves), "disclosures": len(lines), "queue": len(queued)}
     return Belongings(
-        dict(bodies), {leaf.commitment: leaf for leaf in leaves}, disclosures, {row[0] for row in queued}, counts
+        dict(bodies),
+        dict(erased),
+        {leaf.commitment: leaf for leaf in leaves},
+        disclosures,
+        {row[0] for row in queued},
+        counts,
     )
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from sqlalchemy import Connection
 from app.ledger.audit_reading import STREAMS, Belongings, EntryRow, Row, each_batch, each_row
 from app.ledger.audit_report import AuditReport, Fault, FaultKind, Progress
 from app.ledger.event import Continued, Link, NotAnEntry, first_link, parse_body
+
+FIELD_ERASURES = frozenset({"evidence.erased", "incident.erased", "case.erased", "system.account_erased"})
 
 
 @dataclass
@@ -23,6 +25,10 @@ class _Chain:
     origins: dict[int, str]
     log_id: int
     index: int = -1
+    gone_bodies: dict[str, int] = field(default_factory=dict)
+    """Commitment → seq of the bodies that count as erased, and of which no later entry has said so yet."""
+    gone_lines: dict[tuple[str, str], int] = field(default_factory=dict)
+    """The same for the lines that open a field, by commitment and field."""
 
     @property
     def is_in_current_log(self) -> bool:
@@ -85,6 +91,10 @@ def _close(chain: _Chain, head: Row | None, heads: Iterator[Row], report: AuditR
     if head is None or head[0] != chain.stream:
         report.add(chain.fault("orphan", "entries of a stream that there is not", chain.link.seq - 1))
         return head
+    for seq in chain.gone_bodies.values():
+        report.add(chain.fault("body_missing", "the body is gone, and no later entry erased it", seq))
+    for (_, name), seq in chain.gone_lines.items():
+        report.add(chain.fault("disclosure", f"the line that opens {name!r} is gone, and no entry erased it", seq))
     _, log_id, head_seq, head_commitment, next_label = head
     report.streams += 1
     if log_id != chain.log_id:
@@ -104,6 +114,9 @@ def _check_entry(chain: _Chain, row: EntryRow, belongings: Belongings) -> Iterat
         yield chain.fault("chain", f"entry {chain.link.seq} is missing", row.seq)
     yield from _check_leaf(chain, row, belongings)
     raw = belongings.bodies.get(row.commitment)
+    if row.commitment in belongings.erased:
+        yield from _check_erased(chain, row, belongings)
+        return
     try:
         body = _read_body(commitment, raw)
     except NotAnEntry as error:
@@ -119,7 +132,31 @@ def _check_entry(chain: _Chain, row: EntryRow, belongings: Belongings) -> Iterat
     lines = belongings.disclosures.get(row.commitment)
     if lines or body["sealed"]:
         yield from _check_disclosures(chain, row, body["sealed"], lines or {})
+    if row.type.endswith("erased"):
+        _note_erasure(chain, body)
     chain.link = Link(row.seq + 1, commitment, str(body["next"]))
+
+
+def _check_erased(chain: _Chain, row: EntryRow, belongings: Belongings) -> Iterator[Fault]:
+    """An entry whose body was erased: its label is the one that was due, and the one it announced leads on."""
+    commitment, label = row.commitment.hex(), row.label.hex()
+    if row.commitment in belongings.bodies:
+        yield chain.fault("body_form", "the body is there, though it counts as erased", row.seq)
+    if label != chain.link.label:
+        yield chain.fault("chain", f"label is {label!r}, the entry before gives {chain.link.label!r}", row.seq)
+    if row.commitment in belongings.disclosures:
+        yield chain.fault("disclosure", "a field of the erased body can still be opened", row.seq)
+    chain.gone_bodies[commitment] = row.seq
+    chain.link = Link(row.seq + 1, commitment, belongings.erased[row.commitment].hex())
+
+
+def _note_erasure(chain: _Chain, body: dict[str, Any]) -> None:
+    """What this entry says that it erased is not missed."""
+    data = body["data"] if isinstance(body["data"], dict) else {}
+    if body["type"] == "entry.erased":
+        chain.gone_bodies.pop(str(data.get("commitment")), None)
+    elif body["type"] in FIELD_ERASURES:
+        chain.gone_lines.pop((str(data.get("commitment")), str(data.get("field"))), None)
 
 
 def _read_body(commitment: str, raw: bytes | None) -> dict[str, Any]:
@@ -190,10 +227,11 @@ def _check_continues(chain: _Chain, row: EntryRow, body: dict[str, Any]) -> Iter
 
 
 def _check_disclosures(chain: _Chain, row: EntryRow, sealed: object, lines: dict[str, bytes]) -> Iterator[Fault]:
+    """A line that is gone is a fault unless a later entry of the stream erased it."""
     digests = sealed if isinstance(sealed, dict) else {}
     for name in sorted(digests.keys() | lines.keys()):
         if name not in lines:
-            yield chain.fault("disclosure", f"the line that opens {name!r} is gone", row.seq)
+            chain.gone_lines[row.commitment.hex(), name] = row.seq
         elif hashlib.sha256(lines[name]).hexdigest() != digests.get(name):
             yield chain.fault("disclosure", f"the line of {name!r} is not the one that was sealed", row.seq)
 

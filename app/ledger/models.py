@@ -1,7 +1,7 @@
 """The ledger's tables; docs/ledger.md "Sequencing" and "Guards". Digests are 32 raw bytes, never text.
 
-Rows are only ever added, except the heads of streams (which move forward) and the queue (which the integrator empties);
-the triggers of the first migration hold that.
+Rows are only ever added, except the heads of streams (which move forward), the queue (which the integrator empties)
+and what an erasing entry takes away (disclosures, bodies); triggers hold that.
 """
 
 from datetime import datetime
@@ -192,6 +192,16 @@ class LedgerBody(Base):
 
     commitment: Mapped[str] = mapped_column(HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True)
     body: Mapped[bytes]
+
+
+class LedgerErasedBody(Base):
+    """What stays of a body that was erased: the label that it announced. The database writes it when the body goes."""
+
+    __tablename__ = "ledger_erased_bodies"
+    __table_args__ = (_digest("next"),)
+
+    commitment: Mapped[str] = mapped_column(HexDigest, ForeignKey("ledger_entries.commitment"), primary_key=True)
+    next: Mapped[str] = mapped_column(HexDigest)
 
 
 class LedgerDisclosure(Base):

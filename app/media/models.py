@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, Uni
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
 from app.media.rules import FingerprintStatus, State
 
 MEDIA_KINDS = ("image", "video")
@@ -33,7 +33,7 @@ class Blob(Base):
     first_received_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Evidence(Base):
+class Evidence(Erasable, Base):
     """One acquisition of one image or video, with its provenance. Acquisition fields freeze when it is preserved."""
 
     __tablename__ = "evidence"
@@ -85,7 +85,7 @@ class Evidence(Base):
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
-class EvidenceCorrection(Base):
+class EvidenceCorrection(Erasable, Base):
     """A new record that corrects a frozen field; what was first stated stays beside it."""
 
     __tablename__ = "evidence_corrections"

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, LargeBinary, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
 from app.verification.rules import RevocationReason
 
 
@@ -59,7 +59,7 @@ class ReviewerKey(Base):
     requested_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class ReviewerKeyBinding(Base):
+class ReviewerKeyBinding(Erasable, Base):
     """Another person checked that the key is its holder's; from then on it signs."""
 
     __tablename__ = "reviewer_key_bindings"
@@ -80,7 +80,7 @@ class ReviewerKeyBinding(Base):
     bound_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class ReviewerKeyRevocation(Base):
+class ReviewerKeyRevocation(Erasable, Base):
     """From now on the key signs nothing in this case; what it signed before stays."""
 
     __tablename__ = "reviewer_key_revocations"

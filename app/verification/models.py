@@ -17,11 +17,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.incidents.rules import PlacePrecision
-from app.kernel.database import Base, HexDigest, UtcTime, one_of
+from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
 from app.verification.rules import Confidence, Dimension, FindingResult, Outcome, ReviewKind, SignatureMode
 
 
-class Finding(Base):
+class Finding(Erasable, Base):
     """One dimension's result in one verification. A newer one of the same dimension supersedes it."""
 
     __tablename__ = "findings"
@@ -58,7 +58,7 @@ class Finding(Base):
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Verdict(Base):
+class Verdict(Erasable, Base):
     """One version of an item's outcome, as submitted. A later version supersedes it; it is never edited."""
 
     __tablename__ = "verdicts"
@@ -104,7 +104,7 @@ class VerdictWithdrawal(Base):
     withdrawn_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Review(Base):
+class Review(Erasable, Base):
     """What one person decided about one version of a verdict; it never counts for another version."""
 
     __tablename__ = "reviews"

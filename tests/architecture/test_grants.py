@@ -21,13 +21,18 @@ SET = frozenset({"SELECT", "INSERT", "DELETE"})
 
 APPLICATION = {
     # Append-only for ever.
-    **dict.fromkeys(("ledger_bodies", "ledger_disclosures", "ledger_queue"), APPEND),
+    "ledger_queue": APPEND,
+    # Added to; a row goes only with the entry that erases it.
+    **dict.fromkeys(("ledger_bodies", "ledger_disclosures", "verdict_envelopes"), SET),
+    "ledger_erased_bodies": READ,
+    # And its decision, below.
+    "erasure_requests": APPEND,
     **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
     "decoder_reports": APPEND,
     **dict.fromkeys(("derivatives", "fingerprints", "blob_matches", "matches", "relations"), APPEND),
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
-    **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures", "verdict_envelopes"), APPEND),
+    **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures"), APPEND),
     **dict.fromkeys(("incidents", "incident_evidence"), APPEND),  # And some columns, below.
     # The integrator's alone; of entries, streams and logs the application writes some columns, below.
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), READ),
@@ -46,9 +51,25 @@ UPDATABLE_COLUMNS = {
     "ledger_streams": {"head_seq", "head_commitment", "next_label"},
     "incidents": {
         *("code", "title", "kind", "occurred_from", "occurred_to", "occurred_zone", "occurred_basis", "place_name"),
-        *("latitude_microdegrees", "longitude_microdegrees", "place_precision", "administrative_units", "version"),
+        *(
+            "latitude_microdegrees",
+            "longitude_microdegrees",
+            "place_precision",
+            "administrative_units",
+            "version",
+            "erased",
+        ),
     },
-    "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason"},
+    "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason", "note", "erased"},
+    "erasure_requests": {"decision", "decided_by", "decided_at"},
+    # What an erasure empties, and nothing else of these rows.
+    "evidence_corrections": {"value", "reason", "erased"},
+    "relations": {"reason", "erased"},
+    "findings": {"time_basis", "rationale", "references", "erased"},
+    "verdicts": {"rationale", "erased"},
+    "reviews": {"comment", "erased"},
+    "reviewer_key_bindings": {"checked_how", "erased"},
+    "reviewer_key_revocations": {"reason", "erased"},
 }
 INTEGRATOR = {
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), APPEND),

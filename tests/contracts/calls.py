@@ -23,6 +23,7 @@ INCIDENTS = frozenset({"verifier", "coordinator", "researcher", "legal_analyst"}
 CUSTODY = frozenset({"coordinator", "researcher", "legal_analyst", "custodian", "auditor"})
 COORDINATOR = frozenset({"coordinator"})
 RESEARCHER = frozenset({"researcher"})
+CUSTODIAN = frozenset({"custodian"})
 COLLECTOR = frozenset({"collector"})
 VERIFIER = frozenset({"verifier"})
 ORGANISATION_AUDITOR = frozenset({"organisation_auditor"})
@@ -94,6 +95,11 @@ def _administer(operation: str, kind: str = "nothing", json: Any = None) -> Call
     return Call(operation, "administration", kind, scope="admin", json=json)
 
 
+def _erase(operation: str, kind: str, json: Any = None, **more: Any) -> Call:
+    return Call(operation, kind=kind, may=CUSTODIAN, json=json, **{"scope": "write", **more})
+
+
+_GROUND = {"reason_code": "x_y", "authority": "x_y"}
 _BAD_CREDENTIALS = frozenset({"bad_credentials"})
 _NOT_SIGNED = frozenset({"size_not_signed"})
 _NO_ANCHOR = frozenset({"no_such_anchor"})
@@ -219,6 +225,11 @@ LEDGER = (
         organisation=ORGANISATION_AUDITOR,
         refused=404,
     ),
+    _erase("eraseField", "entry", {"field": "nothing", **_GROUND}),
+    _erase("requestEntryErasure", "entry", _GROUND),
+    _erase("listErasureRequests", "case", scope="write"),
+    _erase("decideErasureRequest", "erasure", {"decision": "refuse"}),
+    _administer("eraseAccountField", "account", {"field": "name", **_GROUND}),
     Call("getHealth", "public"),
     Call("getReadiness", "public"),
 )

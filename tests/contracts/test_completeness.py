@@ -12,6 +12,9 @@ pytestmark = pytest.mark.contract
 CREATES_WITHOUT_KEY = {
     "createSession": "anybody calls it; a repeated sign-in is another session",
     "correctEvidence": "If-Match: a repeated request finds another version",
+    "eraseField": "it happens once: a repeated request finds nothing left",
+    "eraseAccountField": "it happens once: a repeated request finds nothing left",
+    "requestEntryErasure": "one request is open for an entry: a repeated one is refused",
 }
 CHANGES_WITHOUT_VERSION = {
     "deleteCurrentSession": "it ends once; nobody else's change can be lost",
@@ -26,6 +29,7 @@ CHANGES_WITHOUT_VERSION = {
     "prepareVerdict": "it changes nothing",
     "bindReviewerKey": "a key is bound once",
     "revokeReviewerKey": "a key is revoked once",
+    "decideErasureRequest": "a request is decided once",
 }
 SERVER_SET = frozenset(
     {

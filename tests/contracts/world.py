@@ -128,6 +128,11 @@ def _objects(world: World) -> None:
         "foreign": {"case_id": cases["B"], "keyid": second_key},
         "missing": {"case_id": MISSING, "keyid": "0" * 64},
     }
+    objects["erasure"] = _of(
+        "request_id",
+        own=erasure_request(people["custodian"], own["receipts"][1]["commitment"]),
+        foreign=erasure_request(people["everyone"], foreign["receipts"][1]["commitment"]),
+    )
     holders = {"own": people["auditor"].id, "foreign": people["everyone"].id, "missing": MISSING}
     objects["holder"] = {which: {**path, "account_id": holders[which]} for which, path in objects["case"].items()}
     stranger = {"account_id": people["outsider"].id}
@@ -227,6 +232,13 @@ def revoked_key(person: Person, case_id: str) -> str:
     ended = person.post(f"{path}/{own.keyid}/revocation", json={"reason_code": "other"})
     assert ended.status_code == 200, ended.text
     return own.keyid
+
+
+def erasure_request(person: Person, commitment: str) -> str:
+    ground = {"reason_code": "typed_by_mistake", "authority": "controller"}
+    made = person.post(f"/v1/ledger/entries/{commitment}/erasure-requests", json=ground)
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
 
 
 def match(person: Person, evidence_id: str) -> str:

@@ -30,6 +30,10 @@ def write(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[by
 
 
 def _cells(entry: CustodyEntry) -> tuple[Any, ...]:
+    if entry.body is None:
+        withheld = dict.fromkeys(COLUMNS) | {"stream": str(entry.stream), "seq": entry.seq, "type": "withheld"}
+        withheld |= {"log_index": entry.log_index, "entry_sha256": entry.commitment}
+        return tuple(withheld.values())
     value = json.loads(entry.body)
     acted_on = value["object"]
     return (

@@ -19,6 +19,7 @@ from app.exports.custody_streams import (
     each_envelope,
     each_leaf,
     each_proof,
+    withheld_line,
 )
 from app.kernel.primitives import canonical_json, format_time
 from app.ledger.reading import StoredLeaf
@@ -59,7 +60,7 @@ def _lines(
     yield None, canonical_json(_header(export, has_envelopes=has_envelopes))
     yield None, canonical_json({"kind": "checkpoint", "note": export.checkpoint.note})
     for entry in each_entry(sessions, export.spans, log_id):
-        yield "entries", entry.body
+        yield "entries", canonical_json(withheld_line(entry)) if entry.body is None else entry.body
     for stream, seq, proof in each_proof(sessions, export.spans, export.checkpoint):
         hashes = [each.hex() for each in proof.hashes]
         shown = {"kind": "proof", "stream": str(stream), "seq": seq, "index": proof.index, "hashes": hashes}

@@ -10,6 +10,7 @@ The file holds one JSON object a line, each in its only canonical spelling (RFC 
     1  header       what this export claims to hold: its streams, how long each is, and the hash of its last entry
     2  checkpoint   the log's signed tree head (C2SP tlog-checkpoint in a signed note, Ed25519)
        entries      the exact logged bytes; SHA-256 of a line is the entry's commitment. One line an entry, by stream.
+                    Of an entry whose body was erased only its place: number, labels and commitment ("withheld").
        proof        for each entry, in the same order, its inclusion proof in the signed tree (RFC 6962)
        leaf         every leaf of that tree, when the log is small enough to carry them
        disclosure   what opens the entries' sealed fields, when the export was made with them
@@ -187,6 +188,12 @@ ENTRY = {
     "data": is_object, "sealed": is_object,
 }  # fmt: skip
 KINDS = ("case", "incident", "evidence", "system")
+WITHHELD = {
+    "withheld": one_of("erased"), "stream": IS_UUID, "seq": natural(1), "label": IS_HEX, "next": IS_HEX,
+    "commitment": IS_HEX,
+}  # fmt: skip
+BODY_ERASURE = "entry.erased"
+FIELD_ERASURES = ("evidence.erased", "incident.erased", "case.erased", "system.account_erased")
 HEADER = {
     "kind": one_of("header"), "format": one_of(FORMAT), "about": one_of(ABOUT), "export_id": IS_UUID, "time": IS_TIME,
     "scope": one_of(*KINDS), "object": is_object, "log": is_text, "tree_size": natural(1),
@@ -467,6 +474,8 @@ class Report:
     """What reviewers signed with their own keys, and how each key was bound; it means something only when ``ok``."""
     failed: set[str] = field(default_factory=set)
     """The checks with findings, also with those that are not kept."""
+    withheld: list[tuple[str, int, str]] = field(default_factory=list)
+    """Stream, seq and field ("" for the whole body) of what was erased before this file was made: not shown in it."""
     is_custody_file: bool = False
     """Whether the first line is a custody header, be it a damaged one."""
 
@@ -500,6 +509,10 @@ class Report:
     def claim_of(self, check: str) -> str:
         return UNPINNED_SIGNATURE if check == "signature" and not self.pinned else CHECKS[check]
 
+    def not_proven(self) -> list[str]:
+        erased = ["what an erased entry or field said: only that it stood there, and by which entry it was erased"]
+        return [*NOT_PROVEN, *(erased if self.withheld else [])]
+
     def as_json(self) -> dict[str, Any]:
         return {
             "ok": self.ok,
@@ -517,7 +530,11 @@ class Report:
             "signed": self.signed if self.ok else [],
             "findings_count": self.findings_count,
             "findings": [found.__dict__ for found in self.findings],
-            "not_proven": list(NOT_PROVEN),
+            "withheld": [
+                {"stream": stream, "seq": seq, "field": name or None, "why": "erased"}
+                for stream, seq, name in self.withheld
+            ],
+            "not_proven": self.not_proven(),
         }
 
 
@@ -715,6 +732,13 @@ class CustodyFile:
         self.registered: dict[str, str] = {}
         self.linked: set[str] = set()
         self.sealed: dict[tuple[int, str], str] = {}
+        self.commitments: dict[int, str] = {}
+        """Of the entries with fields that are to be opened."""
+        self.withheld: dict[int, str] = {}
+        """Entry → commitment of those whose bodies are not here."""
+        self.erased_bodies: dict[int, str] = {}
+        self.erased_fields: set[tuple[int, str]] = set()
+        """What later entries of the same streams say that they erased."""
         self.doubts: list[Doubt] = []
         self.expected_proof = 1
         self.unproven: dict[int, int] = {}
@@ -825,7 +849,7 @@ class CustodyFile:
             self._read_leaf(int(leaf[1]), leaf[2], leaf[3], number)
             return SECTIONS.index("leaf")
         value = parse_canonical(line)
-        kind = value.get("kind", "entry" if "v" in value else None)
+        kind = value.get("kind", "entry" if "v" in value or "withheld" in value else None)
         if not isinstance(kind, str) or kind not in SECTIONS or kind == "leaf":
             raise Bad("no kind of line that this format has")
         self._enter(kind, number, section)
@@ -900,6 +924,9 @@ class CustodyFile:
     # Entries: chain.
 
     def _read_entry(self, value: dict[str, Any], line: bytes, number: int) -> None:
+        if "withheld" in value:
+            self._read_withheld(value, number)
+            return
         if len(line) > BODY_LIMIT_BYTES:
             raise Bad(f"an entry has at most {BODY_LIMIT_BYTES} bytes")
         require_shape(value, ENTRY, "entry")
@@ -909,26 +936,52 @@ class CustodyFile:
             raise Bad("a sealed field is not a SHA-256 in hexadecimal")
         if value["log"] != self.header["log"]:
             raise Bad("an entry of another log")
+        ordinal = self._enter_stream(value, number)
+        if ordinal is None:
+            return
+        commitment = hashlib.sha256(line).hexdigest()
+        self._check_link(ordinal, value)
+        if self.header["disclosures"] == "all" and value["sealed"]:
+            self.sealed.update({(ordinal, name): digest for name, digest in value["sealed"].items()})
+            self.commitments[ordinal] = commitment
+        self._note_act(ordinal, value, commitment)
+        self.signing.note(ordinal, value, commitment)
+        self._step_on(ordinal, value, commitment)
+
+    def _read_withheld(self, value: dict[str, Any], number: int) -> None:
+        """An entry whose body was erased. Its place in chain and tree is checked like any other's."""
+        require_shape(value, WITHHELD, "withheld entry")
+        ordinal = self._enter_stream(value, number)
+        if ordinal is None:
+            return
+        commitment = value["commitment"]
+        named_before = "" if self.link is None else self.link[0]  # What it named itself is gone with its body.
+        self._check_link(ordinal, {**value, "prev": "" if value["seq"] == 1 else named_before})
+        self.withheld[ordinal] = commitment
+        self.has_own_end = False
+        if value["seq"] == self.header["streams"][self.place_of[value["stream"]]]["entries"]:
+            self._doubt(ordinal, "the stream does not end at this export's own entry")
+        self._step_on(ordinal, value, commitment)
+
+    def _enter_stream(self, value: dict[str, Any], number: int) -> int | None:
+        """The entry's ordinal, now that it is its turn; None for one that does not belong here."""
         ordinal = self.ordinal_of(value["stream"], value["seq"])
         if ordinal is None:
             self.report.add("chain", number, "an entry that the header does not announce", stream=value["stream"])
             self.is_unannounced = True
-            return
+            return None
         if ordinal in self.leaf_hashes:
             self.blame("chain", ordinal, "this entry stands here a second time", number)
-            return
+            return None
         if ordinal != self.expected:
             self._note_gap(ordinal, number)
             self.link, self.previous = None, 0
         self.moved.update({ordinal: number} if number != 2 + ordinal else {})
-        commitment = hashlib.sha256(line).hexdigest()
-        self._check_link(ordinal, value)
+        return ordinal
+
+    def _step_on(self, ordinal: int, value: dict[str, Any], commitment: str) -> None:
         leaf = f"{LEAF_PREFIX} {value['label']} {commitment}".encode("ascii")
         self.leaf_hashes[ordinal] = leaf_hash(leaf)
-        if self.header["disclosures"] == "all":
-            self.sealed.update({(ordinal, name): digest for name, digest in value["sealed"].items()})
-        self._note_act(ordinal, value, commitment)
-        self.signing.note(ordinal, value, commitment)
         self.expected, self.link, self.previous = ordinal + 1, (commitment, value["next"]), ordinal
         self.stream = value["stream"]
         self.seen.add(self.stream)
@@ -978,6 +1031,19 @@ class CustodyFile:
             linked = value["data"].get("evidence")
             if isinstance(linked, str):
                 self.linked.add(linked)
+        if value["type"] == BODY_ERASURE or value["type"] in FIELD_ERASURES:
+            self._note_erasure(ordinal, value)
+
+    def _note_erasure(self, ordinal: int, value: dict[str, Any]) -> None:
+        """An entry that says which earlier one of its stream, or which field of it, was erased."""
+        seq, commitment, name = (value["data"].get(key) for key in ("seq", "commitment", "field"))
+        target = self.ordinal_of(value["stream"], seq) if type(seq) is int and seq > 0 else None
+        if target is None or target >= ordinal or not isinstance(commitment, str):
+            return
+        if value["type"] == BODY_ERASURE:
+            self.erased_bodies[target] = commitment
+        elif isinstance(name, str) and self.commitments.get(target) == commitment:
+            self.erased_fields.add((target, name))
 
     def _doubt(self, ordinal: int, reason: str, *others: int) -> None:
         """An entry and the header contradict each other, or an entry and what ``others`` say."""
@@ -1062,7 +1128,7 @@ class CustodyFile:
             self.report.add("disclosures", number, "a disclosure, though the header announces none")
             return
         if self.openings is None:
-            self.openings = iter(list(self.sealed))
+            self.openings = self._due_openings()
             self.due_opening = next(self.openings, None)
         if self.due_opening is None or (ordinal, name) < self.due_opening:
             self.report.add("disclosures", number, "a disclosure out of place, twice, or of nothing that is sealed")
@@ -1097,6 +1163,9 @@ class CustodyFile:
             except Bad as error:
                 self.doubts.append(Doubt("verdicts", str(error), (ordinal,), number, ordinal))
 
+    def _due_openings(self) -> Iterator[tuple[int, str]]:
+        return iter([each for each in self.sealed if each not in self.erased_fields])
+
     def _read_trailer(self, value: dict[str, Any], number: int, digest: str) -> None:
         self.is_ended = True
         require_shape(value, TRAILER, "trailer", MAY_LACK_ENVELOPES)
@@ -1126,6 +1195,7 @@ class CustodyFile:
         self._settle_scope()
         self._settle_disclosures()
         self._settle_verdicts()
+        self._settle_withheld()
         self._settle_doubts()
         self._settle_unchecked()
 
@@ -1274,11 +1344,20 @@ class CustodyFile:
                 line = 1 if place is None else self.line_of(self.bases[place] + 1)
                 self.report.add("completeness", line, f"the stream {what} this {scope}", stream=stream)
 
+    def _settle_withheld(self) -> None:
+        """What is not shown was erased by an entry that is."""
+        for ordinal, commitment in self.withheld.items():
+            if self.erased_bodies.get(ordinal) != commitment:
+                self.blame("chain", ordinal, "withheld as erased, and no later entry of its stream erased it")
+        places = {(*self.named(ordinal), "") for ordinal in self.withheld}
+        places |= {(*self.named(ordinal), name) for ordinal, name in self.erased_fields & self.sealed.keys()}
+        self.report.withheld = sorted(places)
+
     def _settle_disclosures(self) -> None:
         if self.header["disclosures"] == "none":
             self.report.skipped["disclosures"] = "the export was made without them: sealed fields stay closed"
             return
-        due = self.due_opening if self.openings is not None else next(iter(self.sealed), None)
+        due = self.due_opening if self.openings is not None else next(self._due_openings(), None)
         if due is not None:
             line = 3 + sum(self.counts[kind] for kind in COUNTED.values())
             reason = f"the disclosures end before '{due[1][:40]}' of this entry, though all were announced"
@@ -1545,7 +1624,12 @@ def describe(report: Report) -> Iterator[str]:
         yield f"             bound by {each['bound_by']}"
     if report.ok and report.signed:
         yield ""
-    yield from (f"not proven   {what}" for what in NOT_PROVEN)
+    for stream, seq, name in report.withheld[:FINDINGS_KEPT]:
+        what = f"the value of '{name}' was erased" if name else "erased; what was done, by whom and when is not shown"
+        yield f"withheld     stream {stream}, seq {seq}: {what}"
+    if len(report.withheld) > FINDINGS_KEPT:
+        yield f"withheld     {len(report.withheld) - FINDINGS_KEPT} more (see --json)"
+    yield from (f"not proven   {what}" for what in report.not_proven())
     yield ""
     yield from (f"BAD: {found}" for found in report.findings)
     if report.findings_count > len(report.findings):

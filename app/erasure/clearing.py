@@ -1,0 +1,76 @@
+"""Emptying every place where a value lies: domain columns, and the answers kept for repeated requests."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Table, Text, cast, delete, func, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import Session
+
+from app.access.idempotency import forget_answers
+from app.erasure.places import facts_of, places_of, types_with
+from app.kernel.database import ERASED, Base
+from app.kernel.places import Place
+from app.ledger import erasing
+from app.ledger.erasing import ErasableEntry, OpenField
+
+
+def clear(session: Session, fields: Sequence[OpenField]) -> None:
+    """Delete the disclosures of these fields, and their values wherever else they lie."""
+    cleared: set[tuple[Any, ...]] = set()
+    for each in fields:
+        for place in places_of(each.entry.type, each.field):
+            if place.is_restated and erasing.is_stated_later(session, each.entry, types_with(place), each.field):
+                continue  # The row holds what was stated since.
+            row = {column: _value(each.entry, source) for column, source in place.row.items()}
+            key = (place.table, place.columns, *sorted(map(str, row.values())))
+            if key not in cleared:
+                _empty(session, place, row)
+                cleared.add(key)
+    erasing.delete_disclosures(session, fields)
+    forget_answers(session, {each.entry.stream for each in fields})
+
+
+def clear_facts(session: Session, entry: ErasableEntry) -> None:
+    """What a person typed into the open facts of an entry whose body goes."""
+    for place in facts_of(entry.type):
+        _empty(session, place, {column: _value(entry, source) for column, source in place.row.items()})
+
+
+def _value(entry: ErasableEntry, source: str) -> Any:
+    if source == "stream":
+        return entry.stream
+    assert entry.body is not None
+    if source == "object":
+        return UUID(entry.body["object"]["id"])
+    stated = entry.body["data"][source]
+    return UUID(stated) if isinstance(stated, str) else stated
+
+
+def _empty(session: Session, place: Place, row: dict[str, Any]) -> None:
+    table = Base.metadata.tables[place.table]
+    if not place.columns:
+        session.execute(delete(table).where(*(table.c[column] == value for column, value in row.items())))
+        return
+    values: dict[str, Any] = {column: _blank(table, column, is_unique=place.is_unique) for column in place.columns}
+    values["erased"] = func.array_cat(table.c.erased, cast(list(place.columns), ARRAY(Text)))
+    if "version" in table.c and "evidence_id" not in table.c:  # A verdict's version is no edition of its row.
+        values["version"] = table.c.version + 1
+    session.execute(
+        update(table)
+        .where(*(table.c[column] == value for column, value in row.items()))
+        .where(~table.c.erased.contains(list(place.columns)))
+        .values(values)
+    )
+
+
+def _blank(table: Table, column: str, *, is_unique: bool) -> Any:
+    kind = table.c[column].type
+    if isinstance(kind, JSONB):
+        return JSON.NULL
+    if isinstance(kind, ARRAY):
+        return []
+    if not isinstance(kind, Text):
+        return None
+    return func.concat(f"{ERASED} ", table.c.id) if is_unique else ERASED
