@@ -26,7 +26,6 @@ COMMANDS = {
     "jobs list": "app.jobs_command:list_jobs",
     "jobs retry": "app.jobs_command:retry_jobs",
     "ledger verify": "app.ledger_command:verify_ledger",
-    "ledger verify --url": "app.monitor_command:verify_url",
     "ledger anchor-now": "app.anchor_commands:anchor_now",
     "ledger witnesses": "app.anchor_commands:show_witnesses",
 }
@@ -39,8 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.command == "ledger verify" and options.file is not None:
         return _verify_file(options)
     if options.command == "ledger verify" and options.url is not None:
-        monitoring: Callable[[argparse.Namespace], int] = resolve_name(COMMANDS["ledger verify --url"])
-        return monitoring(options)
+        return _verify_url(options)
     try:
         settings = Settings()
         command: Command = resolve_name(COMMANDS[options.command])
@@ -95,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument(
         "--all", action="store_true", help="With --state: check all leaves anew, not only the new ones."
     )
+    verify.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     verify.add_argument("--progress", action="store_true", help="Show progress though standard error is no terminal.")
     _add_jobs(commands.add_parser("jobs", help="Background jobs that failed."))
     _add_anchors(ledger)
@@ -122,6 +121,12 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     which = retry.add_mutually_exclusive_group(required=True)
     which.add_argument("job", nargs="*", type=int, default=[], metavar="ID", help="As `exhibit jobs list` shows it.")
     which.add_argument("--all", action="store_true", help="Every failed job.")
+
+
+def _verify_url(options: argparse.Namespace) -> int:
+    """A published log is checked from outside: with neither settings nor a database."""
+    monitoring: Callable[[argparse.Namespace], int] = resolve_name("app.monitor_command:verify_url")
+    return monitoring(options)
 
 
 def _verify_file(options: argparse.Namespace) -> int:

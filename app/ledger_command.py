@@ -1,38 +1,49 @@
-"""``exhibit ledger verify``: the whole log in the database, checked against itself and a pinned key."""
+"""``exhibit ledger verify``: every log in the database, checked against itself and pinned keys.
+
+Exit status: 0 all as it was logged, 1 faults, 2 it could not be checked.
+"""
 
 import argparse
-import sys
-from pathlib import Path
 
 from sqlalchemy import create_engine
+from sqlalchemy.exc import DBAPIError
 
 from app.kernel.database import driver_url
 from app.kernel.database_roles import application_url
+from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
 from app.ledger.audit import verify_log
-from app.ledger.checkpoint import VerifierKey, parse_vkey
+from app.ledger.checkpoint import VerifierKey
 from app.ledger.keys import VKEY_NAME, published_directory, read_verifier_key
+from app.monitor_command import pinned_keys
+from app.processes import follow_parent
+from app.verify_output import ProgressShown, show
 
 
 def verify_ledger(settings: Settings, options: argparse.Namespace) -> int:
-    """0 when all is as it was logged, 1 when not; the faults go to standard output."""
+    """Raises Misconfigured without a key, or when the database does not answer."""
+    follow_parent(options.parent)
+    vkeys = _keys(settings, options.key)
     engine = create_engine(driver_url(application_url(settings)))
     try:
-        with engine.connect() as connection:
-            report = verify_log(connection, _pinned_key(settings, options.key))
+        with ProgressShown(is_asked=options.progress) as tell, engine.connect() as connection:
+            report = verify_log(connection, vkeys, tell)
+    except DBAPIError as error:
+        raise Misconfigured(f"The database could not be read to its end: {type(error.orig).__name__}") from error
     finally:
         engine.dispose()
-    for fault in report.faults:
-        sys.stdout.write(f"{fault}\n")
-    sys.stdout.write(
+    summary = (
         f"{report.entries} entries in {report.streams} streams, {report.leaves} leaves, {report.checkpoints} "
-        f"checkpoints, {report.queued} waiting; newest tree {report.size} {report.root}: {report.faults_count} faults\n"
+        f"checkpoints, {report.queued} waiting; newest tree {report.size} {report.root}"
     )
-    return 1 if report.faults_count else 0
+    return show(report, summary, as_json=options.json)
 
 
-def _pinned_key(settings: Settings, given: str | None) -> VerifierKey:
-    if given is None:
-        return read_verifier_key(published_directory(settings.data) / VKEY_NAME)
-    file = Path(given)
-    return read_verifier_key(file) if file.is_file() else parse_vkey(given)
+def _keys(settings: Settings, given: str | None) -> list[VerifierKey]:
+    """The pinned ones, else what this installation has published itself."""
+    if given is not None:
+        return pinned_keys(given)
+    path = published_directory(settings.data) / VKEY_NAME
+    if not path.exists():
+        raise Misconfigured(f"{path} is not there: give the log's key with --key")
+    return [read_verifier_key(path)]

@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.anchors.loop import running_loops
+from app.audits.loop import running_audits
 from app.job_table import CHORES, JOBS, open_resources
 from app.kernel.database import open_engine, session_factory
 from app.kernel.database_roles import APP_GROUP, application_url, check_role
@@ -31,7 +32,7 @@ def run_job_worker(settings: Settings, options: argparse.Namespace) -> int:
     try:
         with open_resources(settings) as resources:
             _report_decoder(sessions, resources.decoder)
-            with running_loops(settings, url):
+            with running_loops(settings, url), running_audits(settings, url):
                 run_worker(url, sessions, JOBS, resources, limits, CHORES)
     except JailUnavailable as error:
         raise Misconfigured(

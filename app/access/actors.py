@@ -95,8 +95,17 @@ def require_scope(actor: Actor, operation: Operation) -> None:
 
 def require_administrator(actor: Actor) -> EntryActor:
     """The administrator as an entry's actor. Raises Forbidden."""
-    require_scope(actor, Operation.ADMINISTER)
-    permitted = permission(Operation.ADMINISTER, frozenset(), actor.organisation_roles)
+    return _as_administrator(actor, Operation.ADMINISTER)
+
+
+def require_metrics_reader(actor: Actor) -> None:
+    """Raises Forbidden."""
+    _as_administrator(actor, Operation.READ_METRICS)
+
+
+def _as_administrator(actor: Actor, operation: Operation) -> EntryActor:
+    require_scope(actor, operation)
+    permitted = permission(operation, frozenset(), actor.organisation_roles)
     if permitted is None:
         raise Forbidden("Only an administrator may do this.")
     return actor.system_entry_actor(permitted.role)

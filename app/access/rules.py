@@ -42,6 +42,8 @@ class Operation(StrEnum):
     MANAGE_OWN_ACCESS = "manage_own_access"
     """One's own password and tokens: what outlives the token that is used for it."""
     ADMINISTER = "administer"
+    READ_METRICS = "read_metrics"
+    """The installation's figures; a token of the scope ``read`` is enough, for a monitoring system to hold."""
     LOOK_UP_ACCOUNT = "look_up_account"
     """Which account has an e-mail address, for one who may add members to a case."""
     MANAGE_CASE = "manage_case"
@@ -91,6 +93,7 @@ RULES: dict[Operation, Rule] = {
     Operation.MANAGE_OWN_ACCESS: Rule(scope=Scope.WRITE),
     Operation.ADMINISTER: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
     Operation.LOOK_UP_ACCOUNT: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE),
+    Operation.READ_METRICS: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR})),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 from app import __version__
 from app.anchors.standing import anchor_standing, witness_standing
 from app.api.http import Public, Shape, services
+from app.audits.service import Audited, newest_audit
 from app.blobs.store import BlobStorageFailed
+from app.kernel.primitives import utc_now
 from app.ledger.integrator import ADVISORY_LOCK
 from app.ledger.policy import Policy
 from app.media.decoders import latest_report
@@ -21,6 +23,7 @@ from app.media.models import DecoderReport
 router = APIRouter(tags=["Health"])
 
 INTEGRATOR_PATIENCE_S = 15
+AUDIT_PATIENCE_S = 1800
 WORKER_PATIENCE_S = 60
 
 _LEDGER_BACKLOG_S = text("""
@@ -87,6 +90,7 @@ def _database_components(request: Request) -> dict[str, Component]:
             is_integrating = bool(session.scalar(_INTEGRATOR_RUNS, {"key": ADVISORY_LOCK}))
             silence_s: Any = session.scalar(_WORKER_SILENCE_S)
             report = latest_report(session)
+            newest = newest_audit(session)
             outside = _outside(session, services(request).witness_policy)
     except SQLAlchemyError as error:
         unknown = Component(status="not_ready", detail="unknown: the database does not answer")
@@ -94,6 +98,7 @@ def _database_components(request: Request) -> dict[str, Component]:
         return {"database": reached, "decoder": unknown, "integrator": unknown, "worker": unknown}
     return {
         **outside,
+        **_audit(newest, services(request).settings.audit_period_s),
         "database": Component(status="ready", detail="answers"),
         "decoder": _decoder(report),
         "integrator": _component(
@@ -114,6 +119,19 @@ def _decoder(report: DecoderReport | None) -> Component:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(report.versions.items()))
     escapes = f"; NOT refused: {', '.join(report.escapes)}" if report.escapes else ""
     return Component(status="ready", detail=f"{report.mode}: {', '.join(report.walls)}{escapes}; {versions}")
+
+
+def _audit(newest: Audited | None, period_s: int) -> dict[str, Component]:
+    """The newest check of the whole log. Not ready after one that found faults, and when none has come for two periods;
+    before the first one there is nothing to say.
+    """
+    if newest is None:
+        return {}
+    age_s = (utc_now() - newest.at).total_seconds()
+    found = f"{newest.faults} faults found" if newest.faults else f"{newest.entries} entries, no fault"
+    is_late = 0 < period_s < age_s / 2 - AUDIT_PATIENCE_S
+    detail = f"{found}, {age_s / 3600:.1f} h ago{', and none since' if is_late else ''}"
+    return {"audit": _component(not newest.faults and not is_late, detail)}
 
 
 def _outside(session: Session, policy: Policy | None) -> dict[str, Component]:

@@ -14,6 +14,7 @@ from app.api import (
     incidents,
     ledger,
     matches,
+    metrics,
     organisation,
     public_log,
     reviewer_keys,
@@ -42,4 +43,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     verdict_signing.router,
     transitions.router,
     health.router,
+    metrics.router,
 )

@@ -29,6 +29,8 @@ class Settings(BaseSettings):
     checkpoint_wait_s: float = Field(10.0, gt=0, description="How long a request waits for a checkpoint.")
     inline_leaves_up_to: int = Field(200_000, description="Custody files of larger logs carry only their own leaves.")
 
+    audit_period_s: int = Field(86400, ge=0, description="The whole log is checked so often by itself; 0: never.")
+
     session_ttl_s: int = Field(8 * 3600, description="How long a password sign-in lasts.")
     token_ttl_s: int = Field(365 * 86400, description="The longest life of a token.")
     signed_url_ttl_s: int = Field(300, ge=1, le=300)

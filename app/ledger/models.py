@@ -162,6 +162,7 @@ class LedgerEntry(Base):
             "object_id",
             postgresql_where=text("type = 'case.reviewer_key_bound'"),
         ),
+        Index("ix_ledger_entries_audits", "id", postgresql_where=text("type = 'system.audited'")),
     )
 
     stream_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"), primary_key=True)

@@ -195,6 +195,7 @@ LEDGER = (
     Call("listSystemCustody", "auditing"),
     Call("takeSystemCustodyFile", "auditing", query=_FILE),
     Call("getCustodyVerifier", "public"),
+    Call("getMetrics", "administration"),
     Call("getLedgerKey", "public"),
     Call("getLedgerCheckpoint", "public"),
     Call("getLedgerCheckpointOfSize", "public", path={"size": "1"}, granted_codes=_NOT_SIGNED),
