@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
         checkpoints=CheckpointWatch(sessions),
         witness_policy=read_policy(settings),
+        threads=CapacityLimiter(settings.request_threads),
     )
 
     @asynccontextmanager

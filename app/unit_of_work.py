@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from app import jobs
 from app.kernel.primitives import utc_now
@@ -57,7 +57,7 @@ class UnitOfWork:
 
 
 @contextmanager
-def unit_of_work(sessions: sessionmaker[Session], *, request_id: str | None = None) -> Iterator[UnitOfWork]:
+def unit_of_work(sessions: Callable[[], Session], *, request_id: str | None = None) -> Iterator[UnitOfWork]:
     """A unit of work that rolls back unless committed. Raises UncommittedWork when left with something staged."""
     with sessions() as session:
         uow = UnitOfWork(session, request_id=request_id)

@@ -1,11 +1,11 @@
 """Who calls: the actor behind a secret, what its token allows, and how an entry names it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from app.access.models import Account, Token
@@ -14,6 +14,8 @@ from app.kernel.errors import Forbidden, Unauthenticated
 from app.kernel.primitives import utc_now
 from app.ledger import log
 from app.ledger.event import EntryActor
+
+USE_NOTED_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Actor:
     """Cases the token may act in; None: every case of the account."""
     roles: frozenset[Role] | None
     """Roles the token may use; None: every role of the account."""
+    use_is_noted: bool = field(default=False, compare=False)
+    """Whether this use of the token need not be noted: another one was, within the minute."""
 
     def system_entry_actor(self, role: str | None = None) -> EntryActor:
         """The actor of an entry in the system stream, where accounts go by their own ids."""
@@ -49,40 +53,40 @@ def actor_of_token(session: Session, token_id: UUID) -> Actor:
     return _actor_behind(session, Token.id == token_id)
 
 
+_KNOWN = (
+    *(Token.id, Token.kind, Token.scopes, Token.case_ids, Token.roles, Token.expires_at, Token.revoked_at),
+    *(Token.last_used_at, Token.account_id, Account.is_active, Account.is_administrator, Account.is_auditor),
+)
+"""Columns and no objects: the session that asks serves the operation too, which must read such rows itself."""
+
+
 def _actor_behind(session: Session, condition: ColumnElement[bool]) -> Actor:
-    row = session.execute(select(Token, Account).join(Account).where(condition)).one_or_none()
-    if row is None:
+    token = session.execute(select(*_KNOWN).join(Account).where(condition)).one_or_none()
+    if token is None or token.revoked_at is not None or not token.is_active:
         raise Unauthenticated()
-    token, account = row
-    if token.revoked_at is not None or not account.is_active:
-        raise Unauthenticated()
-    if token.expires_at <= utc_now():
+    now = utc_now()
+    if token.expires_at <= now:
         raise Unauthenticated("This token has expired. Sign in again.")
     is_limited = token.case_ids is not None or token.roles is not None
+    held = {OrganisationRole.ADMINISTRATOR: token.is_administrator, OrganisationRole.AUDITOR: token.is_auditor}
     return Actor(
-        account_id=account.id,
+        account_id=token.account_id,
         token_id=token.id,
         kind=token.kind,
         # A role in the whole installation is wider than any limit to cases or roles.
-        organisation_roles=frozenset() if is_limited else _organisation_roles(account),
+        organisation_roles=frozenset() if is_limited else frozenset(role for role in held if held[role]),
         scopes=frozenset(Scope(scope) for scope in token.scopes),
         case_ids=None if token.case_ids is None else frozenset(token.case_ids),
         roles=None if token.roles is None else frozenset(Role(role) for role in token.roles),
+        use_is_noted=token.last_used_at is not None and now - token.last_used_at < USE_NOTED_EVERY,
     )
-
-
-def _organisation_roles(account: Account) -> frozenset[OrganisationRole]:
-    held = {OrganisationRole.ADMINISTRATOR: account.is_administrator, OrganisationRole.AUDITOR: account.is_auditor}
-    return frozenset(role for role, is_held in held.items() if is_held)
 
 
 def note_use(session: Session, actor: Actor) -> bool:
     """Note that a token was used, at most once a minute; True when something changed and wants a commit."""
-    token = session.get(Token, actor.token_id)
-    now = utc_now()
-    if token is None or (token.last_used_at is not None and now - token.last_used_at < timedelta(minutes=1)):
+    if actor.use_is_noted:
         return False
-    token.last_used_at = now
+    session.execute(update(Token).where(Token.id == actor.token_id).values(last_used_at=utc_now()))
     return True
 
 

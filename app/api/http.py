@@ -8,16 +8,19 @@ from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy.orm import Session, sessionmaker
+from starlette.concurrency import run_in_threadpool
 
 from app.access import idempotency
 from app.access.actors import Actor, authenticate, note_use, require_scope
 from app.access.rules import Operation
+from app.api.threads import session_of
 from app.api.waiting import CheckpointWatch
 from app.blobs.store import BlobStore
 from app.kernel.database import read_session
@@ -44,14 +47,13 @@ class Services:
     checkpoints: CheckpointWatch
     witness_policy: Policy | None
     """Whose cosignatures a published checkpoint needs; None: nobody's."""
+    threads: CapacityLimiter
+    """How many requests are worked on at once; the others wait in the order in which they came."""
 
 
 def services(request: Request) -> Services:
     found: Services = request.app.state.services
     return found
-
-
-ServicesOf = Annotated[Services, Depends(services)]
 
 
 # --- shapes -----------------------------------------------------------------------------------------------------------
@@ -131,21 +133,33 @@ class Requires:
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
 
-    def __call__(
+    async def __call__(
         self, request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
     ) -> Actor:
         if credentials is None:
             raise Unauthenticated()
-        sessions = services(request).sessions
-        with sessions() as session:
-            actor = authenticate(session, credentials.credentials)
-            if note_use(session, actor):
-                session.commit()
-            else:
-                session.rollback()
+        if session_of(request) is not None:
+            return self._admit(request, credentials.credentials)
+        return await run_in_threadpool(self._admit, request, credentials.credentials)
+
+    def _admit(self, request: Request, secret: str) -> Actor:
+        """In a thread that may wait for the database. Its transaction is that of the first block of the operation."""
+        shared = session_of(request)
+        if shared is not None:
+            actor = _known(shared, secret)
+        else:
+            with read_session(services(request).sessions) as session:
+                actor = _known(session, secret)
         require_scope(actor, self.operation)
         check_query(request)
         return actor
+
+
+def _known(session: Session, secret: str) -> Actor:
+    actor = authenticate(session, secret)
+    if note_use(session, actor):
+        session.commit()
+    return actor
 
 
 class Public:
@@ -153,7 +167,7 @@ class Public:
 
     operation = Operation.PUBLIC
 
-    def __call__(self, request: Request) -> None:
+    async def __call__(self, request: Request) -> None:
         check_query(request)
 
 
@@ -202,16 +216,22 @@ def _declared_query_parameters(route: APIRoute) -> frozenset[str]:
 # --- reading and changing ---------------------------------------------------------------------------------------------
 
 
+def _sessions(request: Request) -> Callable[[], Session]:
+    """The thread's one session, closed after each block that uses it, or a new one."""
+    shared = session_of(request)
+    return services(request).sessions if shared is None else lambda: shared
+
+
 @contextmanager
 def reading(request: Request) -> Iterator[Session]:
-    with read_session(services(request).sessions) as session:
+    with read_session(_sessions(request)) as session:
         yield session
 
 
 @contextmanager
 def working(request: Request) -> Iterator[UnitOfWork]:
     """A unit of work that stamps its entries with the request's id."""
-    with unit_of_work(services(request).sessions, request_id=request.state.request_id) as uow:
+    with unit_of_work(_sessions(request), request_id=request.state.request_id) as uow:
         yield uow
 
 

@@ -6,7 +6,7 @@ waits holds neither a database connection nor a thread; one task of the process 
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
 
 import structlog
@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
+from app.api.threads import Handler, in_one_thread, is_plain, never_waiting
 from app.kernel.database import read_session
 from app.ledger import published, reading
 from app.ledger.published import Position
@@ -25,8 +26,6 @@ CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 POLL_S = 0.05
 
 logger = structlog.get_logger("exhibit.http")
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class CheckpointWatch:
@@ -84,7 +83,7 @@ class CheckpointWatch:
         return None if checkpoint is None else checkpoint.note
 
 
-def declare_wait(
+async def declare_wait(
     wait: Annotated[
         Literal["checkpoint"] | None,
         Query(
@@ -97,16 +96,19 @@ def declare_wait(
 
 
 class LedgerRoute(APIRoute):
-    """A route whose changes are acts: they take ``wait``."""
+    """A route whose changes are acts: they take ``wait``. A plain function is worked on in one thread."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         self.is_changing = not CHANGING.isdisjoint(options.get("methods") or ())
         if self.is_changing:
             options["dependencies"] = [*(options.get("dependencies") or ()), Depends(declare_wait)]
-        super().__init__(path, endpoint, **options)
+        self.is_plain = is_plain(endpoint)
+        super().__init__(path, never_waiting(endpoint) if self.is_plain else endpoint, **options)
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
+        if self.is_plain:
+            handle = in_one_thread(handle)
         return _waiting(handle) if self.is_changing else handle
 
 

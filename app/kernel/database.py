@@ -1,6 +1,6 @@
 """What every table shares: names of constraints, types for times and digests, engines and sessions."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -106,7 +106,7 @@ def session_factory(engine: Engine) -> sessionmaker[Session]:
 
 
 @contextmanager
-def read_session(sessions: sessionmaker[Session]) -> Iterator[Session]:
+def read_session(sessions: Callable[[], Session]) -> Iterator[Session]:
     """A session for reading: whatever happens in it, nothing is committed."""
     with sessions() as session:
         yield session

@@ -22,7 +22,8 @@ class Settings(BaseSettings):
     database_url: str | None = Field(None, validation_alias="DATABASE_URL")
     app_database_url: str | None = None
     integrator_database_url: str | None = None
-    database_pool_size: int = Field(20, ge=2, description="Connections of one API process, and its request threads.")
+    database_pool_size: int = Field(20, ge=2, description="Connections of one API process.")
+    request_threads: int = Field(8, ge=1, description="Requests that one API process works on at once; others queue.")
 
     log_origin: str | None = Field(None, description="The ledger's name; fixed by the first start for ever.")
     checkpoint_period_s: float = Field(0.2, gt=0, le=1)
