@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import httpx
 import psycopg
 import pytest
 
+from app.kernel.database_roles import libpq_url
 from app.kernel.embedded_postgres import start_postgres
-from tests.support.databases import TestDatabase
 from tests.support.product import Product, start_product
 
 DEADLINE_S = 40.0
@@ -37,6 +38,16 @@ def is_ready(product: Product) -> bool:
 def me(product: Product) -> int:
     headers = {"Authorization": f"Bearer {product.admin_token}"}
     return httpx.get(f"{product.base_url}/v1/me", headers=headers).status_code
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Product]:
+    """One product on its own database for the tests that only look at it. The last of them damages its ledger."""
+    with tempfile.TemporaryDirectory(prefix="exhibit-") as name:
+        Path(name).chmod(0o711)
+        product = start_product(Path(name) / "data")
+        yield product
+        product.stop()
 
 
 def test_serve_when_started_twice_on_its_own_database_then_keeps_everything(
@@ -89,48 +100,42 @@ def test_serve_when_a_process_or_the_database_is_killed_then_is_ready_again(open
         product.stop()
 
 
-def test_serve_when_data_directory_is_in_use_then_refuses_with_words(server: Product) -> None:
+def test_serve_when_data_directory_is_in_use_then_refuses_with_words(running: Product) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", "serve"],
-        env=dict(server.environment),
+        env=dict(running.environment),
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
     assert done.returncode == 2
-    assert f"Another Exhibit (process {server.process.pid}) runs on" in done.stderr
+    assert f"Another Exhibit (process {running.process.pid}) runs on" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_serve_when_running_then_no_secret_is_in_command_lines_or_the_childrens_environment(
-    open_directory: Path,
-) -> None:
-    product = start_product(open_directory / "data")
-    try:
-        secrets = [
-            (product.data_dir / "secrets" / "postgres-owner").read_text().strip(),
-            *((product.data_dir / "secrets" / name).read_text().split(":")[2].split("@")[0] for name in URLS),
-            product.admin_token,
-        ]
-        assert min(len(secret) for secret in secrets) > 30
-        for pid in (product.process.pid, *product.children().values()):
-            seen = Path("/proc", str(pid), "cmdline").read_text() + Path("/proc", str(pid), "environ").read_text()
-            assert not [secret for secret in secrets if secret in seen]
-        for file in ("bootstrap-token", "ledger/log.key", *(f"secrets/{name}" for name in URLS)):
-            assert (product.data_dir / file).stat().st_mode & 0o077 == 0, file
-    finally:
-        product.stop()
+def test_serve_when_running_then_no_secret_is_in_command_lines_or_the_childrens_environment(running: Product) -> None:
+    secrets = [
+        (running.data_dir / "secrets" / "postgres-owner").read_text().strip(),
+        *((running.data_dir / "secrets" / name).read_text().split(":")[2].split("@")[0] for name in URLS),
+        running.admin_token,
+    ]
+    assert min(len(secret) for secret in secrets) > 30
+    for pid in (running.process.pid, *running.children().values()):
+        seen = Path("/proc", str(pid), "cmdline").read_text() + Path("/proc", str(pid), "environ").read_text()
+        assert not [secret for secret in secrets if secret in seen]
+    for file in ("bootstrap-token", "ledger/log.key", *(f"secrets/{name}" for name in URLS)):
+        assert (running.data_dir / file).stat().st_mode & 0o077 == 0, file
 
 
 URLS = ("app-database-url", "integrator-database-url")
 
 
-def test_serve_when_port_is_taken_then_refuses_with_words(server: Product, tmp_path: Path) -> None:
-    port = server.base_url.rpartition(":")[2]
+def test_serve_when_port_is_taken_then_refuses_with_words(running: Product, tmp_path: Path) -> None:
+    port = running.base_url.rpartition(":")[2]
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", "serve"],
-        env=dict(server.environment) | {"EXHIBIT_PORT": port, "EXHIBIT_DATA": str(tmp_path / "other")},
+        env=dict(running.environment) | {"EXHIBIT_PORT": port, "EXHIBIT_DATA": str(tmp_path / "other")},
         capture_output=True,
         text=True,
         timeout=30,
@@ -156,15 +161,15 @@ def test_serve_when_a_setting_is_wrong_then_names_it(tmp_path: Path, name: str, 
 
 
 def test_ledger_verify_when_log_is_whole_then_says_so_and_when_an_entry_is_gone_then_names_it(
-    server: Product, database: TestDatabase
+    running: Product,
 ) -> None:
     command = [sys.executable, "-m", "app.cli", "ledger", "verify"]
 
     def verify() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=dict(server.environment), capture_output=True, text=True, check=False)
+        return subprocess.run(command, env=dict(running.environment), capture_output=True, text=True, check=False)
 
     wait_for(lambda: verify().returncode == 0, what="a whole log")
-    with psycopg.connect(database.owner_url) as owner:
+    with psycopg.connect(libpq_url(start_postgres(running.data_dir).owner_url)) as owner:
         owner.execute("ALTER TABLE ledger_bodies DISABLE TRIGGER USER")
         owner.execute("DELETE FROM ledger_bodies WHERE commitment = (SELECT commitment FROM ledger_entries LIMIT 1)")
     done = verify()
