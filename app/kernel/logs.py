@@ -3,6 +3,7 @@
 Messages and local variables can hold names, places and file names, so neither is ever written.
 """
 
+import json
 import logging
 import sys
 import traceback
@@ -29,7 +30,7 @@ def configure_logs(file: Path | None = None) -> None:
     shared: list[Any] = [structlog.stdlib.add_log_level, structlog.stdlib.add_logger_name, _describe_exception]
     shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"))
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -43,11 +44,26 @@ def configure_logs(file: Path | None = None) -> None:
     for name in ("procrastinate", "alembic", "uvicorn", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[structlog.stdlib.filter_by_level, *shared, _render],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Our own lines come rendered; a library's record goes through the same steps here."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return str(record.msg) if hasattr(record, "is_rendered") else super().format(record)
+
+
+_to_json = json.JSONEncoder(default=repr).encode
+
+
+def _render(_: Any, __: str, event: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:
+    """The line, once: to hand the event on as a record and render it in the handler took twice the time."""
+    return (_to_json(event),), {"extra": {"is_rendered": True}}
 
 
 def place_of(error: BaseException) -> list[str]:
