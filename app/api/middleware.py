@@ -66,7 +66,7 @@ class BoundedBody:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _is_upload(scope):
+        if scope["type"] != "http" or not _has_body(scope) or _is_upload(scope):
             await self.app(scope, receive, send)
             return
         try:
@@ -84,6 +84,11 @@ class BoundedBody:
             return pending.pop() if pending else await receive()
 
         await self.app(scope, receive_whole, send)
+
+
+def _has_body(scope: Scope) -> bool:
+    """Whether the head announces one (RFC 9112, 6.3); else the server gives an empty one at once."""
+    return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
 
 
 def _is_upload(scope: Scope) -> bool:

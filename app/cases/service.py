@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.access.actors import Actor, require_administrator, require_scope
 from app.access.models import Account
@@ -46,7 +47,14 @@ def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operatio
     """
     if RULES[operation].changes_case:
         _hold_case(session, actor, case_id, is_alone=is_alone)
-    status, roles, pseudonym = _standing(session, actor, case_id)
+    standing = session.execute(select(*standing_in(actor, case_id))).one()
+    return permit(session, actor, case_id, operation, standing)
+
+
+def permit(session: Session, actor: Actor, case_id: UUID, operation: Operation, standing: Row[Any]) -> Grant:
+    """What :func:`authorise` decides, by a ``standing`` that was read with something else; raises the same."""
+    status, pseudonym = standing.case_status, standing.pseudonym
+    roles = _usable_roles(actor, case_id, standing.held_roles)
     permitted = permission(operation, roles, actor.organisation_roles)
     if status is None or (permitted is None and not roles):
         raise NotFound()
@@ -74,25 +82,31 @@ def _hold_case(session: Session, actor: Actor, case_id: UUID, *, is_alone: bool)
     )
 
 
-def _standing(session: Session, actor: Actor, case_id: UUID) -> tuple[str | None, frozenset[Role], UUID | None]:
-    """In one round trip: the case's status (None: there is no such case), the actor's usable roles, its pseudonym."""
-    mine = (CasePseudonym.case_id == case_id) & (CasePseudonym.account_id == actor.account_id)
-    row = session.execute(
-        select(
-            Case.status,
-            select(func.array_agg(CaseMember.role))
-            .where(CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id)
-            .scalar_subquery(),
-            select(CasePseudonym.pseudonym).where(mine).scalar_subquery(),
-        ).where(Case.id == case_id)
-    ).one_or_none()
-    if row is None:
-        return None, frozenset(), None
-    status, held, pseudonym = row
-    roles = frozenset(Role(role) for role in held or ())
+def standing_in(actor: Actor, case_id: UUID | InstrumentedAttribute[UUID]) -> tuple[ColumnElement[Any], ...]:
+    """Columns for one round trip: the case's status (null: there is no such case), the actor's roles, its pseudonym.
+
+    ``case_id`` may be a column of the query that they are put into.
+    """
+    status = select(Case.status).where(Case.id == case_id)
+    roles = select(func.array_agg(CaseMember.role)).where(
+        CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id
+    )
+    pseudonym = select(CasePseudonym.pseudonym).where(
+        CasePseudonym.case_id == case_id, CasePseudonym.account_id == actor.account_id
+    )
+    return (
+        status.scalar_subquery().label("case_status"),
+        roles.scalar_subquery().label("held_roles"),
+        pseudonym.scalar_subquery().label("pseudonym"),
+    )
+
+
+def _usable_roles(actor: Actor, case_id: UUID, held: Sequence[str] | None) -> frozenset[Role]:
+    """Those held that the token may use here."""
     if actor.case_ids is not None and case_id not in actor.case_ids:
-        roles = frozenset()
-    return status, roles if actor.roles is None else roles & actor.roles, pseudonym
+        return frozenset()
+    roles = frozenset(Role(role) for role in held or ())
+    return roles if actor.roles is None else roles & actor.roles
 
 
 def pseudonym_of(session: Session, case_id: UUID, account_id: UUID) -> UUID:

@@ -1,0 +1,72 @@
+"""How often ordinary requests ask the database: each question costs the reader a wait, and both sides their time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from tests.factories import NO_LABELS
+from tests.media.people import Hub
+from tests.support.api import Api
+
+
+@contextmanager
+def statements(api: Api) -> Iterator[list[str]]:
+    """The statements that the API sends within the block, without those that begin and end transactions."""
+    engine: Engine = api.app.state.services.sessions.kw["bind"]
+    sent: list[str] = []
+
+    def keep(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    event.listen(engine, "before_cursor_execute", keep)
+    try:
+        yield sent
+    finally:
+        event.remove(engine, "before_cursor_execute", keep)
+
+
+@pytest.fixture
+def item(api: Api) -> tuple[Hub, str]:
+    hub = Hub(api)
+    lead = hub.verifier.post(f"/v1/cases/{hub.case_id}/evidence", json={"lead_claim": "A film of the bridge"})
+    assert lead.status_code == 201, lead.text
+    return hub, lead.json()["id"]
+
+
+READS = {
+    "/v1/me": 2,
+    "/v1/cases": 2,
+    "/v1/cases/{case}": 3,
+    "/v1/cases/{case}/evidence?limit=20": 4,
+    "/v1/cases/{case}/incidents": 3,
+    "/v1/evidence/{item}": 3,  # A lead; an item with a file has its decoding besides.
+    "/v1/evidence/{item}/findings": 3,
+    "/v1/evidence/{item}/verdicts": 3,
+}
+
+
+def test_reads_when_repeated_then_each_asks_the_database_so_often(api: Api, item: tuple[Hub, str]) -> None:
+    hub, evidence_id = item
+    asked = {}
+    for path in READS:
+        address = path.format(case=hub.case_id, item=evidence_id)
+        assert hub.verifier.get(address).status_code == 200  # The first use of a token in a minute is noted.
+        with statements(api) as sent:
+            assert hub.verifier.get(address).status_code == 200
+        asked[path] = len(sent)
+    assert asked == READS
+
+
+def test_change_when_repeated_then_it_asks_the_database_so_often_at_the_most(api: Api, item: tuple[Hub, str]) -> None:
+    hub, evidence_id = item
+    path = f"/v1/evidence/{evidence_id}"
+    before = hub.coordinator.change(f"{path}/labels", path, "PUT", json=NO_LABELS)
+    assert before.status_code == 200
+    with statements(api) as sent:
+        headers = {"If-Match": before.headers["ETag"]}
+        after = hub.coordinator.put(f"{path}/labels", json={**NO_LABELS, "child": True}, headers=headers)
+    assert after.status_code == 200
+    assert 0 < len(sent) <= 14, sent
