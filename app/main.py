@@ -56,7 +56,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
         checkpoints=CheckpointWatch(sessions),
         witness_policy=read_policy(settings),
-        threads=CapacityLimiter(settings.request_threads),
+        threads=CapacityLimiter(min(settings.request_threads, settings.database_pool_size)),
     )
 
     @asynccontextmanager

@@ -39,6 +39,7 @@ from app.api.http import (
     working,
 )
 from app.api.problems import problem_responses
+from app.api.threads import takes_long
 from app.api.waiting import LedgerRoute
 from app.cases.service import roles_by_case
 from app.unit_of_work import UnitOfWork
@@ -164,6 +165,7 @@ def _account(account: Account) -> AccountShape:
     responses=problem_responses(401, 422, 429),
     dependencies=[Depends(Public())],
 )
+@takes_long
 def create_session(body: SessionCreate, request: Request) -> JSONResponse:
     """A short-lived session. A failed attempt is a custody entry; after too many, wait (429)."""
     settings = services(request).settings
@@ -222,6 +224,7 @@ def get_me(request: Request, actor: SignedIn) -> Me:
     response_model=AccountShape,
     responses=problem_responses(401, 403, 422, 429),
 )
+@takes_long
 def change_my_password(body: PasswordChange, request: Request, actor: OwnAccess) -> JSONResponse:
     """Needs the old password. Your other sessions end."""
     with working(request) as uow:
@@ -246,6 +249,7 @@ def change_my_password(body: PasswordChange, request: Request, actor: OwnAccess)
     response_model=AccountShape,
     responses=problem_responses(401, 403, 409, 422),
 )
+@takes_long
 def create_user(
     body: AccountCreate, request: Request, actor: Administrator, key: IdempotencyKey = None
 ) -> JSONResponse:
@@ -325,6 +329,7 @@ def deactivate_user(account_id: UUID, request: Request, actor: Administrator, if
     response_model=AccountShape,
     responses=problem_responses(401, 403, 404, 412, 422, 428),
 )
+@takes_long
 def reset_password(
     account_id: UUID, body: PasswordReset, request: Request, actor: Administrator, if_match: IfMatch = None
 ) -> JSONResponse:

@@ -33,6 +33,7 @@ from app.api.http import (
 )
 from app.api.ledger import published_key
 from app.api.problems import problem_responses
+from app.api.threads import takes_long
 from app.api.waiting import LedgerRoute
 from app.exports import custody_service
 from app.exports.custody_formats import custody_format
@@ -206,6 +207,7 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
     response_class=StreamingResponse,
     responses=FILE_RESPONSES,
 )
+@takes_long
 def take_evidence_custody_file(
     evidence_id: UUID,
     request: Request,
@@ -223,6 +225,7 @@ def take_evidence_custody_file(
     response_class=StreamingResponse,
     responses=FILE_RESPONSES,
 )
+@takes_long
 def take_incident_custody_file(
     incident_id: UUID,
     request: Request,
@@ -240,6 +243,7 @@ def take_incident_custody_file(
     response_class=StreamingResponse,
     responses=FILE_RESPONSES,
 )
+@takes_long
 def take_case_custody_file(
     case_id: UUID,
     request: Request,

@@ -11,13 +11,14 @@ thread. An endpoint that streams is a coroutine itself, and stays on the event l
 import functools
 from collections.abc import Callable, Coroutine
 from inspect import iscoroutinefunction
-from typing import Any
+from typing import Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import Request, Response
 from sqlalchemy.orm import Session
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 
 def is_plain(endpoint: Callable[..., Any]) -> bool:
@@ -36,16 +37,24 @@ def never_waiting(endpoint: Callable[..., Any]) -> Callable[..., Coroutine[Any, 
     return call
 
 
-def in_one_thread(handle: Handler) -> Handler:
+def takes_long(endpoint: Endpoint) -> Endpoint:
+    """Marks an operation that waits or hashes for long: it takes no thread from the ordinary ones."""
+    endpoint.takes_long = True  # type: ignore[attr-defined]
+    return endpoint
+
+
+def in_one_thread(handle: Handler, endpoint: Callable[..., Any]) -> Handler:
     """The handler of a ``never_waiting`` endpoint, run in one thread with one database session.
 
-    At most ``services.threads`` at a time, in the order in which they came.
+    At most ``services.threads`` ordinary ones at a time, in the order in which they came: more would only take the
+    interpreter's lock from each other, and the last to come would wait longest.
     """
+    is_ordinary = not hasattr(endpoint, "takes_long")
 
     async def answer(request: Request) -> Response:
         await request.body()  # What comes from the network is awaited here; the thread finds it read.
         threads: CapacityLimiter = request.app.state.services.threads
-        return await to_thread.run_sync(_work, handle, request, limiter=threads)
+        return await to_thread.run_sync(_work, handle, request, limiter=threads if is_ordinary else None)
 
     return answer
 

@@ -29,6 +29,7 @@ from app.api.http import (
 from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
 from app.api.signing_shapes import ENVELOPE_EXAMPLE, EnvelopeInput
+from app.api.threads import takes_long
 from app.api.waiting import LedgerRoute
 from app.kernel.primitives import Sha256Hex
 from app.media.items import find_evidence
@@ -196,6 +197,7 @@ class Transitioned(Changed):
     response_model=Transitioned,
     responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
 )
+@takes_long
 def move_evidence(
     evidence_id: UUID,
     body: TransitionInput,

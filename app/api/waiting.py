@@ -108,7 +108,7 @@ class LedgerRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
         if self.is_plain:
-            handle = in_one_thread(handle)
+            handle = in_one_thread(handle, self.endpoint)
         return _waiting(handle) if self.is_changing else handle
 
 

@@ -44,7 +44,7 @@ READS = {
     "/v1/cases/{case}/incidents": 3,
     "/v1/evidence/{item}": 3,  # A lead; an item with a file has its decoding besides.
     "/v1/evidence/{item}/findings": 3,
-    "/v1/evidence/{item}/verdicts": 3,
+    "/v1/evidence/{item}/verdicts": 4,
 }
 
 
@@ -70,3 +70,13 @@ def test_change_when_repeated_then_it_asks_the_database_so_often_at_the_most(api
         after = hub.coordinator.put(f"{path}/labels", json={**NO_LABELS, "child": True}, headers=headers)
     assert after.status_code == 200
     assert 0 < len(sent) <= 14, sent
+
+
+def test_request_when_repeated_then_it_takes_one_connection_once(api: Api, item: tuple[Hub, str]) -> None:
+    """Who calls and what they ask are read on the same connection, which is taken once."""
+    hub, evidence_id = item
+    engine: Engine = api.app.state.services.sessions.kw["bind"]
+    taken: list[Any] = []
+    event.listen(engine, "checkout", lambda connection, *_: taken.append(connection))
+    assert hub.verifier.get(f"/v1/evidence/{evidence_id}").status_code == 200
+    assert len(taken) == 1
