@@ -4,8 +4,10 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -317,6 +319,51 @@ def test_statement_when_the_item_is_not_the_asker_s_to_judge_then_refused(bench:
     submit_signed(bench, bench.olena, key)
     with pytest.raises(WrongState):
         statement_of(bench, bench.olena, key)
+
+
+def test_revocation_and_submission_when_at_the_same_moment_then_one_comes_before_the_other(
+    bench: Bench, key: OwnKey
+) -> None:
+    """Whichever is first: a verdict never stands after its key's revocation in the order of the ledger."""
+    for attempt in range(3):
+        if attempt:
+            bench.take(bench.olena)
+            key = bound_key(bench, bench.olena)
+        envelope = key.envelope(statement_of(bench, bench.olena, key).payload())
+        barrier = Barrier(2)
+        order_before = bench.entry_types().count("evidence.submitted")
+
+        def submit(given: dict[str, Any] = envelope, meet: Barrier = barrier) -> bool:
+            meet.wait()
+            try:
+                bench.submit(bench.olena, **WORDS, envelope=given)
+            except ReviewerKeyRevoked:
+                return False
+            return True
+
+        def revoke(which: OwnKey = key, meet: Barrier = barrier) -> None:
+            meet.wait()
+            revoke_key(bench, which, bench.coordinator)
+
+        with ThreadPoolExecutor(2) as pool:
+            submitted, revoked = pool.submit(submit), pool.submit(revoke)
+            revoked.result()
+            is_submitted = submitted.result()
+        with bench.sessions() as session:
+            order = session.scalars(ORDER, {"item": bench.item, "case": bench.case_id}).all()
+        assert order[-1] == "case.reviewer_key_revoked"
+        assert order.count("evidence.submitted") == order_before + is_submitted
+        assert (bench.evidence().state == "awaiting_peer_review") is is_submitted
+        if is_submitted:
+            bench.withdraw(bench.olena)
+        else:
+            bench.end(bench.olena)
+
+
+ORDER = text(
+    "SELECT type FROM ledger_entries WHERE stream_id IN (:item, :case)"
+    " AND type IN ('evidence.submitted', 'case.reviewer_key_revoked') ORDER BY id"
+)
 
 
 # --- the database alone -----------------------------------------------------------------------------------------------
