@@ -15,6 +15,7 @@ from app import __version__
 from app.anchors.configuration import read_policy
 from app.api import problems
 from app.api.docs import install_docs
+from app.api.headers import declare_headers
 from app.api.http import Public, Requires, Services
 from app.api.middleware import BoundedBody, RequestFrame
 from app.api.routers import ROUTERS
@@ -153,6 +154,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
                 _use_problem_shape(operation)
                 if "requestBody" in operation:  # BoundedBody's, and an upload's own.
                     operation["responses"] |= {str(k): v for k, v in problems.problem_responses(408, 413).items()}
+                declare_headers(document, operation)
     schemas.pop("HTTPValidationError", None)
     schemas.pop("ValidationError", None)
     app.openapi_schema = document

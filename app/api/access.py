@@ -13,6 +13,7 @@ from app.access.actors import Actor, require_administrator
 from app.access.errors import BadCredentials
 from app.access.models import Account, Token
 from app.access.rules import Operation, Role, Scope
+from app.api.headers import sends
 from app.api.http import (
     Changed,
     Cursor,
@@ -247,7 +248,7 @@ def change_my_password(body: PasswordChange, request: Request, actor: OwnAccess)
     status_code=201,
     summary="Create an account",
     response_model=AccountShape,
-    responses=problem_responses(401, 403, 409, 422),
+    responses={201: sends("Location"), **problem_responses(401, 403, 409, 422)},
 )
 @takes_long
 def create_user(

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from app.access.actors import Actor, require_administrator
 from app.access.rules import Operation, Role
+from app.api.headers import sends
 from app.api.http import (
     BadCursor,
     Changed,
@@ -154,7 +155,7 @@ def _case(case: Case) -> CaseShape:
     status_code=201,
     summary="Open a case",
     response_model=CaseCreated,
-    responses=problem_responses(401, 403, 422),
+    responses={201: sends("Location"), **problem_responses(401, 403, 422)},
 )
 def create_case(body: CaseCreate, request: Request, actor: Administrator, key: IdempotencyKey = None) -> JSONResponse:
     """By an administrator, who names the first coordinator and then does not see into the case."""

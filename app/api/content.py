@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor, actor_of_token
 from app.access.rules import Operation
+from app.api.headers import sends
 from app.api.http import Input, Public, Requires, Services, Shape, reading, services, working
 from app.api.problems import problem_responses
 from app.api.ranges import requested_range
@@ -44,6 +45,7 @@ IfRange = Annotated[str | None, Header(alias="If-Range")]
 SANDBOX = "sandbox; default-src 'none'"
 PREVIEW_LIFE_S = 300
 BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+OF_BYTES = ("Accept-Ranges", "Cache-Control", "Content-Disposition", "Content-Security-Policy", "ETag", "Repr-Digest")
 
 
 class ContentUrlCreate(Input):
@@ -63,8 +65,8 @@ class ContentUrl(Shape):
     summary="Download the original",
     response_class=StreamingResponse,
     responses={
-        200: {"description": "The original's bytes.", "content": BYTES},
-        206: {"description": "The range asked for.", "content": BYTES},
+        200: sends(*OF_BYTES, description="The original's bytes.", content=BYTES),
+        206: sends(*OF_BYTES, "Content-Range", description="The range asked for.", content=BYTES),
         **problem_responses(401, 403, 404, 409, 416, 422, 503),
     },
 )
@@ -84,7 +86,7 @@ def get_content(
     "/{evidence_id}/content",
     name="headContent",
     summary="Size, type and digest of the original",
-    responses=problem_responses(401, 403, 404, 409, 422),
+    responses={200: sends(*OF_BYTES), **problem_responses(401, 403, 404, 409, 422)},
 )
 def head_content(
     evidence_id: UUID, request: Request, actor: OriginalReader, _purpose: UnusedPurpose = None
@@ -119,8 +121,8 @@ def create_content_url(evidence_id: UUID, body: ContentUrlCreate, request: Reque
     summary="Play the original by a signed address",
     response_class=StreamingResponse,
     responses={
-        200: {"description": "The original's bytes.", "content": BYTES},
-        206: {"description": "The range asked for.", "content": BYTES},
+        200: sends(*OF_BYTES, description="The original's bytes.", content=BYTES),
+        206: sends(*OF_BYTES, "Content-Range", description="The range asked for.", content=BYTES),
         **problem_responses(401, 403, 404, 409, 416, 422, 503),
     },
     dependencies=[Depends(Public())],
@@ -149,7 +151,11 @@ def get_signed_content(
     summary="The safe preview",
     response_class=Response,
     responses={
-        200: {"description": "A small JPEG.", "content": {"image/jpeg": BYTES["application/octet-stream"]}},
+        200: sends(
+            *("ETag", "Cache-Control", "Content-Security-Policy"),
+            description="A small JPEG.",
+            content={"image/jpeg": BYTES["application/octet-stream"]},
+        ),
         **problem_responses(401, 403, 404, 409, 422, 503),
     },
 )

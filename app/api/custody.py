@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.headers import sends
 from app.api.http import (
     Cursor,
     Limit,
@@ -189,13 +190,15 @@ def list_case_custody(
 
 
 FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The file, as an attachment.",
-        "content": {
+    200: sends(
+        "Content-Disposition",
+        "Cache-Control",
+        description="The file, as an attachment.",
+        content={
             "application/jsonl": {"schema": {"type": "string", "format": "binary"}},
             "text/csv": {"schema": {"type": "string", "format": "binary"}},
         },
-    },
+    ),
     **problem_responses(401, 403, 404, 422, 503),
 }
 
@@ -259,7 +262,13 @@ def take_case_custody_file(
     name="getCustodyVerifier",
     summary="The program that checks custody files offline",
     response_class=Response,
-    responses={200: {"description": "Python source", "content": {"text/x-python": {"schema": {"type": "string"}}}}},
+    responses={
+        200: sends(
+            *("Content-Disposition", "Cache-Control"),
+            description="Python source",
+            content={"text/x-python": {"schema": {"type": "string"}}},
+        )
+    },
     dependencies=[Depends(Public())],
 )
 def get_custody_verifier() -> Response:

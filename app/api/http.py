@@ -247,7 +247,7 @@ IdempotencyKey = Annotated[
 ]
 IfMatch = Annotated[
     str | None,
-    Header(alias="If-Match", description='The `ETag` of the version that you read, such as `"3"`. Required.'),
+    Header(alias="If-Match", description='The `ETag` of the version that you read, such as `"3"`.'),
 ]
 Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page at the most.")]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]

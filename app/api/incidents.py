@@ -9,6 +9,7 @@ from pydantic import AwareDatetime
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.headers import sends
 from app.api.http import (
     Cursor,
     IdempotencyKey,
@@ -58,7 +59,7 @@ Editor = Annotated[Actor, Depends(Requires(Operation.EDIT_INCIDENTS))]
     status_code=201,
     summary="Open an incident",
     response_model=IncidentShape,
-    responses=problem_responses(401, 403, 404, 409, 422),
+    responses={201: sends("Location"), **problem_responses(401, 403, 404, 409, 422)},
 )
 def create_incident(
     case_id: UUID, body: IncidentCreate, request: Request, actor: Editor, key: IdempotencyKey = None

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.evidence_shapes import Prose
+from app.api.headers import sends
 from app.api.http import (
     Changed,
     Cursor,
@@ -182,7 +183,7 @@ def get_match(match_id: UUID, request: Request, actor: Reader) -> MatchShape:
     status_code=201,
     summary="Decide what a match means",
     response_model=MatchShape,
-    responses=problem_responses(401, 403, 404, 409, 422),
+    responses={201: sends("Location"), **problem_responses(401, 403, 404, 409, 422)},
 )
 def decide_match(
     match_id: UUID, body: DecisionCreate, request: Request, actor: Decider, key: IdempotencyKey = None

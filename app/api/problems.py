@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
-from app.kernel.errors import AppError, constraint_errors
+from app.kernel.errors import AppError, Conflict, Invalid, constraint_errors
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +36,27 @@ class Problem(BaseModel):
     detail: str = Field(examples=["'submit' is possible from: in_verification. The item is 'preserved'."])
     request_id: str = Field(examples=["6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11"])
     errors: list[FieldProblem] | None = Field(default=None, description="Which fields are wrong, and why.")
+
+
+class InvalidRequest(Invalid):
+    """A field is missing, unknown, of the wrong type or out of its range, or the body is no JSON."""
+
+    code = "invalid_request"
+    title = "The request does not fit this operation"
+
+
+class MethodNotAllowed(AppError):
+    code = "method_not_allowed"
+    status = 405
+    title = "Method Not Allowed"
+
+
+class DatabaseUnavailable(AppError):
+    """Whether the change was made is not known: only a repetition with the same Idempotency-Key is safe."""
+
+    code = "database_unavailable"
+    status = 503
+    title = "The database cannot be reached just now"
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -108,9 +129,9 @@ def _validation_error(request: Request, error: Exception) -> JSONResponse:
 def _invalid_request(request: Request, errors: list[dict[str, str]]) -> JSONResponse:
     return problem(
         request,
-        status=422,
-        code="invalid_request",
-        title="The request does not fit this operation",
+        status=InvalidRequest.status,
+        code=InvalidRequest.code,
+        title=InvalidRequest.title,
         detail="See 'errors' for each field and what is wrong with it.",
         errors=errors,
     )
@@ -142,8 +163,8 @@ def _integrity_error(request: Request, error: Exception) -> JSONResponse:
     logger.error("constraint_without_meaning", constraint=name, request_id=request.state.request_id)
     return problem(
         request,
-        status=409,
-        code="conflict",
+        status=Conflict.status,
+        code=Conflict.code,
         title="The change conflicts with another one",
         detail="Nothing was changed. Read the resource again, then repeat the change.",
     )
@@ -156,9 +177,9 @@ def _database_error(request: Request, error: Exception) -> JSONResponse:
     logger.error("database_unavailable", request_id=request.state.request_id, kind=type(error.orig).__name__)
     return problem(
         request,
-        status=503,
-        code="database_unavailable",
-        title="The database cannot be reached just now",
+        status=DatabaseUnavailable.status,
+        code=DatabaseUnavailable.code,
+        title=DatabaseUnavailable.title,
         detail="It is not known whether the change was made. Repeat the request with the same Idempotency-Key.",
         headers={"Retry-After": "2"},
     )
@@ -173,8 +194,8 @@ def answer_unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("unexpected_error", kind=type(error).__name__, place=place, request_id=request.state.request_id)
     return problem(
         request,
-        status=500,
-        code="internal_error",
+        status=AppError.status,
+        code=AppError.code,
         title="Something went wrong on our side",
         detail="Nothing was changed. Tell the operator the request_id.",
     )

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.headers import sends
 from app.api.http import (
     Changed,
     Cursor,
@@ -129,7 +130,7 @@ def prepare_reviewer_key(
     status_code=201,
     summary="Bring your own key into a case",
     response_model=ReviewerKeyShape,
-    responses=problem_responses(401, 403, 404, 409, 422),
+    responses={201: sends("Location"), **problem_responses(401, 403, 404, 409, 422)},
 )
 def request_reviewer_key(
     case_id: UUID, body: ReviewerKeyRequest, request: Request, actor: Verifier, key: IdempotencyKey = None

@@ -16,6 +16,7 @@ from app.api import (
     matches,
     metrics,
     organisation,
+    problem_pages,
     public_log,
     reviewer_keys,
     transitions,
@@ -44,4 +45,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     transitions.router,
     health.router,
     metrics.router,
+    problem_pages.router,
 )

@@ -20,6 +20,7 @@ from app.api.evidence_shapes import (
     ReceivedShape,
     received,
 )
+from app.api.headers import sends
 from app.api.http import (
     IdempotencyKey,
     IfMatch,
@@ -95,7 +96,7 @@ FORM = {"schema": FORM_SCHEMA, "encoding": {"metadata": {"contentType": "applica
     status_code=201,
     summary="Receive evidence, or register a lead",
     response_model=ReceivedShape,
-    responses=problem_responses(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503, 507),
+    responses={201: sends("Location"), **problem_responses(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503, 507)},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -130,7 +131,10 @@ async def receive_evidence(case_id: UUID, request: Request, actor: Receiver, key
     status_code=200,
     summary="Receive the file of a lead",
     response_model=ReceivedShape,
-    responses=problem_responses(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 503, 507),
+    responses={
+        200: sends("Location"),
+        **problem_responses(400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 428, 429, 503, 507),
+    },
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )
 async def receive_content(evidence_id: UUID, request: Request, actor: Receiver, if_match: IfMatch = None) -> Response:

@@ -231,6 +231,8 @@ LEDGER = (
     _erase("listErasureRequests", "case", scope="write"),
     _erase("decideErasureRequest", "erasure", {"decision": "refuse"}),
     _administer("eraseAccountField", "account", {"field": "name", **_GROUND}),
+    Call("showProblems", "public"),
+    Call("showProblem", "public", path={"code": "wrong_state"}),
     Call("getHealth", "public"),
     Call("getReadiness", "public"),
 )
