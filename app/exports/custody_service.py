@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import Actor
 from app.access.rules import Operation, OrganisationRole
+from app.anchors.publication import with_cosignatures
 from app.cases.service import Grant, authorise
 from app.exports.custody_streams import (
     CustodyEntry,
@@ -206,8 +207,10 @@ def _authorise_entry(session: Session, actor: Actor, commitment: str, operation:
 
 
 def _proof(session: Session, commitment: str, size: int | None) -> TlogProof:
+    """With the cosignatures that the signed tree has by now."""
     try:
-        return reading.proof(session, commitment, size)
+        checkpoint, index = reading.signed_place(session, commitment, size)
+        return reading.proofs_at(session, with_cosignatures(session, checkpoint), [index])[0]
     except NotInLog as error:
         if size is not None:
             raise NotFound(f"There is no signed tree of {size} leaves that holds this entry.") from error

@@ -212,14 +212,20 @@ def wait_for_checkpoint(
 
 def proof(session: Reader, commitment: str, size: int | None = None) -> TlogProof:
     """An entry's inclusion in its log's newest signed tree, or the signed one of ``size`` leaves. Raises NotInLog."""
+    checkpoint, index = signed_place(session, commitment, size)
+    return proofs_at(session, checkpoint, [index])[0]
+
+
+def signed_place(session: Reader, commitment: str, size: int | None = None) -> tuple[SignedCheckpoint, int]:
+    """Its log's newest signed tree, or the one of ``size`` leaves, and the entry's leaf. Raises NotInLog."""
     place = session.execute(_PLACES, {"commitments": [bytes.fromhex(commitment)]}).one_or_none()
     if place is None:
         raise NotInLog("this entry is not in a signed tree")
     own = place.log_id
     checkpoint = latest_checkpoint(session, log_id=own) if size is None else checkpoint_of(session, size, log_id=own)
-    if checkpoint is None:
+    if checkpoint is None or place.idx >= checkpoint.size:
         raise NotInLog("this entry is not in a signed tree of that size")
-    return proofs_at(session, checkpoint, [place.idx])[0]
+    return checkpoint, place.idx
 
 
 def proofs_at(session: Reader, checkpoint: SignedCheckpoint, indexes: Sequence[int]) -> list[TlogProof]:
