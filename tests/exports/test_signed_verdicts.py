@@ -6,19 +6,23 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import pytest
+from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.rules import Role
+from app.erasure.service import Ground, erase_field
 from app.exports.verifier.verify_custody import Bad, Report, SignedActs, describe, parse_key, verify
 from app.kernel.database import open_engine, session_factory
 from app.kernel.primitives import canonical_json, new_id
-from app.ledger import log
+from app.ledger import log, reading
 from app.ledger.checkpoint import VerifierKey
 from app.verification.rules import Dimension, ReviewKind
 from tests.exports.custody_cases import Hub, integrating, make_linked_incident
+from tests.factories import add_role, commit_in, make_person
 from tests.ledger.acts import SIGNER
 from tests.support.databases import TestDatabase, TestServer, create_database, drop_database
 from tests.verification.bench import Bench
@@ -43,30 +47,41 @@ class Affair:
 
 @pytest.fixture(scope="module")
 def affair(postgres: TestServer) -> Iterator[Affair]:
+    with open_affair(postgres) as opened:
+        yield opened
+
+
+@contextmanager
+def open_affair(postgres: TestServer) -> Iterator[Affair]:
     database = create_database(postgres)
     engine = open_engine(database.app_url, pool_size=8)
-    sessions = session_factory(engine)
-    with integrating(database):
-        bench = Bench(sessions)
-        key = bound_key(bench, bench.olena)
-        bound_key(bench, bench.petro)
-        ready(bench, bench.olena)
-        submit_signed(bench, bench.olena, key)
-        bench.review(bench.petro, ReviewKind.REQUEST_CHANGES, "Name the source.")
-        bench.take(bench.olena)
-        bench.find(bench.olena, Dimension.SOURCE)
-        submit_signed(bench, bench.olena, key)
-        bench.concur(bench.petro)
-        bench.sign_off(bench.rita)
-        revoke_key(bench, key, bench.olena)
-        incident = make_linked_incident(sessions, bench.case_id, bench.item)
-        with sessions() as session:
-            vkey = VerifierKey(log.installation(session).origin, SIGNER.public_key)
-        hub = Hub(sessions, vkey, bench.case_id, bench.coordinator, bench.olena, (bench.item,), incident)
-        yield Affair(hub, bench, key, database)
-    engine.dispose()
-    with postgres.administration() as owner:
-        drop_database(owner, database.name)
+    try:
+        with integrating(database):
+            yield _affair(session_factory(engine), database)
+    finally:
+        engine.dispose()
+        with postgres.administration() as owner:
+            drop_database(owner, database.name)
+
+
+def _affair(sessions: sessionmaker[Session], database: TestDatabase) -> Affair:
+    bench = Bench(sessions)
+    key = bound_key(bench, bench.olena)
+    bound_key(bench, bench.petro)
+    ready(bench, bench.olena)
+    submit_signed(bench, bench.olena, key)
+    bench.review(bench.petro, ReviewKind.REQUEST_CHANGES, "Name the source.")
+    bench.take(bench.olena)
+    bench.find(bench.olena, Dimension.SOURCE)
+    submit_signed(bench, bench.olena, key)
+    bench.concur(bench.petro)
+    bench.sign_off(bench.rita)
+    revoke_key(bench, key, bench.olena)
+    incident = make_linked_incident(sessions, bench.case_id, bench.item)
+    with sessions() as session:
+        vkey = VerifierKey(log.installation(session).origin, SIGNER.public_key)
+    hub = Hub(sessions, vkey, bench.case_id, bench.coordinator, bench.olena, (bench.item,), incident)
+    return Affair(hub, bench, key, database)
 
 
 @pytest.fixture(scope="module")
@@ -234,22 +249,40 @@ def test_entry_when_it_names_another_key_then_it_is_to_blame(affair: Affair, lin
     assert at + 1 in {found.line for found in report.findings}
 
 
-def test_envelope_when_erased_then_said_to_be_unchecked_and_the_rest_verifies(affair: Affair) -> None:
-    with psycopg.connect(affair.database.owner_url) as owner:
-        owner.execute("ALTER TABLE verdict_envelopes DISABLE TRIGGER USER")
-        row = owner.execute("DELETE FROM verdict_envelopes RETURNING verdict_id, envelope").fetchall()[0]
-        owner.commit()
-        try:
-            lines = affair.lines("evidence")
-        finally:
-            owner.execute("ALTER TABLE verdict_envelopes ENABLE TRIGGER USER")
-            owner.commit()
-    assert row is not None
-    report = check(affair, lines)
-    assert report.ok
-    assert report.result_of("verdicts") == "not checked"
-    assert "2 of 2 envelopes were erased" in report.skipped["verdicts"]
-    assert [json.loads(lines[at])["withheld"] for at in places(lines, "envelope")] == ["erased", "erased"]
+def test_envelope_when_withheld_without_an_erasure_then_the_file_fails(affair: Affair, lines: Lines) -> None:
+    at = of_verdicts(lines)[0]
+    report = check(affair, edited(lines, at, lambda value: (value.pop("envelope"), value.update(withheld="erased"))))
+    assert report.result_of("verdicts") == "FAILED"
+    assert "no later entry erased its words" in str(report.findings)
+
+
+def test_envelope_when_its_words_were_erased_then_said_to_be_unchecked_and_the_rest_verifies(
+    postgres: TestServer,
+) -> None:
+    with open_affair(postgres) as affair:
+        bench, custodian = affair.bench, make_person(affair.hub.sessions, "Cust")
+        before = affair.lines()
+        add_role(bench.sessions, bench.coordinator, bench.case_id, custodian, Role.CUSTODIAN)
+        with bench.sessions() as session:
+            entries = reading.entries_of(session, bench.item)
+        commitment = next(each.commitment for each in entries if each.type == "evidence.submitted")
+        commit_in(
+            bench.sessions,
+            lambda uow: erase_field(
+                uow,
+                custodian,
+                commitment,
+                field="rationale",
+                ground=Ground(reason_code="consent_withdrawn", authority="subject_request"),
+            ),
+        )
+        lines = affair.lines()
+        report = check(affair, lines)
+        assert report.ok, report.findings
+        assert report.result_of("verdicts") == "not checked"
+        assert "2 of 4 envelopes were erased" in report.skipped["verdicts"]  # Both versions had the same words.
+        assert b"withheld" in b"".join(lines)
+        assert check(affair, before).result_of("verdicts") == "proven"  # What was handed out before still verifies.
 
 
 # --- a server that lies in entries that it signs ----------------------------------------------------------------------

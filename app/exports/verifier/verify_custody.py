@@ -571,6 +571,9 @@ class SignedActs:
         """Stream → dimension → its newest finding's commitment."""
         self.continued: set[str] = set()
         """Streams that began in an earlier log of the same installation."""
+        self.partial: set[str] = set()
+        """Streams with an entry whose body was erased; ``erased`` has the commitments of those entries."""
+        self.erased: set[str] = set()
 
     def note(self, ordinal: int, value: dict[str, Any], commitment: str) -> None:
         """Keep what a later check needs of one entry."""
@@ -587,6 +590,11 @@ class SignedActs:
             self.bindings[commitment] = (ordinal, value)
         elif kind == "case.reviewer_key_revoked" and is_text(data.get("keyid")):
             self.revocations.setdefault(data["keyid"], ordinal)
+
+    def note_withheld(self, stream: str, commitment: str) -> None:
+        """An entry whose body was erased: what it said, a finding or a binding perhaps, is open from now on."""
+        self.partial.add(stream)
+        self.erased.add(commitment)
 
     def check(self, ordinal: int, envelope: dict[str, Any], header: dict[str, Any]) -> None:
         """Raises Bad unless the envelope is the logged one, its signature the key's, and its words the entry's."""
@@ -668,7 +676,7 @@ class SignedActs:
     def check_findings(self, ordinal: int) -> None:
         """Raises Bad unless a signed verdict rests on the findings that were logged before it."""
         act, statement = self.acts[ordinal], self.payloads.get(ordinal)
-        if statement is None or act["type"] != "evidence.submitted" or act["stream"] in self.continued:
+        if statement is None or act["type"] != "evidence.submitted" or act["stream"] in self.continued | self.partial:
             return
         if statement["predicate"]["findings_sha256"] != act["findings_sha256"]:
             raise Bad("the signed verdict rests on other findings than those that were logged before it")
@@ -676,7 +684,7 @@ class SignedActs:
     def check_binding(self, ordinal: int, scope: str, index_of: dict[int, int]) -> int | None:
         """The entry that bound a verdict's key to its author, before the verdict and not yet revoked. Raises Bad.
 
-        None: the case's log is not in the file, or the key was bound in an earlier log.
+        None: the case's log is not in the file, the key was bound in an earlier log, or that entry's body was erased.
         """
         act = self.acts[ordinal]
         data = act["data"]
@@ -687,7 +695,7 @@ class SignedActs:
         self._require_facts(data)
         found = self.bindings.get(data["key_bound"])
         if found is None:
-            if scope == "case" and not self.continued:
+            if scope == "case" and not self.continued and data["key_bound"] not in self.erased:
                 raise Bad("the entry that is said to have bound its key is not in the case's log")
             return None
         bound, binding = found
@@ -958,6 +966,7 @@ class CustodyFile:
         named_before = "" if self.link is None else self.link[0]  # What it named itself is gone with its body.
         self._check_link(ordinal, {**value, "prev": "" if value["seq"] == 1 else named_before})
         self.withheld[ordinal] = commitment
+        self.signing.note_withheld(value["stream"], commitment)
         self.has_own_end = False
         if value["seq"] == self.header["streams"][self.place_of[value["stream"]]]["entries"]:
             self._doubt(ordinal, "the stream does not end at this export's own entry")
@@ -1380,6 +1389,8 @@ class CustodyFile:
             try:
                 if ordinal not in self.signing.seen:
                     raise Bad("its signed envelope is missing")
+                if not self.signing.seen[ordinal] and (ordinal, "rationale") not in self.erased_fields:
+                    raise Bad("its signed envelope is withheld as erased, and no later entry erased its words")
                 if whole and not (self.signing.seen[ordinal] and ordinal not in self.signing.payloads):
                     self.signing.check_findings(ordinal)
                     bound = self.signing.check_binding(ordinal, self.header["scope"], index_of)
