@@ -230,3 +230,15 @@ def _leads(hub: Hub) -> None:
     declined = {"event": "decline", "reason_code": "other", "reason": hub.words()}
     own = f"/v1/evidence/{made['id']}"
     ok(hub.people["coordinator"].change(f"{own}/transitions", own, json=declined))
+
+
+def fill_small(hub: Hub) -> Hub:
+    """A case with one lead, whose claim is the rare name and whose address has it inside."""
+    for role in ("coordinator", "custodian", "second custodian", "outsider"):
+        hub.people[role] = hub.api.person(role)
+    people = hub.people
+    hub.case_id = hub.api.case(people["coordinator"], custodian=(people["custodian"], people["second custodian"]))
+    lead = {"lead_claim": hub.rare, "lead_address": f"https://example.org/{hub.rare}"}
+    path = f"/v1/cases/{hub.case_id}/evidence"
+    hub.items = [ok(people["coordinator"].post(path, json=lead, headers=key("lead")), 201)["id"]]
+    return hub
