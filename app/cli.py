@@ -26,6 +26,7 @@ COMMANDS = {
     "jobs list": "app.jobs_command:list_jobs",
     "jobs retry": "app.jobs_command:retry_jobs",
     "ledger verify": "app.ledger_command:verify_ledger",
+    "ledger purge": "app.purge_command:purge_ledger",
     "ledger anchor-now": "app.anchor_commands:anchor_now",
     "ledger witnesses": "app.anchor_commands:show_witnesses",
 }
@@ -95,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     verify.add_argument("--progress", action="store_true", help="Show progress though standard error is no terminal.")
+    what = "Take what was erased out of the database's files too: dead rows, statistics, the write-ahead log."
+    purge = ledger.add_parser("purge", help=what, description=what)
+    purge.set_defaults(command="ledger purge")
     _add_jobs(commands.add_parser("jobs", help="Background jobs that failed."))
     _add_anchors(ledger)
     return parser

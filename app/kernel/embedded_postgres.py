@@ -49,6 +49,7 @@ SERVER_OPTIONS = {
     "unix_socket_directories": "",
     "max_connections": "200",
     "jit": "off",
+    "wal_recycle": "off",  # A recycled segment keeps what it held, erased values too, until it is overwritten.
     "log_min_error_statement": "panic",  # A failing statement's text can hold what people wrote.
     "log_error_verbosity": "terse",  # So can the DETAIL line: it shows the key of a duplicate row.
 }

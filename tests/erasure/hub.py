@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from tests.exports.custody_cases import integrating, publish_key
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
-from tests.support.journey import ok
+from tests.support.journey import ok, wait_until
+from tests.support.product import Product
 from tests.support.work import work_of
 
 ASSETS = Path(__file__).parent.parent / "assets"
@@ -36,6 +37,11 @@ class Hub:
     def words(self) -> str:
         self.count += 1
         return f"{self.rare} no. {self.count}"
+
+    @property
+    def stem(self) -> str:
+        """The rare name as far as it is ASCII: a code takes nothing else."""
+        return self.rare.partition("-")[0]
 
     @property
     def custodian(self) -> Person:
@@ -89,9 +95,10 @@ def open_hub(database: TestDatabase, sessions: sessionmaker[Session], data: Path
         yield fill(Hub(api, rare))
 
 
-def fill(hub: Hub) -> Hub:
+def fill(hub: Hub, product: Product | None = None) -> Hub:
+    """``product``: its own worker runs the jobs."""
     _people(hub)
-    first, second = _items(hub)
+    first, second = _items(hub, product)
     _incident(hub, first)
     _correct(hub, first)
     _verify(hub, first)
@@ -131,7 +138,7 @@ def _people(hub: Hub) -> None:
     people["gone"] = Person(gone, account["name"], "", api.client())
 
 
-def _items(hub: Hub) -> tuple[str, str]:
+def _items(hub: Hub, product: Product | None) -> tuple[str, str]:
     """Two items on the same bytes."""
     made = []
     for number in range(2):
@@ -157,8 +164,12 @@ def _items(hub: Hub) -> tuple[str, str]:
                 "id"
             ]
         )
-    with work_of(hub.api) as work:
-        work.finish()
+    if product is None:
+        with work_of(hub.api) as work:
+            work.finish()
+    for item in made:
+        path = f"/v1/evidence/{item}"
+        wait_until(lambda: hub.custodian.get(path).json()["fingerprint_status"] == "done", path)  # noqa: B023
     return made[0], made[1]
 
 
@@ -166,7 +177,7 @@ def _incident(hub: Hub, item: str) -> None:
     place = {"name": hub.words(), "latitude": 50.45, "longitude": 30.48, "administrative_units": [hub.words()]}
     occurred = {"from": "2026-07-03T05:10:00Z", "to": "2026-07-03T05:25:00Z", "zone": "Europe/Kyiv"}
     stated = {
-        "code": f"{hub.rare}-1",
+        "code": f"{hub.stem}-1",
         "title": hub.words(),
         "kind": "other",
         "occurred": {**occurred, "basis": hub.words()},
@@ -242,3 +253,16 @@ def fill_small(hub: Hub) -> Hub:
     path = f"/v1/cases/{hub.case_id}/evidence"
     hub.items = [ok(people["coordinator"].post(path, json=lead, headers=key("lead")), 201)["id"]]
     return hub
+
+
+def erase_all(hub: Hub) -> int:
+    """Everything that a custodian and an administrator can read with the rare name in it; how many erasures it took."""
+    count = 0
+    admin, gone = hub.api.admin, f"/v1/users/{hub.people['gone'].id}"
+    ok(admin.change(f"{gone}/deactivate", gone))
+    for name in ("name", "email", "token_names"):
+        ok(admin.post(f"{gone}/erasures", json={"field": name, **GROUND}), 201)
+    while found := next((each for each in open_fields(hub.entries()) if hub.stem in str(each[2])), None):
+        ok(hub.erase(found[0], found[1]), 201)
+        count += 1
+    return count

@@ -7,10 +7,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.exports.verifier.verify_custody import parse_key, verify
 from app.ledger.audit import AuditReport, verify_log
-from tests.erasure.hub import GROUND, Hub, open_fields
+from tests.erasure.hub import Hub, erase_all
 from tests.ledger.acts import verifier_key
 from tests.support.databases import TestDatabase
-from tests.support.journey import ok
 
 
 def tables_with(database: TestDatabase, words: str) -> list[str]:
@@ -34,19 +33,6 @@ def tables_with(database: TestDatabase, words: str) -> list[str]:
                 if held and held[0]:
                     found.append(f"{table}.{column}")
     return sorted(found)
-
-
-def erase_all(hub: Hub) -> int:
-    """Everything that a custodian and an administrator can read with the rare name in it; how many erasures it took."""
-    count = 0
-    admin, gone = hub.api.admin, f"/v1/users/{hub.people['gone'].id}"
-    ok(admin.change(f"{gone}/deactivate", gone))
-    for name in ("name", "email", "token_names"):
-        ok(admin.post(f"{gone}/erasures", json={"field": name, **GROUND}), 201)
-    while found := next((each for each in open_fields(hub.entries()) if hub.rare in str(each[2])), None):
-        ok(hub.erase(found[0], found[1]), 201)
-        count += 1
-    return count
 
 
 def test_name_when_erased_everywhere_then_no_table_holds_it_and_all_copies_verify(
