@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql import insert
 
+from app.anchors.models import Cosignature
 from app.exports.verifier import verify_custody
+from app.kernel.primitives import utc_now
 from app.ledger import merkle
-from app.ledger.checkpoint import Checkpoint, VerifierKey, encode_base64, sign, sign_checkpoint
+from app.ledger.checkpoint import Checkpoint, VerifierKey, decode_base64, encode_base64, sign, sign_checkpoint
 from app.ledger.event import EntryActor, EntryObject, first_link, leaf, seal_event
 from app.ledger.merkle import Frontier, leaf_hash
 from app.ledger.proof import TlogProof
@@ -25,6 +29,7 @@ from tests.exports.custody_cases import integrating, publish_key
 from tests.ledger.acts import NOON, OTHER_SIGNER, SIGNER, make_view
 from tests.support.api import Api
 from tests.support.databases import TestDatabase
+from tests.support.witnesses import cosign, witness_key
 
 WAIT = {"wait": "checkpoint"}
 ORIGIN = "log.example.org/2026"
@@ -33,8 +38,8 @@ VKEY = VerifierKey(ORIGIN, SIGNER.public_key)
 SIZE, INDEX = 7, 4
 
 
-def make_receipt(log: str = ORIGIN) -> EntryReceipt:
-    """Of leaf 4 in a tree of 7, with all that is random in it fixed."""
+def make_receipt(log: str = ORIGIN, place: int = INDEX) -> EntryReceipt:
+    """Of leaf 4 (or another) in a tree of 7, with all that is random in it fixed."""
     drawn = iter(f"{number:02x}" * 32 for number in range(1, 10))
     acted_on = EntryObject("evidence", STREAM, 1, "ab" * 32, 4096)
     actor = EntryActor(UUID("0a8f1f2e-7d44-4b11-8a53-3e1f0c9d7b21"), "user", "collector")
@@ -44,11 +49,11 @@ def make_receipt(log: str = ORIGIN) -> EntryReceipt:
     frontier = Frontier()
     nodes = {}
     for index in range(SIZE):
-        at = own if index == INDEX else f"leaf {index}".encode()
-        nodes.update({(level, place): h for level, place, h in frontier.append(leaf_hash(at))})
-    hashes = merkle.inclusion_proof(INDEX, SIZE, lambda level, place: nodes[level, place])
+        at = own if index == place else f"leaf {index}".encode()
+        nodes.update({(level, offset): h for level, offset, h in frontier.append(leaf_hash(at))})
+    hashes = merkle.inclusion_proof(place, SIZE, lambda level, at: nodes[level, at])
     note = sign_checkpoint(Checkpoint(ORIGIN, SIZE, frontier.root()), SIGNER)
-    return EntryReceipt(entry.body, TlogProof(INDEX, tuple(hashes), note, own))
+    return EntryReceipt(entry.body, TlogProof(place, tuple(hashes), note, own))
 
 
 GOOD = make_receipt().encode()
@@ -88,6 +93,15 @@ def test_receipt_that_others_signed_too_is_proven() -> None:
 
     assert _report((text + witness + following).encode())["ok"]
     assert _report(text.replace("\n\n— ", f"\n\n{witness}— ").encode())["ok"]
+
+
+def test_receipt_of_the_last_leaf_when_its_index_is_moved_past_the_tree_is_refused() -> None:
+    last = make_receipt(place=SIZE - 1).encode()
+
+    assert _report(last)["ok"]
+    assert [each["check"] for each in _report(last.replace(b"\nindex 6\n", b"\nindex 7\n"))["findings"]] == [
+        "inclusion"
+    ]
 
 
 def _line(number: int, change: Callable[[str], str]) -> bytes:
@@ -247,3 +261,34 @@ def test_a_receipt_that_is_not_signed_yet_is_pending(api: Api) -> None:
     answer = olena.get(f"/v1/ledger/entries/{deposit['receipts'][0]['commitment']}/receipt")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "checkpoint_pending")
+
+
+def test_a_receipt_carries_the_cosignatures_that_its_tree_has(api: Api, database: TestDatabase) -> None:
+    olena = api.person("Olena")
+    case_id = api.case(olena)
+    sessions = api.app.state.services.sessions
+    vkey = publish_key(sessions, api.settings.data)
+    with integrating(database):
+        receipts = _receipts(olena.post(f"/v1/cases/{case_id}/evidence", files=form(labels=LABELS), params=WAIT))
+    size = max(int(each["tree_size"]) for each in receipts)
+    path = f"/v1/ledger/entries/{receipts[0]['commitment']}/receipt"
+    before = olena.get(path, params={"size": size}).text
+    note = before.split("\n\n", 2)[2]
+    line = cosign(note, 1)
+    with sessions.begin() as session:
+        key = witness_key(1)
+        data = decode_base64(line.strip().split(" ")[2])
+        row = {"log_id": 1, "size": size, "public_key": key.public_key, "name": key.name, "signature": data[12:]}
+        stamp = int.from_bytes(data[4:12], "big")
+        session.execute(insert(Cosignature).values(**row, timestamp_s=stamp, received_at=utc_now()))
+    after = olena.get(path, params={"size": size}).text
+
+    assert after == before + line
+    assert verify_custody.receipt_report(after.encode(), verify_custody.parse_key(vkey.encode()))["ok"]
+    assert olena.get(path.replace("receipt", "proof"), params={"size": size}).text.endswith(line)
+
+
+def _receipts(answer: httpx.Response) -> list[dict[str, Any]]:
+    assert answer.status_code == 201, answer.text
+    found: list[dict[str, Any]] = answer.json()["receipts"]
+    return found
