@@ -3,6 +3,7 @@
 import gzip
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,36 +17,34 @@ from app.ledger.tiles import parse_bundle, tiles_of
 from app.ledger.witness_request import parse_add_checkpoint
 from tests.ledger.acts import append, integrate_all, make_view, open_log
 from tests.support.api import Api, running_api
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, TestServer, create_database, drop_database
 
 ENTRIES = 300
 FOR_EVER = "public, max-age=31536000, immutable"
 
 
-@pytest.fixture
-def integrating(database: TestDatabase) -> Iterator[Engine]:
-    opened = open_engine(database.integrator_url, pool_size=2)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def log(database: TestDatabase, integrating: Engine, tmp_path: Path) -> Iterator[Api]:
+@contextmanager
+def served_log(database: TestDatabase, data: Path) -> Iterator[Api]:
     """An API over a log of some 300 leaves and two signed trees."""
-    with running_api(database, tmp_path / "data", cors_origins=("https://front.example",)) as api:
+    integrating = open_engine(database.integrator_url, pool_size=2)
+    with running_api(database, data, cors_origins=("https://front.example",)) as api:
         sessions = api.app.state.services.sessions
-        append(sessions, [make_view(open_log(sessions)[0]) for _ in range(5)])
-        integrate_all(integrating)
-        append(sessions, [make_view(open_log(sessions)[0]) for _ in range(ENTRIES)])
-        integrate_all(integrating)
+        for entries in (5, ENTRIES):
+            stream = open_log(sessions)[0]
+            append(sessions, [make_view(stream) for _ in range(entries)])
+            integrate_all(integrating)
         yield api
+    integrating.dispose()
 
 
-@pytest.fixture
-def owning(database: TestDatabase) -> Iterator[Engine]:
-    opened = open_engine(database.owner_url, pool_size=2)
-    yield opened
-    opened.dispose()
+@pytest.fixture(scope="module")
+def log(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """For tests that only read: one log for all of them."""
+    database = create_database(postgres)
+    with served_log(database, tmp_path_factory.mktemp("public-log") / "data") as api:
+        yield api
+    with postgres.administration() as owner:
+        drop_database(owner, database.name)
 
 
 def start_another_log(owning: Engine) -> None:
@@ -170,18 +169,24 @@ def test_consistency_and_checkpoints_are_given_for_signed_sizes_alone(log: Api) 
     assert client.get(f"/v1/ledger/checkpoints/{size - 1}").json()["code"] == "size_not_signed"
 
 
-def test_each_log_has_its_own_addresses_and_the_first_ones_never_change(
-    log: Api, integrating: Engine, owning: Engine
-) -> None:
+def test_each_log_has_its_own_addresses_and_the_first_ones_never_change(database: TestDatabase, tmp_path: Path) -> None:
+    with served_log(database, tmp_path / "data") as log:
+        _check_two_logs(log, database)
+
+
+def _check_two_logs(log: Api, database: TestDatabase) -> None:
     client = log.client()
     before = client.get("/checkpoint").text
     assert client.get("/logs/1/checkpoint").text == before
     assert client.get("/logs/2/checkpoint").json()["code"] == "no_such_log"
     assert client.get("/v1/ledger/key").status_code == 503  # No integrator has published it.
+    owning, integrating = (open_engine(url, pool_size=2) for url in (database.owner_url, database.integrator_url))
     start_another_log(owning)
     sessions = log.app.state.services.sessions
     append(sessions, [make_view(open_log(sessions)[0]) for _ in range(3)])
     integrate_all(integrating)
+    for engine in (owning, integrating):
+        engine.dispose()
 
     first, second = client.get("/checkpoint"), client.get("/logs/2/checkpoint")
     assert first.text == before
