@@ -91,13 +91,23 @@ Disclose = Annotated[
 class FileAsked:
     """What every custody file is asked for with, as query parameters."""
 
-    purpose: Purpose
-    format: Format = "jsonl"
-    disclose: Disclose = "none"
-    reason: Reason = None
+    purpose: str
+    format: Literal["jsonl", "csv"]
+    disclose: Literal["none", "all"]
+    reason: str | None
 
 
-Asked = Annotated[FileAsked, Depends()]
+async def asked_for(
+    purpose: Purpose,
+    format: Format = "jsonl",  # noqa: A002 - the parameter's name
+    disclose: Disclose = "none",
+    reason: Reason = None,
+) -> FileAsked:
+    """A coroutine, as every dependency of a plain endpoint: a class would be called in another thread."""
+    return FileAsked(purpose, format, disclose, reason)
+
+
+Asked = Annotated[FileAsked, Depends(asked_for)]
 
 
 class CustodyActor(Shape):

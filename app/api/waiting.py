@@ -7,10 +7,12 @@ waits holds neither a database connection nor a thread; one task of the process 
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from typing import Annotated, Any, Literal
 
 import structlog
 from fastapi import Depends, Query, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import SQLAlchemyError
@@ -104,12 +106,23 @@ class LedgerRoute(APIRoute):
             options["dependencies"] = [*(options.get("dependencies") or ()), Depends(declare_wait)]
         self.is_plain = is_plain(endpoint)
         super().__init__(path, never_waiting(endpoint) if self.is_plain else endpoint, **options)
+        if self.is_plain:
+            _require_coroutines(self.dependant.dependencies, path)
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
         if self.is_plain:
             handle = in_one_thread(handle, self.endpoint)
         return _waiting(handle) if self.is_changing else handle
+
+
+def _require_coroutines(dependencies: Sequence[Dependant], path: str) -> None:
+    """Raises TypeError: the framework would give a plain dependency a thread, which a thread cannot await."""
+    for dependency in dependencies:
+        call = dependency.call
+        if not (iscoroutinefunction(call) or iscoroutinefunction(type(call).__call__)):
+            raise TypeError(f"{path}: its dependency {call!r} must be a coroutine function")
+        _require_coroutines(dependency.dependencies, path)
 
 
 def _waiting(handle: Handler) -> Handler:
