@@ -6,18 +6,12 @@ the key, and the process starts in half the time.
 
 import argparse
 
-from app.kernel.database import open_engine, session_factory
 from app.kernel.database_roles import INTEGRATOR_GROUP, check_role, integrator_url
+from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
-from app.ledger import integrator, log
-from app.ledger.keys import (
-    RECORD_NAME,
-    SignedRecord,
-    keys_directory,
-    load_or_create_signer,
-    publish_verifier_key,
-    published_directory,
-)
+from app.ledger import integrator
+from app.ledger.keys import CommandSigner, KeyDirectory, keys_directory, published_directory
+from app.ledger.record import RECORD_NAME, SignedRecord
 from app.processes import begin_daemon, stop_on_signals
 
 
@@ -26,21 +20,19 @@ def run_integrator(settings: Settings, options: argparse.Namespace) -> int:
     begin_daemon(options)
     url = integrator_url(settings)
     check_role(url, INTEGRATOR_GROUP)
-    directory, published = keys_directory(settings.data), published_directory(settings.data)
-    signer = load_or_create_signer(directory / "log.key")
-    origin = _origin(url)
-    publish_verifier_key(directory, origin, signer)
-    published.mkdir(exist_ok=True)
-    publish_verifier_key(published, origin, signer)
+    directory = keys_directory(settings.data)
+    keys = KeyDirectory(directory, published_directory(settings.data), command_signer(settings))
+    keys.signers()  # What is wrong with them is told at the start.
     record = SignedRecord(directory / RECORD_NAME)
-    integrator.run(url, signer, settings.checkpoint_period_s, stop_on_signals(), record=record)
+    integrator.run(url, keys, settings.checkpoint_period_s, stop_on_signals(), record=record)
     return 0
 
 
-def _origin(url: str) -> str:
-    engine = open_engine(url, pool_size=1)
-    try:
-        with session_factory(engine)() as session:
-            return log.installation(session).origin
-    finally:
-        engine.dispose()
+def command_signer(settings: Settings) -> CommandSigner | None:
+    """Raises Misconfigured when only one of the two settings is there, or the key is none."""
+    command, public_key = settings.signer_command, settings.signer_public_key
+    if command is None and public_key is None:
+        return None
+    if command is None or public_key is None:
+        raise Misconfigured("Set both EXHIBIT_SIGNER_COMMAND and EXHIBIT_SIGNER_PUBLIC_KEY, or neither.")
+    return CommandSigner(command, bytes.fromhex(public_key))

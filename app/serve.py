@@ -9,10 +9,14 @@ import urllib.request
 from dataclasses import dataclass, field
 
 from app.bootstrap import only_instance, prepare
+from app.kernel.database import open_engine
+from app.kernel.database_roles import RoleUrls
 from app.kernel.embedded_postgres import PostgresServer, start_postgres
 from app.kernel.logs import configure_logs
 from app.kernel.settings import Settings
-from app.ledger.keys import VKEY_NAME, published_directory
+from app.ledger.integrator import check_record
+from app.ledger.keys import VKEY_NAME, keys_directory, published_directory
+from app.ledger.record import RECORD_NAME, SignedRecord
 from app.processes import Child, listen, stop_in_groups, stop_on_signals
 
 READY_WITHIN_S = 60.0
@@ -33,6 +37,7 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
             _show_token(settings, installation.bootstrap_token)
             announcement = Announcement(settings, base_url)
             try:
+                _check_ledger(settings, installation.urls)
                 while not stop.is_set():
                     postgres = _keep_database_running(settings, postgres)
                     for child in children:
@@ -46,6 +51,19 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
                 if postgres is not None:
                     postgres.stop()
     return 0
+
+
+def _check_ledger(settings: Settings, urls: RoleUrls) -> None:
+    """Before the first request: does the database hold all that its ledger signed? Else nothing can be written."""
+    engine = open_engine(urls.integrator, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            reason = check_record(connection, SignedRecord(keys_directory(settings.data) / RECORD_NAME))
+    finally:
+        engine.dispose()
+    if reason is not None:
+        _say(f"THE LEDGER IS HALTED: {reason}. Everything can be read and nothing can be written. Recover what is")
+        _say("missing, or begin a new log: exhibit ledger start-new-log (docs/deployment.md, Backup and restore).")
 
 
 def _children(settings: Settings, listening_fd: int) -> list[Child]:

@@ -10,7 +10,17 @@ from app.ledger.event import Event, sealed
 
 @dataclass(frozen=True, kw_only=True)
 class SystemInitialised(Event):
+    """The first entry of a log. ``continues_log`` and what follows: only of a log that another one came before.
+
+    ``signed_size`` and ``signed_root``: the last tree that is known to have been signed there; ``held_size`` of its
+    leaves are in this database.
+    """
+
     TYPE: ClassVar[str] = "system.initialised"
+    continues_log: str | None = None
+    signed_size: int | None = None
+    signed_root: str | None = None
+    held_size: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

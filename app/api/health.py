@@ -37,6 +37,7 @@ _INTEGRATOR_RUNS = text("""
             AND l.classid = 0 AND l.objid = :key AND l.objsubid = 1
     )
 """)
+_HALT_REASON = text("SELECT reason FROM ledger_halts WHERE log_id = (SELECT max(id) FROM ledger_logs)")
 _WORKER_SILENCE_S = text(
     "SELECT extract(epoch FROM clock_timestamp() - max(last_heartbeat)) FROM procrastinate_workers"
 )
@@ -88,6 +89,7 @@ def _database_components(request: Request) -> dict[str, Component]:
         with services(request).sessions() as session:
             backlog_s = float(session.scalar(_LEDGER_BACKLOG_S) or 0)
             is_integrating = bool(session.scalar(_INTEGRATOR_RUNS, {"key": ADVISORY_LOCK}))
+            halted: str | None = session.scalar(_HALT_REASON)
             silence_s: Any = session.scalar(_WORKER_SILENCE_S)
             report = latest_report(session)
             newest = newest_audit(session)
@@ -104,7 +106,9 @@ def _database_components(request: Request) -> dict[str, Component]:
         "integrator": _component(
             is_integrating and backlog_s <= INTEGRATOR_PATIENCE_S,
             f"oldest entry without a checkpoint: {backlog_s:.0f} s" if is_integrating else "no integrator runs",
-        ),
+        )
+        if halted is None
+        else Component(status="not_ready", detail=f"the ledger is halted, nothing can be written: {halted}"),
         "worker": _component(
             silence_s is not None and silence_s <= WORKER_PATIENCE_S,
             "no worker has reported" if silence_s is None else f"newest heartbeat {silence_s:.0f} s ago",

@@ -27,6 +27,8 @@ class Settings(BaseSettings):
 
     log_origin: str | None = Field(None, description="The ledger's name; fixed by the first start for ever.")
     checkpoint_period_s: float = Field(0.2, gt=0, le=1)
+    signer_command: str | None = Field(None, description="A program that signs in place of the key's file.")
+    signer_public_key: str | None = Field(None, pattern="^[0-9a-f]{64}$", description="The program's key: 32 bytes.")
     checkpoint_wait_s: float = Field(10.0, gt=0, description="How long a request waits for a checkpoint.")
     inline_leaves_up_to: int = Field(200_000, description="Custody files of larger logs carry only their own leaves.")
 

@@ -128,17 +128,17 @@ def split_vkey(text: str) -> tuple[str, bytes, bytes, bytes]:
     return name, bytes.fromhex(key_id), key[:1], key[1:]
 
 
-def sign(body: str, name: str, signer: Signer) -> str:
-    """The signed note of a text that ends in a newline."""
+def sign(body: str, name: str, *signers: Signer) -> str:
+    """The signed note of a text that ends in a newline: one line a signer, in their order."""
     if not body.endswith("\n"):
         raise NoteInvalid("a note's text ends in a newline")
-    key = VerifierKey(name, signer.public_key)
-    signature = encode_base64(key.key_id + signer.sign(body.encode()))
-    return f"{body}\n— {name} {signature}\n"
+    keyed = [(VerifierKey(name, signer.public_key).key_id, signer.sign(body.encode())) for signer in signers]
+    lines = [f"— {name} {encode_base64(key_id + signature)}\n" for key_id, signature in keyed]
+    return f"{body}\n{''.join(lines)}"
 
 
-def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> str:
-    return sign(checkpoint.body(), checkpoint.origin, signer)
+def sign_checkpoint(checkpoint: Checkpoint, *signers: Signer) -> str:
+    return sign(checkpoint.body(), checkpoint.origin, *signers)
 
 
 def open_note(note: str, vkeys: Sequence[VerifierKey]) -> Note:

@@ -82,6 +82,26 @@ _CREATE_STREAM = text("""
     VALUES (:id, :kind, :case_id, :label, (SELECT coalesce(max(id), 1) FROM ledger_logs))
 """)
 
+@dataclass(frozen=True)
+class Ended:
+    """How a log ended: the last tree that is known to have been signed, and how much of it the database holds."""
+
+    origin: str
+    signed_size: int
+    signed_root: str
+    held_size: int
+
+
+_LOCK_EVERY_STREAM = text("LOCK TABLE ledger_streams IN EXCLUSIVE MODE")
+_ENDED = text("SELECT signed_size, signed_root, held_size FROM ledger_halts WHERE log_id = :log_id")
+_BEGIN_LOG = text("""
+    INSERT INTO ledger_logs (id, system_stream, origin, created_at) VALUES (:id, :system_stream, :origin, :now)
+""")
+_BEGIN_STREAMS = text("""
+    UPDATE ledger_streams SET log_id = :id, head_seq = 0, head_commitment = NULL,
+        next_label = sha256(CAST('custody-stream/v1 ' || CAST(id AS text) AS bytea))
+""")
+
 _LOCK_CREATION = text("SELECT pg_advisory_xact_lock(:key)")
 _CREATION_LOCK_KEY = 0x45584C31
 
@@ -162,6 +182,28 @@ def initialise(session: Session, origin: str | None = None) -> Installation:
     create_stream(session, system_stream, "system", None)
     session.execute(_CREATE_INSTALLATION, {"system_stream": system_stream, "origin": made.origin, "now": utc_now()})
     return made
+
+
+def begin_next(session: Session, origin: str | None) -> tuple[Installation, Ended]:
+    """A new log after the one that was halted, named ``origin`` or as the first one with a number; and how that ended.
+
+    Every stream begins anew in it, and its first entry there will name where it ended (``append`` does that by itself).
+    For the owner's role alone. Nobody writes until the transaction ends. Raises Misconfigured.
+    """
+    session.execute(_LOCK_EVERY_STREAM)
+    current = installation(session)
+    ended = session.execute(_ENDED, {"log_id": current.log_id}).one_or_none()
+    if ended is None:
+        raise Misconfigured(f"The log {current.origin} is not halted: nothing that it signed is known to be missing.")
+    number = current.log_id + 1
+    name = origin or f"{current.origin.removesuffix(f'/{current.log_id}')}/{number}"
+    if not is_origin(name) or session.execute(_IS_ORIGIN, {"origin": name}).scalar_one():
+        raise Misconfigured(f"{name!r} cannot be the new log's origin: host/path, no scheme, and no log's so far.")
+    place = {"id": number, "system_stream": current.system_stream, "origin": name, "now": utc_now()}
+    session.execute(_BEGIN_LOG, place)
+    session.execute(_BEGIN_STREAMS, {"id": number})
+    of_old = Ended(current.origin, ended.signed_size, ended.signed_root.hex(), ended.held_size)
+    return Installation(current.system_stream, name, number), of_old
 
 
 def is_origin(name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from app.ledger.checkpoint import VerifierKey
 from app.ledger.keys import FileSigner, publish_verifier_key, published_directory
 from app.ledger.log import installation
 from tests.support.api import Api, Person, running_api
@@ -73,7 +74,7 @@ def _publish_key(api: Api) -> None:
         origin = installation(session).origin
     published = published_directory(api.settings.data)
     published.mkdir(exist_ok=True)
-    publish_verifier_key(published, origin, FileSigner(Ed25519PrivateKey.generate()))
+    publish_verifier_key(published, VerifierKey(origin, FileSigner(Ed25519PrivateKey.generate()).public_key))
 
 
 def _people_and_cases(world: World) -> None:

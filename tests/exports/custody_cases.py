@@ -94,7 +94,7 @@ def publish_key(sessions: sessionmaker[Session], data: Path) -> VerifierKey:
     directory = data / "published"
     directory.mkdir(parents=True, exist_ok=True)
     with sessions() as session:
-        return publish_verifier_key(directory, log.installation(session).origin, SIGNER)
+        return publish_verifier_key(directory, VerifierKey(log.installation(session).origin, SIGNER.public_key))
 
 
 def make_linked_incident(sessions: sessionmaker[Session], case_id: UUID, item: UUID) -> UUID:

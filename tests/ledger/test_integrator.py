@@ -22,7 +22,7 @@ from app.kernel.database import open_engine, session_factory
 from app.kernel.primitives import utc_now
 from app.ledger import audit, integrator, log, reading
 from app.ledger.integrator import LogDamaged
-from app.ledger.keys import LogBehindRecord, SignedRecord
+from app.ledger.record import LogBehindRecord, SignedRecord
 from tests.ledger.acts import (
     OTHER_SIGNER,
     SIGNER,
@@ -290,7 +290,9 @@ def test_integrate_batch_when_the_database_is_behind_the_record_is_refused(
     with integrating.connect() as connection:
         checkpoint = integrator.integrate_batch(connection, SIGNER, record=record)
     assert checkpoint is not None
-    assert SignedRecord(tmp_path / "log.signed").last() == (1, checkpoint.root)
+    written = SignedRecord(tmp_path / "log.signed").last()
+    assert written is not None
+    assert (written.size, written.root) == (1, checkpoint.root)
     append(sessions, [make_view(stream)])
 
     for line in (f"9 {checkpoint.root}\n", f"1 {'00' * 32}\n"):

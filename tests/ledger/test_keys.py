@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.kernel.errors import Misconfigured
-from app.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
-from app.ledger.keys import SignedRecord, load_or_create_signer, publish_verifier_key, read_verifier_key
+from app.ledger.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
+from app.ledger.keys import load_or_create_signer, publish_verifier_key, read_verifier_key
 from tests.ledger.acts import OTHER_SIGNER
 
 ORIGIN = "log.example.org/2026"
@@ -55,43 +55,29 @@ def test_load_or_create_signer_when_the_file_is_no_ed25519_key_is_refused(tmp_pa
 
 def test_publish_verifier_key_writes_what_verifies_the_signers_notes(tmp_path: Path) -> None:
     signer = load_or_create_signer(tmp_path / "log.key")
-    publish_verifier_key(tmp_path, ORIGIN, signer)
+    publish_verifier_key(tmp_path, VerifierKey(ORIGIN, signer.public_key))
 
     key = read_verifier_key(tmp_path / "log.vkey")
     checkpoint = Checkpoint(ORIGIN, 1, bytes(32))
     assert open_checkpoint(sign_checkpoint(checkpoint, signer), key) == checkpoint
-    assert publish_verifier_key(tmp_path, ORIGIN, signer) == key
+    assert publish_verifier_key(tmp_path, VerifierKey(ORIGIN, signer.public_key)) == key
 
 
 def test_publish_verifier_key_when_the_key_or_the_log_is_another_is_refused(tmp_path: Path) -> None:
     signer = load_or_create_signer(tmp_path / "log.key")
-    publish_verifier_key(tmp_path, ORIGIN, signer)
+    publish_verifier_key(tmp_path, VerifierKey(ORIGIN, signer.public_key))
 
     with pytest.raises(Misconfigured):
-        publish_verifier_key(tmp_path, ORIGIN, OTHER_SIGNER)
+        publish_verifier_key(tmp_path, VerifierKey(ORIGIN, OTHER_SIGNER.public_key))
     with pytest.raises(Misconfigured):
-        publish_verifier_key(tmp_path, "log.example.org/other", signer)
+        publish_verifier_key(tmp_path, VerifierKey("log.example.org/other", signer.public_key))
 
 
 def test_load_or_create_signer_when_the_key_was_lost_makes_no_other(tmp_path: Path) -> None:
     path = tmp_path / "log.key"
-    publish_verifier_key(tmp_path, ORIGIN, load_or_create_signer(path))
+    publish_verifier_key(tmp_path, VerifierKey(ORIGIN, load_or_create_signer(path).public_key))
     path.unlink()
 
     with pytest.raises(Misconfigured, match="restore the key"):
         load_or_create_signer(path)
     assert not path.exists()
-
-
-def test_signed_record_when_its_last_line_was_cut_reads_the_one_before(tmp_path: Path) -> None:
-    path = tmp_path / "log.signed"
-    record = SignedRecord(path)
-    assert record.last() is None
-    record.add(5, "aa" * 32, now_s=0.0)
-    record.add(6, "bb" * 32, now_s=5.0)
-    record.add(7, "cc" * 32, now_s=10.0)
-    with path.open("a") as file:
-        file.write("8 dddd")
-
-    assert path.read_text().count("\n") == 2
-    assert SignedRecord(path).last() == (7, "cc" * 32)
