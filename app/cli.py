@@ -27,6 +27,9 @@ COMMANDS = {
     "jobs retry": "app.jobs_command:retry_jobs",
     "ledger verify": "app.ledger_command:verify_ledger",
     "ledger purge": "app.purge_command:purge_ledger",
+    "ledger start-new-log": "app.ledger_operations:start_new_log",
+    "ledger accept-database": "app.ledger_operations:accept_database",
+    "ledger rotate-key": "app.ledger_operations:rotate_key",
     "ledger anchor-now": "app.anchor_commands:anchor_now",
     "ledger witnesses": "app.anchor_commands:show_witnesses",
 }
@@ -101,7 +104,27 @@ def _parser() -> argparse.ArgumentParser:
     purge.set_defaults(command="ledger purge")
     _add_jobs(commands.add_parser("jobs", help="Background jobs that failed."))
     _add_anchors(ledger)
+    _add_operations(ledger)
     return parser
+
+
+def _add_operations(ledger: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    what = "After a restore that lost signed entries: end the halted log, and begin another one that continues it."
+    new_log = ledger.add_parser("start-new-log", help=what, description=what)
+    new_log.set_defaults(command="ledger start-new-log")
+    new_log.add_argument("--the-old-log-ends", action="store_true", help="That you know that it cannot be undone.")
+    new_log.add_argument("--reason", required=True, help="What happened; it is sealed in the new log's first entry.")
+    new_log.add_argument("--origin", help="The new log's name; else the first one's with a number: …/2.")
+    what = "End the log though this database lacks nothing of it: its key is lost, or others hold a head it never had."
+    new_log.add_argument("--halt", action="store_true", help=what)
+    what = "Begin the record of signed trees (ledger/log.signed) anew after it was lost."
+    accept = ledger.add_parser("accept-database", help=what, description=what)
+    accept.set_defaults(command="ledger accept-database")
+    accept.add_argument("--nothing-is-missing", action="store_true", help="That the database is no older backup.")
+    what = "Make a new signing key, which signs beside the present one until --finish."
+    rotate = ledger.add_parser("rotate-key", help=what, description=what)
+    rotate.set_defaults(command="ledger rotate-key")
+    rotate.add_argument("--finish", action="store_true", help="Retire the former key: the new one signs alone.")
 
 
 def _add_anchors(ledger: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

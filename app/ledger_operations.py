@@ -79,8 +79,8 @@ def accept_database(settings: Settings, options: argparse.Namespace) -> int:
     """Begin the record of signed trees anew, because the old one is lost and the database is known to be whole."""
     if not options.nothing_is_missing:
         raise Misconfigured(
-            "Compare the newest checkpoint of an auditor or a witness with this database first (exhibit ledger verify). "
-            "When you know that the database does not come from a backup, repeat the command with --nothing-is-missing."
+            "Compare an auditor's or a witness's newest checkpoint with this database first (exhibit ledger verify). "
+            "When you know that it does not come from a backup, repeat the command with --nothing-is-missing."
         )
     with _connected(integrator_url(settings)) as engine, engine.connect() as connection:
         accepted = integrator.accept_database(connection, SignedRecord(keys_directory(settings.data) / RECORD_NAME))
@@ -91,10 +91,14 @@ def accept_database(settings: Settings, options: argparse.Namespace) -> int:
 def rotate_key(settings: Settings, options: argparse.Namespace) -> int:
     """Let a new key sign beside the present one; with ``--finish`` let it sign alone. Repeat it when it was cut off."""
     if settings.signer_command is not None:
-        raise Misconfigured("The key is behind EXHIBIT_SIGNER_COMMAND: keys in hardware are not rotated by this command.")
+        raise Misconfigured(
+            "The key is behind EXHIBIT_SIGNER_COMMAND: keys in hardware are not rotated by this command."
+        )
     directory = keys_directory(settings.data)
     if not (directory / KEY_NAME).exists():
-        raise Misconfigured(f"{directory / KEY_NAME} is missing: run this where the integrator's key lies, as its user.")
+        raise Misconfigured(
+            f"{directory / KEY_NAME} is missing: run this where the integrator's key lies, as its user."
+        )
     with _connected(application_url(settings)) as engine:
         finish = _finish_rotation if options.finish else _begin_rotation
         return finish(engine, directory)
@@ -130,7 +134,9 @@ def _finish_rotation(engine: Engine, directory: Path) -> int:
     return 0
 
 
-def _record_rotation(uow: UnitOfWork, stage: Literal["began", "finished"], present: FileSigner, following: FileSigner) -> VerifierKey:
+def _record_rotation(
+    uow: UnitOfWork, stage: Literal["began", "finished"], present: FileSigner, following: FileSigner
+) -> VerifierKey:
     """Stage the entry, unless an earlier run that was cut off logged it."""
     current = log.installation(uow.session)
     key = VerifierKey(current.origin, following.public_key)

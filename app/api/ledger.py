@@ -20,7 +20,7 @@ from app.ledger import published
 from app.ledger.checkpoint import VerifierKey
 from app.ledger.keys import VKEY_NAME, published_directory, read_verifier_key
 from app.ledger.published import NotSigned
-from app.ledger.reading import Reader, SignedCheckpoint, checkpoint_of, latest_checkpoint
+from app.ledger.reading import Reader, SignedCheckpoint, checkpoint_of, key_periods, latest_checkpoint
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1/ledger", tags=["Ledger"])
 
@@ -54,6 +54,22 @@ class SizesReversed(Invalid):
     title = "'old' is the smaller size, 'new' the larger one"
 
 
+class LedgerKeyPeriod(Shape):
+    """A key, and which checkpoints bear its signature."""
+
+    origin: str = Field(description="The log's name.", examples=["log.example.org/2026"])
+    key_id: str = Field(description="As in the key and in signature lines.", examples=["c2a1f00d"])
+    vkey: str = Field(description="The public key as `name+hash+base64`.")
+    first_size: int = Field(description="Every checkpoint of at least so many leaves bears its signature …")
+    last_size: int | None = Field(description="… up to this size; null while it signs.")
+
+
+class LedgerKeys(Shape):
+    """Every key that ever signed, of every log of this installation, oldest first."""
+
+    items: list[LedgerKeyPeriod]
+
+
 def published_key(settings: Settings) -> VerifierKey:
     """The log's public key as its integrator published it. Raises CheckpointPending before the first start of one."""
     path = published_directory(settings.data) / VKEY_NAME
@@ -76,6 +92,31 @@ def get_ledger_key(request: Request) -> LedgerKey:
     with reading(request) as session:
         newest_log = published.newest_log(session)
     return LedgerKey(origin=key.name, vkey=key.encode(), prefix=f"/logs/{newest_log}")
+
+
+@router.get(
+    "/keys",
+    name="listLedgerKeys",
+    summary="All keys that ever signed",
+    response_model=LedgerKeys,
+    dependencies=[Depends(Public())],
+)
+def list_ledger_keys(request: Request) -> LedgerKeys:
+    """The history of the log's keys. While a key is being replaced, checkpoints bear two signatures."""
+    with reading(request) as session:
+        periods = key_periods(session)
+    return LedgerKeys(
+        items=[
+            LedgerKeyPeriod(
+                origin=each.vkey.name,
+                key_id=each.vkey.key_id.hex(),
+                vkey=each.vkey.encode(),
+                first_size=each.first_size,
+                last_size=each.last_size,
+            )
+            for each in periods
+        ]
+    )
 
 
 @router.get(

@@ -335,7 +335,7 @@ def halt(connection: Connection, behind: LogBehindRecord) -> None:
 
 
 def halt_by_hand(connection: Connection, reason: str) -> None:
-    """As ``halt``, for another cause than a missing tree: the key is lost, or outsiders hold a head that is not ours."""
+    """As ``halt``, for another cause than a missing tree: a lost key, or outsiders hold a head that is not ours."""
     with connection.begin():
         current = log.installation(connection)
         last = reading.latest_checkpoint(connection, log_id=current.log_id)

@@ -82,6 +82,7 @@ _CREATE_STREAM = text("""
     VALUES (:id, :kind, :case_id, :label, (SELECT coalesce(max(id), 1) FROM ledger_logs))
 """)
 
+
 @dataclass(frozen=True)
 class Ended:
     """How a log ended: the last tree that is known to have been signed, and how much of it the database holds."""

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, TextClause, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.ledger import merkle
+from app.ledger.checkpoint import VerifierKey
 from app.ledger.event import leaf, parse_body
 from app.ledger.merkle import Node, leaf_hash
 from app.ledger.proof import TlogProof
@@ -123,6 +124,10 @@ _NODES_AT = _of_log("""
     JOIN ledger_nodes n USING (level, idx)
     WHERE n.log_id = :this_log
 """)
+_KEY_PERIODS = text("""
+    SELECT l.origin, k.public_key, k.first_size, k.last_size
+    FROM ledger_keys k JOIN ledger_logs l ON l.id = k.log_id ORDER BY k.log_id, k.first_size
+""")
 _DISCLOSURES = text("""
     SELECT commitment, field, line FROM ledger_disclosures
     WHERE commitment = ANY(CAST(:commitments AS bytea[])) ORDER BY commitment, field
@@ -165,6 +170,23 @@ def head_of(session: Reader, stream: UUID) -> Head:
     if row is None:
         raise NotInLog(f"no stream {stream}")
     return Head(row.head_seq, None if row.head_commitment is None else row.head_commitment.hex())
+
+
+@dataclass(frozen=True)
+class KeyPeriod:
+    """A key of a log and the sizes of the checkpoints that bear its signature; ``last_size`` None: it signs still."""
+
+    vkey: VerifierKey
+    first_size: int
+    last_size: int | None
+
+
+def key_periods(session: Reader) -> list[KeyPeriod]:
+    """Every key that ever signed, of all logs, oldest first."""
+    return [
+        KeyPeriod(VerifierKey(row.origin, bytes(row.public_key)), row.first_size, row.last_size)
+        for row in session.execute(_KEY_PERIODS)
+    ]
 
 
 def disclosures_of(session: Reader, commitments: Sequence[str]) -> dict[str, dict[str, bytes]]:
