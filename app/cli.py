@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(command="ledger verify")
     verify.add_argument("file", nargs="?", type=Path, metavar="FILE")
     verify_custody.add_arguments(verify)
-    verify.add_argument("--key", help="The log's pinned public key: its text, or a file that holds it.")
+    verify.add_argument("--key", action="append", default=[], help=verify_custody.KEY_HELP)
     verify.add_argument("--url", help="Check the log published at this address, from its public tiles alone.")
     verify.add_argument(
         "--state", type=Path, metavar="DIR", help="With --url: what earlier runs saw, to find a rollback or a fork."
@@ -160,7 +160,7 @@ def _verify_file(options: argparse.Namespace) -> int:
     """A file is checked by the same program that auditors run, and needs neither settings, database nor server."""
     return verify_custody.run(
         options.file,
-        key=options.key,
+        keys=options.key,
         unpinned=options.unpinned,
         as_json=options.json,
         leaves_optional=options.leaves_optional,

@@ -4,6 +4,7 @@ Exit status: 0 all as it was logged, 1 faults, 2 it could not be checked.
 """
 
 import argparse
+from collections.abc import Sequence
 
 from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
@@ -14,7 +15,7 @@ from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
 from app.ledger.audit import verify_log
 from app.ledger.checkpoint import VerifierKey
-from app.ledger.keys import VKEY_NAME, published_directory, read_verifier_key
+from app.ledger.keys import published_directory, read_verifier_key
 from app.monitor_command import pinned_keys
 from app.processes import follow_parent
 from app.verify_output import ProgressShown, show
@@ -39,11 +40,11 @@ def verify_ledger(settings: Settings, options: argparse.Namespace) -> int:
     return show(report, summary, as_json=options.json)
 
 
-def _keys(settings: Settings, given: str | None) -> list[VerifierKey]:
-    """The pinned ones, else what this installation has published itself."""
-    if given is not None:
+def _keys(settings: Settings, given: Sequence[str]) -> list[VerifierKey]:
+    """The pinned ones, else all that this installation has published itself: earlier ones signed in their time."""
+    if given:
         return pinned_keys(given)
-    path = published_directory(settings.data) / VKEY_NAME
-    if not path.exists():
-        raise Misconfigured(f"{path} is not there: give the log's key with --key")
-    return [read_verifier_key(path)]
+    files = sorted(published_directory(settings.data).glob("*.vkey"))
+    if not files:
+        raise Misconfigured(f"no key is in {published_directory(settings.data)}: give the log's key with --key")
+    return list(dict.fromkeys(map(read_verifier_key, files)))

@@ -5,6 +5,7 @@ Exit status: 0 all as it was signed, 1 faults, 2 it could not be checked (no key
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -34,13 +35,13 @@ def verify_url(options: argparse.Namespace) -> int:
     )
 
 
-def pinned_keys(given: str | None) -> list[VerifierKey]:
-    """The keys named by their text, or in a file, one a line. Raises Misconfigured."""
-    if given is None:
-        return []
-    file = Path(given)
+def pinned_keys(given: Sequence[str]) -> list[VerifierKey]:
+    """The keys named by their text, or in files, one a line. Raises Misconfigured."""
+    lines: list[str] = []
     try:
-        lines = file.read_text(encoding="utf-8").split("\n") if file.is_file() else [given]
+        for each in given:
+            file = Path(each)
+            lines += file.read_text(encoding="utf-8").split("\n") if file.is_file() else [each]
         return [parse_vkey(line.strip()) for line in lines if line.strip()]
     except (NoteInvalid, UnicodeDecodeError) as error:
         raise Misconfigured(f"--key: {error}") from error

@@ -44,7 +44,7 @@ def test_file_when_it_is_another_kind_of_file_then_status_2_in_plain_words_and_n
         (tmp_path / name).write_bytes(content)
         for as_json in (False, True):
             key = shared_hub.vkey.encode()
-            status = run(tmp_path / name, key=key, unpinned=False, as_json=as_json, leaves_optional=False)
+            status = run(tmp_path / name, keys=[key], unpinned=False, as_json=as_json, leaves_optional=False)
             said = capsys.readouterr()
             assert status == 2, name
             assert said.out == ""
@@ -73,7 +73,7 @@ def test_file_when_cut_or_altered_in_its_header_then_status_1_and_what_was_not_r
     for content in (header, header[:-1], header[:90], header.replace(b'"scope":"case"', b'"scope":"else"')):
         (tmp_path / "cut").write_bytes(content)
         key = shared_hub.vkey.encode()
-        assert run(tmp_path / "cut", key=key, unpinned=False, as_json=False, leaves_optional=False) == 1
+        assert run(tmp_path / "cut", keys=[key], unpinned=False, as_json=False, leaves_optional=False) == 1
         said = capsys.readouterr().out
         assert "not checked  signature" in said
         assert "(no checkpoint was read)" in said

@@ -31,7 +31,7 @@ import json
 import re
 import sys
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
@@ -209,6 +209,7 @@ CHECKPOINT = {"kind": one_of("checkpoint"), "note": is_text}
 PROOF = {
     "kind": one_of("proof"), "stream": IS_UUID, "seq": natural(1), "index": natural(0), "hashes": is_list_of(IS_HEX),
 }  # fmt: skip
+CONTINUES = {"log": is_text, "seq": natural(1), "commitment": IS_HEX}
 DISCLOSURE = {"kind": one_of("disclosure"), "stream": IS_UUID, "seq": natural(1), "opens": is_object}
 OPENING = {"name": is_text, "salt": IS_HEX, "value": lambda _: True}
 TRAILER = {
@@ -363,19 +364,6 @@ class Checkpoint:
     root: bytes
 
 
-def parse_checkpoint(note: str) -> tuple[Checkpoint, str, str]:
-    """Tree head, signed text, signature line: exactly three lines, an empty one, one signature. Raises Bad."""
-    lines = note.split("\n")
-    if len(lines) != 6 or lines[3] or lines[5]:
-        raise Bad("the note is not three lines, an empty line and one signature line")
-    if not re.fullmatch(r"[1-9][0-9]{0,15}", lines[1]):
-        raise Bad("the checkpoint's second line is not a tree size")
-    root = from_base64(lines[2])
-    if len(root) != 32:
-        raise Bad("the checkpoint's root hash is not of 32 bytes")
-    return Checkpoint(lines[0], int(lines[1]), root), "\n".join(lines[:3]) + "\n", lines[4]
-
-
 def check_signature(text: str, line: str, key: Key) -> None:
     """Raises Bad unless ``line`` is the key's signature of ``text``."""
     start = f"— {key.name} "
@@ -386,6 +374,57 @@ def check_signature(text: str, line: str, key: Key) -> None:
         raise Bad("signed with another key than the pinned one")
     if not ed25519_verify(key.public_key, text.encode(), data[4:]):
         raise Bad("the signature does not verify: the checkpoint was changed, or never signed")
+
+
+def split_note(note: str) -> tuple[str, list[str]]:
+    """The signed text and the signature lines, each well formed. Raises Bad."""
+    text, blank, signatures = note.rpartition("\n\n")
+    lines = signatures.split("\n")
+    if not blank or lines.pop() or not lines:
+        raise Bad("the note is not a text, an empty line and signature lines")
+    for line in lines:
+        match = re.fullmatch(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})", line)
+        if match is None or len(from_base64(match[2])) < 5:
+            raise Bad("the note has a line that is no signature")
+    return text + "\n", lines
+
+
+def checkpoint_of(text: str) -> Checkpoint:
+    """The tree head of a signed text: exactly three lines. Raises Bad."""
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[3] or not lines[0] or not NUMBER.fullmatch(lines[1]):
+        raise Bad("the checkpoint is not three lines: origin, size, root hash")
+    root = from_base64(lines[2])
+    if len(root) != 32:
+        raise Bad("the checkpoint's root hash is not of 32 bytes")
+    return Checkpoint(lines[0], int(lines[1]), root)
+
+
+def signers_of(note: str, keys: Sequence[Key]) -> list[Key]:
+    """Those of these keys that signed; lines of others (witnesses, another key of the log) prove nothing. Raises Bad
+    for a signature by one of the keys that does not verify, and for a line that stands twice."""
+    text, lines = split_note(note)
+    if len(set(lines)) != len(lines):
+        raise Bad("a signature line stands twice")
+    found = []
+    for key in keys:
+        start = f"— {key.name} "
+        own = [each for each in lines if each.startswith(start) and from_base64(each.split(" ")[2])[:4] == key.key_id]
+        if len(own) > 1:
+            raise Bad(f"the key ({key.name}, {key.key_id.hex()}) signed this checkpoint twice")
+        if own:
+            check_signature(text, own[0], key)
+            found.append(key)
+    return found
+
+
+def check_note(note: str, keys: Sequence[Key]) -> Key:
+    """The pinned key that signed it. Raises Bad when none did."""
+    found = signers_of(note, keys)
+    if not found:
+        names = ", ".join(f"{key.name} {key.key_id.hex()}" for key in keys)
+        raise Bad(f"signed with another key than the pinned one ({names}), or by another log")
+    return found[0]
 
 
 # --- the tree, RFC 6962 section 2.1 -----------------------------------------------------------------------------------
@@ -721,8 +760,10 @@ class SignedActs:
 class CustodyFile:
     """One reading of one file, line by line. Entries are known by their ordinal, from 1, in the header's order."""
 
-    def __init__(self, report: Report, key: Key | None, *, leaves_optional: bool) -> None:
-        self.report, self.key, self.leaves_optional = report, key, leaves_optional
+    def __init__(self, report: Report, keys: Sequence[Key], *, leaves_optional: bool) -> None:
+        self.report, self.keys, self.leaves_optional = report, tuple(keys), leaves_optional
+        self.copied_key: Key | None = None
+        """The file's own copy of a key, when it is none of the pinned ones."""
         self.header: dict[str, Any] = {}
         self.checkpoint: Checkpoint | None = None
         self.is_signed = False
@@ -745,6 +786,8 @@ class CustodyFile:
         self.moved: dict[int, int] = {}
         self.endings: dict[int, dict[str, Any]] = {}
         self.registered: dict[str, str] = {}
+        self.continued: dict[str, dict[str, Any]] = {}
+        """Stream → where it ended in the log that this one continues (after a restore lost a part of that)."""
         self.linked: set[str] = set()
         self.sealed: dict[tuple[int, str], str] = {}
         self.commitments: dict[int, str] = {}
@@ -905,36 +948,43 @@ class CustodyFile:
             raise Bad("the header's streams are not in order, or one stands twice, or there is none")
         self.place_of = {stream: place for place, stream in enumerate(self.streams)}
         self.header = value
-        key = self.key
         try:
             copy = parse_key(value["vkey_not_a_source_of_trust"])
         except Bad as error:
             self.report.add("file", 1, f"the copy of the key: {error}")
             copy = None
-        if key is None:
-            self.key = copy
-        elif copy != key:
-            self.report.add("file", 1, "the copy of the log's key is not the pinned key")
+        if not self.keys and copy is not None:
+            self.keys = (copy,)
+        elif copy is not None and copy not in self.keys:
+            self.copied_key = copy
         names = ("export_id", "time", "scope", "object", "log", "tree_size")
         self.report.facts.update({name: value[name] for name in names})
         self.report.facts.update(streams=len(self.streams), entries=base)
 
     def _read_checkpoint(self, value: dict[str, Any], number: int) -> None:
         require_shape(value, CHECKPOINT, "checkpoint")
-        checkpoint, text, signature = parse_checkpoint(value["note"])
+        checkpoint = checkpoint_of(split_note(value["note"])[0])
+        if checkpoint.size < 1:
+            raise Bad("the checkpoint's second line is not the size of a tree that holds something")
         self.checkpoint = checkpoint
-        if self.key is None:
+        if not self.keys:
             self.report.add("signature", number, "there is no key to check the signature with")
         else:
-            check_signature(text, signature, self.key)
-            if checkpoint.origin != self.key.name:
-                raise Bad(f"a checkpoint of the log {checkpoint.origin!r}, expected {self.key.name!r}")
-            self.is_signed = True
+            self._check_note(value["note"], checkpoint)
         if checkpoint.origin != self.header["log"]:
             self.report.add("signature", 1, "the header names another log than the checkpoint", last=number)
         if checkpoint.size != self.header["tree_size"]:
             reason = f"the header's tree_size is not that of the checkpoint, {checkpoint.size}"
             self.report.add("signature", 1, reason, last=number)
+
+    def _check_note(self, note: str, checkpoint: Checkpoint) -> None:
+        copied = self.copied_key
+        if copied is not None and not (signers_of(note, self.keys) and signers_of(note, [copied])):
+            self.report.add("file", 1, "the copy of the log's key is not the pinned key, and did not sign beside it")
+        key = check_note(note, self.keys)
+        if checkpoint.origin != key.name:
+            raise Bad(f"a checkpoint of the log {checkpoint.origin!r}, expected {key.name!r}")
+        self.is_signed = True
 
     # Entries: chain.
 
@@ -956,6 +1006,11 @@ class CustodyFile:
             return
         commitment = hashlib.sha256(line).hexdigest()
         self._check_link(ordinal, value)
+        if "continues" in value["data"]:
+            require_shape(value["data"]["continues"], CONTINUES, "continues")
+            if value["seq"] != 1:
+                raise Bad("only a stream's first entry continues another log")
+            self.continued[value["stream"]] = value["data"]["continues"]
         if self.header["disclosures"] == "all" and value["sealed"]:
             self.sealed.update({(ordinal, name): digest for name, digest in value["sealed"].items()})
             self.commitments[ordinal] = commitment
@@ -1343,11 +1398,20 @@ class CustodyFile:
     def _settle_scope(self) -> None:
         """Nothing that the scope claims is left out, and nothing foreign is in it."""
         scope, object_id = self.header["scope"], self.header["object"]["id"]
+        before = self.continued.get(object_id)
+        if before is not None and scope != "evidence":
+            self.report.skip(
+                f"this log continues {before['log']}: what the {scope} held there, up to entry {before['seq']} of its "
+                "stream, is registered in that log's file",
+                "completeness",
+            )
         kinds = {stream["stream"]: stream["kind"] for stream in self.header["streams"]}
         if len(self.leaf_hashes) < self.total() or self.unproven:
             self.report.skipped["completeness"] = "entries are missing or changed, so what the scope claims is open"
             return
         wanted = {object_id: scope}
+        if before is not None:
+            wanted |= {stream: kinds[stream] for stream in self.continued if stream in kinds}
         if scope == "case":
             wanted |= self.registered
         elif scope == "incident":
@@ -1430,10 +1494,12 @@ class CustodyFile:
         )
 
 
-def verify(file: BinaryIO, key: Key | None, *, leaves_optional: bool = False) -> Report:
-    """Check one custody file from its first byte to its last. ``key`` None: unpinned, by the key in the file."""
-    report = Report(pinned=key is not None)
-    reading = CustodyFile(report, key, leaves_optional=leaves_optional)
+def verify(file: BinaryIO, *keys: Key | None, leaves_optional: bool = False) -> Report:
+    """Check one custody file from its first byte to its last. One of the pinned keys must have signed it: several are
+    of a log whose key was replaced. No key, or None: unpinned, by the key in the file."""
+    pinned = [key for key in keys if key is not None]
+    report = Report(pinned=bool(pinned))
+    reading = CustodyFile(report, pinned, leaves_optional=leaves_optional)
     try:
         reading.read(file)
     except Unreadable:
@@ -1517,47 +1583,13 @@ def parse_receipt(data: bytes) -> EntryReceipt:
     return receipt
 
 
-def split_note(note: str) -> tuple[str, list[str]]:
-    """The signed text and the signature lines, each well formed. Raises Bad."""
-    text, blank, signatures = note.rpartition("\n\n")
-    lines = signatures.split("\n")
-    if not blank or lines.pop() or not lines:
-        raise Bad("the note is not a text, an empty line and signature lines")
-    for line in lines:
-        match = re.fullmatch(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})", line)
-        if match is None or len(from_base64(match[2])) < 5:
-            raise Bad("the note has a line that is no signature")
-    return text + "\n", lines
-
-
-def checkpoint_of(text: str) -> Checkpoint:
-    """The tree head of a signed text: exactly three lines. Raises Bad."""
-    lines = text.split("\n")
-    if len(lines) != 4 or lines[3] or not lines[0] or not NUMBER.fullmatch(lines[1]):
-        raise Bad("the checkpoint is not three lines: origin, size, root hash")
-    root = from_base64(lines[2])
-    if len(root) != 32:
-        raise Bad("the checkpoint's root hash is not of 32 bytes")
-    return Checkpoint(lines[0], int(lines[1]), root)
-
-
-def check_note(note: str, key: Key) -> None:
-    """One of the lines is the key's; lines of others (witnesses, a key that follows) prove nothing here. Raises Bad."""
-    text, lines = split_note(note)
-    start = f"— {key.name} "
-    own = [each for each in lines if each.startswith(start) and from_base64(each.split(" ")[2])[:4] == key.key_id]
-    if len(own) != 1:
-        raise Bad(f"the pinned key ({key.name}, {key.key_id.hex()}) did not sign this checkpoint, or twice")
-    check_signature(text, own[0], key)
-
-
-def check_receipt(receipt: EntryReceipt, key: Key) -> Iterator[tuple[str, str]]:
+def check_receipt(receipt: EntryReceipt, keys: Sequence[Key]) -> Iterator[tuple[str, str]]:
     """Check by check what is wrong with a well-formed receipt; nothing when it is as the log gave it."""
     checkpoint = receipt.checkpoint
     try:
+        key = check_note(receipt.note, keys)
         if not checkpoint.origin == receipt.entry["log"] == key.name:
             raise Bad("the entry, the checkpoint and the pinned key are not of one log")
-        check_note(receipt.note, key)
     except Bad as error:
         yield "signature", str(error)
     try:
@@ -1570,7 +1602,7 @@ def check_receipt(receipt: EntryReceipt, key: Key) -> Iterator[tuple[str, str]]:
         yield "inclusion", str(error)
 
 
-def receipt_report(data: bytes, key: Key) -> dict[str, Any]:
+def receipt_report(data: bytes, *keys: Key) -> dict[str, Any]:
     """The whole report on a receipt, as JSON can hold it."""
     facts: dict[str, Any] = {}
     try:
@@ -1580,7 +1612,7 @@ def receipt_report(data: bytes, key: Key) -> dict[str, Any]:
     except Bad as error:
         faults = [("form", str(error))]
     else:
-        faults = list(check_receipt(receipt, key))
+        faults = list(check_receipt(receipt, keys))
         entry, acted_on = receipt.entry, receipt.entry["object"]
         facts = {name: entry[name] for name in ("type", "stream", "seq", "time", "occurred")}
         facts["actor"] = " ".join(str(entry["actor"][name]) for name in ("id", "kind", "role"))
@@ -1667,17 +1699,17 @@ def read_key(given: str) -> Key:
     return parse_key(given)
 
 
-def run(path: Path, *, key: str | None, unpinned: bool, as_json: bool, leaves_optional: bool) -> int:
+def run(path: Path, *, keys: Sequence[str], unpinned: bool, as_json: bool, leaves_optional: bool) -> int:
     """Check a file and write the report to standard output; the exit status."""
-    if key is None and not unpinned:
+    if not keys and not unpinned:
         sys.stderr.write("No key: name the log's public key, from another source than this file (--key).\n")
         return 2
     try:
-        pinned = None if key is None else read_key(key)
+        pinned = [read_key(key) for key in keys]
         with path.open("rb") as file:
             if begins_as(file.peek(len(RECEIPT_MARK)), RECEIPT_MARK):
                 return run_receipt(file.read(RECEIPT_LIMIT_BYTES + 1), pinned, as_json=as_json)
-            report = verify(file, pinned, leaves_optional=leaves_optional)
+            report = verify(file, *pinned, leaves_optional=leaves_optional)
     except (Bad, OSError) as error:
         sys.stderr.write(f"{printable(str(error))}\n")
         return 2
@@ -1692,15 +1724,18 @@ def run(path: Path, *, key: str | None, unpinned: bool, as_json: bool, leaves_op
     return 0 if report.ok else 1
 
 
-def run_receipt(data: bytes, key: Key | None, *, as_json: bool) -> int:
+def run_receipt(data: bytes, keys: Sequence[Key], *, as_json: bool) -> int:
     """Check a receipt and write the report to standard output; the exit status."""
-    if key is None:
+    if not keys:
         sys.stderr.write("A receipt carries no key: name the log's public key, from another source (--key).\n")
         return 2
-    report = receipt_report(data, key)
+    report = receipt_report(data, *keys)
     lines = [json.dumps(report, indent=2)] if as_json else [printable(line) for line in describe_receipt(report)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0 if report["ok"] else 1
+
+
+KEY_HELP = "The log's pinned public key: its text, or a file that holds it. Several: any of them, after a rotation."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -1717,12 +1752,12 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("file", type=Path, metavar="FILE")
-    parser.add_argument("--key", help="The log's pinned public key: its text, or a file that holds it.")
+    parser.add_argument("--key", action="append", default=[], help=KEY_HELP)
     add_arguments(parser)
     options = parser.parse_args()
     return run(
         options.file,
-        key=options.key,
+        keys=options.key,
         unpinned=options.unpinned,
         as_json=options.json,
         leaves_optional=options.leaves_optional,
