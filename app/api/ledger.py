@@ -96,12 +96,12 @@ def get_ledger_key(request: Request) -> LedgerKey:
 
 @router.get(
     "/keys",
-    name="listLedgerKeys",
+    name="getLedgerKeys",
     summary="All keys that ever signed",
     response_model=LedgerKeys,
     dependencies=[Depends(Public())],
 )
-def list_ledger_keys(request: Request) -> LedgerKeys:
+def get_ledger_keys(request: Request) -> LedgerKeys:
     """The history of the log's keys. While a key is being replaced, checkpoints bear two signatures."""
     with reading(request) as session:
         periods = key_periods(session)

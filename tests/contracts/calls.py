@@ -197,7 +197,7 @@ LEDGER = (
     Call("getCustodyVerifier", "public"),
     Call("getMetrics", "administration"),
     Call("getLedgerKey", "public"),
-    Call("listLedgerKeys", "public"),
+    Call("getLedgerKeys", "public"),
     Call("getLedgerCheckpoint", "public"),
     Call("getLedgerCheckpointOfSize", "public", path={"size": "1"}, granted_codes=_NOT_SIGNED),
     Call("getLedgerConsistency", "public", query={"old": "0"}),
