@@ -67,7 +67,7 @@ class LedgerKeyPeriod(Shape):
 class LedgerKeys(Shape):
     """Every key that ever signed, of every log of this installation, oldest first."""
 
-    items: list[LedgerKeyPeriod]
+    keys: list[LedgerKeyPeriod]
 
 
 def published_key(settings: Settings) -> VerifierKey:
@@ -106,7 +106,7 @@ def get_ledger_keys(request: Request) -> LedgerKeys:
     with reading(request) as session:
         periods = key_periods(session)
     return LedgerKeys(
-        items=[
+        keys=[
             LedgerKeyPeriod(
                 origin=each.vkey.name,
                 key_id=each.vkey.key_id.hex(),
