@@ -60,10 +60,10 @@ def test_file_when_cut_off_within_its_first_bytes_then_status_1_and_the_cut_is_n
     key = shared_hub.vkey.encode()
     for length in (1, 5, 21, 22, 23):
         (tmp_path / "cut").write_bytes(lines[0][:length])
-        assert run(tmp_path / "cut", key=key, unpinned=False, as_json=False, leaves_optional=False) == 1, length
+        assert run(tmp_path / "cut", keys=[key], unpinned=False, as_json=False, leaves_optional=False) == 1, length
         assert "cut off" in capsys.readouterr().out
     (tmp_path / "cut").write_bytes(b"exhibit-rec")
-    assert run(tmp_path / "cut", key=key, unpinned=False, as_json=False, leaves_optional=False) == 1, "a receipt"
+    assert run(tmp_path / "cut", keys=[key], unpinned=False, as_json=False, leaves_optional=False) == 1, "a receipt"
 
 
 def test_file_when_cut_or_altered_in_its_header_then_status_1_and_what_was_not_read_is_not_checked(
