@@ -6,7 +6,7 @@ import runpy
 import sys
 from pathlib import Path
 
-CLAIMS = ("start", "upload_store", "upload", "ingest", "jail", "verifiers", "ledger", "proofs")
+CLAIMS = ("start", "upload_store", "upload", "ingest", "jail", "verifiers", "ledger", "proofs", "verification")
 
 
 def machine() -> str:

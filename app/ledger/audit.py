@@ -19,6 +19,8 @@ __all__ = ["AuditReport", "Fault", "verify_log"]
 
 _LOGS = text("SELECT id, origin FROM ledger_logs ORDER BY id")
 
+_KEYS = text("SELECT key_id, public_key FROM ledger_keys WHERE log_id = :log_id ORDER BY first_size, key_id")
+
 _REPEATED_LABELS = text("""
     SELECT stream_id, seq, encode(label, 'hex') AS label FROM ledger_entries
     WHERE (log_id, label) IN (SELECT log_id, label FROM ledger_entries GROUP BY log_id, label HAVING count(*) > 1)
@@ -72,8 +74,21 @@ def verify_log(
             if not trusted:
                 names = ", ".join(repr(each.name) for each in vkeys)
                 report.add(Fault("checkpoint", f"the log's origin is {origin!r}, the key is that of {names}"))
+            _check_keys(connection, log_id, origin, trusted, report)
             check_tree(connection, log_id, trusted, report, tell)
     return report
+
+
+def _check_keys(
+    connection: Connection, log_id: int, origin: str, trusted: Sequence[VerifierKey], report: AuditReport
+) -> None:
+    """The published history of keys names none that is not trusted: what it says, clients would believe."""
+    for row in connection.execute(_KEYS, {"log_id": log_id}):
+        key = VerifierKey(origin, bytes(row.public_key))
+        if key.key_id != bytes(row.key_id):
+            report.add(Fault("key", f"the history says {bytes(row.key_id).hex()} of the key {key.encode()}"))
+        elif key not in trusted:
+            report.add(Fault("key", f"the history of keys holds {key.encode()}, which is not pinned"))
 
 
 def _check_rows(connection: Connection, found: dict[str, int], report: AuditReport) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from app.kernel.primitives import canonical_json, sha256_hex
-from app.ledger.checkpoint import Checkpoint, Signer, sign_checkpoint
+from app.ledger.checkpoint import Checkpoint, Signer, VerifierKey, sign_checkpoint
 from app.ledger.event import leaf
 from app.ledger.merkle import Frontier, leaf_hash
 from tests.ledger.acts import OTHER_SIGNER, SIGNER
@@ -169,6 +169,12 @@ def swap_leaves_and_sign(connection: Connection) -> None:
     rebuild(connection, SIGNER)
 
 
+def slip_key_in(connection: Connection) -> None:
+    origin = str(connection.exec_driver_sql("SELECT origin FROM ledger_logs").scalar_one())
+    key_id = VerifierKey(origin, OTHER_SIGNER.public_key).key_id.hex()
+    connection.exec_driver_sql(INSERT_KEY.format(key_id=key_id, public_key=OTHER_SIGNER.public_key.hex()))
+
+
 def flip_signature(connection: Connection) -> None:
     note = str(connection.exec_driver_sql("SELECT note FROM ledger_checkpoints WHERE size = 6").scalar_one())
     at = note.rindex(" ") + 20
@@ -190,6 +196,10 @@ EXCHANGE_DISCLOSURES = f"""
 ADD_LOG = """
     INSERT INTO ledger_logs (id, system_stream, origin, created_at)
     SELECT 2, system_stream, 'log.example.org/forged', created_at FROM ledger_logs
+"""
+INSERT_KEY = """
+    INSERT INTO ledger_keys (log_id, key_id, public_key, first_size)
+    VALUES (1, decode('{key_id}', 'hex'), decode('{public_key}', 'hex'), 1)
 """
 COUNT_AS_ERASED = f"INSERT INTO ledger_erased_bodies VALUES ({THIRD}, sha256('next'))"
 
@@ -349,5 +359,9 @@ TAMPERINGS: dict[str, Tampering] = {
     "checkpoint of leaves that there are not": Tampering(sign(7, "ab" * 32), "checkpoint"),
     "checkpoint between two, signed, of another tree": Tampering(sign(4, "ab" * 32), "checkpoint", leaf=3),
     "origin changed": Tampering(["UPDATE ledger_logs SET origin = 'other.example'"], "checkpoint"),
+    "key slipped into the published history": Tampering(slip_key_in, "key"),
+    "key in the history under another one's id": Tampering(
+        [INSERT_KEY.format(key_id="deadbeef", public_key=SIGNER.public_key.hex())], "key"
+    ),
     "log invented": Tampering([ADD_LOG], "checkpoint"),
 }
