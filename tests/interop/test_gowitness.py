@@ -1,0 +1,235 @@
+"""Witnesses that are nobody's code of ours, against a live ``exhibit serve``: Go's ``sumdb/note`` and ``sumdb/tlog``
+(tests/interop/gowitness) over HTTP, with state on disk; 2 of 3 with one down; its answers 409 and 422; a restore.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from app.ledger.checkpoint import parse_checkpoint, split_note
+from app.ledger.keys import VKEY_NAME, published_directory
+from tests.support.databases import TestDatabase
+from tests.support.golang import build_go
+from tests.support.product import Product, start_product
+
+pytestmark = pytest.mark.interop
+
+
+@dataclass
+class GoWitness:
+    """One witness process; ``stop`` and ``start`` keep its address and state."""
+
+    program: Path
+    directory: Path
+    name: str
+    log_key: Path
+    address: str = "127.0.0.1:0"
+    process: subprocess.Popen[str] | None = None
+
+    @property
+    def vkey(self) -> str:
+        return self._run("-vkey").strip()
+
+    @property
+    def state(self) -> Path:
+        return self.directory / "state"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def answers(self) -> list[str]:
+        """The status of every answer so far."""
+        return [line.split()[0] for line in (self.directory / "log").read_text().splitlines()]
+
+    def start(self) -> None:
+        with (self.directory / "log").open("a") as log:
+            self.process = subprocess.Popen(self._command(), stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self.process.stdout is not None
+        self.address = self.process.stdout.readline().strip().removeprefix("http://")
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(10)
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+            self.process = None
+
+    def _command(self, *more: str) -> list[str]:
+        own = ["-name", self.name, "-seed", str(self.directory / "seed"), "-log", str(self.log_key)]
+        return [str(self.program), *own, "-state", str(self.state), "-listen", self.address, *more]
+
+    def _run(self, *more: str) -> str:
+        return subprocess.run(self._command(*more), capture_output=True, text=True, check=True, timeout=30).stdout
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_go("gowitness", tmp_path_factory.mktemp("gowitness"))
+
+
+@pytest.fixture
+def witnesses(program: Path, tmp_path: Path) -> Iterator[list[GoWitness]]:
+    """Three that run, for the log of the data directory that the product will have."""
+    log_key = published_directory(tmp_path / "data") / VKEY_NAME
+    made = []
+    for number in range(1, 4):
+        directory = tmp_path / f"w{number}"
+        directory.mkdir()
+        (directory / "seed").write_text(f"{number:064x}\n")
+        made.append(GoWitness(program, directory, f"witness.example/w{number}", log_key))
+    for witness in made:
+        witness.start()
+    yield made
+    for witness in made:
+        witness.stop()
+
+
+@pytest.fixture
+def product(database: TestDatabase, witnesses: list[GoWitness], tmp_path: Path) -> Iterator[Product]:
+    """``exhibit serve`` with a policy of 2 of the 3."""
+    policy = tmp_path / "policy"
+    lines = [f"witness w{n} {each.vkey} {each.url}" for n, each in enumerate(witnesses, start=1)]
+    policy.write_text("\n".join([*lines, "group two-of-three 2 w1 w2 w3", "quorum two-of-three", ""]))
+    started = start_product(
+        tmp_path / "data", database, EXHIBIT_WITNESS_POLICY=str(policy), EXHIBIT_WITNESS_PERIOD_S="0.2"
+    )
+    yield started
+    with suppress(AssertionError, ProcessLookupError):
+        started.stop()
+
+
+@pytest.fixture
+def client(product: Product) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {product.admin_token}"}
+    with httpx.Client(base_url=product.base_url, timeout=30, headers=headers) as opened:
+        yield opened
+
+
+def act(client: httpx.Client, name: str) -> int:
+    """One act, provable when this returns; the size of the tree that holds it."""
+    made = client.post("/v1/users?wait=checkpoint", json={"name": name, "email": f"{name}@hub.example"})
+    assert made.status_code == 201, made.text
+    size: int = made.json()["receipts"][0]["tree_size"]
+    return size
+
+
+def published_size(client: httpx.Client) -> int:
+    answer = client.get("/checkpoint")
+    if answer.status_code == 503:
+        return 0
+    return parse_checkpoint(split_note(answer.text)[0]).size
+
+
+def wait_for(is_so: Callable[[], Any], within_s: float = 60.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def checked_by_go(program: Path, log_key: Path, note: str, *witnesses: GoWitness) -> subprocess.CompletedProcess[str]:
+    """Whether Go's ``note.Open`` finds the log's and all these witnesses' signatures on the note."""
+    keys = [option for witness in witnesses for option in ("-check", witness.vkey)]
+    command = [str(program), "-log", str(log_key), *keys]
+    return subprocess.run(command, input=note, capture_output=True, text=True, check=False, timeout=30)
+
+
+def show_witnesses(product: Product, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "app.cli", "ledger", "witnesses", *options]
+    return subprocess.run(command, env=product.environment, capture_output=True, text=True, check=False, timeout=60)
+
+
+def forget_witnesses(database: TestDatabase) -> None:
+    with psycopg.connect(database.owner_url) as connection:
+        connection.execute("DELETE FROM witnesses")
+
+
+def test_quorum_when_one_of_three_is_down_then_heads_are_published_and_go_verifies_them(
+    product: Product, client: httpx.Client, witnesses: list[GoWitness], program: Path
+) -> None:
+    first, second, third = witnesses
+    third.stop()
+    size = act(client, "olena")
+    wait_for(lambda: published_size(client) >= size)
+
+    note = client.get("/checkpoint").text
+    assert checked_by_go(program, first.log_key, note, first, second).returncode == 0
+    lacking = checked_by_go(program, first.log_key, note, first, second, third)
+    assert lacking.returncode == 1
+    assert "not signed by witness.example/w3" in lacking.stderr
+    assert checked_by_go(program, first.log_key, note.replace("\n", "\r\n", 1), first).returncode == 1
+    told = client.get("/readyz").json()["components"]["witnesses"]
+    assert told["status"] == "ready"
+    assert "witness.example/w3: connection" in told["detail"]
+
+    second.stop()  # One is no quorum: the log goes on, and what is published stays.
+    newer = act(client, "petro")
+    wait_for(lambda: first.state.read_text().split()[0] == str(newer))
+    assert published_size(client) < newer
+    second.start()
+    wait_for(lambda: published_size(client) >= newer)
+
+    third.start()
+    retried = show_witnesses(product, "--retry", third.name)
+    assert retried.returncode == 0, retried.stderr
+    newest = act(client, "ruth")
+    wait_for(lambda: all(each.state.read_text().split()[0] == str(newest) for each in witnesses))
+    wait_for(lambda: checked_by_go(program, first.log_key, client.get("/checkpoint").text, *witnesses).returncode == 0)
+    kept = client.get(f"/v1/ledger/checkpoints/{newest}").text
+    assert checked_by_go(program, first.log_key, kept, *witnesses).returncode == 0
+
+
+def test_witness_when_our_record_of_it_is_lost_then_its_409_brings_the_proof_from_where_it_stands(
+    client: httpx.Client, witnesses: list[GoWitness], database: TestDatabase
+) -> None:
+    size = act(client, "olena")
+    wait_for(lambda: published_size(client) >= size)
+    for witness in witnesses:
+        wait_for(lambda each=witness: each.state.read_text().split()[0] == str(size))
+    assert all("409" not in witness.answers() for witness in witnesses)
+
+    forget_witnesses(database)
+    size = act(client, "petro")
+    wait_for(lambda: published_size(client) >= size)
+
+    wait_for(lambda: all(witness.answers()[-2:] == ["409", "200"] for witness in witnesses))
+
+
+def test_witness_when_it_holds_another_tree_then_its_422_is_an_alarm_until_an_operator_has_looked(
+    product: Product, client: httpx.Client, witnesses: list[GoWitness]
+) -> None:
+    first = witnesses[0]
+    size = act(client, "olena")
+    wait_for(lambda: first.state.exists() and first.state.read_text().split()[0] == str(size))
+    good = first.state.read_text()
+    first.state.write_text(f"{size} {'A' * 43}=\n")
+
+    newer = act(client, "petro")
+    wait_for(lambda: client.get("/readyz").status_code == 503)
+    told = client.get("/readyz").json()["components"]["witnesses"]
+    assert told["status"] == "not_ready"
+    assert "witness.example/w1: proof_refused" in told["detail"]
+    assert "witness_contradicts_the_log" in (product.data_dir / "logs" / "worker.log").read_text()
+    assert first.answers().count("422") == 1
+    act(client, "ruth")
+    wait_for(lambda: published_size(client) > newer)  # The other two go on.
+    assert first.answers().count("422") == 1, "never asked again blindly"
+    shown = show_witnesses(product)
+    assert shown.returncode == 1
+    assert f"{first.name} alarm at {size} proof_refused" in shown.stdout
+
+    first.state.write_text(good)
+    assert show_witnesses(product, "--retry", first.name).returncode == 0
+    wait_for(lambda: first.answers()[-1] == "200")
+    wait_for(lambda: client.get("/readyz").status_code == 200)
