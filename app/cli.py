@@ -164,6 +164,7 @@ def _verify_file(options: argparse.Namespace) -> int:
         unpinned=options.unpinned,
         as_json=options.json,
         leaves_optional=options.leaves_optional,
+        policy=options.policy,
     )
 
 

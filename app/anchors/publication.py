@@ -1,23 +1,27 @@
 """What the log shows outsiders of its heads: the newest checkpoint that the policy accepts, with its cosignatures."""
 
+import time
 from dataclasses import replace
 
 from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from app.anchors.logs import current_log
+from app.kernel.database import read_session
 from app.ledger import reading
 from app.ledger.cosignature import Cosignature, WitnessKey
 from app.ledger.policy import Policy
 from app.ledger.reading import Reader, SignedCheckpoint
 
 SIZES_AT_ONCE = 200
+LOOK_EVERY_S = 0.1
 
 _COSIGNED = text("""
     SELECT size, array_agg(public_key) AS cosigners FROM ledger_cosignatures
     WHERE log_id = :log AND size < :below AND public_key = ANY(CAST(:keys AS bytea[]))
     GROUP BY size ORDER BY size DESC LIMIT :limit
 """)
+_PASSED = text("SELECT DISTINCT public_key FROM ledger_cosignatures WHERE log_id = :log AND size > :size")
 _OF_SIZE = text("""
     SELECT public_key, name, timestamp_s, signature FROM ledger_cosignatures
     WHERE log_id = :log AND size = :size ORDER BY name, public_key
@@ -53,6 +57,32 @@ def newest_accepted(session: Session, policy: Policy, *, log_id: int | None = No
         if len(rows) < SIZES_AT_ONCE:
             return None
         below = rows[-1].size
+
+
+def await_quorum(
+    sessions: sessionmaker[Session], checkpoint: SignedCheckpoint, policy: Policy | None, timeout_s: float
+) -> SignedCheckpoint:
+    """The checkpoint with the cosignatures it has as soon as they are a quorum, or as they are after ``timeout_s``.
+
+    Also at once when a witness went past it: none cosigns a smaller tree after a larger one. Holds no connection while
+    it sleeps.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with read_session(sessions) as session:
+            cosigners = {each.key.public_key for each in cosignatures_of(session, checkpoint)}
+            is_done = policy is None or policy.is_satisfied_by(cosigners) or _is_passed(session, checkpoint, policy)
+            if is_done or time.monotonic() >= deadline:
+                return with_cosignatures(session, checkpoint)
+        time.sleep(LOOK_EVERY_S)
+
+
+def _is_passed(session: Session, checkpoint: SignedCheckpoint, policy: Policy) -> bool:
+    """Whether so many witnesses cosigned a larger tree that the rest is no quorum."""
+    passed = set(session.scalars(_PASSED, {"log": checkpoint.log_id, "size": checkpoint.size}))
+    left = {key.public_key for key in policy.witness_keys} - set(map(bytes, passed))
+    own = {each.key.public_key for each in cosignatures_of(session, checkpoint)}
+    return not policy.is_satisfied_by(left | own)
 
 
 def with_cosignatures(session: Reader, checkpoint: SignedCheckpoint) -> SignedCheckpoint:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -25,6 +25,7 @@ from app.kernel.primitives import utc_now
 from app.ledger import reading
 from app.ledger.checkpoint import NoteInvalid, split_note
 from app.ledger.cosignature import Cosignature, parse_cosignature_lines
+from app.ledger.log import CLOSING_TYPE
 from app.ledger.policy import PolicyWitness
 from app.ledger.reading import NotInLog, SignedCheckpoint
 from app.ledger.witness_request import SIZE_TYPE, AddCheckpoint, parse_size
@@ -36,13 +37,25 @@ FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 600.0
 AT_ONCE = 8
 
-LOST_ITS_STATE = "holds_nothing"
+FILES_AT_ONCE = 20
+FILE_WAITS_S = 30.0
+"""No custody file waits longer than this for its witnesses."""
+
 AHEAD = "ahead"
 OTHER_ROOT = "other_root"
 PROOF_REFUSED = "proof_refused"
 TREE_DAMAGED = "tree_damaged"
 
 logger = structlog.get_logger("exhibit.witnesses")
+
+_FILE_HEAD = text("""
+    SELECT c.size FROM ledger_checkpoints c
+    JOIN ledger_leaves l ON l.log_id = c.log_id AND l.idx = c.size - 1 JOIN ledger_entries e USING (commitment)
+    WHERE c.log_id = :log AND c.size < :newest AND e.type = :type
+        AND c.signed_at > clock_timestamp() - make_interval(secs => :fresh_s)
+        AND c.size > (SELECT coalesce(max(w.size), 0) FROM witnesses w WHERE w.log_id = :log)
+    ORDER BY c.size LIMIT 1
+""")
 
 Prove = Callable[[int, int], list[bytes]]
 """(old, new) → the consistency proof between two sizes of the log. Raises NotInLog."""
@@ -74,22 +87,46 @@ class _Task:
 
 
 def witness_newest(sessions: sessionmaker[Session], witnesses: Sequence[PolicyWitness], outgoing: Outgoing) -> int:
-    """One pass over the witnesses that have an address; how many were asked. Needs to be alone: hold the lock."""
-    with read_session(sessions) as session:
-        checkpoint = reading.latest_checkpoint(session)
-        tasks = [] if checkpoint is None else _due(session, checkpoint, witnesses, utc_now())
-    if checkpoint is None or not tasks:
-        return 0
-    newest = checkpoint
+    """One pass over the witnesses that have an address; how many were asked. Needs to be alone: hold the lock.
+
+    On the way to the newest head it stops at those in which a custody file's entries are their streams' last ones: a
+    file carries its own head, and no witness cosigns a smaller tree after a larger one.
+    """
+    asked = 0
+    for _ in range(FILES_AT_ONCE):
+        with read_session(sessions) as session:
+            newest = reading.latest_checkpoint(session)
+            head = newest and (_head_of_file(session, newest) or newest)
+            tasks = [] if head is None else _due(session, head, witnesses, utc_now())
+        if head is None or newest is None or not tasks:
+            break
+        _ask_all(sessions, head, tasks, outgoing)
+        asked += len(tasks)
+        if head.size == newest.size:
+            break
+    return asked
+
+
+def _head_of_file(session: Session, newest: SignedCheckpoint) -> SignedCheckpoint | None:
+    """The first fresh head that ends with a custody file's entries and that no witness has seen or gone past."""
+    parameters = {"log": newest.log_id, "newest": newest.size, "type": CLOSING_TYPE, "fresh_s": FILE_WAITS_S}
+    size = session.scalar(_FILE_HEAD, parameters)
+    return None if size is None else reading.checkpoint_of(session, size, log_id=newest.log_id)
+
+
+def _ask_all(
+    sessions: sessionmaker[Session], checkpoint: SignedCheckpoint, tasks: Sequence[_Task], outgoing: Outgoing
+) -> None:
+    if not tasks:
+        return
 
     def ask_one(task: _Task) -> tuple[_Task, Outcome]:
-        return task, _ask(sessions, newest, task, outgoing)
+        return task, _ask(sessions, checkpoint, task, outgoing)
 
     with ThreadPoolExecutor(min(AT_ONCE, len(tasks)), thread_name_prefix="witness") as threads:
         for task, outcome in threads.map(ask_one, tasks):
             with sessions.begin() as session:
                 store_outcome(session, checkpoint, task.witness, task.known, outcome)
-    return len(tasks)
 
 
 def _due(
@@ -176,8 +213,8 @@ def _judge(answer: Answer, checkpoint: SignedCheckpoint, witness: PolicyWitness,
     if answer.status != 200:
         state = "refusing" if 400 <= answer.status < 500 and answer.status not in (408, 425, 429) else "unreachable"
         return Outcome(state, f"http_{answer.status}", old)
-    text, _ = split_note(checkpoint.note)
-    found = parse_cosignature_lines(_text(answer), text, [witness.key])
+    signed, _ = split_note(checkpoint.note)
+    found = parse_cosignature_lines(_text(answer), signed, [witness.key])
     if not found:
         return Outcome("refusing", "not_its_key", old)
     return Outcome("cosigning", None, checkpoint.size, cosignature=found[0])

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.anchors.publication import await_quorum
 from app.api.headers import sends
 from app.api.http import (
     Cursor,
@@ -381,6 +382,8 @@ def custody_file(request: Request, file_format: str, take: Callable[[UnitOfWork]
         timeout_s=known.settings.checkpoint_wait_s,
         inline_leaves_up_to=known.settings.inline_leaves_up_to,
     )
+    cosigned = await_quorum(known.sessions, export.checkpoint, known.witness_policy, known.settings.witness_wait_s)
+    export = replace(export, checkpoint=cosigned)
     moment = format_time(export.time)[:19].replace(":", "").replace("-", "")
     subject = taken.subject
     return StreamingResponse(

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
 
     witness_policy: Path | None = Field(None, description="A C2SP tlog-policy file: whose cosignatures count.")
     witness_period_s: float = Field(2.0, gt=0, description="How often witnesses are asked about a new head.")
+    witness_wait_s: float = Field(5.0, ge=0, le=30, description="How long a custody file waits for its witnesses.")
     tsa_file: Path | None = Field(None, description="A TOML file: time-stamping authorities and their pinned roots.")
     anchor_period_s: float = Field(3600.0, ge=1, description="A head is time-stamped at most so often.")
     outgoing_timeout_s: float = Field(10.0, gt=0, le=120, description="The whole of one call to a witness or TSA.")

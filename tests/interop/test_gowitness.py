@@ -2,6 +2,7 @@
 (tests/interop/gowitness) over HTTP, with state on disk; 2 of 3 with one down; its answers 409 and 422; a restore.
 """
 
+import json
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import httpx
 import psycopg
 import pytest
 
+from app.exports.verifier import verify_custody
 from app.ledger.checkpoint import parse_checkpoint, split_note
 from app.ledger.keys import VKEY_NAME, published_directory
 from tests.support.databases import TestDatabase
@@ -190,13 +192,46 @@ def test_quorum_when_one_of_three_is_down_then_heads_are_published_and_go_verifi
     assert checked_by_go(program, first.log_key, kept, *witnesses).returncode == 0
 
 
+def test_custody_file_when_taken_then_carries_its_quorum_and_our_verifier_checks_it_against_a_policy(
+    product: Product, client: httpx.Client, witnesses: list[GoWitness], program: Path, tmp_path: Path
+) -> None:
+    """The file's own head is cosigned, not just a later one; a reader's stricter or other policy is not met."""
+    witnesses[2].stop()
+    me = client.get("/v1/me").json()["account"]["id"]
+    case = client.post("/v1/cases", json={"title": "Strikes", "coordinator_id": me}).json()["id"]
+    taken = client.get(f"/v1/cases/{case}/custody/file", params={"format": "jsonl", "purpose": "court"})
+    assert taken.status_code == 200, taken.text
+    (tmp_path / "custody.jsonl").write_bytes(taken.content)
+    note = json.loads(taken.content.splitlines()[1])["note"]
+    assert checked_by_go(program, witnesses[0].log_key, note, *witnesses[:2]).returncode == 0
+
+    met = verify_file(tmp_path, tmp_path / "policy", witnesses[0].log_key)
+    assert met.returncode == 0, met.stdout + met.stderr
+    assert "proven       witnesses" in met.stdout
+    assert "not proven   that the log shows everybody the same tree" not in met.stdout
+    strict = tmp_path / "strict"
+    strict.write_text((tmp_path / "policy").read_text().replace("three 2", "three all"))
+    unmet = verify_file(tmp_path, strict, witnesses[0].log_key)
+    assert unmet.returncode == 1
+    assert "BAD: line 2: the policy's quorum did not cosign this tree: 2 of 3 did" in unmet.stdout
+    plain = verify_file(tmp_path, None, witnesses[0].log_key)
+    assert plain.returncode == 0
+    assert "witnesses" not in plain.stdout.replace("witnesses cosign", "")
+
+
+def verify_file(directory: Path, policy: Path | None, log_key: Path) -> subprocess.CompletedProcess[str]:
+    """As an auditor runs it: the one script, a Python, no package."""
+    command = [sys.executable, "-I", verify_custody.__file__, str(directory / "custody.jsonl"), "--key", str(log_key)]
+    command += [] if policy is None else ["--policy", str(policy)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
 def test_witness_when_our_record_of_it_is_lost_then_its_409_brings_the_proof_from_where_it_stands(
     client: httpx.Client, witnesses: list[GoWitness], database: TestDatabase
 ) -> None:
     size = act(client, "olena")
     wait_for(lambda: published_size(client) >= size)
-    for witness in witnesses:
-        wait_for(lambda each=witness: each.state.read_text().split()[0] == str(size))
+    wait_for(lambda: all(each.state.read_text().split()[0] == str(size) for each in witnesses))
     assert all("409" not in witness.answers() for witness in witnesses)
 
     forget_witnesses(database)

@@ -1,6 +1,7 @@
 """Check an Exhibit custody file (exhibit-custody/v1) offline. One file, Python 3.11 or newer, no other package.
 
     python verify_custody.py FILE --key 'NAME+HASH+KEY'      (or --key FILE-WITH-THE-KEY)
+                             [--policy FILE]                 (a tlog-policy: witnesses that must have cosigned)
 
 Get the log's key from somewhere else than the file: it decides whom you trust. Exit status: 0 every check passed,
 1 something is not as it was logged (each bad line is named), 2 it could not be checked: no key, no custody file.
@@ -33,6 +34,7 @@ import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -62,6 +64,8 @@ CHECKS = {
     "disclosures": "what is disclosed is what was sealed when the act was logged",
     "verdicts": "what is logged as signed with a reviewer's own key was signed with it, in these words",
 }
+WITNESSES = "the policy's quorum of witnesses cosigned this tree: they were shown the same one"
+"""What the check says that is made when a policy is given."""
 UNPINNED_SIGNATURE = "the key that the file itself carries signed this tree: the log's size and root hash"
 """What the check of the signature says without a pinned key."""
 NOT_PROVEN = (
@@ -127,6 +131,7 @@ def canonical(value: Any) -> bytes:
     return _encoder.encode(value).encode("utf-8")
 
 
+NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 HEX32 = re.compile(r"[0-9a-f]{64}")
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
@@ -378,6 +383,8 @@ def check_signature(text: str, line: str, key: Key) -> None:
 
 def split_note(note: str) -> tuple[str, list[str]]:
     """The signed text and the signature lines, each well formed. Raises Bad."""
+    if any(char < " " and char != "\n" for char in note):
+        raise Bad("the note has a control character")
     text, blank, signatures = note.rpartition("\n\n")
     lines = signatures.split("\n")
     if not blank or lines.pop() or not lines:
@@ -425,6 +432,122 @@ def check_note(note: str, keys: Sequence[Key]) -> Key:
         names = ", ".join(f"{key.name} {key.key_id.hex()}" for key in keys)
         raise Bad(f"signed with another key than the pinned one ({names}), or by another log")
     return found[0]
+
+
+# --- witnesses (C2SP tlog-cosignature, tlog-policy) -------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Whose cosignatures are asked for: name → (the name it signs as, its Ed25519 key); groups in their order."""
+
+    logs: tuple[Key, ...]
+    witnesses: dict[str, tuple[str, bytes]]
+    groups: tuple[tuple[str, int, tuple[str, ...]], ...]
+    quorum: str
+
+    def is_satisfied_by(self, names: set[str]) -> bool:
+        witnessed = set(names)
+        for group, threshold, members in self.groups:
+            if sum(member in witnessed for member in members) >= threshold:
+                witnessed.add(group)
+        return self.quorum == "none" or self.quorum in witnessed
+
+
+def cosigner_id(name: str, public_key: bytes) -> bytes:
+    return hashlib.sha256(name.encode() + b"\n\x04" + public_key).digest()[:4]
+
+
+def parse_cosigner(text: str) -> tuple[str, bytes]:
+    """The name and key of ``name+hash+base64(0x04 || key)``. Raises Bad."""
+    name, key_id, encoded = [*text.split("+", 2), "", ""][:3]
+    data = from_base64(encoded)
+    if not name or not name.isprintable() or len(data) != 33 or data[0] != 4:
+        raise Bad("not the key of an Ed25519 cosigner")
+    if cosigner_id(name, data[1:]).hex() != key_id:
+        raise Bad("the witness key's hash does not fit its name and bytes: was it copied whole?")
+    return name, data[1:]
+
+
+def parse_policy(data: bytes) -> Policy:
+    """Strict. Raises Bad, naming the line."""
+    lines = data.decode("utf-8", "surrogateescape").split("\n")
+    if lines.pop() or re.search(rb"[^\t\n\x20-\x7e\x80-\xff]", data):
+        raise Bad("policy: every line ends in a newline, and there is no other control character but the tab")
+    logs: list[Key] = []
+    witnesses: dict[str, tuple[str, bytes]] = {}
+    groups: list[tuple[str, int, tuple[str, ...]]] = []
+    quorums: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        items = [item for item in re.split("[ \t]+", line) if item]
+        try:
+            if items and not items[0].startswith("#"):
+                _take_policy_line(items, logs, witnesses, groups, quorums)
+        except Bad as error:
+            raise Bad(f"policy, line {number}: {error}") from None
+    if len(quorums) != 1:
+        raise Bad("policy: there is not exactly one 'quorum' line")
+    return Policy(tuple(logs), witnesses, tuple(groups), quorums[0])
+
+
+def _take_policy_line(
+    items: list[str],
+    logs: list[Key],
+    witnesses: dict[str, tuple[str, bytes]],
+    groups: list[tuple[str, int, tuple[str, ...]]],
+    quorums: list[str],
+) -> None:
+    kind, count = items[0], len(items)
+    known = witnesses.keys() | {group[0] for group in groups}
+    if kind == "log" and count in (2, 3):
+        key = parse_key(items[1])
+        if any(each.public_key == key.public_key for each in logs):
+            raise Bad("this log's key is here already")
+        logs.append(key)
+    elif kind == "witness" and count in (3, 4):
+        cosigner = parse_cosigner(items[2])
+        if items[1] in known | {"none"} or any(key == cosigner[1] for _, key in witnesses.values()):
+            raise Bad("this name or this key is here already")
+        witnesses[items[1]] = cosigner
+    elif kind == "group" and count >= 4:
+        members = tuple(items[3:])
+        grouped = {member for group in groups for member in group[2]}
+        if items[1] in known | {"none"} or not known.issuperset(members) or grouped & set(members):
+            raise Bad("the name is taken, or a member is not defined before, or a group's member already")
+        threshold = {"any": "1", "all": str(len(members))}.get(items[2], items[2])
+        if (
+            len(set(members)) < len(members)
+            or not NUMBER.fullmatch(threshold)
+            or not 1 <= int(threshold) <= len(members)
+        ):
+            raise Bad("a group is 'any', 'all' or a number of its members, each named once")
+        groups.append((items[1], int(threshold), members))
+    elif kind == "quorum" and count == 2 and items[1] in known | {"none"}:
+        quorums.append(items[1])
+    else:
+        raise Bad("not a line of a policy, or a name that is not defined before")
+
+
+def check_cosignatures(note: str, keys: Sequence[Key], policy: Policy) -> dict[str, int]:
+    """Witness of the policy → when it says that it signed (POSIX seconds). Raises Bad unless they are a quorum."""
+    text, lines = split_note(note)
+    if policy.logs and not signers_of(note, [key for key in keys if key in policy.logs]):
+        raise Bad("the policy does not name this log")
+    found: dict[str, int] = {}
+    for line in lines:
+        _, signer, encoded = line.split(" ")
+        data = from_base64(encoded)
+        for name, (signs_as, public_key) in policy.witnesses.items():
+            if signer != signs_as or data[:4] != cosigner_id(signs_as, public_key):
+                continue
+            time = int.from_bytes(data[4:12], "big")
+            message = f"cosignature/v1\ntime {time}\n{text}".encode()
+            if name in found or time >= 2**63 or not ed25519_verify(public_key, message, data[12:]):
+                raise Bad(f"the cosignature by {signs_as} does not verify, or stands here twice")
+            found[name] = time
+    if not policy.is_satisfied_by(set(found)):
+        raise Bad(f"the policy's quorum did not cosign this tree: {len(found)} of {len(policy.witnesses)} did")
+    return found
 
 
 # --- the tree, RFC 6962 section 2.1 -----------------------------------------------------------------------------------
@@ -512,6 +635,8 @@ class Report:
     """What was checked, and what was found. ``facts`` describe the export; they mean something only when ``ok``."""
 
     pinned: bool
+    asks_witnesses: bool = False
+    """Whether a policy was given: only then is there a check of witnesses."""
     findings: list[Finding] = field(default_factory=list)
     findings_count: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
@@ -528,6 +653,10 @@ class Report:
     @property
     def ok(self) -> bool:
         return not self.findings_count
+
+    def checks(self) -> dict[str, str]:
+        """By name, what each claims."""
+        return {**CHECKS, "witnesses": WITNESSES} if self.asks_witnesses else CHECKS
 
     def add(
         self, check: str, line: int, reason: str, *, last: int | None = None, stream: str = "", seq: int = 0
@@ -553,11 +682,12 @@ class Report:
         return "not checked" if check in self.skipped else "proven" if self.ok and self.pinned else "passed"
 
     def claim_of(self, check: str) -> str:
-        return UNPINNED_SIGNATURE if check == "signature" and not self.pinned else CHECKS[check]
+        return UNPINNED_SIGNATURE if check == "signature" and not self.pinned else self.checks()[check]
 
     def not_proven(self) -> list[str]:
         erased = ["what an erased entry or field said: only that it stood there, and by which entry it was erased"]
-        return [*NOT_PROVEN, *(erased if self.withheld else [])]
+        is_witnessed = self.asks_witnesses and self.result_of("witnesses") == "proven"
+        return [*(NOT_PROVEN[:-1] if is_witnessed else NOT_PROVEN), *(erased if self.withheld else [])]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -571,7 +701,7 @@ class Report:
                     "what": self.claim_of(check),
                     "note": self.skipped.get(check),
                 }
-                for check in CHECKS
+                for check in self.checks()
             ],
             "signed": self.signed if self.ok else [],
             "findings_count": self.findings_count,
@@ -760,8 +890,10 @@ class SignedActs:
 class CustodyFile:
     """One reading of one file, line by line. Entries are known by their ordinal, from 1, in the header's order."""
 
-    def __init__(self, report: Report, keys: Sequence[Key], *, leaves_optional: bool) -> None:
-        self.report, self.keys, self.leaves_optional = report, tuple(keys), leaves_optional
+    def __init__(
+        self, report: Report, keys: Sequence[Key], policy: Policy | None = None, *, leaves_optional: bool
+    ) -> None:
+        self.report, self.keys, self.policy, self.leaves_optional = report, tuple(keys), policy, leaves_optional
         self.copied_key: Key | None = None
         """The file's own copy of a key, when it is none of the pinned ones."""
         self.header: dict[str, Any] = {}
@@ -967,6 +1099,7 @@ class CustodyFile:
         if checkpoint.size < 1:
             raise Bad("the checkpoint's second line is not the size of a tree that holds something")
         self.checkpoint = checkpoint
+        self._check_witnesses(value["note"], number)
         if not self.keys:
             self.report.add("signature", number, "there is no key to check the signature with")
         else:
@@ -976,6 +1109,19 @@ class CustodyFile:
         if checkpoint.size != self.header["tree_size"]:
             reason = f"the header's tree_size is not that of the checkpoint, {checkpoint.size}"
             self.report.add("signature", 1, reason, last=number)
+
+    def _check_witnesses(self, note: str, number: int) -> None:
+        if self.policy is None:
+            return
+        try:
+            cosigned = check_cosignatures(note, self.keys, self.policy)
+        except Bad as error:
+            self.report.add("witnesses", number, str(error))
+            return
+        moments = {name: datetime.fromtimestamp(time, UTC) for name, time in cosigned.items() if time < 2**37}
+        self.report.facts["cosigned"] = {
+            name: f"{name} {moment:%Y-%m-%dT%H:%M:%SZ}" for name, moment in moments.items()
+        }
 
     def _check_note(self, note: str, checkpoint: Checkpoint) -> None:
         copied = self.copied_key
@@ -1283,7 +1429,7 @@ class CustodyFile:
         """A check that found nothing, and did not see all that it speaks of, has not passed."""
         skip = self.report.skip
         if not self.is_signed:
-            skip("no checkpoint was read", "signature")
+            skip("no checkpoint was read", "signature", "witnesses")
             reason = "there is no tree that the key signed"
             skip(reason, "inclusion", "leaves", "completeness", "disclosures", "verdicts")
         if not self.header:
@@ -1494,12 +1640,13 @@ class CustodyFile:
         )
 
 
-def verify(file: BinaryIO, *keys: Key | None, leaves_optional: bool = False) -> Report:
+def verify(file: BinaryIO, *keys: Key | None, policy: Policy | None = None, leaves_optional: bool = False) -> Report:
     """Check one custody file from its first byte to its last. One of the pinned keys must have signed it: several are
-    of a log whose key was replaced. No key, or None: unpinned, by the key in the file."""
+    of a log whose key was replaced. No key, or None: unpinned, by the key in the file. With a policy the tree must also
+    be cosigned by its quorum of witnesses."""
     pinned = [key for key in keys if key is not None]
-    report = Report(pinned=bool(pinned))
-    reading = CustodyFile(report, pinned, leaves_optional=leaves_optional)
+    report = Report(pinned=bool(pinned), asks_witnesses=policy is not None)
+    reading = CustodyFile(report, pinned, policy, leaves_optional=leaves_optional)
     try:
         reading.read(file)
     except Unreadable:
@@ -1527,7 +1674,6 @@ RECEIPT_NOT_PROVEN = (
     "anything that happened later: ask for the custody log",
     "that the log shows everybody the same tree: compare the checkpoint with another party's",
 )
-NUMBER = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -1583,7 +1729,9 @@ def parse_receipt(data: bytes) -> EntryReceipt:
     return receipt
 
 
-def check_receipt(receipt: EntryReceipt, keys: Sequence[Key]) -> Iterator[tuple[str, str]]:
+def check_receipt(
+    receipt: EntryReceipt, keys: Sequence[Key], policy: Policy | None = None
+) -> Iterator[tuple[str, str]]:
     """Check by check what is wrong with a well-formed receipt; nothing when it is as the log gave it."""
     checkpoint = receipt.checkpoint
     try:
@@ -1592,6 +1740,11 @@ def check_receipt(receipt: EntryReceipt, keys: Sequence[Key]) -> Iterator[tuple[
             raise Bad("the entry, the checkpoint and the pinned key are not of one log")
     except Bad as error:
         yield "signature", str(error)
+    try:
+        if policy is not None:
+            check_cosignatures(receipt.note, keys, policy)
+    except Bad as error:
+        yield "witnesses", str(error)
     try:
         if receipt.index >= checkpoint.size:
             raise Bad("the entry's place is beyond the signed tree")
@@ -1602,7 +1755,7 @@ def check_receipt(receipt: EntryReceipt, keys: Sequence[Key]) -> Iterator[tuple[
         yield "inclusion", str(error)
 
 
-def receipt_report(data: bytes, *keys: Key) -> dict[str, Any]:
+def receipt_report(data: bytes, *keys: Key, policy: Policy | None = None) -> dict[str, Any]:
     """The whole report on a receipt, as JSON can hold it."""
     facts: dict[str, Any] = {}
     try:
@@ -1612,7 +1765,7 @@ def receipt_report(data: bytes, *keys: Key) -> dict[str, Any]:
     except Bad as error:
         faults = [("form", str(error))]
     else:
-        faults = list(check_receipt(receipt, keys))
+        faults = list(check_receipt(receipt, keys, policy))
         entry, acted_on = receipt.entry, receipt.entry["object"]
         facts = {name: entry[name] for name in ("type", "stream", "seq", "time", "occurred")}
         facts["actor"] = " ".join(str(entry["actor"][name]) for name in ("id", "kind", "role"))
@@ -1623,12 +1776,13 @@ def receipt_report(data: bytes, *keys: Key) -> dict[str, Any]:
     failed = {check for check, _ in faults}
     good = "passed" if faults else "proven"
     unread = "not checked" if "form" in failed else good
-    results = {check: "FAILED" if check in failed else unread for check in RECEIPT_CHECKS}
+    claims = RECEIPT_CHECKS if policy is None else {**RECEIPT_CHECKS, "witnesses": WITNESSES}
+    results = {check: "FAILED" if check in failed else unread for check in claims}
     return {
         "ok": not faults,
         "pinned": True,
         "receipt": facts,
-        "checks": [{"check": check, "result": results[check], "what": RECEIPT_CHECKS[check]} for check in results],
+        "checks": [{"check": check, "result": results[check], "what": claims[check]} for check in results],
         "findings": [{"check": check, "reason": reason} for check, reason in faults],
         "not_proven": list(RECEIPT_NOT_PROVEN),
     }
@@ -1663,7 +1817,7 @@ def describe(report: Report) -> Iterator[str]:
     for name, value in report.facts.items():
         yield f"{name:<12} {value if not isinstance(value, dict) else ' '.join(map(str, value.values()))}"
     yield ""
-    for check in CHECKS:
+    for check in report.checks():
         yield f"{report.result_of(check):<12} {check:<13} {report.claim_of(check)}"
         if check in report.skipped:
             yield f"{'':<26} ({report.skipped[check]})"
@@ -1699,17 +1853,30 @@ def read_key(given: str) -> Key:
     return parse_key(given)
 
 
-def run(path: Path, *, keys: Sequence[str], unpinned: bool, as_json: bool, leaves_optional: bool) -> int:
+def read_policy(path: Path | None) -> Policy | None:
+    """Raises Bad, OSError."""
+    return None if path is None else parse_policy(path.read_bytes())
+
+
+def run(
+    path: Path,
+    *,
+    keys: Sequence[str],
+    unpinned: bool,
+    as_json: bool,
+    leaves_optional: bool,
+    policy: Path | None = None,
+) -> int:
     """Check a file and write the report to standard output; the exit status."""
     if not keys and not unpinned:
         sys.stderr.write("No key: name the log's public key, from another source than this file (--key).\n")
         return 2
     try:
-        pinned = [read_key(key) for key in keys]
+        pinned, asked = [read_key(key) for key in keys], read_policy(policy)
         with path.open("rb") as file:
             if begins_as(file.peek(len(RECEIPT_MARK)), RECEIPT_MARK):
-                return run_receipt(file.read(RECEIPT_LIMIT_BYTES + 1), pinned, as_json=as_json)
-            report = verify(file, *pinned, leaves_optional=leaves_optional)
+                return run_receipt(file.read(RECEIPT_LIMIT_BYTES + 1), pinned, asked, as_json=as_json)
+            report = verify(file, *pinned, policy=asked, leaves_optional=leaves_optional)
     except (Bad, OSError) as error:
         sys.stderr.write(f"{printable(str(error))}\n")
         return 2
@@ -1724,12 +1891,12 @@ def run(path: Path, *, keys: Sequence[str], unpinned: bool, as_json: bool, leave
     return 0 if report.ok else 1
 
 
-def run_receipt(data: bytes, keys: Sequence[Key], *, as_json: bool) -> int:
+def run_receipt(data: bytes, keys: Sequence[Key], policy: Policy | None = None, *, as_json: bool) -> int:
     """Check a receipt and write the report to standard output; the exit status."""
     if not keys:
         sys.stderr.write("A receipt carries no key: name the log's public key, from another source (--key).\n")
         return 2
-    report = receipt_report(data, *keys)
+    report = receipt_report(data, *keys, policy=policy)
     lines = [json.dumps(report, indent=2)] if as_json else [printable(line) for line in describe_receipt(report)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0 if report["ok"] else 1
@@ -1741,6 +1908,12 @@ KEY_HELP = "The log's pinned public key: its text, or a file that holds it. Seve
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of this command, for whoever offers it under another name."""
     parser.add_argument("--unpinned", action="store_true", help="Check without a key of your own; proves far less.")
+    parser.add_argument(
+        "--policy",
+        type=Path,
+        metavar="FILE",
+        help="A tlog-policy: its quorum of witnesses must have cosigned the tree.",
+    )
     parser.add_argument("--json", action="store_true", help="Write the report as JSON.")
     parser.add_argument(
         "--leaves-optional", action="store_true", help="Accept a file of a small log that carries no leaves."
@@ -1761,6 +1934,7 @@ def main() -> int:
         unpinned=options.unpinned,
         as_json=options.json,
         leaves_optional=options.leaves_optional,
+        policy=options.policy,
     )
 
 
