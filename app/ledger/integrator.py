@@ -86,6 +86,14 @@ _QUEUED = """
 """
 _QUEUE = text(_QUEUED + "ORDER BY q.entry_id LIMIT :limit")
 _QUEUED_OF = text(_QUEUED + "WHERE q.entry_id = ANY(CAST(:ids AS bigint[])) AND e.log_id = :log_id ORDER BY q.entry_id")
+# What app.anchors found out; of a log that is halted already there is nothing more to say.
+_WITNESS_AHEAD = text("""
+    SELECT w.name, w.alarm_size FROM witnesses w
+    WHERE w.log_id = (SELECT max(id) FROM ledger_logs) AND w.state = 'alarm'
+        AND w.alarm_size > (SELECT max(c.size) FROM ledger_checkpoints c WHERE c.log_id = w.log_id)
+        AND NOT EXISTS (SELECT FROM ledger_halts h WHERE h.log_id = w.log_id)
+    ORDER BY w.alarm_size DESC LIMIT 1
+""")
 _HALT_REASON = text("SELECT reason FROM ledger_halts WHERE log_id = :log_id")
 _IS_EARLIER_LOG = text("SELECT EXISTS (SELECT FROM ledger_logs WHERE id < :log_id AND origin = :origin)")
 _HALT = text("""
@@ -142,6 +150,7 @@ def integrate(
 def _write_batch(
     connection: Connection, signers: Sequence[Signer], limit: int, record: SignedRecord | None
 ) -> Batch | None:
+    _check_witnesses(connection)
     queue = connection.execute(_QUEUE, {"limit": limit}).all()
     if not queue:
         return None
@@ -192,6 +201,18 @@ def _store(
         },
     )
     connection.execute(_LEAVE_QUEUE, {"ids": [row.entry_id for row in rows]})
+
+
+def _check_witnesses(connection: Connection) -> None:
+    """Raises LogBehindRecord when a witness holds a larger tree than the database: it is an older one, restored."""
+    claimed = connection.execute(_WITNESS_AHEAD).one_or_none()
+    last = None if claimed is None else reading.latest_checkpoint(connection)
+    if claimed is None or last is None:
+        return
+    reason = (
+        f"the witness {claimed.name} cosigned a tree of {claimed.alarm_size} leaves, the database holds {last.size}"
+    )
+    raise LogBehindRecord(reason, SignedTree(log.installation(connection).origin, last.size, last.root), last.size)
 
 
 def _refuse_halted(connection: Connection, current: Installation) -> None:
