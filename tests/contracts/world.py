@@ -118,7 +118,7 @@ def _objects(world: World) -> None:
     objects["entry"] = _of(
         "commitment",
         own=lead.json()["receipts"][0]["commitment"],
-        other=own["receipts"][0]["commitment"],
+        other=other["receipts"][0]["commitment"],
         foreign=foreign["receipts"][0]["commitment"],
         missing="0" * 64,
     )
