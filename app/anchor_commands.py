@@ -102,5 +102,5 @@ def _retry(session: Session, policy: Policy, name: str) -> None:
     if not found:
         raise Misconfigured(f"There is no witness {name!r} that was asked already.")
     for witness in found:
-        witness.state, witness.detail, witness.alarm_size = "waiting", None, None
+        witness.state, witness.detail, witness.alarm_size, witness.ends_log = "waiting", None, None, False
         witness.attempts, witness.next_attempt_at = 0, None

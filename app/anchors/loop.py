@@ -18,11 +18,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.anchors.configuration import configured_authorities, read_policy
+from app.anchors.contradictions import judge_alarms
 from app.anchors.outgoing import Outgoing
 from app.anchors.stamping import stamp_heads
 from app.anchors.witnessing import witness_newest
 from app.kernel.database import open_engine, session_factory
 from app.kernel.settings import Settings
+from app.ledger.policy import Policy
 
 WITNESS_LOCK = 0x45584C33
 STAMP_LOCK = 0x45584C34
@@ -50,15 +52,7 @@ def configured_loops(settings: Settings) -> list[Loop]:
     """What this installation's settings ask for; none without any. Raises Misconfigured."""
     policy, authorities, loops = read_policy(settings), configured_authorities(settings), list[Loop]()
     if policy is not None and any(witness.url for witness in policy.witnesses):
-        witnesses = policy.witnesses
-        loops.append(
-            Loop(
-                "witnesses",
-                WITNESS_LOCK,
-                settings.witness_period_s,
-                lambda sessions, outgoing: witness_newest(sessions, witnesses, outgoing),
-            )
-        )
+        loops.append(Loop("witnesses", WITNESS_LOCK, settings.witness_period_s, witnessing(policy)))
     if authorities:
         loops.append(
             Loop(
@@ -69,6 +63,18 @@ def configured_loops(settings: Settings) -> list[Loop]:
             )
         )
     return loops
+
+
+def witnessing(policy: Policy) -> Callable[[sessionmaker[Session], Outgoing], int]:
+    """A pass over the policy's witnesses, and what comes of their alarms."""
+
+    def step(sessions: sessionmaker[Session], outgoing: Outgoing) -> int:
+        asked = witness_newest(sessions, policy.witnesses, outgoing)
+        with sessions.begin() as session:
+            judge_alarms(session, policy)
+        return asked
+
+    return step
 
 
 @contextmanager

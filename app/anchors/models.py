@@ -27,6 +27,7 @@ class Cosignature(Base):
         CheckConstraint("octet_length(public_key) = 32", name="public_key_size"),
         CheckConstraint("octet_length(signature) = 64", name="signature_size"),
         CheckConstraint("timestamp_s >= 0", name="timestamp_from_zero"),
+        Index("ix_ledger_cosignatures_log_id_public_key_size", "log_id", "public_key", "size"),
     )
 
     log_id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
@@ -43,7 +44,8 @@ class Witness(Base):
     """How it stands with one witness. ``size``: the largest tree that it is known to hold.
 
     ``alarm``: it contradicts the log; it is not asked again until an operator has looked. ``alarm_size`` is then the
-    size that it said it holds, when it holds more than the database.
+    size that it said it holds, when it holds more than the database. ``ends_log``: it and others who say the same are
+    the policy's quorum, so that the integrator halts the log.
     """
 
     __tablename__ = "witnesses"
@@ -52,6 +54,7 @@ class Witness(Base):
         ForeignKeyConstraint(["log_id"], [LedgerLog.id]),
         CheckConstraint("octet_length(public_key) = 32", name="public_key_size"),
         CheckConstraint("size >= 0 AND attempts >= 0", name="counts"),
+        CheckConstraint("state = 'alarm' OR NOT ends_log", name="only_an_alarm_ends_log"),
     )
 
     log_id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
@@ -61,6 +64,7 @@ class Witness(Base):
     state: Mapped[str] = mapped_column(Text)
     detail: Mapped[str | None] = mapped_column(Text)
     alarm_size: Mapped[int | None] = mapped_column(BigInteger)
+    ends_log: Mapped[bool] = mapped_column(server_default=text("false"))
     attempts: Mapped[int]
     """In a row without success."""
     next_attempt_at: Mapped[datetime | None] = mapped_column(UtcTime)

@@ -5,7 +5,8 @@ leaves: at most a cosignature that the witness gave and we lost; asked again, it
 holds, and then cosigns the same tree once more.
 
 A witness that contradicts the log (422, another root, a larger tree than the database holds) is an alarm: stored,
-shown, and not asked again until an operator has looked. Everything else passes by itself and is tried again.
+shown, and not asked again until an operator has looked; a quorum of them ends the log (``contradictions``).
+Everything else passes by itself and is tried again.
 """
 
 from collections.abc import Callable, Sequence
@@ -254,6 +255,7 @@ def store_outcome(
         "state": outcome.state,
         "detail": outcome.detail,
         "alarm_size": outcome.alarm_size,
+        "ends_log": False,
         "attempts": attempts,
         "next_attempt_at": None if is_well else now + timedelta(seconds=wait_s(attempts)),
         "updated_at": now,

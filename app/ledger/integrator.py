@@ -87,12 +87,11 @@ _QUEUED = """
 _QUEUE = text(_QUEUED + "ORDER BY q.entry_id LIMIT :limit")
 _QUEUED_OF = text(_QUEUED + "WHERE q.entry_id = ANY(CAST(:ids AS bigint[])) AND e.log_id = :log_id ORDER BY q.entry_id")
 # What app.anchors found out; of a log that is halted already there is nothing more to say.
-_WITNESS_AHEAD = text("""
-    SELECT w.name, w.alarm_size FROM witnesses w
-    WHERE w.log_id = (SELECT max(id) FROM ledger_logs) AND w.state = 'alarm'
-        AND w.alarm_size > (SELECT max(c.size) FROM ledger_checkpoints c WHERE c.log_id = w.log_id)
+_CONTRADICTED = text("""
+    SELECT w.name, w.alarm_size, w.size FROM witnesses w
+    WHERE w.log_id = (SELECT max(id) FROM ledger_logs) AND w.ends_log
         AND NOT EXISTS (SELECT FROM ledger_halts h WHERE h.log_id = w.log_id)
-    ORDER BY w.alarm_size DESC LIMIT 1
+    ORDER BY w.name, w.public_key
 """)
 _HALT_REASON = text("SELECT reason FROM ledger_halts WHERE log_id = :log_id")
 _IS_EARLIER_LOG = text("SELECT EXISTS (SELECT FROM ledger_logs WHERE id < :log_id AND origin = :origin)")
@@ -204,14 +203,17 @@ def _store(
 
 
 def _check_witnesses(connection: Connection) -> None:
-    """Raises LogBehindRecord when a witness holds a larger tree than the database: it is an older one, restored."""
-    claimed = connection.execute(_WITNESS_AHEAD).one_or_none()
-    last = None if claimed is None else reading.latest_checkpoint(connection)
-    if claimed is None or last is None:
+    """Raises LogBehindRecord when the policy's quorum holds trees that this database lacks: it is an older one,
+    restored. One witness alone stops nothing (docs/decisions/0013)."""
+    told = connection.execute(_CONTRADICTED).all()
+    last = reading.latest_checkpoint(connection) if told else None
+    if last is None:
         return
-    reason = (
-        f"the witness {claimed.name} cosigned a tree of {claimed.alarm_size} leaves, the database holds {last.size}"
+    claims = ", ".join(
+        f"{each.name} one of {each.alarm_size} leaves" if each.alarm_size else f"{each.name} another of {each.size}"
+        for each in told
     )
+    reason = f"a quorum of witnesses cosigned other trees than the database's of {last.size} leaves: {claims}"
     raise LogBehindRecord(reason, SignedTree(log.installation(connection).origin, last.size, last.root), last.size)
 
 

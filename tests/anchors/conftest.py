@@ -1,6 +1,7 @@
 """A log to anchor."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
@@ -11,6 +12,7 @@ from app.anchors.outgoing import Outgoing
 from app.kernel.database import open_engine
 from tests.ledger.acts import append, integrate_all, make_view, open_log
 from tests.support.databases import TestDatabase
+from tests.support.web_server import WebServer, web_server
 
 
 @pytest.fixture
@@ -44,6 +46,13 @@ def grow(sessions: sessionmaker[Session], integrating: Engine, stream: UUID) -> 
         return integrate_all(integrating)[-1]
 
     return more
+
+
+@pytest.fixture
+def serving() -> Iterator[Callable[..., WebServer]]:
+    """Begin a web server whose answer to a request's body a function gives."""
+    with ExitStack() as stack:
+        yield lambda answer: stack.enter_context(web_server(lambda path, body: answer(body)))
 
 
 @pytest.fixture

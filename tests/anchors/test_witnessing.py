@@ -1,10 +1,7 @@
 """The witness client against witnesses over HTTP that answer well, late, wrongly or not at all."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from sqlalchemy import Engine, event, text
@@ -15,28 +12,11 @@ from app.anchors.outgoing import Outgoing
 from app.anchors.publication import published_checkpoint
 from app.anchors.witnessing import LONGEST_WAIT_S, wait_s, witness_newest
 from app.ledger.cosignature import cosignatures_of
-from app.ledger.log import LedgerHalted
-from app.ledger.policy import Policy, parse_policy
 from app.ledger.witness_request import SIZE_TYPE, parse_add_checkpoint
-from tests.exports.custody_cases import integrating as running_integrator
-from tests.ledger.acts import append, make_view, scalar
-from tests.support.databases import TestDatabase
-from tests.support.web_server import Reply, WebServer, web_server
-from tests.support.witnesses import HonestWitness, cosign, witness_key
+from tests.support.web_server import Reply, WebServer
+from tests.support.witnesses import HonestWitness, cosign, policy_of, witness_key
 
 Grow = Callable[[int], int]
-
-
-@pytest.fixture
-def serving() -> Iterator[Callable[..., WebServer]]:
-    with ExitStack() as stack:
-        yield lambda answer: stack.enter_context(web_server(lambda path, body: answer(body)))
-
-
-def policy_of(*servers: WebServer, quorum: str = "all") -> Policy:
-    lines = [f"witness w{n} {witness_key(n).encode()} {server.base_url}/" for n, server in enumerate(servers, start=1)]
-    names = " ".join(f"w{n}" for n in range(1, len(servers) + 1))
-    return parse_policy("\n".join([*lines, f"group all-of-them {quorum} {names}", "quorum all-of-them", ""]).encode())
 
 
 def state_of(sessions: sessionmaker[Session], number: int = 1) -> tuple[str, str | None, int, int | None]:
@@ -181,31 +161,6 @@ def test_witness_when_it_holds_more_than_the_database_then_is_an_alarm_that_name
     witness_newest(sessions, policy.witnesses, outgoing)
 
     assert state_of(sessions) == ("alarm", "ahead", 1000, 1000)
-
-
-def test_witness_when_it_holds_more_than_the_database_then_the_integrator_halts_the_log(
-    database: TestDatabase,
-    sessions: sessionmaker[Session],
-    outgoing: Outgoing,
-    grow: Grow,
-    stream: UUID,
-    serving: Callable[..., WebServer],
-    owning: Engine,
-) -> None:
-    """As after a restore when the record beside the key is lost, too: nothing more is signed, nothing more is taken."""
-    size = grow(4)
-    with running_integrator(database):
-        witness_newest(sessions, policy_of(serving(lambda body: Reply(409, b"1000\n", SIZE_TYPE))).witnesses, outgoing)
-        deadline = time.monotonic() + 20
-        while not scalar(owning, "SELECT count(*) FROM ledger_halts"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        with pytest.raises(LedgerHalted):
-            append(sessions, [make_view(stream)])
-
-    assert scalar(owning, "SELECT held_size FROM ledger_halts") == size
-    assert "witness.example/w1 cosigned a tree of 1000 leaves" in str(scalar(owning, "SELECT reason FROM ledger_halts"))
-    assert scalar(owning, "SELECT max(size) FROM ledger_checkpoints") == size
 
 
 def test_witness_when_somebody_handed_it_a_newer_head_meanwhile_then_is_no_alarm(

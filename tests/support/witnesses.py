@@ -9,8 +9,9 @@ from app.ledger.checkpoint import parse_checkpoint, split_note
 from app.ledger.cosignature import Cosignature, WitnessKey, cosigned_message
 from app.ledger.keys import FileSigner
 from app.ledger.merkle import ProofInvalid, verify_consistency
+from app.ledger.policy import Policy, parse_policy
 from app.ledger.witness_request import SIZE_TYPE, parse_add_checkpoint
-from tests.support.web_server import Reply
+from tests.support.web_server import Reply, WebServer
 
 
 def witness_signer(number: int) -> FileSigner:
@@ -26,6 +27,13 @@ def cosign(note: str, number: int, timestamp_s: int = 1_679_315_147) -> str:
     text, _ = split_note(note)
     signature = witness_signer(number).sign(cosigned_message(text, timestamp_s))
     return Cosignature(witness_key(number), timestamp_s, signature).encode() + "\n"
+
+
+def policy_of(*servers: WebServer, quorum: str = "all") -> Policy:
+    """Witness n is at the n-th server; one group of all of them."""
+    lines = [f"witness w{n} {witness_key(n).encode()} {server.base_url}/" for n, server in enumerate(servers, start=1)]
+    names = " ".join(f"w{n}" for n in range(1, len(servers) + 1))
+    return parse_policy("\n".join([*lines, f"group all-of-them {quorum} {names}", "quorum all-of-them", ""]).encode())
 
 
 @dataclass
