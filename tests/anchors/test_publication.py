@@ -1,6 +1,6 @@
 """Which head is published: the newest that has the quorum, found however long some went on without the others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -41,7 +41,7 @@ POLICIES = {
 }
 
 
-def cosign(owning: Engine, sizes: int, of_witness: dict[int, Iterable[int]]) -> None:
+def cosign(owning: Engine, sizes: int, of_witness: Mapping[int, Iterable[int]]) -> None:
     """A log of so many signed heads, without entries, and who cosigned which: past triggers and keys."""
     with owning.begin() as connection:
         connection.execute(text("SET LOCAL session_replication_role = replica"))
