@@ -116,7 +116,6 @@ def run(loop: Loop, app_url: str, timeout_s: float, stop: threading.Event) -> No
                 logger.error("asking_failed", loop=loop.name, error=type(error).__name__, at=at)
                 stop.wait(AFTER_FAULT_S)
     finally:
-        outgoing.close()
         engine.dispose()
 
 

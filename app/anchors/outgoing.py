@@ -1,11 +1,15 @@
 """Calls to witnesses and time-stamping authorities: one POST, no redirect, one deadline for all, a bounded answer."""
 
-import time
+import asyncio
 from dataclasses import dataclass
 
 import httpx
 
+from app.kernel.exchange import AnswerTooLarge, Exchange, exchange
+
 USER_AGENT = "exhibit"
+REDIRECTS = range(300, 400)
+NO_REDIRECTS = frozenset(range(200, 600)) - frozenset(REDIRECTS)
 
 
 class NotReached(Exception):
@@ -26,34 +30,34 @@ class Answer:
 
 
 class Outgoing:
-    """The worker's HTTP client; usable from several threads. ``timeout_s`` bounds a call from start to last byte."""
+    """The worker's way out; usable from several threads. ``timeout_s`` bounds a call from start to last byte."""
 
     def __init__(self, timeout_s: float) -> None:
         self.timeout_s = timeout_s
-        # Neither proxies nor passwords from the environment: what is called, and with what, stands in the settings.
-        self._client = httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False)
-
-    def close(self) -> None:
-        self._client.close()
+        self._tls = httpx.create_ssl_context(trust_env=False)
 
     def post(self, url: str, body: bytes, *, content_type: str, limit_bytes: int) -> Answer:
         """Raises NotReached: ``timeout``, ``connection``, ``redirect``, ``answer_too_large``."""
-        headers = {"Content-Type": content_type, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
-        deadline = time.monotonic() + self.timeout_s
         try:
-            with self._client.stream("POST", url, content=body, headers=headers) as response:
-                if response.is_redirect:
-                    raise NotReached("redirect")
-                received = bytearray()
-                for chunk in response.iter_raw():
-                    received += chunk
-                    if len(received) > limit_bytes:
-                        raise NotReached("answer_too_large")
-                    if time.monotonic() > deadline:  # Byte by byte, each in time.
-                        raise NotReached("timeout")
-        except httpx.TimeoutException as error:
+            found = asyncio.run(self._post(url, body, content_type, limit_bytes))
+        except (TimeoutError, httpx.TimeoutException) as error:
             raise NotReached("timeout") from error
+        except AnswerTooLarge as error:
+            raise NotReached("answer_too_large") from error
         except (httpx.TransportError, httpx.InvalidURL) as error:
             raise NotReached("connection") from error
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        return Answer(response.status_code, media_type, bytes(received))
+        if found.status in REDIRECTS:
+            raise NotReached("redirect")
+        media_type = found.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        return Answer(found.status, media_type, found.body)
+
+    async def _post(self, url: str, body: bytes, content_type: str, limit_bytes: int) -> Exchange:
+        headers = {"Content-Type": content_type, "User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        # Neither proxies nor passwords from the environment: what is called, and with what, stands in the settings.
+        async with httpx.AsyncClient(
+            timeout=self.timeout_s, follow_redirects=False, trust_env=False, verify=self._tls
+        ) as client:
+            request = client.build_request("POST", url, content=body, headers=headers)
+            return await exchange(
+                client, request, within_s=self.timeout_s, limit_bytes=limit_bytes, read_statuses=NO_REDIRECTS
+            )

@@ -56,7 +56,5 @@ def serving() -> Iterator[Callable[..., WebServer]]:
 
 
 @pytest.fixture
-def outgoing() -> Iterator[Outgoing]:
-    client = Outgoing(2.0)
-    yield client
-    client.close()
+def outgoing() -> Outgoing:
+    return Outgoing(2.0)

@@ -7,7 +7,7 @@ import pytest
 
 from app.anchors.authorities import is_web_address
 from app.anchors.outgoing import NotReached, Outgoing
-from tests.support.web_server import Reply, web_server
+from tests.support.web_server import ENDLESS_HEADERS, Reply, dribbling, web_server
 
 
 def post(client: Outgoing, url: str) -> int:
@@ -40,11 +40,18 @@ def test_post_when_the_answer_is_at_fault_then_ends_in_time_and_says_why(name: s
         with pytest.raises(NotReached) as raised:
             post(client, server.base_url)
         took_s = time.monotonic() - began_s
-    client.close()
 
     assert raised.value.code == code
     assert took_s < 5
     assert len(server.requests) == 1, "it is not asked again by itself, and no redirect is followed"
+
+
+@pytest.mark.parametrize("name", ENDLESS_HEADERS)
+def test_post_when_the_answer_never_gets_past_its_header_then_ends_in_time(name: str) -> None:
+    began_s = time.monotonic()
+    with dribbling(*ENDLESS_HEADERS[name]) as url, pytest.raises(NotReached, match="timeout"):
+        post(Outgoing(0.5), url)
+    assert time.monotonic() - began_s < 5
 
 
 def test_post_when_nobody_listens_then_says_so(outgoing: Outgoing) -> None:

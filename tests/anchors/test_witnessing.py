@@ -232,7 +232,6 @@ def test_witness_when_it_does_not_cosign_then_that_is_stored_and_tried_again_lat
 
     assert state_of(sessions)[:2] == ("cosigning", None)
     assert cosigned_sizes(sessions) == [size]
-    short.close()
 
 
 def test_witness_when_its_signature_is_wrong_or_anothers_then_nothing_is_stored(

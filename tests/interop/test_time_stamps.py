@@ -276,7 +276,6 @@ def test_authority_when_its_answer_is_no_stamp_of_this_then_stays_pending_until_
     stamp_heads(sessions, authorities, client, HOUR_S)
 
     assert rows(sessions) == [(size, "hub", "confirmed", None, 2)]
-    client.close()
 
 
 def test_authority_when_it_is_not_the_pinned_one_then_is_never_confirmed(

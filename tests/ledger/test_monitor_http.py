@@ -17,6 +17,7 @@ from app.ledger import fetching
 from tests.ledger.acts import append, integrate_all, make_view, open_log, verifier_key
 from tests.ledger.published_log import VKEY, files_of, make_leaves
 from tests.support.api import Api
+from tests.support.web_server import ENDLESS_HEADERS, dribbling
 
 Answer = tuple[int, dict[str, str], bytes]
 HONEST = files_of(make_leaves(300))
@@ -81,10 +82,11 @@ def test_verify_url_without_a_key_or_without_a_log_cannot_check(capsys: pytest.C
     assert main(["ledger", "verify", "--url", "http://127.0.0.1:1"]) == 2
     assert verify("ftp://127.0.0.1/") == 2
     assert verify("http://user@127.0.0.1/") == 2
+    assert verify("http://127.0.0.1:port/") == 2
     assert verify("http://127.0.0.1/", key="nonsense") == 2
     with serving(lambda _path: (404, {}, b"")) as url:
         assert verify(url) == 2
-    assert capsys.readouterr().err.count("cannot check") == 5
+    assert capsys.readouterr().err.count("cannot check") == 6
 
 
 REFUSED: dict[str, Answer] = {
@@ -106,6 +108,17 @@ def test_verify_url_of_a_server_that_does_not_answer_as_a_log_cannot_check(
     with serving(lambda path: REFUSED[name] if path == "tile/0/000" else honest(path)) as url:
         assert verify(url) == 2
     assert "/tile/0/000" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ENDLESS_HEADERS)
+def test_verify_url_of_a_server_whose_answers_never_begin_cannot_check_and_ends(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(fetching, "ATTEMPTS", 1)
+    monkeypatch.setattr(fetching, "RESOURCE_WITHIN_S", 0.5)
+    with dribbling(*ENDLESS_HEADERS[name]) as url:
+        assert verify(url) == 2
+    assert "not whole after 0.5 s" in capsys.readouterr().err
 
 
 def test_verify_url_when_a_server_fails_for_a_moment_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:

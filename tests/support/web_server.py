@@ -1,8 +1,10 @@
 """A small HTTP server of this machine whose answers a test decides."""
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -76,3 +78,31 @@ def web_server(answer: Callable[[str, bytes], Reply]) -> Iterator[WebServer]:
         server.shutdown()
         server.server_close()
         thread.join(10)
+
+
+ENDLESS_HEADERS = {
+    "header": (b"HTTP/1.1 200 OK\r\nX-Long: ", b"a"),
+    "interim responses": (b"", b"HTTP/1.1 102 Processing\r\n\r\n"),
+}
+"""What such a server sends first, and then again and again."""
+
+
+@contextmanager
+def dribbling(beginning: bytes, again: bytes) -> Iterator[str]:
+    """The address of a server that never comes to the end of its answer's header, and is never silent for long."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(beginning)
+                while True:
+                    connection.sendall(again)
+                    time.sleep(0.05)
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        thread.join(5)
+        assert not thread.is_alive(), "the connection was closed"
