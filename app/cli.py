@@ -165,6 +165,7 @@ def _verify_file(options: argparse.Namespace) -> int:
         as_json=options.json,
         leaves_optional=options.leaves_optional,
         policy=options.policy,
+        continued_by=options.continued_by,
     )
 
 

@@ -88,6 +88,17 @@ Disclose = Annotated[
 ]
 
 
+OfLog = Annotated[
+    int | None,
+    Query(
+        alias="log",
+        ge=1,
+        le=32767,
+        description="The number of an earlier log, of before a restore: what stands in that. Left out: the current.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class FileAsked:
     """What every custody file is asked for with, as query parameters."""
@@ -96,6 +107,7 @@ class FileAsked:
     format: Literal["jsonl", "csv"]
     disclose: Literal["none", "all"]
     reason: str | None
+    log_id: int | None
 
 
 async def asked_for(
@@ -103,9 +115,10 @@ async def asked_for(
     format: Format = "jsonl",  # noqa: A002 - the parameter's name
     disclose: Disclose = "none",
     reason: Reason = None,
+    log_id: OfLog = None,
 ) -> FileAsked:
     """A coroutine, as every dependency of a plain endpoint: a class would be called in another thread."""
-    return FileAsked(purpose, format, disclose, reason)
+    return FileAsked(purpose, format, disclose, reason, log_id)
 
 
 Asked = Annotated[FileAsked, Depends(asked_for)]
@@ -361,6 +374,7 @@ def _file(request: Request, actor: Actor, scope: Scope, object_id: UUID, asked: 
             is_disclosed=asked.disclose == "all",
             purpose=asked.purpose,
             reason=asked.reason,
+            log_id=asked.log_id,
         )
 
     return custody_file(request, asked.format, take)
@@ -382,8 +396,9 @@ def custody_file(request: Request, file_format: str, take: Callable[[UnitOfWork]
         timeout_s=known.settings.checkpoint_wait_s,
         inline_leaves_up_to=known.settings.inline_leaves_up_to,
     )
-    cosigned = await_quorum(known.sessions, export.checkpoint, known.witness_policy, known.settings.witness_wait_s)
-    export = replace(export, checkpoint=cosigned)
+    if taken.ended is None:
+        cosigned = await_quorum(known.sessions, export.checkpoint, known.witness_policy, known.settings.witness_wait_s)
+        export = replace(export, checkpoint=cosigned)
     moment = format_time(export.time)[:19].replace(":", "").replace("-", "")
     subject = taken.subject
     return StreamingResponse(

@@ -11,7 +11,16 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.api.custody import FILE_RESPONSES, CustodyEntryShape, Format, Purpose, Reason, custody_file, custody_page
+from app.api.custody import (
+    FILE_RESPONSES,
+    CustodyEntryShape,
+    Format,
+    OfLog,
+    Purpose,
+    Reason,
+    custody_file,
+    custody_page,
+)
 from app.api.http import Cursor, Limit, Page, Requires, Shape, cursor_at, page, read_cursor_at, reading
 from app.api.problems import problem_responses
 from app.exports import organisation
@@ -82,10 +91,13 @@ def take_system_custody_file(
     purpose: Purpose,
     format: Format = "jsonl",  # noqa: A002 - the name in the address
     reason: Reason = None,
+    log_id: OfLog = None,
 ) -> StreamingResponse:
     """The same log, provably whole. Taking it is an entry (`export.created`) in it. It opens no sealed field."""
 
     def take(uow: UnitOfWork) -> TakenFile:
-        return organisation.take_system_custody_file(uow, actor, file_format=format, purpose=purpose, reason=reason)
+        return organisation.take_system_custody_file(
+            uow, actor, file_format=format, purpose=purpose, reason=reason, log_id=log_id
+        )
 
     return custody_file(request, format, take)

@@ -22,6 +22,7 @@ from app.exports.custody_streams import (
     lock_streams,
     streams_of,
 )
+from app.exports.ended import EndedPart, find_ended_part
 from app.exports.errors import CheckpointPending, CsvDisclosesNothing, OwnActsOnly
 from app.exports.events import CaseExportCreated, ExportCreated, StreamSpan
 from app.kernel.database import read_session
@@ -53,6 +54,8 @@ class TakenFile:
     subject: Subject
     is_disclosed: bool
     spans: Sequence[StreamSpan]
+    ended: EndedPart | None = None
+    """What is taken instead of the current log's part: then ``spans`` are of that log, and end where it did."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ class CustodyExport:
     has_leaves: bool
     """Whether all leaves of the signed tree go with it."""
     time: datetime
+    continued_by: str | None = None
+    """Of a log that has ended: the next one's origin. Then ``spans`` do not include entries of the export."""
 
 
 def list_custody(
@@ -100,10 +105,12 @@ def take_custody_file(
     is_disclosed: bool,
     purpose: str,
     reason: str | None,
+    log_id: int | None = None,
 ) -> TakenFile:
     """Stage ``export.created`` in every stream of a custody log and in the case's, the closing one last.
 
-    The streams are locked from here to the commit, so that what the entries say of them is so.
+    The streams are locked from here to the commit, so that what the entries say of them is so. ``log_id``: the part
+    that stands in an ended log; nothing of that moves any more.
     Raises NotFound, Forbidden, OwnActsOnly, CsvDisclosesNothing, StreamsKeepChanging.
     """
     subject, case_id = find_subject(uow.session, scope, object_id)
@@ -115,7 +122,12 @@ def take_custody_file(
     if is_disclosed and file_format == "csv":
         raise CsvDisclosesNothing("Take it with format=jsonl for the sealed fields, or with disclose=none as a table.")
     export_id = new_id()
-    included, case = lock_streams(uow.session, subject)
+    ended = None if log_id is None else find_ended_part(uow.session, subject, log_id)
+    if ended is None:
+        included, case = lock_streams(uow.session, subject)
+        closing = case.stream
+    else:
+        included, closing = ended.spans, case_id
     common: dict[str, Any] = {
         "actor": grant.entry_actor,
         "object": EntryObject("export", export_id),
@@ -124,13 +136,14 @@ def take_custody_file(
         "disclosed": is_disclosed,
         "purpose": purpose,
         "reason": reason,
+        "ended_log": None if ended is None else ended.vkey.name,
     }
     for span in included:
-        if span.stream != case.stream:
+        if span.stream != closing:
             uow.record(ExportCreated(stream=span.stream, entries=span.entries, head=span.head, **common))
     uow.record(
         CaseExportCreated(
-            stream=case.stream,
+            stream=closing,
             streams_count=len(included),
             streams_sha256=sha256_hex(canonical_json([span.document() for span in included])),
             media_count=0,
@@ -138,7 +151,7 @@ def take_custody_file(
             **common,
         )
     )
-    return TakenFile(export_id, subject, is_disclosed, included)
+    return TakenFile(export_id, subject, is_disclosed, included, ended)
 
 
 def await_checkpoint(
@@ -152,8 +165,10 @@ def await_checkpoint(
 ) -> CustodyExport:
     """The export once a signed checkpoint covers its entries: the one in which they are their streams' last leaves.
 
-    Raises CheckpointPending.
+    Of an ended log at once: its last checkpoint was signed long ago. Raises CheckpointPending.
     """
+    if taken.ended is not None:
+        return _ended_export(sessions, taken, taken.ended, receipts[-1], inline_leaves_up_to)
     # The closing entry was queued last, so the tree that it ends holds all the others.
     checkpoint = reading.wait_for_checkpoint(sessions, [receipts[-1].commitment], timeout_s)
     if checkpoint is None:
@@ -174,6 +189,25 @@ def await_checkpoint(
         vkey,
         checkpoint.size <= inline_leaves_up_to,
         last.recorded_at,
+    )
+
+
+def _ended_export(
+    sessions: sessionmaker[Session], taken: TakenFile, ended: EndedPart, receipt: Receipt, inline_leaves_up_to: int
+) -> CustodyExport:
+    with read_session(sessions) as session:
+        own = reading.find_entry(session, receipt.commitment)
+        assert own is not None
+    return CustodyExport(
+        taken.id,
+        taken.subject,
+        taken.is_disclosed,
+        ended.spans,
+        ended.checkpoint,
+        ended.vkey,
+        ended.checkpoint.size <= inline_leaves_up_to,
+        own.recorded_at,
+        ended.continued_by,
     )
 
 

@@ -74,6 +74,7 @@ _OWN_STREAM = text("SELECT id, kind FROM ledger_streams WHERE id = :id")
 _LINKS = text("""
     SELECT b.body FROM ledger_entries e JOIN ledger_bodies b USING (commitment)
     WHERE e.stream_id = :id AND e.type = 'incident.evidence_linked'
+        AND e.log_id <= coalesce(CAST(:up_to_log AS smallint), e.log_id)
 """)
 _STREAMS_AMONG = text("SELECT id, kind FROM ledger_streams WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id")
 _LOCK_HEADS = text("""
@@ -151,13 +152,14 @@ def case_of_entry(session: Session, commitment: str) -> tuple[UUID, UUID]:
     return row.case_id, row.actor_id
 
 
-def streams_of(session: Session, subject: Subject) -> dict[UUID, str]:
+def streams_of(session: Session, subject: Subject, *, up_to_log: int | None = None) -> dict[UUID, str]:
     """The streams of a custody log with their kinds, in order of id: the case's with every stream of the case; the
-    incident's with those of every item that was ever linked to it; the item's own."""
+    incident's with those of every item that was ever linked to it (in the logs up to the named one); the item's own."""
     if subject.scope == "case":
         rows = session.execute(_CASE_STREAMS, {"id": subject.id})
     elif subject.scope == "incident":
-        linked = [json.loads(body)["data"]["evidence"] for body in session.scalars(_LINKS, {"id": subject.id})]
+        asked = {"id": subject.id, "up_to_log": up_to_log}
+        linked = [json.loads(body)["data"]["evidence"] for body in session.scalars(_LINKS, asked)]
         rows = session.execute(_STREAMS_AMONG, {"ids": [str(subject.id), *linked]})
     else:
         rows = session.execute(_OWN_STREAM, {"id": subject.id})
@@ -225,8 +227,8 @@ def each_entry(sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log
 def each_proof(
     sessions: sessionmaker[Session], spans: Sequence[StreamSpan], checkpoint: SignedCheckpoint
 ) -> Iterator[tuple[UUID, int, TlogProof]]:
-    """Stream, number and inclusion proof in one signed tree, in the order of ``each_entry``."""
-    for portion in portions(spans):
+    """Stream, number and inclusion proof in one signed tree, in the order of ``each_entry``; of entries with leaves."""
+    for portion in portions([span.with_leaves() for span in spans]):
         with read_session(sessions) as session:
             rows = session.execute(_INDEXES, _places(portion, checkpoint.log_id)).all()
             proofs = reading.proofs_at(session, checkpoint, [row.idx for row in rows])

@@ -1,6 +1,6 @@
 """What taking an export leaves in the ledger."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 from uuid import UUID
 
@@ -21,6 +21,8 @@ class ExportCreated(Event):
     """Whether the lines that open the sealed fields go with it."""
     entries: int
     head: str
+    ended_log: str | None = None
+    """The origin of the ended log whose part was taken, which the numbers are of; None: the log of this entry."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +40,31 @@ class CaseExportCreated(Event):
     streams_sha256: str
     media_count: int
     media_sha256: str
+    ended_log: str | None = None
 
 
 @dataclass(frozen=True)
 class StreamSpan:
-    """A stream as an export includes it: its number of entries, and the commitment of the last one."""
+    """A stream as an export includes it: its number of entries, and the commitment of the last one.
+
+    ``integrated``: of a log that has ended, how many of them have a leaf; the others never get one.
+    """
 
     stream: UUID
     kind: str
     entries: int
     head: str
+    integrated: int | None = None
 
     def document(self) -> dict[str, str | int]:
-        return {"stream": str(self.stream), "kind": self.kind, "entries": self.entries, "head": self.head}
+        stands: dict[str, str | int] = {
+            "stream": str(self.stream),
+            "kind": self.kind,
+            "entries": self.entries,
+            "head": self.head,
+        }
+        return stands if self.integrated is None else {**stands, "integrated": self.integrated}
+
+    def with_leaves(self) -> "StreamSpan":
+        """As far as its entries are in the log's tree."""
+        return self if self.integrated is None else replace(self, entries=self.integrated)

@@ -15,6 +15,7 @@ from app.access.actors import Actor, require_organisation_auditor, system_stream
 from app.cases.models import Case
 from app.exports.custody_service import CustodyPage, TakenFile
 from app.exports.custody_streams import Subject, list_entries, lock_streams
+from app.exports.ended import find_ended_part
 from app.exports.events import ExportCreated
 from app.kernel.primitives import new_id
 from app.ledger.event import EntryObject
@@ -51,14 +52,21 @@ def list_system_custody(session: Session, actor: Actor, *, after: int, limit: in
 
 
 def take_system_custody_file(
-    uow: UnitOfWork, actor: Actor, *, file_format: str, purpose: str, reason: str | None
+    uow: UnitOfWork, actor: Actor, *, file_format: str, purpose: str, reason: str | None, log_id: int | None = None
 ) -> TakenFile:
-    """Stage ``export.created`` in the installation's own stream, which is locked from here to the commit."""
+    """Stage ``export.created`` in the installation's own stream, which is locked from here to the commit.
+
+    ``log_id``: what an ended log holds of it. Raises Forbidden, NotFound.
+    """
     entry_actor = require_organisation_auditor(actor)
     stream = system_stream(uow.session)
     subject = Subject("system", stream, None)
     export_id = new_id()
-    included, span = lock_streams(uow.session, subject)
+    ended = None if log_id is None else find_ended_part(uow.session, subject, log_id)
+    if ended is None:
+        included, span = lock_streams(uow.session, subject)
+    else:
+        included, span = ended.spans, ended.spans[0]
     uow.record(
         ExportCreated(
             stream=stream,
@@ -71,6 +79,7 @@ def take_system_custody_file(
             reason=reason,
             entries=span.entries,
             head=span.head,
+            ended_log=None if ended is None else ended.vkey.name,
         )
     )
-    return TakenFile(export_id, subject, False, included)
+    return TakenFile(export_id, subject, False, included, ended)

@@ -111,13 +111,18 @@ class Api:
 
 
 @contextmanager
-def running_api(database: TestDatabase, data: Path, **settings: Any) -> Iterator[Api]:
-    """Serve the API on a free port of this machine until the block ends."""
+def running_api(
+    database: TestDatabase, data: Path, *, admin_token: str | None = None, **settings: Any
+) -> Iterator[Api]:
+    """Serve the API on a free port of this machine until the block ends.
+
+    ``admin_token``: the administrator's, of a database that has one already.
+    """
     made = Settings(app_database_url=database.app_url, data=data, database_pool_size=10, **settings)
     app = create_app(made)
     with unit_of_work(app.state.services.sessions) as uow:
         log.initialise(uow.session, None)
-        secret = bootstrap_administrator(uow, ttl_s=3600)
+        secret = bootstrap_administrator(uow, ttl_s=3600) or admin_token
         uow.commit()
     assert secret is not None
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))

@@ -81,6 +81,7 @@ def _lines(
 def _header(export: CustodyExport, *, has_envelopes: bool) -> dict[str, Any]:
     return {
         **({"envelopes": "all"} if has_envelopes else {}),
+        **({} if export.continued_by is None else {"continued_by": export.continued_by}),
         "kind": "header",
         "format": FORMAT,
         "about": ABOUT,

@@ -2,6 +2,7 @@
 
     python verify_custody.py FILE --key 'NAME+HASH+KEY'      (or --key FILE-WITH-THE-KEY)
                              [--policy FILE]                 (a tlog-policy: witnesses that must have cosigned)
+                             [--continued-by FILE]           (of a log that has ended: the file of the one after it)
 
 Get the log's key from somewhere else than the file: it decides whom you trust. Exit status: 0 every check passed,
 1 something is not as it was logged (each bad line is named), 2 it could not be checked: no key, no custody file.
@@ -18,6 +19,10 @@ The file holds one JSON object a line, each in its only canonical spelling (RFC 
        envelope     what reviewers signed with their own keys (DSSE, in-toto), when the export was made with disclosures
        trailer      counts, and the SHA-256 of all bytes before it
 
+A file of a log that has ended (its header names the one that continues it) has no entry of its export: its streams end
+where the log did. Of entries at their ends that never got a leaf there is no proof in it. Where each stream ended says
+its first entry in the newer log; so give that log's file, too, for the proof that nothing is missing or added.
+
 A depositor's receipt (exhibit-receipt/v1) is taken too: the text that begins with that word, one entry and its proof.
 
 It proves custody since intake: that these acts were logged, in this order, and that none was changed, removed, moved
@@ -33,6 +38,7 @@ import re
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -203,13 +209,16 @@ HEADER = {
     "kind": one_of("header"), "format": one_of(FORMAT), "about": one_of(ABOUT), "export_id": IS_UUID, "time": IS_TIME,
     "scope": one_of(*KINDS), "object": is_object, "log": is_text, "tree_size": natural(1),
     "vkey_not_a_source_of_trust": is_text, "leaves": one_of("all", "none"), "disclosures": one_of("all", "none"),
-    "streams": is_list_of(is_object), "envelopes": one_of("all"),
+    "streams": is_list_of(is_object), "envelopes": one_of("all"), "continued_by": is_text,
 }  # fmt: skip
 MAY_LACK_ENVELOPES = frozenset({"envelopes"})
 """Header and trailer speak of envelopes only where there are some: a verifier of before refuses such a file."""
+HEADER_MAY_LACK = MAY_LACK_ENVELOPES | {"continued_by"}
 STREAM = {
     "stream": IS_UUID, "kind": one_of(*KINDS), "entries": natural(1), "head": IS_HEX,
 }  # fmt: skip
+ENDED_STREAM = {**STREAM, "integrated": natural(0)}
+"""Of a log that has ended, how many of the stream's entries have a leaf: the others never get one."""
 CHECKPOINT = {"kind": one_of("checkpoint"), "note": is_text}
 PROOF = {
     "kind": one_of("proof"), "stream": IS_UUID, "seq": natural(1), "index": natural(0), "hashes": is_list_of(IS_HEX),
@@ -881,8 +890,12 @@ class SignedActs:
         if facts.get("account") != act["actor"]["id"] or binding["actor"]["id"] == act["actor"]["id"]:
             raise Bad("its key was bound to another person, or by its own holder")
         revoked = self.revocations.get(data["keyid"])
-        place = index_of.get(ordinal, 0)
-        if index_of.get(bound, place) >= place or (revoked is not None and index_of.get(revoked, place) <= place):
+        if ordinal not in index_of:
+            return bound  # It never got a leaf in a log that ended; it names the binding's commitment, so came later.
+        place = index_of[ordinal]
+        if index_of.get(bound, place) >= place or (
+            revoked is not None and revoked in index_of and index_of[revoked] <= place
+        ):
             raise Bad("its key was not bound yet, or revoked already, when it was logged")
         return bound
 
@@ -891,9 +904,17 @@ class CustodyFile:
     """One reading of one file, line by line. Entries are known by their ordinal, from 1, in the header's order."""
 
     def __init__(
-        self, report: Report, keys: Sequence[Key], policy: Policy | None = None, *, leaves_optional: bool
+        self,
+        report: Report,
+        keys: Sequence[Key],
+        policy: Policy | None = None,
+        newer: "CustodyFile | None" = None,
+        *,
+        leaves_optional: bool,
     ) -> None:
         self.report, self.keys, self.policy, self.leaves_optional = report, tuple(keys), policy, leaves_optional
+        self.newer = newer
+        """The file of the log that continues this one, itself checked and good."""
         self.copied_key: Key | None = None
         """The file's own copy of a key, when it is none of the pinned ones."""
         self.header: dict[str, Any] = {}
@@ -926,7 +947,11 @@ class CustodyFile:
         """Of the entries with fields that are to be opened."""
         self.withheld: dict[int, str] = {}
         """Entry → commitment of those whose bodies are not here."""
-        self.erased_bodies: dict[int, str] = {}
+        self.erasures: set[tuple[str, str, str]] = set()
+        """Stream, commitment and field ("": the whole body) of all that entries of this file erased, of any log."""
+        self.erased_bodies: set[tuple[int, str]] = set()
+        self.attested: set[int] = set()
+        """Entries without a leaf in a log that ended which the newer log's file proves."""
         self.erased_fields: set[tuple[int, str]] = set()
         """What later entries of the same streams say that they erased."""
         self.doubts: list[Doubt] = []
@@ -953,6 +978,22 @@ class CustodyFile:
 
     def total(self) -> int:
         return self.bases[-1] + int(self.header["streams"][-1]["entries"])
+
+    def is_of_ended(self) -> bool:
+        return "continued_by" in self.header
+
+    def integrated(self, place: int) -> int:
+        """How many of a stream's entries are in the tree: all, unless the log has ended."""
+        stream = self.header["streams"][place]
+        return int(stream.get("integrated", stream["entries"]))
+
+    def proof_after(self, ordinal: int) -> int:
+        """The next entry that has a proof; beyond the total when there is none."""
+        for place in range(bisect_right(self.bases, ordinal) - 1, len(self.bases)):
+            before = max(ordinal, self.bases[place])
+            if before < self.bases[place] + self.integrated(place):
+                return before + 1
+        return self.total() + 1
 
     def named(self, ordinal: int) -> tuple[str, int]:
         """Stream and seq of an ordinal."""
@@ -1015,7 +1056,7 @@ class CustodyFile:
         self.report.add("file", line, reason)
         if due == "proof":
             self.unproven.setdefault(self.expected_proof, 0)
-            self.expected_proof += 1
+            self.expected_proof = self.proof_after(self.expected_proof)
         if due == "leaf":
             self._begin_leaves(line)
             self.tree = Tree(size=self.tree.size + 1, peaks=[b""])  # The root is lost; the places go on.
@@ -1068,11 +1109,13 @@ class CustodyFile:
         self.counts[kind] += 1
 
     def _read_header(self, value: dict[str, Any]) -> None:
-        require_shape(value, HEADER, "header", MAY_LACK_ENVELOPES)
+        require_shape(value, HEADER, "header", HEADER_MAY_LACK)
         require_shape(value["object"], {"kind": one_of(value["scope"]), "id": IS_UUID}, "header's object")
         base = 0
         for stream in value["streams"]:
-            require_shape(stream, STREAM, "header's stream")
+            require_shape(stream, ENDED_STREAM if "continued_by" in value else STREAM, "header's stream")
+            if stream.get("integrated", 0) > stream["entries"]:
+                raise Bad("the header counts more leaves of a stream than entries")
             self.streams.append(stream["stream"])
             self.bases.append(base)
             base += stream["entries"]
@@ -1080,6 +1123,11 @@ class CustodyFile:
             raise Bad("the header's streams are not in order, or one stands twice, or there is none")
         self.place_of = {stream: place for place, stream in enumerate(self.streams)}
         self.header = value
+        self.expected_proof = self.proof_after(0)
+        if self.is_of_ended():
+            self.report.facts["ended"] = f"continued by {value['continued_by']}"
+        elif self.newer is not None:
+            self.report.add("file", 1, "this is not the file of a log that ended: nothing continues it")
         try:
             copy = parse_key(value["vkey_not_a_source_of_trust"])
         except Bad as error:
@@ -1176,8 +1224,15 @@ class CustodyFile:
         self.withheld[ordinal] = commitment
         self.signing.note_withheld(value["stream"], commitment)
         self.has_own_end = False
-        if value["seq"] == self.header["streams"][self.place_of[value["stream"]]]["entries"]:
-            self._doubt(ordinal, "the stream does not end at this export's own entry")
+        place = self.place_of[value["stream"]]
+        if value["seq"] == self.header["streams"][place]["entries"]:
+            if not self.is_of_ended():
+                self._doubt(ordinal, "the stream does not end at this export's own entry")
+            elif commitment != self.header["streams"][place]["head"]:
+                self._doubt(ordinal, "the header names another last entry of this stream")
+            if self.is_of_ended():
+                self.endings[place] = {"ordinal": ordinal}
+        self._note_following(ordinal, place, value)
         self._step_on(ordinal, value, commitment)
 
     def _enter_stream(self, value: dict[str, Any], number: int) -> int | None:
@@ -1237,11 +1292,11 @@ class CustodyFile:
         if is_last:
             if commitment != stream["head"]:
                 self._doubt(ordinal, "the header names another last entry of this stream")
-            self.following[bytes.fromhex(value["next"])] = ordinal
             kept = ("prev", "seq", "time", "type", "object", "data")
             self.endings[place] = {"ordinal": ordinal, **{name: value[name] for name in kept}}
         elif is_this_export:
             self._doubt(ordinal, "the stream goes on after this export's own entry")
+        self._note_following(ordinal, place, value)
         if stream["kind"] == "case" and value["type"] in ("evidence.registered", "incident.registered"):
             self.registered[value["object"]["id"]] = value["type"].partition(".")[0]
         if stream["kind"] == "incident" and value["type"] == "incident.evidence_linked":
@@ -1251,14 +1306,23 @@ class CustodyFile:
         if value["type"] == BODY_ERASURE or value["type"] in FIELD_ERASURES:
             self._note_erasure(ordinal, value)
 
+    def _note_following(self, ordinal: int, place: int, value: dict[str, Any]) -> None:
+        """No leaf may bear the label that follows a stream's last entry, or its last one that is in the tree."""
+        if value["seq"] >= self.integrated(place):
+            self.following[bytes.fromhex(value["next"])] = ordinal
+        if value["seq"] == 1 and not self.integrated(place):
+            self.following[bytes.fromhex(value["label"])] = ordinal
+
     def _note_erasure(self, ordinal: int, value: dict[str, Any]) -> None:
         """An entry that says which earlier one of its stream, or which field of it, was erased."""
         seq, commitment, name = (value["data"].get(key) for key in ("seq", "commitment", "field"))
+        if isinstance(commitment, str) and (value["type"] == BODY_ERASURE or isinstance(name, str)):
+            self.erasures.add((value["stream"], commitment, "" if value["type"] == BODY_ERASURE else name))
         target = self.ordinal_of(value["stream"], seq) if type(seq) is int and seq > 0 else None
         if target is None or target >= ordinal or not isinstance(commitment, str):
             return
         if value["type"] == BODY_ERASURE:
-            self.erased_bodies[target] = commitment
+            self.erased_bodies.add((target, commitment))
         elif isinstance(name, str) and self.commitments.get(target) == commitment:
             self.erased_fields.add((target, name))
 
@@ -1271,7 +1335,8 @@ class CustodyFile:
     def _read_proof(self, value: dict[str, Any], number: int) -> None:
         require_shape(value, PROOF, "proof")
         ordinal = self.ordinal_of(value["stream"], value["seq"])
-        if ordinal is None or ordinal < self.expected_proof:
+        is_without_leaf = ordinal is not None and self.proof_after(ordinal - 1) != ordinal
+        if ordinal is None or ordinal < self.expected_proof or is_without_leaf:
             self.report.add(
                 "inclusion", number, "a proof that belongs to no entry, or stands here twice", stream=value["stream"]
             )
@@ -1279,8 +1344,9 @@ class CustodyFile:
         if ordinal != self.expected_proof:
             self.blame("inclusion", ordinal, "out of place, or a proof is missing before it", number)
             for missing in range(self.expected_proof, min(ordinal, self.expected_proof + FINDINGS_KEPT)):
-                self.unproven.setdefault(missing, 0)
-        self.expected_proof = ordinal + 1
+                if self.proof_after(missing - 1) == missing:
+                    self.unproven.setdefault(missing, 0)
+        self.expected_proof = self.proof_after(ordinal)
         own = self.leaf_hashes.get(ordinal)
         if own is None or self.checkpoint is None:
             return
@@ -1381,6 +1447,9 @@ class CustodyFile:
                 self.doubts.append(Doubt("verdicts", str(error), (ordinal,), number, ordinal))
 
     def _due_openings(self) -> Iterator[tuple[int, str]]:
+        for ordinal, name in self.sealed:
+            if self._is_erased_later(ordinal, self.commitments[ordinal], name):
+                self.erased_fields.add((ordinal, name))
         return iter([each for each in self.sealed if each not in self.erased_fields])
 
     def _read_trailer(self, value: dict[str, Any], number: int, digest: str) -> None:
@@ -1407,8 +1476,11 @@ class CustodyFile:
             self._settle_leaves()
         else:
             self._settle_without_leaves()
-        for place in range(len(self.streams)):
-            self._settle_ending(place)
+        if self.is_of_ended():
+            self._settle_end_of_log()
+        else:
+            for place in range(len(self.streams)):
+                self._settle_ending(place)
         self._settle_scope()
         self._settle_disclosures()
         self._settle_verdicts()
@@ -1442,12 +1514,14 @@ class CustodyFile:
         proven = set(self.owner_of.values())
         if self.counts["leaf"] and "leaves" not in self.report.failed:
             proven |= self.found_leaves
+        proven |= self.attested
         if len(proven) < self.total():
             reason = "not every entry is proven to be in the signed tree"
             skip(reason, "inclusion", "completeness", "disclosures", "verdicts")
         endings = {each["ordinal"] for each in self.endings.values()}
         if len(endings) < len(self.streams) or not endings <= proven:
-            skip("a stream's last entry is missing or changed, so whether that stream goes on is open", "leaves")
+            what = "missing, changed or without a leaf"
+            skip(f"a stream's last entry is {what}, so whether that stream goes on is open", "leaves")
 
     def _settle_doubts(self) -> None:
         for doubt in self.doubts:
@@ -1469,7 +1543,10 @@ class CustodyFile:
             for stream in sorted(set(self.streams) - self.seen):
                 self.report.add("chain", 1, "the header announces a stream that is not here", stream=stream)
         if self.expected_proof <= self.total():
-            lacking = self.total() + 1 - self.expected_proof
+            before = self.expected_proof - 1
+            lacking = sum(
+                max(0, self.integrated(place) - max(0, before - base)) for place, base in enumerate(self.bases)
+            )
             line = 3 + self.counts["entry"] + self.counts["proof"]
             self.report.add("inclusion", line, f"the proofs of the last {lacking} entries are missing")
 
@@ -1541,6 +1618,35 @@ class CustodyFile:
         if ending["time"] != header["time"]:
             self._doubt(ordinal, "the header's time is not that of this export's own entry")
 
+    def _settle_end_of_log(self) -> None:
+        """Every stream ends where its first entry in the newer log says; so its entries without leaves are proven."""
+        newer = self.newer
+        if newer is None:
+            self.report.skip(
+                f"this log has ended; where its streams end says the file of {self.header['continued_by']}: give it "
+                "with --continued-by",
+                "completeness",
+            )
+        elif newer.header["log"] != self.header["continued_by"] or newer.header["object"] != self.header["object"]:
+            self.report.add("completeness", 1, "the newer file is of another log or object than continues this one")
+        for place, stream in enumerate(self.header["streams"]):
+            end = {"log": self.header["log"], "seq": stream["entries"], "commitment": stream["head"]}
+            said = None if newer is None else newer.continued.get(stream["stream"])
+            tail = range(self.bases[place] + self.integrated(place) + 1, self.bases[place] + stream["entries"] + 1)
+            if said == end:
+                self.attested.update(tail)
+            elif newer is not None:
+                what = "does not say where this stream ended" if said is None else f"says that it ended as {said}"
+                self.report.add("completeness", 1, f"the newer log's file {what}", stream=stream["stream"])
+            if tail and said != end:
+                reason = f"this entry and those after it, {len(tail)} in all, have no leaf: only the newer log's file "
+                self.blame("inclusion", tail[0], f"{reason}proves them (--continued-by)")
+        if newer is None or self.header["scope"] != "case":
+            return
+        for name, said in newer.continued.items():
+            if said["log"] == self.header["log"] and name not in self.place_of:
+                self.report.add("completeness", 1, "a stream that the newer log continues is missing", stream=name)
+
     def _settle_scope(self) -> None:
         """Nothing that the scope claims is left out, and nothing foreign is in it."""
         scope, object_id = self.header["scope"], self.header["object"]["id"]
@@ -1570,10 +1676,14 @@ class CustodyFile:
                 line = 1 if place is None else self.line_of(self.bases[place] + 1)
                 self.report.add("completeness", line, f"the stream {what} this {scope}", stream=stream)
 
+    def _is_erased_later(self, ordinal: int, commitment: str, name: str) -> bool:
+        """Whether the newer log says of an entry of this one, which ended, that it was erased."""
+        return self.newer is not None and (self.named(ordinal)[0], commitment, name) in self.newer.erasures
+
     def _settle_withheld(self) -> None:
         """What is not shown was erased by an entry that is."""
         for ordinal, commitment in self.withheld.items():
-            if self.erased_bodies.get(ordinal) != commitment:
+            if (ordinal, commitment) not in self.erased_bodies and not self._is_erased_later(ordinal, commitment, ""):
                 self.blame("chain", ordinal, "withheld as erased, and no later entry of its stream erased it")
         places = {(*self.named(ordinal), "") for ordinal in self.withheld}
         places |= {(*self.named(ordinal), name) for ordinal, name in self.erased_fields & self.sealed.keys()}
@@ -1640,19 +1750,37 @@ class CustodyFile:
         )
 
 
-def verify(file: BinaryIO, *keys: Key | None, policy: Policy | None = None, leaves_optional: bool = False) -> Report:
+def verify(
+    file: BinaryIO,
+    *keys: Key | None,
+    policy: Policy | None = None,
+    leaves_optional: bool = False,
+    continued_by: BinaryIO | None = None,
+) -> Report:
     """Check one custody file from its first byte to its last. One of the pinned keys must have signed it: several are
-    of a log whose key was replaced. No key, or None: unpinned, by the key in the file. With a policy the tree must also
-    be cosigned by its quorum of witnesses."""
+    of a log whose key was replaced, or of a log and the one that continues it. No key, or None: unpinned, by the key in
+    the file. With a policy the tree must also be cosigned by its quorum of witnesses. ``continued_by``: of a log that
+    has ended, the file of the same object from the next one; it is checked first, in the same way."""
     pinned = [key for key in keys if key is not None]
-    report = Report(pinned=bool(pinned), asks_witnesses=policy is not None)
-    reading = CustodyFile(report, pinned, policy, leaves_optional=leaves_optional)
-    try:
-        reading.read(file)
-    except Unreadable:
-        reading.conclude_cut()
+
+    def read(each: BinaryIO, newer: CustodyFile | None = None) -> CustodyFile:
+        report = Report(pinned=bool(pinned), asks_witnesses=policy is not None)
+        reading = CustodyFile(report, pinned, policy, newer, leaves_optional=leaves_optional)
+        try:
+            reading.read(each)
+        except Unreadable:
+            reading.conclude_cut()
+        else:
+            reading.conclude()
+        return reading
+
+    newer = None if continued_by is None else read(continued_by)
+    if newer is not None and not newer.report.ok:
+        report = read(file).report
+        first = min(newer.report.findings)
+        report.add("completeness", 1, f"the newer log's file is not as it was logged: check it first ({first})")
     else:
-        reading.conclude()
+        report = read(file, newer).report
     report.findings.sort()
     return report
 
@@ -1866,6 +1994,7 @@ def run(
     as_json: bool,
     leaves_optional: bool,
     policy: Path | None = None,
+    continued_by: Path | None = None,
 ) -> int:
     """Check a file and write the report to standard output; the exit status."""
     if not keys and not unpinned:
@@ -1876,7 +2005,8 @@ def run(
         with path.open("rb") as file:
             if begins_as(file.peek(len(RECEIPT_MARK)), RECEIPT_MARK):
                 return run_receipt(file.read(RECEIPT_LIMIT_BYTES + 1), pinned, asked, as_json=as_json)
-            report = verify(file, *pinned, policy=asked, leaves_optional=leaves_optional)
+            with nullcontext() if continued_by is None else continued_by.open("rb") as newer:
+                report = verify(file, *pinned, policy=asked, leaves_optional=leaves_optional, continued_by=newer)
     except (Bad, OSError) as error:
         sys.stderr.write(f"{printable(str(error))}\n")
         return 2
@@ -1914,6 +2044,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="A tlog-policy: its quorum of witnesses must have cosigned the tree.",
     )
+    parser.add_argument(
+        "--continued-by",
+        type=Path,
+        metavar="FILE",
+        help="Of a log that has ended: the file of the same object from the log that continues it; name both keys.",
+    )
     parser.add_argument("--json", action="store_true", help="Write the report as JSON.")
     parser.add_argument(
         "--leaves-optional", action="store_true", help="Accept a file of a small log that carries no leaves."
@@ -1935,6 +2071,7 @@ def main() -> int:
         as_json=options.json,
         leaves_optional=options.leaves_optional,
         policy=options.policy,
+        continued_by=options.continued_by,
     )
 
 
