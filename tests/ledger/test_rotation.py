@@ -2,7 +2,7 @@
 
 import argparse
 import shlex
-import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +12,8 @@ from uuid import UUID
 
 import pytest
 import structlog
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
@@ -139,24 +141,30 @@ def test_key_when_retired_signs_nothing_more(sessions: Sessions, integrating: En
         connection.execute(text("DELETE FROM ledger_keys"))
 
 
+SIGN_BY_PEM = """
+import sys
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+with open(sys.argv[1], "rb") as file:
+    key = load_pem_private_key(file.read(), None)
+sys.stdout.buffer.write(key.sign(sys.stdin.buffer.read()))
+"""
+
+
 @pytest.fixture
-def openssl_key(tmp_path: Path) -> tuple[str, str]:
-    """A command that signs by openssl, which reads its input from a file, and its public key in hexadecimal."""
-    key, program = tmp_path / "hsm.pem", tmp_path / "sign.sh"
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", key], check=True)
-    der = subprocess.run(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"], capture_output=True, check=True)
-    program.write_text(
-        'set -e\nmessage=$(mktemp)\ntrap \'rm "$message"\' EXIT\ncat > "$message"\n'
-        f'openssl pkeyutl -sign -rawin -inkey {shlex.quote(str(key))} -in "$message"\n'
-    )
-    return f"sh {shlex.quote(str(program))}", der.stdout[-32:].hex()
+def signing_program(tmp_path: Path) -> tuple[str, str]:
+    """A command that signs with a key of its own, and its public key in hexadecimal. With openssl: tests/interop."""
+    key, pem = Ed25519PrivateKey.generate(), tmp_path / "hsm.pem"
+    pem.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (tmp_path / "sign.py").write_text(SIGN_BY_PEM)
+    public_key = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+    return shlex.join([sys.executable, str(tmp_path / "sign.py"), str(pem)]), public_key.hex()
 
 
 def test_integrator_when_the_key_is_behind_a_program_signs_by_it_and_has_no_key_of_its_own(
-    settings: Settings, sessions: Sessions, openssl_key: tuple[str, str]
+    settings: Settings, sessions: Sessions, signing_program: tuple[str, str]
 ) -> None:
     (stream,) = open_log(sessions)
-    command, public_key = openssl_key
+    command, public_key = signing_program
     (settings.data / "ledger").mkdir()
     behind = settings.model_copy(update={"signer_command": command, "signer_public_key": public_key})
     with _integrating(behind):
