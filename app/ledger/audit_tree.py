@@ -14,10 +14,10 @@ from sqlalchemy import Connection, text
 from app.ledger import reading
 from app.ledger.audit_reading import CHECKPOINTS, LEAVES, Row, each_row
 from app.ledger.audit_report import AuditReport, Fault, Progress
-from app.ledger.checkpoint import NoteInvalid, VerifierKey, open_checkpoint
+from app.ledger.checkpoint import NoteInvalid, VerifierKey, open_signed
 from app.ledger.event import leaf
 from app.ledger.merkle import Frontier, ProofInvalid, leaf_hash, verify_consistency
-from app.ledger.reading import NotInLog
+from app.ledger.reading import KeyPeriod, NotInLog
 
 PROGRESS_ROWS = 5_000
 NODES_COMPARED = 5_000
@@ -43,6 +43,8 @@ class _Tree:
     log_id: int
     vkeys: Sequence[VerifierKey]
     report: AuditReport
+    periods: dict[VerifierKey, KeyPeriod]
+    """The published history of this log's keys."""
     frontier: Frontier = field(default_factory=Frontier)
     nodes: list[tuple[int, int, bytes]] = field(default_factory=list)
     """Computed and not yet compared."""
@@ -56,7 +58,8 @@ class _Tree:
 def check_tree(
     connection: Connection, log_id: int, vkeys: Sequence[VerifierKey], report: AuditReport, tell: Progress
 ) -> None:
-    tree = _Tree(connection, log_id, vkeys, report)
+    periods = {each.vkey: each for each in reading.key_periods(connection, log_id=log_id)}
+    tree = _Tree(connection, log_id, vkeys, report, periods)
     report.size, report.root = 0, ""
     checkpoints = each_row(connection, CHECKPOINTS, log_id=log_id)
     due = next(checkpoints, None)
@@ -115,10 +118,11 @@ def _check_checkpoint(tree: _Tree, row: Row) -> None:
     report, computed = tree.report, tree.frontier.root()
     report.checkpoints += 1
     try:
-        signed = open_checkpoint(note, *tree.vkeys)
+        signed, signers = open_signed(note, *tree.vkeys)
     except NoteInvalid as error:
         report.add(Fault("checkpoint", f"of size {size}: {error}"))
         return
+    _check_signers(tree, size, signers)
     if (signed.size, signed.root) != (size, root):
         report.add(Fault("checkpoint", f"of size {size}: the signed note says {signed.size}, {signed.root.hex()}"))
     elif (signed.size, signed.root) != (tree.frontier.size, computed):
@@ -127,6 +131,24 @@ def _check_checkpoint(tree: _Tree, row: Row) -> None:
     else:
         report.size, report.root = signed.size, signed.root.hex()
         _remember(tree, size, root)
+
+
+def _check_signers(tree: _Tree, size: int, signers: Sequence[VerifierKey]) -> None:
+    """A tree bears the signatures of exactly those keys that the history calls valid at its size."""
+    for key in tree.vkeys:
+        period = tree.periods.get(key)
+        is_valid = period is not None and period.covers(size)
+        if key in signers and not is_valid:
+            valid = "is not in the history of keys"
+            if period is not None:
+                valid = f"signed trees of {period.first_size} to {period.last_size} leaves only"
+            detail = f"the checkpoint of size {size} is signed by the key {key.key_id.hex()}, which {valid}"
+            tree.report.add(Fault("key", detail, log_index=size - 1))
+        elif is_valid and key not in signers:
+            detail = (
+                f"the checkpoint of size {size} lacks the signature of the key {key.key_id.hex()}, valid at that size"
+            )
+            tree.report.add(Fault("key", detail, log_index=size - 1))
 
 
 def _remember(tree: _Tree, size: int, root: bytes) -> None:

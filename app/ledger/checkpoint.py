@@ -181,11 +181,16 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 def open_checkpoint(note: str, *vkeys: VerifierKey) -> Checkpoint:
     """The tree head that one of the log's own keys signed. Raises NoteInvalid, also for another log's origin."""
+    return open_signed(note, *vkeys)[0]
+
+
+def open_signed(note: str, *vkeys: VerifierKey) -> tuple[Checkpoint, tuple[VerifierKey, ...]]:
+    """As ``open_checkpoint``, with those of the keys that signed it."""
     opened = open_note(note, vkeys)
     checkpoint = parse_checkpoint(opened.text)
     if checkpoint.origin != opened.signed_by[0].name:
         raise NoteInvalid(f"checkpoint of {checkpoint.origin!r}, expected {opened.signed_by[0].name!r}")
-    return checkpoint
+    return checkpoint, opened.signed_by
 
 
 def split_note(note: str) -> tuple[str, list[str]]:

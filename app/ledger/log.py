@@ -95,6 +95,12 @@ class Ended:
 
 _LOCK_EVERY_STREAM = text("LOCK TABLE ledger_streams IN EXCLUSIVE MODE")
 _ENDED = text("SELECT signed_size, signed_root, held_size FROM ledger_halts WHERE log_id = :log_id")
+# What it signed is signed; the same key in the new log is another one, because the log's name is a part of it.
+_RETIRE_KEYS = text("""
+    UPDATE ledger_keys k SET last_size = greatest(
+        k.first_size - 1, (SELECT coalesce(max(c.size), 0) FROM ledger_checkpoints c WHERE c.log_id = k.log_id))
+    WHERE k.log_id = :log_id AND k.last_size IS NULL
+""")
 _BEGIN_LOG = text("""
     INSERT INTO ledger_logs (id, system_stream, origin, created_at) VALUES (:id, :system_stream, :origin, :now)
 """)
@@ -201,6 +207,7 @@ def begin_next(session: Session, origin: str | None) -> tuple[Installation, Ende
     if not is_origin(name) or session.execute(_IS_ORIGIN, {"origin": name}).scalar_one():
         raise Misconfigured(f"{name!r} cannot be the new log's origin: host/path, no scheme, and no log's so far.")
     place = {"id": number, "system_stream": current.system_stream, "origin": name, "now": utc_now()}
+    session.execute(_RETIRE_KEYS, {"log_id": current.log_id})
     session.execute(_BEGIN_LOG, place)
     session.execute(_BEGIN_STREAMS, {"id": number})
     of_old = Ended(current.origin, ended.signed_size, ended.signed_root.hex(), ended.held_size)

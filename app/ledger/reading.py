@@ -126,7 +126,8 @@ _NODES_AT = _of_log("""
 """)
 _KEY_PERIODS = text("""
     SELECT l.origin, k.public_key, k.first_size, k.last_size
-    FROM ledger_keys k JOIN ledger_logs l ON l.id = k.log_id ORDER BY k.log_id, k.first_size
+    FROM ledger_keys k JOIN ledger_logs l ON l.id = k.log_id
+    WHERE k.log_id = coalesce(CAST(:log_id AS smallint), k.log_id) ORDER BY k.log_id, k.first_size
 """)
 _DISCLOSURES = text("""
     SELECT commitment, field, line FROM ledger_disclosures
@@ -180,12 +181,16 @@ class KeyPeriod:
     first_size: int
     last_size: int | None
 
+    def covers(self, size: int) -> bool:
+        """Whether a checkpoint of this size bears its signature."""
+        return self.first_size <= size and (self.last_size is None or size <= self.last_size)
 
-def key_periods(session: Reader) -> list[KeyPeriod]:
-    """Every key that ever signed, of all logs, oldest first."""
+
+def key_periods(session: Reader, *, log_id: int | None = None) -> list[KeyPeriod]:
+    """Every key that ever signed, of all logs or of one, oldest first."""
     return [
         KeyPeriod(VerifierKey(row.origin, bytes(row.public_key)), row.first_size, row.last_size)
-        for row in session.execute(_KEY_PERIODS)
+        for row in session.execute(_KEY_PERIODS, {"log_id": log_id})
     ]
 
 

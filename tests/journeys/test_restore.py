@@ -1,50 +1,38 @@
 """A restore from a backup that lost signed entries, from the halt to files of both logs that auditors check offline."""
 
 import argparse
+import hashlib
 import io
 import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
+from app.erasure.events import EntryErased
 from app.exports.verifier import verify_custody
 from app.exports.verifier.verify_custody import Report, parse_key, verify
-from app.integrator_process import command_signer
-from app.kernel.primitives import canonical_json
+from app.kernel.database import open_engine, session_factory
+from app.kernel.primitives import canonical_json, new_id, utc_now
 from app.kernel.settings import Settings
-from app.ledger import integrator
-from app.ledger.keys import KeyDirectory, published_directory
-from app.ledger.record import RECORD_NAME, SignedRecord
+from app.ledger import log
+from app.ledger.event import EntryActor, EntryObject
 from app.ledger_operations import start_new_log
+from tests.erasure.hub import GROUND
 from tests.exports.test_custody_tampering import resealed
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase, TestServer, create_database, drop_database
-
-
-@contextmanager
-def _integrating(database: TestDatabase, data: Path) -> Iterator[None]:
-    """The integrator as its process runs it: keys, record and published key in files."""
-    stop = threading.Event()
-    settings = Settings(data=data, app_database_url=database.app_url, integrator_database_url=database.integrator_url)
-    keys = KeyDirectory(data / "ledger", published_directory(data), command_signer(settings))
-    record = SignedRecord(data / "ledger" / RECORD_NAME)
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(integrator.run, database.integrator_url, keys, 0.02, stop, record=record)
-        try:
-            yield
-        finally:
-            stop.set()
-        running.result()
+from tests.support.signing import integrating_with_files
 
 
 @dataclass(frozen=True)
@@ -63,6 +51,9 @@ class Files:
     later_than_log: int
     audit: subprocess.CompletedProcess[str]
     statuses: dict[str, int]
+    database: TestDatabase
+    erasing: tuple[int, str]
+    """Status and code of what a custodian was told who asked for the erasure of the body that names an end."""
 
     def check(self, old: bytes, new: bytes | None = None) -> Report:
         newer = None if new is None else _stream(new)
@@ -107,15 +98,15 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
     lived = database()
     with running_api(lived, data) as api:
-        with _integrating(lived, data):
-            anna, admin = api.person("Anna"), api.admin
-            case_id = api.case(anna)
+        with integrating_with_files(lived, data):
+            anna, olga, admin = api.person("Anna"), api.person("Olga"), api.admin
+            case_id = api.case(anna, custodian=(olga,))
             item = _lead(anna, case_id).json()["id"]
             before = _custody(anna, f"/v1/cases/{case_id}")
         old_key = api.client().get("/v1/ledger/key").json()["vkey"]
         anna.get(f"/v1/evidence/{item}")
     backup = database(template=lived.name)  # A real copy, of a server that nobody writes to.
-    with running_api(lived, data, admin_token=admin.token) as api, _integrating(lived, data):
+    with running_api(lived, data, admin_token=admin.token) as api, integrating_with_files(lived, data):
         lost = _lead(_again(api, anna), case_id).json()["id"]
         _custody(_again(api, anna), f"/v1/cases/{case_id}")  # Hence signed, and in other hands.
     with ExitStack() as running:
@@ -123,7 +114,7 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         anna = _again(api, anna)
         _lead(anna, case_id)
         tail = _lead(anna, case_id)  # Written before anybody noticed; it will never get a leaf.
-        with _integrating(backup, data):
+        with integrating_with_files(backup, data):
             _wait(lambda: _lead(anna, case_id).status_code == 503, "the log was not halted")
             halted = _lead(anna, case_id)
             read = anna.get(f"/v1/cases/{case_id}")
@@ -138,7 +129,7 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         )
         options = argparse.Namespace(the_old_log_ends=True, reason="The disk burned.", origin=None, halt=False)
         assert start_new_log(settings, options) == 0
-        running.enter_context(_integrating(backup, data))
+        running.enter_context(integrating_with_files(backup, data))
         _wait(lambda: api.client().get("/v1/ledger/key").json()["prefix"] == "/logs/2", "no key of the new log")
         statuses = {"tail": tail.status_code, "read": read.status_code, "file": refused.status_code}
         statuses["after"] = _lead(anna, case_id).status_code
@@ -150,6 +141,10 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         statuses["table"] = anna.get(
             f"{path}/custody/file", params={"purpose": "audit", "log": 1, "format": "csv"}
         ).status_code
+        [naming] = [line for line in item_new.splitlines() if b'"continues"' in line]
+        erasures = f"/v1/ledger/entries/{hashlib.sha256(naming).hexdigest()}/erasure-requests"
+        answered = _again(api, olga).post(erasures, json=GROUND)
+        erasing = (answered.status_code, answered.json()["code"])
         new_key = api.client().get("/v1/ledger/key").json()["vkey"]
     environment = dict(os.environ) | {
         "EXHIBIT_DATA": str(data),
@@ -161,7 +156,9 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     audit = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     keys = [old_key, new_key]
     answer = halted.json()
-    yield Files(old, new, item_old, item_new, before, lost, keys, answer, later.status_code, audit, statuses)
+    yield Files(
+        old, new, item_old, item_new, before, lost, keys, answer, later.status_code, audit, statuses, backup, erasing
+    )
     with postgres.administration() as owner:
         for each in made:
             drop_database(owner, each.name)
@@ -195,6 +192,28 @@ def test_file_of_an_ended_log_when_the_newer_one_is_not_given_names_what_only_th
     assert {found.check for found in report.findings} == {"inclusion"}
     assert "have no leaf" in report.findings[0].reason
     assert report.result_of("completeness") == report.result_of("leaves") == "not checked"
+
+
+def test_body_that_names_the_end_in_the_log_before_when_erased_is_refused_by_service_and_database(files: Files) -> None:
+    assert files.erasing == (409, "entry_not_erasable")
+    naming = next(line for line in files.item_new.splitlines() if b'"continues"' in line)
+    erased, stream = hashlib.sha256(naming).digest(), UUID(json.loads(naming)["stream"])
+    event = EntryErased(
+        stream=stream,
+        actor=EntryActor(new_id(), "user", "custodian"),
+        object=EntryObject("evidence", stream),
+        request=new_id(),
+        seq=1,
+        commitment=erased.hex(),
+    )
+    engine = open_engine(files.database.app_url, pool_size=1)
+    with session_factory(engine)() as session:
+        for table in ("disclosures", "bodies"):
+            session.execute(text(f"DELETE FROM ledger_{table} WHERE commitment = :erased"), {"erased": erased})
+        log.append(session, [event], recorded=utc_now())
+        with pytest.raises(IntegrityError, match="where its stream ended in the log before"):
+            session.commit()
+    engine.dispose()
 
 
 def test_verifier_when_run_on_both_files_says_so_with_its_exit_status(files: Files, tmp_path: Path) -> None:

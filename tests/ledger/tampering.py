@@ -363,5 +363,12 @@ TAMPERINGS: dict[str, Tampering] = {
     "key in the history under another one's id": Tampering(
         [INSERT_KEY.format(key_id="deadbeef", public_key=SIGNER.public_key.hex())], "key"
     ),
+    "key retired before a checkpoint that it signed": Tampering(
+        ["UPDATE ledger_keys SET last_size = 3"], "key", leaf=5
+    ),
+    "key said to have begun after a checkpoint that it signed": Tampering(
+        ["UPDATE ledger_keys SET first_size = 4"], "key", leaf=2
+    ),
+    "history of keys emptied": Tampering(["DELETE FROM ledger_keys"], "key", leaf=5),
     "log invented": Tampering([ADD_LOG], "checkpoint"),
 }

@@ -251,6 +251,41 @@ def test_ended_log_when_written_to_refuses_by_anyone(
     assert scalar(owning, "SELECT count(*) FROM ledger_queue") == 0
 
 
+def test_keys_when_their_log_ends_are_retired_with_its_last_size_and_no_other_is_added(
+    database: TestDatabase,
+    sessions: Sessions,
+    integrating: Engine,
+    owning: Engine,
+    tmp_path: Path,
+    record: SignedRecord,
+) -> None:
+    (stream,) = open_log(sessions)
+    append(sessions, [make_view(stream), make_view(stream)])
+    _integrate(integrating, record)
+    with owning.connect() as connection:
+        integrator.halt_by_hand(connection, "lost")
+    with pytest.raises(IntegrityError, match="only after the keys of log 1 were retired"), owning.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO ledger_logs (id, system_stream, origin, created_at) "
+                "SELECT 2, system_stream, 'log.example.org/2', now() FROM ledger_logs"
+            )
+        )
+    _new_log(database, tmp_path)
+    append(sessions, [make_view(stream)])
+    _integrate(integrating, record)
+
+    with sessions() as session:
+        assert [(each.first_size, each.last_size) for each in reading.key_periods(session)] == [(1, 2), (1, None)]
+    with pytest.raises(IntegrityError, match="that log has ended"), integrating.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO ledger_keys (log_id, key_id, public_key, first_size) "
+                "VALUES (1, decode('deadbeef', 'hex'), sha256('x'), 1)"
+            )
+        )
+
+
 def test_record_when_it_is_lost_stops_the_integrator_until_the_database_is_accepted(
     database: TestDatabase, sessions: Sessions, integrating: Engine, tmp_path: Path, record: SignedRecord
 ) -> None:

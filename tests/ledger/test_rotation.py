@@ -22,7 +22,15 @@ from app.integrator_process import command_signer
 from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
 from app.ledger import audit, integrator, log, reading
-from app.ledger.checkpoint import NoteInvalid, VerifierKey, open_checkpoint, parse_vkey
+from app.ledger.checkpoint import (
+    NoteInvalid,
+    Signer,
+    VerifierKey,
+    open_checkpoint,
+    parse_checkpoint,
+    parse_vkey,
+    sign_checkpoint,
+)
 from app.ledger.keys import CommandSigner, KeyDirectory, SigningFailed, load_or_create_signer, published_directory
 from app.ledger.record import RECORD_NAME, SignedRecord
 from app.ledger_operations import rotate_key
@@ -71,8 +79,19 @@ def _is_by(checkpoint: reading.SignedCheckpoint, key: VerifierKey) -> bool:
     return True
 
 
+def _forge_with(owning: Engine, signer: Signer, checkpoint: reading.SignedCheckpoint) -> None:
+    """The same tree, signed by a key that was retired before: as whoever has found it could, inside the database."""
+    text_of = parse_checkpoint(checkpoint.note.partition("\n\n")[0] + "\n")
+    with owning.begin() as connection:
+        connection.execute(text("SET LOCAL session_replication_role = replica"))
+        connection.execute(
+            text("UPDATE ledger_checkpoints SET note = :note WHERE size = :size"),
+            {"note": sign_checkpoint(text_of, signer), "size": checkpoint.size},
+        )
+
+
 def test_rotation_when_begun_and_finished_has_an_overlap_a_history_and_its_entries(
-    settings: Settings, sessions: Sessions, engine: Engine
+    settings: Settings, sessions: Sessions, engine: Engine, owning: Engine
 ) -> None:
     (stream,) = open_log(sessions)
     former_signer = load_or_create_signer(settings.data / "ledger" / "log.key")
@@ -108,6 +127,11 @@ def test_rotation_when_begun_and_finished_has_an_overlap_a_history_and_its_entri
     assert published == {**names, "log.vkey": following}
     with engine.connect() as connection:
         assert audit.verify_log(connection, [former, following]).faults == []
+    _forge_with(owning, former_signer, after)
+    with engine.connect() as connection:
+        faults = audit.verify_log(connection, [former, following]).faults
+    assert {(fault.kind, fault.log_index) for fault in faults} == {("key", after.size - 1)}
+    assert f"the key {former.key_id.hex()}, which signed trees of 1 to" in faults[0].detail
 
 
 def test_rotation_when_no_checkpoint_bears_both_keys_is_not_finished(settings: Settings, sessions: Sessions) -> None:
