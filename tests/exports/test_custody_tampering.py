@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +93,7 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], object]:
     return change
 
 
+EXPORTED = "export.created"
 OTHER_HASH = "ab" * 32
 OTHER_ID = "6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11"
 ENTRY_CHANGES = {
@@ -230,6 +232,42 @@ def test_stream_when_left_out_altogether_then_its_absence_is_found(sample: Sampl
         report = check(sample, resealed([canonical_json(header), *kept]))
         assert not report.ok
         assert stream["stream"] in {found.stream for found in report.findings if found.check == "completeness"}
+
+
+def only_stream(lines: list[bytes], stream: str, **header_changes: Any) -> list[bytes]:
+    """The file of one of its streams alone, everything else made consistent with that."""
+    header = json.loads(lines[0])
+    header |= {"streams": [each for each in header["streams"] if each["stream"] == stream], **header_changes}
+    header["streams"][0]["kind"] = header["object"]["kind"]
+    kept = [line for line in lines[1:] if json.loads(line).get("stream", stream) == stream]
+    return [canonical_json(header), *kept]
+
+
+def test_item_when_passed_off_as_the_incident_it_was_linked_to_then_found(shared_hub: Hub, sample: Sample) -> None:
+    """Of an incident's file one item alone, called the incident: nothing was ever linked to that one."""
+    lines = shared_hub.file("incident", shared_hub.incident, is_disclosed=True).splitlines()
+    item = str(shared_hub.items[0])
+    report = check(sample, resealed(only_stream(lines, item, object={"kind": "incident", "id": item})))
+    assert {found.check for found in report.findings} == {"completeness"}
+    assert {found.stream for found in report.findings} == {item}
+
+
+def test_header_when_every_stream_is_called_a_case_then_refused_in_linear_time(sample: Sample) -> None:
+    """A made-up file in which each stream would be compared with the list of all streams."""
+    streams, entries = [], []
+    model = json.loads(sample.lines[sample.numbers("entry")[-1] - 1])
+    model["object"] = {"kind": "export", "id": OTHER_ID}
+    for number in range(4000):
+        stream = f"{number:08x}-0000-4000-8000-000000000000"
+        label = hashlib.sha256(f"custody-stream/v1 {stream}".encode()).hexdigest()
+        entry = canonical_json({**model, "stream": stream, "seq": 1, "prev": "", "label": label, "type": EXPORTED})
+        entries.append(entry)
+        streams.append({"stream": stream, "kind": "case", "entries": 1, "head": hashlib.sha256(entry).hexdigest()})
+    header = {**sample.value(1), "export_id": OTHER_ID, "streams": streams}
+    began_s = time.process_time()
+    report = check(sample, resealed([canonical_json(header), sample.lines[1], *entries, sample.lines[-1]]))
+    assert time.process_time() - began_s < 10, "it took 40 s and all memory when each was compared with all"
+    assert not report.ok
 
 
 def test_streams_when_swapped_then_found(sample: Sample) -> None:

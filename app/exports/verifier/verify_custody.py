@@ -57,6 +57,8 @@ BODY_LIMIT_BYTES = 60_000
 LEAVES_EXPECTED_UP_TO = 200_000
 """A tree of at most so many leaves must come with all of them, unless ``--leaves-optional`` is given."""
 FINDINGS_KEPT = 100
+DIMENSIONS_LIMIT = 100
+"""Of findings, in one stream; there are seven."""
 NODES_KEPT = 50_000
 SAFE_INTEGER = 2**53 - 1
 
@@ -203,6 +205,7 @@ WITHHELD = {
     "withheld": one_of("erased"), "stream": IS_UUID, "seq": natural(1), "label": IS_HEX, "next": IS_HEX,
     "commitment": IS_HEX,
 }  # fmt: skip
+REGISTRATIONS = ("evidence.registered", "incident.registered")
 BODY_ERASURE = "entry.erased"
 FIELD_ERASURES = ("evidence.erased", "incident.erased", "case.erased", "system.account_erased")
 HEADER = {
@@ -242,6 +245,17 @@ KEY_PREFIX = bytes.fromhex("302a300506032b6570032100")
 """What stands before an Ed25519 key's 32 bytes in its DER SubjectPublicKeyInfo (RFC 8410)."""
 HEADER_MARKS = (b'{"about":"A custody log', b"exhibit-custody/")
 """How a custody file's first line begins, and what stands in it: one of them tells even a damaged file from others."""
+
+
+def fits_stream(value: dict[str, Any], kind: str) -> bool:
+    """Whether an entry can stand in a stream of this kind. Its words are signed; what the header calls the stream is
+    not, and an item that is passed off as an incident would be one to which nothing was ever linked."""
+    family = value["type"].partition(".")[0]
+    if value["type"] in REGISTRATIONS:
+        return kind == "case"
+    if family == "entry":
+        return bool(value["object"]["kind"] == kind)
+    return family in (kind, "export")
 
 
 def begins_as(data: bytes, mark: bytes) -> bool:
@@ -748,6 +762,7 @@ class SignedActs:
         self.acts: dict[int, dict[str, Any]] = {}
         self.seen: dict[int, bool] = {}
         """Acts whose envelope line was met: whether the envelope was there, or withheld."""
+        self.last_seen = 0
         self.rationales: dict[int, Any] = {}
         self.payloads: dict[int, dict[str, Any]] = {}
         self.bindings: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -766,11 +781,15 @@ class SignedActs:
         if value["seq"] == 1 and "continues" in data:
             self.continued.add(stream)
         if kind in SIGNED_ACTS and "dsse_sha256" in data:
-            digest = hashlib.sha256("".join(f"{c}\n" for c in sorted(self.findings.get(stream, {}).values())).encode())
+            findings = sorted(self.findings.get(stream, {}).values())
+            digest = hashlib.sha256("".join(f"{each}\n" for each in findings).encode())
             kept = {name: value[name] for name in ("type", "stream", "data", "actor", "object")}
             self.acts[ordinal] = {**kept, "findings_sha256": digest.hexdigest()}
         elif kind == "evidence.finding_recorded" and is_text(data.get("dimension")):
-            self.findings.setdefault(stream, {})[data["dimension"]] = commitment
+            newest = self.findings.setdefault(stream, {})
+            newest[data["dimension"]] = commitment
+            if len(newest) > DIMENSIONS_LIMIT:  # Else each verdict of a made-up file would sort all of them.
+                raise Bad(f"findings in more than {DIMENSIONS_LIMIT} dimensions")
         elif kind == "case.reviewer_key_bound":
             self.bindings[commitment] = (ordinal, value)
         elif kind == "case.reviewer_key_revoked" and is_text(data.get("keyid")):
@@ -1297,7 +1316,9 @@ class CustodyFile:
         elif is_this_export:
             self._doubt(ordinal, "the stream goes on after this export's own entry")
         self._note_following(ordinal, place, value)
-        if stream["kind"] == "case" and value["type"] in ("evidence.registered", "incident.registered"):
+        if not fits_stream(value, stream["kind"]):
+            self._doubt(ordinal, f"no act that a stream of the kind '{stream['kind']}' has, as the header calls it")
+        if stream["kind"] == "case" and value["type"] in REGISTRATIONS:
             self.registered[value["object"]["id"]] = value["type"].partition(".")[0]
         if stream["kind"] == "incident" and value["type"] == "incident.evidence_linked":
             linked = value["data"].get("evidence")
@@ -1436,10 +1457,10 @@ class CustodyFile:
         if "envelopes" not in self.header:
             self.report.add("verdicts", number, "an envelope, though the header announces none")
             return
-        if ordinal not in self.signing.acts or ordinal <= max(self.signing.seen, default=0):
+        if ordinal not in self.signing.acts or ordinal <= self.signing.last_seen:
             self.report.add("verdicts", number, "an envelope out of place, twice, or of what is not logged as signed")
             return
-        self.signing.seen[ordinal] = "envelope" in value
+        self.signing.seen[ordinal], self.signing.last_seen = "envelope" in value, ordinal
         if "envelope" in value:
             try:
                 self.signing.check(ordinal, value["envelope"], self.header)
@@ -1596,6 +1617,9 @@ class CustodyFile:
             return
         others: list[int] = []
         expected: dict[str, Any] = {"scope": header["scope"], "disclosed": header["disclosures"] == "all"}
+        if stream["kind"] == "case" and stream["stream"] != header["object"]["id"]:
+            self._doubt(ordinal, "the stream of a case that this file is not of")
+            return
         if stream["kind"] == "case":
             before = [
                 {
