@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from app.exports.verifier.verify_custody import Key, Report, parse_key, verify
 from app.kernel.primitives import canonical_json
 from app.ledger.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
-from tests.exports.custody_cases import Hub
+from tests.exports.custody_cases import Hub, written
 from tests.ledger.acts import OTHER_SIGNER, SIGNER
 
 
@@ -250,6 +250,22 @@ def test_item_when_passed_off_as_the_incident_it_was_linked_to_then_found(shared
     report = check(sample, resealed(only_stream(lines, item, object={"kind": "incident", "id": item})))
     assert {found.check for found in report.findings} == {"completeness"}
     assert {found.stream for found in report.findings} == {item}
+
+
+def test_file_when_cut_and_said_to_be_of_a_log_that_ended_then_found(shared_hub: Hub, sample: Sample) -> None:
+    """Such a file has no entry of its export, so where its streams end must show from the leaves, or the newer file."""
+    for leaves_up_to, check_of in ((1000, "leaves"), (5, "completeness")):
+        export = shared_hub.take("evidence", shared_hub.items[1], inline_leaves_up_to=leaves_up_to)
+        lines = written(export, shared_hub.sessions).splitlines()
+        entries = [line for line in lines if _kind(line) == "entry"][:2]
+        header = json.loads(lines[0])
+        header |= {"continued_by": "log.example.org/2", "export_id": OTHER_ID}
+        header["streams"][0] |= {"entries": 2, "integrated": 2, "head": hashlib.sha256(entries[-1]).hexdigest()}
+        proofs = [line for line in lines if _kind(line) == "proof"][:2]
+        leaves = [line for line in lines if _kind(line) == "leaf"]
+        cut = resealed([canonical_json(header), lines[1], *entries, *proofs, *leaves, lines[-1]])
+        report = verify(io.BytesIO(cut), sample.key, leaves_optional=True)
+        assert {found.check for found in report.findings} == {check_of}
 
 
 def test_header_when_every_stream_is_called_a_case_then_refused_in_linear_time(sample: Sample) -> None:

@@ -1645,7 +1645,11 @@ class CustodyFile:
     def _settle_end_of_log(self) -> None:
         """Every stream ends where its first entry in the newer log says; so its entries without leaves are proven."""
         newer = self.newer
-        if newer is None:
+        if newer is None and not self.counts["leaf"]:
+            # That a log has ended is the header's word alone: any file could be cut and say so.
+            reason = "without leaves nothing in the file shows where its streams ended: give the newer log's file, too"
+            self.report.add("completeness", 1, f"{reason} (--continued-by)")
+        elif newer is None:
             self.report.skip(
                 f"this log has ended; where its streams end says the file of {self.header['continued_by']}: give it "
                 "with --continued-by",
