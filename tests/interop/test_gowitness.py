@@ -5,12 +5,9 @@
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
@@ -18,91 +15,18 @@ import pytest
 
 from app.exports.verifier import verify_custody
 from app.ledger.checkpoint import parse_checkpoint, split_note
-from app.ledger.keys import VKEY_NAME, published_directory
 from tests.support.databases import TestDatabase
-from tests.support.golang import build_go
+from tests.support.go_witness import GoWitness, checked_by_go, wait_for, witness_policy
 from tests.support.product import Product, start_product
 
 pytestmark = pytest.mark.interop
-
-
-@dataclass
-class GoWitness:
-    """One witness process; ``stop`` and ``start`` keep its address and state."""
-
-    program: Path
-    directory: Path
-    name: str
-    log_key: Path
-    address: str = "127.0.0.1:0"
-    process: subprocess.Popen[str] | None = None
-
-    @property
-    def vkey(self) -> str:
-        return self._run("-vkey").strip()
-
-    @property
-    def state(self) -> Path:
-        return self.directory / "state"
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address}"
-
-    def answers(self) -> list[str]:
-        """The status of every answer so far."""
-        return [line.split()[0] for line in (self.directory / "log").read_text().splitlines()]
-
-    def start(self) -> None:
-        with (self.directory / "log").open("a") as log:
-            self.process = subprocess.Popen(self._command(), stdout=subprocess.PIPE, stderr=log, text=True)
-        assert self.process.stdout is not None
-        self.address = self.process.stdout.readline().strip().removeprefix("http://")
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(10)
-            assert self.process.stdout is not None
-            self.process.stdout.close()
-            self.process = None
-
-    def _command(self, *more: str) -> list[str]:
-        own = ["-name", self.name, "-seed", str(self.directory / "seed"), "-log", str(self.log_key)]
-        return [str(self.program), *own, "-state", str(self.state), "-listen", self.address, *more]
-
-    def _run(self, *more: str) -> str:
-        return subprocess.run(self._command(*more), capture_output=True, text=True, check=True, timeout=30).stdout
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_go("gowitness", tmp_path_factory.mktemp("gowitness"))
-
-
-@pytest.fixture
-def witnesses(program: Path, tmp_path: Path) -> Iterator[list[GoWitness]]:
-    """Three that run, for the log of the data directory that the product will have."""
-    log_key = published_directory(tmp_path / "data") / VKEY_NAME
-    made = []
-    for number in range(1, 4):
-        directory = tmp_path / f"w{number}"
-        directory.mkdir()
-        (directory / "seed").write_text(f"{number:064x}\n")
-        made.append(GoWitness(program, directory, f"witness.example/w{number}", log_key))
-    for witness in made:
-        witness.start()
-    yield made
-    for witness in made:
-        witness.stop()
 
 
 @pytest.fixture
 def product(database: TestDatabase, witnesses: list[GoWitness], tmp_path: Path) -> Iterator[Product]:
     """``exhibit serve`` with a policy of 2 of the 3."""
     policy = tmp_path / "policy"
-    lines = [f"witness w{n} {each.vkey} {each.url}" for n, each in enumerate(witnesses, start=1)]
-    policy.write_text("\n".join([*lines, "group two-of-three 2 w1 w2 w3", "quorum two-of-three", ""]))
+    policy.write_text(witness_policy(witnesses))
     started = start_product(
         tmp_path / "data", database, EXHIBIT_WITNESS_POLICY=str(policy), EXHIBIT_WITNESS_PERIOD_S="0.2"
     )
@@ -131,20 +55,6 @@ def published_size(client: httpx.Client) -> int:
     if answer.status_code == 503:
         return 0
     return parse_checkpoint(split_note(answer.text)[0]).size
-
-
-def wait_for(is_so: Callable[[], Any], within_s: float = 60.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def checked_by_go(program: Path, log_key: Path, note: str, *witnesses: GoWitness) -> subprocess.CompletedProcess[str]:
-    """Whether Go's ``note.Open`` finds the log's and all these witnesses' signatures on the note."""
-    keys = [option for witness in witnesses for option in ("-check", witness.vkey)]
-    command = [str(program), "-log", str(log_key), *keys]
-    return subprocess.run(command, input=note, capture_output=True, text=True, check=False, timeout=30)
 
 
 def show_witnesses(product: Product, *options: str) -> subprocess.CompletedProcess[str]:
