@@ -39,7 +39,7 @@ LONGEST_WAIT_S = 3600.0
 logger = structlog.get_logger("exhibit.anchors")
 
 _ONE_ROUND = text("SELECT pg_advisory_xact_lock(:key)")
-_ONE_ROUND_KEY = 0x45584C35
+_ONE_ROUND_KEY = 0x45584C36
 _NEWS = text("""
     SELECT EXISTS (
         SELECT FROM ledger_leaves l JOIN ledger_entries e USING (commitment)
