@@ -26,6 +26,7 @@ COMMANDS = {
     "jobs list": "app.jobs_command:list_jobs",
     "jobs retry": "app.jobs_command:retry_jobs",
     "ledger verify": "app.ledger_command:verify_ledger",
+    "ledger audit-now": "app.ledger_command:audit_now",
     "ledger purge": "app.purge_command:purge_ledger",
     "ledger start-new-log": "app.ledger_operations:start_new_log",
     "ledger accept-database": "app.ledger_operations:accept_database",
@@ -99,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     verify.add_argument("--progress", action="store_true", help="Show progress though standard error is no terminal.")
+    what = "Check the whole log in the database now and record the result, as a worker does each period."
+    audit = ledger.add_parser("audit-now", help=what, description=what)
+    audit.set_defaults(command="ledger audit-now")
+    audit.add_argument("--json", action="store_true", help="The report as JSON, as it is kept.")
+    audit.add_argument("--progress", action="store_true", help="Show progress though standard error is no terminal.")
     what = "Take what was erased out of the database's files too: dead rows, statistics, the write-ahead log."
     purge = ledger.add_parser("purge", help=what, description=what)
     purge.set_defaults(command="ledger purge")

@@ -107,6 +107,13 @@ def require_metrics_reader(actor: Actor) -> None:
     _as_administrator(actor, Operation.READ_METRICS)
 
 
+def require_audits_reader(actor: Actor) -> None:
+    """An administrator, or the organisation's auditor. Raises Forbidden."""
+    require_scope(actor, Operation.READ_AUDITS)
+    if permission(Operation.READ_AUDITS, frozenset(), actor.organisation_roles) is None:
+        raise Forbidden("Only the organisation's auditor and administrators may do this.")
+
+
 def _as_administrator(actor: Actor, operation: Operation) -> EntryActor:
     require_scope(actor, operation)
     permitted = permission(operation, frozenset(), actor.organisation_roles)

@@ -44,6 +44,8 @@ class Operation(StrEnum):
     ADMINISTER = "administer"
     READ_METRICS = "read_metrics"
     """The installation's figures; a token of the scope ``read`` is enough, for a monitoring system to hold."""
+    READ_AUDITS = "read_audits"
+    """What the checks of the whole log found: sizes, counts and digests."""
     LOOK_UP_ACCOUNT = "look_up_account"
     """Which account has an e-mail address, for one who may add members to a case."""
     MANAGE_CASE = "manage_case"
@@ -94,6 +96,7 @@ RULES: dict[Operation, Rule] = {
     Operation.ADMINISTER: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
     Operation.LOOK_UP_ACCOUNT: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE),
     Operation.READ_METRICS: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR})),
+    Operation.READ_AUDITS: Rule(organisation=frozenset(OrganisationRole)),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),

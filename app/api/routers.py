@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.api import (
     access,
     anchors,
+    audits,
     cases,
     content,
     custody,
@@ -37,6 +38,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     erasure.router,
     ledger.router,
     anchors.router,
+    audits.router,
     public_log.router,
     incidents.router,
     reviewer_keys.router,

@@ -91,11 +91,8 @@ def audit_when_due(
     """One look: audit and record when it is due and nobody else is at it; whether that was done."""
     if not _is_due(sessions, settings):
         return False
-    with connection.begin():
-        if not connection.execute(_TRY_LOCK, {"key": AUDIT_LOCK}).scalar_one():
-            return False
-    try:
-        if not _is_due(sessions, settings):  # Another worker had just finished.
+    with alone(connection) as is_alone:
+        if not is_alone or not _is_due(sessions, settings):  # Another worker had just finished.
             return False
         began_s = time.monotonic()
         report = _check(settings, app_url, stop)
@@ -103,9 +100,19 @@ def audit_when_due(
             return False
         _record(sessions, settings, report, time.monotonic() - began_s)
         return True
+
+
+@contextmanager
+def alone(connection: Connection) -> Iterator[bool]:
+    """Whether nobody else audits; then nobody does until the block ends. No transaction is open meanwhile."""
+    with connection.begin():
+        is_alone = bool(connection.execute(_TRY_LOCK, {"key": AUDIT_LOCK}).scalar_one())
+    try:
+        yield is_alone
     finally:
-        with connection.begin():
-            connection.execute(_UNLOCK, {"key": AUDIT_LOCK})
+        if is_alone:
+            with connection.begin():
+                connection.execute(_UNLOCK, {"key": AUDIT_LOCK})
 
 
 def _is_due(sessions: sessionmaker[Session], settings: Settings) -> bool:
@@ -149,9 +156,7 @@ def _check(settings: Settings, app_url: str, stop: threading.Event) -> dict[str,
 
 
 def _record(sessions: sessionmaker[Session], settings: Settings, report: dict[str, Any], duration_s: float) -> None:
-    with unit_of_work(sessions) as uow:
-        path = record_audit(uow, report, duration_s, audits_directory(settings.data))
-        uow.commit()
+    path = record_report(sessions, report, duration_s, audits_directory(settings.data))
     told = {"entries": report["entries"], "tree_size": report["size"], "duration_s": round(duration_s, 1)}
     if not report["faults_count"]:
         logger.info("audit_sound", **told)
@@ -162,3 +167,15 @@ def _record(sessions: sessionmaker[Session], settings: Settings, report: dict[st
     logger.error(
         "audit_found_faults", faults=report["faults_count"], first=places[:FAULTS_TOLD], report=path.name, **told
     )
+
+
+def record_report(sessions: sessionmaker[Session], report: dict[str, Any], duration_s: float, directory: Path) -> Path:
+    """Log what a check found; where its report is. Raises LedgerHalted."""
+    with unit_of_work(sessions) as uow:
+        path = record_audit(uow, report, duration_s, directory)
+        try:
+            uow.commit()
+        except LedgerHalted:  # Of a commit whose answer was lost the report may be needed.
+            path.unlink()
+            raise
+    return path

@@ -4,8 +4,6 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -15,59 +13,20 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.audits import loop
 from app.audits.loop import AuditFailed, audit_when_due, audits_directory
 from app.audits.service import newest_audit
-from app.kernel.database import open_engine
 from app.kernel.settings import Settings
 from app.ledger.checkpoint import VerifierKey
 from app.ledger.log import installation
 from tests.ledger.acts import SIGNER, append, integrate_all, make_view, open_log, verifier_key
 from tests.support.api import Api
+from tests.support.audits import forge, publish
 from tests.support.databases import TestDatabase
 
 Sessions = sessionmaker[Session]
-DAY_S = 86_400
-
-
-@pytest.fixture
-def owning(database: TestDatabase) -> Iterator[Engine]:
-    opened = open_engine(database.owner_url, pool_size=2)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def integrating(database: TestDatabase) -> Iterator[Engine]:
-    opened = open_engine(database.integrator_url, pool_size=2)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def audited(sessions: Sessions, integrating: Engine, tmp_path: Path) -> Settings:
-    """A log with six entries, its key published; a day between audits."""
-    (stream,) = open_log(sessions)
-    append(sessions, [make_view(stream) for _ in range(6)])
-    integrate_all(integrating)
-    return publish(verifier_key(sessions), tmp_path / "data")
-
-
-def publish(key: VerifierKey, data: Path) -> Settings:
-    (data / "published").mkdir(parents=True, exist_ok=True)
-    (data / "published" / "log.vkey").write_text(key.encode())
-    return Settings(data=data, audit_period_s=DAY_S)
 
 
 def look(engine: Engine, sessions: Sessions, settings: Settings, app_url: str) -> bool:
     with engine.connect() as connection:
         return audit_when_due(connection, sessions, settings, app_url, threading.Event())
-
-
-def forge(owning: Engine) -> None:
-    """As a superuser does, past every trigger."""
-    with owning.begin() as connection:
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        connection.execute(
-            text("UPDATE ledger_entries SET actor_id = gen_random_uuid() WHERE seq = 3 AND type = 'evidence.viewed'")
-        )
 
 
 def test_audit_when_due_is_an_entry_with_its_counts_and_the_reports_digest(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from tests.contracts.document import Documented, operations
 from tests.contracts.world import LABELS, MISSING, World, form
 
-On = Literal["public", "self", "account", "administration", "auditing", "token", "case"]
+On = Literal["public", "self", "account", "administration", "auditing", "overseeing", "token", "case"]
 
 ALL = frozenset({"collector", "verifier", "coordinator", "researcher", "legal_analyst", "custodian", "auditor"})
 RECEIVE = frozenset({"collector", "verifier", "coordinator", "researcher", "custodian"})
@@ -196,6 +196,7 @@ LEDGER = (
     Call("takeSystemCustodyFile", "auditing", query=_FILE),
     Call("getCustodyVerifier", "public"),
     Call("getMetrics", "administration"),
+    Call("listAudits", "overseeing"),
     Call("getLedgerKey", "public"),
     Call("getLedgerKeys", "public"),
     Call("getLedgerCheckpoint", "public"),

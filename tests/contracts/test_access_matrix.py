@@ -48,6 +48,8 @@ def _in_organisation(call: Call, caller: Caller, which: str) -> int:
         return 403 if wider else GRANTED
     if call.on == "auditing":
         return GRANTED if "organisation_auditor" in caller.organisation else 403
+    if call.on == "overseeing":
+        return GRANTED if caller.organisation & {"administrator", "organisation_auditor"} else 403
     if is_administrator:
         is_absent = which == "missing" and call.kind != "nothing"
         return 404 if is_absent else GRANTED
