@@ -384,7 +384,7 @@ def custody_file(request: Request, file_format: str, take: Callable[[UnitOfWork]
     """Log the export, wait until that is signed, then stream: no lock and no connection is held meanwhile."""
     known: Services = services(request)
     written_as = custody_format(file_format)
-    vkey = published_key(known.settings)
+    published_key(known.settings)  # Nothing is written in vain while no integrator ever ran.
     with working(request) as uow:
         taken = take(uow)
         receipts = uow.commit()
@@ -392,7 +392,6 @@ def custody_file(request: Request, file_format: str, take: Callable[[UnitOfWork]
         known.sessions,
         taken,
         receipts,
-        vkey=vkey,
         timeout_s=known.settings.checkpoint_wait_s,
         inline_leaves_up_to=known.settings.inline_leaves_up_to,
     )

@@ -159,7 +159,6 @@ def await_checkpoint(
     taken: TakenFile,
     receipts: Sequence[Receipt],
     *,
-    vkey: VerifierKey,
     timeout_s: float,
     inline_leaves_up_to: int,
 ) -> CustodyExport:
@@ -180,6 +179,7 @@ def await_checkpoint(
     with read_session(sessions) as session:
         last = reading.find_entry(session, receipts[-1].commitment)
         assert last is not None
+        vkey = reading.key_of(session, checkpoint)
     return CustodyExport(
         taken.id,
         taken.subject,

@@ -32,11 +32,6 @@ _SPANS = text("""
     ) h
     WHERE s.id = ANY(CAST(:ids AS uuid[])) ORDER BY s.id
 """)
-_KEY = text("""
-    SELECT l.origin, k.public_key FROM ledger_keys k JOIN ledger_logs l ON l.id = k.log_id
-    WHERE k.log_id = :log_id AND k.first_size <= :size AND coalesce(k.last_size, :size) >= :size
-    ORDER BY k.first_size LIMIT 1
-""")
 
 
 @dataclass(frozen=True)
@@ -64,15 +59,9 @@ def find_ended_part(session: Session, subject: Subject, log_id: int) -> EndedPar
     return EndedPart(
         spans,
         with_cosignatures(session, checkpoint),
-        _key_at(session, checkpoint),
+        reading.key_of(session, checkpoint),
         session.execute(_NEXT_ORIGIN, {"log_id": log_id}).scalar_one(),
     )
-
-
-def _key_at(session: Session, checkpoint: SignedCheckpoint) -> VerifierKey:
-    """The key that signed a tree; the older one of two."""
-    row = session.execute(_KEY, {"log_id": checkpoint.log_id, "size": checkpoint.size}).one()
-    return VerifierKey(row.origin, bytes(row.public_key))
 
 
 def _span(row: Row[Any]) -> StreamSpan:

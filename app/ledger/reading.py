@@ -194,6 +194,12 @@ def key_periods(session: Reader, *, log_id: int | None = None) -> list[KeyPeriod
     ]
 
 
+def key_of(session: Reader, checkpoint: SignedCheckpoint) -> VerifierKey:
+    """The key that signed a tree; of two, during a rotation, the older one."""
+    periods = key_periods(session, log_id=checkpoint.log_id)
+    return next(each.vkey for each in periods if each.covers(checkpoint.size))
+
+
 def disclosures_of(session: Reader, commitments: Sequence[str]) -> dict[str, dict[str, bytes]]:
     """Commitment → field → the line that opens it. Whoever may not see personal fields is not given these."""
     opened: dict[str, dict[str, bytes]] = {commitment: {} for commitment in commitments}

@@ -65,7 +65,7 @@ class Hub:
             )
             receipts = uow.commit()
         return custody_service.await_checkpoint(
-            self.sessions, taken, receipts, vkey=self.vkey, timeout_s=20, inline_leaves_up_to=inline_leaves_up_to
+            self.sessions, taken, receipts, timeout_s=20, inline_leaves_up_to=inline_leaves_up_to
         )
 
     def file(self, scope: Scope = "case", object_id: UUID | None = None, *, is_disclosed: bool = False) -> bytes:
