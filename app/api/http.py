@@ -25,7 +25,7 @@ from app.api.waiting import CheckpointWatch
 from app.blobs.store import BlobStore
 from app.kernel.database import read_session
 from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
-from app.kernel.primitives import Sha256Hex, canonical_json, decode_cursor, encode_cursor
+from app.kernel.primitives import MAX_SAFE_INTEGER, Sha256Hex, canonical_json, decode_cursor, encode_cursor
 from app.kernel.settings import Settings
 from app.ledger.log import Receipt
 from app.ledger.policy import Policy
@@ -256,15 +256,17 @@ Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` 
 def request_digest(*parts: Any) -> Sha256Hex:
     """The identity of a request for its Idempotency-Key: models, ids and digests that make it what it is."""
     values = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
-    return Sha256Hex(hashlib.sha256(canonical_json(_without_floats(values))).hexdigest())
+    return Sha256Hex(hashlib.sha256(canonical_json(_with_safe_numbers(values))).hexdigest())
 
 
-def _without_floats(value: Any) -> Any:
+def _with_safe_numbers(value: Any) -> Any:
+    """Numbers that canonical JSON has no form for, fractions and those beyond 2^53, as their digits."""
     if isinstance(value, dict):
-        return {key: _without_floats(member) for key, member in value.items()}
+        return {key: _with_safe_numbers(member) for key, member in value.items()}
     if isinstance(value, list):
-        return [_without_floats(member) for member in value]
-    return repr(value) if isinstance(value, float) else value
+        return [_with_safe_numbers(member) for member in value]
+    is_unsafe = isinstance(value, float) or (isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER)
+    return repr(value) if is_unsafe else value
 
 
 def replay(

@@ -285,6 +285,16 @@ def test_token_when_made_with_a_token_then_it_ends_no_later_and_with_it(api: Api
     assert olena.get("/v1/me").status_code == 200
 
 
+def test_token_when_asked_for_longer_than_a_number_can_say_then_it_has_the_longest_life(api: Api) -> None:
+    olena = api.person("Olena")
+    asked = {"name": "x", "scopes": ["read"], "expires_in_s": 10**30}
+    keyed = {"Idempotency-Key": "long"}
+    made = olena.post("/v1/tokens", json=asked, headers=keyed)
+    assert made.status_code == 201
+    other = olena.post("/v1/tokens", json={**asked, "expires_in_s": 10**30 + 1}, headers=keyed)
+    assert other.json()["code"] == "idempotency_key_reused", "the digest holds the number's every digit"
+
+
 def test_token_when_made_with_a_session_then_it_outlives_sign_out_but_not_revocation(api: Api) -> None:
     olena = api.signed_in("Olena")
     body = {"name": "x", "scopes": ["read", "write"]}
