@@ -23,7 +23,7 @@ from app.ledger import audit, integrator, log, reading
 from app.ledger.checkpoint import VerifierKey, open_checkpoint
 from app.ledger.integrator import LogHalted
 from app.ledger.log import LedgerHalted
-from app.ledger.record import RECORD_NAME, LogBehindRecord, SignedRecord
+from app.ledger.record import RECORD_NAME, LogBehindRecord, SignedRecord, SignedTree
 from app.ledger_operations import accept_database, start_new_log
 from tests.ledger.acts import SIGNER, append, make_view, open_log, scalar, verifier_key
 from tests.support.databases import TestDatabase
@@ -347,3 +347,33 @@ def test_integrator_when_killed_between_record_and_commit_makes_the_next_commit_
     assert stored.root == signed.root
     with engine.connect() as connection:
         assert audit.verify_log(connection, verifier_key(sessions)).faults == []
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [(3, "ab" * 32), (2, "ab" * 32)],
+    ids=["of this size, another root", "of a size between the signed ones"],
+)
+def test_batch_when_a_recorded_tree_is_not_the_databases_is_refused_also_of_no_larger_size(
+    sessions: Sessions, integrating: Engine, record: SignedRecord, signed: tuple[int, str]
+) -> None:
+    (stream,) = open_log(sessions)
+    append(sessions, [make_view(stream) for _ in range(3)])
+    assert _integrate(integrating, record) == [3]
+    with sessions() as session:
+        record.add(SignedTree(log.installation(session).origin, *signed))  # As after a restore that was written to.
+    append(sessions, [make_view(stream)])
+
+    with pytest.raises(LogBehindRecord, match=f"lacks the signed tree of {signed[0]} leaves"):
+        _integrate(integrating, record)
+
+
+def test_batch_when_the_record_is_of_a_log_that_the_database_does_not_know_is_refused(
+    sessions: Sessions, integrating: Engine, record: SignedRecord
+) -> None:
+    (stream,) = open_log(sessions)
+    append(sessions, [make_view(stream)])
+    record.add(SignedTree("log.example.org/unknown", 1, "ab" * 32))
+
+    with pytest.raises(LogBehindRecord, match="which the database does not know"):
+        _integrate(integrating, record)
