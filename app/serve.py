@@ -62,8 +62,8 @@ def _check_ledger(settings: Settings, urls: RoleUrls) -> None:
     finally:
         engine.dispose()
     if reason is not None:
-        _say(f"THE LEDGER IS HALTED: {reason}. Everything can be read and nothing can be written. Recover what is")
-        _say("missing, or begin a new log: exhibit ledger start-new-log (docs/deployment.md, Backup and restore).")
+        _say(f"THE LEDGER IS HALTED: {reason}. Nothing can be written, nor read where reading is an entry.")
+        _say("Recover what is missing, or begin a new log: exhibit ledger start-new-log (docs/deployment.md, Restore).")
 
 
 def _children(settings: Settings, listening_fd: int) -> list[Child]:

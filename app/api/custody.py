@@ -154,7 +154,8 @@ class CustodyEntryShape(Shape):
 
     stream: UUID
     stream_kind: Literal["case", "evidence", "incident", "system"]
-    seq: int = Field(description="Number in its stream, from 1.")
+    log: int = Field(description="Which of this installation's logs; its tiles are below `/logs/<log>`.", examples=[1])
+    seq: int = Field(description="Number in its stream, from 1, anew in each log.")
     log_index: int | None = Field(description="Its leaf in the public tree, from 0.")
     checkpoint_size: int | None = Field(description="Size of the smallest signed tree that holds it.")
     withheld: Literal["erased"] | None = Field(
@@ -353,6 +354,7 @@ def _shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
         stream=entry.stream,
         stream_kind=entry.stream_kind,
         seq=entry.seq,
+        log=entry.log_id,
         log_index=entry.log_index,
         checkpoint_size=entry.checkpoint_size,
         commitment=entry.commitment,

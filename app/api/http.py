@@ -315,7 +315,9 @@ def commit(
     answers: list[idempotency.Answer] = []
 
     def keep_answer(receipts: list[Receipt]) -> None:
-        body = build([ReceiptShape.model_validate(receipt) for receipt in receipts]).model_dump(mode="json")
+        body = build([ReceiptShape.model_validate(receipt) for receipt in receipts]).model_dump(
+            mode="json", by_alias=True
+        )
         answers.append(idempotency.Answer(status, body, headers))
         if key is not None and actor is not None:
             idempotency.keep(uow.session, actor.account_id, key, answers[0], holds_secret=holds_secret)

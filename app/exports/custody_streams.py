@@ -56,6 +56,7 @@ class CustodyEntry:
     """
 
     id: int
+    log_id: int
     stream: UUID
     stream_kind: str
     seq: int
@@ -83,7 +84,7 @@ _LOCK_HEADS = text("""
 """)
 
 _PAGE = text("""
-    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, x.next, l.idx, c.size
+    SELECT e.id, e.log_id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, x.next, l.idx, c.size
     FROM (
         SELECT e.id FROM ledger_entries e
         WHERE e.stream_id = ANY(CAST(:streams AS uuid[])) AND e.id > :after
@@ -99,7 +100,8 @@ _PAGE = text("""
     ORDER BY e.id
 """)
 _PORTION = text("""
-    SELECT e.id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, x.next, l.idx, CAST(NULL AS bigint) AS size
+    SELECT e.id, e.log_id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, x.next, l.idx,
+        CAST(NULL AS bigint) AS size
     FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
         AS p (stream, first, last)
     JOIN ledger_entries e ON e.stream_id = p.stream AND e.log_id = :log_id AND e.seq BETWEEN p.first AND p.last
@@ -303,6 +305,7 @@ def _places(portion: Sequence[Place], log_id: int) -> dict[str, Any]:
 def _entry(row: Row[Any]) -> CustodyEntry:
     return CustodyEntry(
         id=row.id,
+        log_id=row.log_id,
         stream=row.stream_id,
         stream_kind=row.kind,
         seq=row.seq,

@@ -21,6 +21,10 @@ _LOGS = text("SELECT id, origin FROM ledger_logs ORDER BY id")
 
 _KEYS = text("SELECT key_id, public_key FROM ledger_keys WHERE log_id = :log_id ORDER BY first_size, key_id")
 
+_HALT = text("""
+    SELECT signed_size, held_size FROM ledger_halts WHERE log_id = (SELECT max(id) FROM ledger_logs)
+""")
+
 _REPEATED_LABELS = text("""
     SELECT stream_id, seq, encode(label, 'hex') AS label FROM ledger_entries
     WHERE (log_id, label) IN (SELECT log_id, label FROM ledger_entries GROUP BY log_id, label HAVING count(*) > 1)
@@ -76,6 +80,10 @@ def verify_log(
                 report.add(Fault("checkpoint", f"the log's origin is {origin!r}, the key is that of {names}"))
             _check_keys(connection, log_id, origin, trusted, report)
             check_tree(connection, log_id, trusted, report, tell)
+        halt = connection.execute(_HALT).one_or_none()
+        if halt is not None:
+            detail = f"{halt.signed_size} leaves were signed, and {halt.held_size} were here when the log was halted"
+            report.add(Fault("halted", detail))
     return report
 
 

@@ -26,6 +26,7 @@ FaultKind = Literal[
     "orphan",
     "rollback",
     "fork",
+    "halted",
 ]
 
 Progress = Callable[[str, int], None]

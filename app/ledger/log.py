@@ -31,7 +31,7 @@ class NoInstallation(RuntimeError):
 
 
 class LedgerHalted(AppError):
-    """Whoever writes meets this until an operator has started a new log; reading goes on."""
+    """Whoever writes meets this until an operator has started a new log; so does whoever reads what needs an entry."""
 
     code = "ledger_halted"
     status = 503
@@ -40,7 +40,8 @@ class LedgerHalted(AppError):
     def __init__(
         self,
         detail: str = "The database holds less than its ledger has signed, as after a restore from a backup. Nothing "
-        "was changed. Reading goes on; an operator recovers what is missing or starts a new log (see /readyz).",
+        "was changed. What needs no entry can be read; an operator recovers what is missing or starts a new log (see "
+        "/readyz).",
     ) -> None:
         super().__init__(detail, headers={"Retry-After": "600"})
 

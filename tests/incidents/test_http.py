@@ -83,6 +83,7 @@ def test_incident_when_created_then_read_back_as_stated_and_place_and_texts_are_
     incident = made.json()["id"]
     read = world.auditor.get(f"/v1/incidents/{incident}")
     assert {name: read.json()[name] for name in STATED} == STATED
+    assert {name: made.json()[name] for name in STATED} == STATED
     assert read.headers["ETag"] == made.headers["ETag"] == '"1"'
     [entry] = world.entries(incident)
     assert (entry["type"], entry["data"]["kind"]) == ("incident.created", "missile_strike")

@@ -260,7 +260,8 @@ def test_findings_when_listed_then_paged_and_the_newer_names_what_it_supersedes(
     hub.move(hub.olena, event="open_verification")
     first = hub.find(hub.olena, "location", place_precision="vicinity").json()
     time = {"from": "2026-07-03T05:00:00Z", "to": "2026-07-03T06:00:00Z", "zone": "Europe/Kyiv", "basis": "Shadows"}
-    hub.find(hub.olena, "date", time_precision=time, references=["https://example.org/sun"])
+    made = hub.find(hub.olena, "date", time_precision=time, references=["https://example.org/sun"])
+    assert made.json()["time_precision"] == time
     second = hub.find(hub.olena, "location", place_precision="exact").json()
     assert second["supersedes"] == first["id"]
     pages, cursor = [], None
