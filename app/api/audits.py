@@ -38,7 +38,9 @@ class AuditShape(Shape):
     """One check of the whole log, as its entry `system.audited` tells it."""
 
     recorded_at: datetime
-    commitment: str = Field(description="The entry's: `GET /v1/ledger/entries/{commitment}/proof` proves it.")
+    commitment: str = Field(
+        description="The entry's, as in the installation's own log (`GET /v1/custody/system`) and in a leaf."
+    )
     result: AuditResult | None = Field(description="Null when the entry's body is not readable: a fault in itself.")
 
 
