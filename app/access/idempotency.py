@@ -18,16 +18,22 @@ from app.kernel.primitives import Sha256Hex, new_id, utc_now
 class IdempotencyKeyReused(Invalid):
     code = "idempotency_key_reused"
     title = "This Idempotency-Key belongs to another request"
+    advice = "Choose a new Idempotency-Key for a new request; repeat one only with the very same request."
 
 
 class SecretAlreadyShown(Conflict):
     code = "secret_already_shown"
     title = "The answer held a secret and is not repeated"
+    advice = (
+        "The secret is shown once and is not repeated: revoke what was made, and make a new one with a new "
+        "Idempotency-Key."
+    )
 
 
 class AnswerErased(Conflict):
     code = "answer_erased"
     title = "The answer held what was erased since"
+    advice = "Do not send it again: it was done. Read what it made, then go on from there."
 
 
 KEPT_FOR = timedelta(days=7)

@@ -137,6 +137,14 @@ RULES: dict[Operation, Rule] = {
 }
 
 
+def roles_permitting(operation: Operation) -> str:
+    """The roles that permit it, for people: ``coordinator, verifier (what is their own)``."""
+    rule = RULES[operation]
+    names = [str(role) for role in Role if role in rule.roles]
+    names += [f"{role} (what is their own)" for role in Role if role in rule.own]
+    return ", ".join(names + [str(role) for role in OrganisationRole if role in rule.organisation])
+
+
 @dataclass(frozen=True)
 class Permission:
     """The role that permits an operation; ``own_only``: on one's own objects or acts alone."""

@@ -22,6 +22,7 @@ class NoSuchAnchor(AppError):
     code = "no_such_anchor"
     status = 404
     title = "There is no such time stamp"
+    advice = "See the list of time stamps. One that was just asked for has no answer yet: ask again later."
 
 
 NOT_ASKED = "No authority was asked for a stamp over a tree of this size: see the list."

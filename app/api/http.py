@@ -356,6 +356,7 @@ def _list_mark(request: Request) -> str:
 class BadCursor(Invalid):
     code = "bad_cursor"
     title = "The cursor is not one of this list"
+    advice = "Begin the list anew without 'cursor', then send its 'next_cursor' as it is given, with the same filters."
 
 
 def read_cursor(cursor: str | None, *kinds: type[str] | type[int]) -> Any:

@@ -47,6 +47,7 @@ class SizeNotSigned(AppError):
     code = "size_not_signed"
     status = 404
     title = "The log never signed a tree of this size"
+    advice = "Name a size that a checkpoint bears: take it from the checkpoint you hold, or from the newest one."
 
 
 class SizesReversed(Invalid):

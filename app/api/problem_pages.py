@@ -23,11 +23,9 @@ HTML = {"text/html": {"schema": {"type": "string"}}}
 ADVICE = {
     400: "Send the request again, whole and well formed.",
     401: "Sign in, or send a token that is valid: Authorization: Bearer …",
-    403: "Ask a coordinator of the case for the role, or use a token with the scope that 'detail' names.",
     404: "Check the address and the id. What is outside your cases looks the same as what does not exist.",
     405: "Use a method that the API's document names for this address.",
     408: "Send the request again; a slow line may need a smaller file or another moment.",
-    409: "Read the resource again: 'detail' says which state or condition stands in the way.",
     412: "Read the resource again, look at what changed, and repeat the change with the new ETag.",
     413: "Send less at once: 'detail' says how much is taken.",
     415: "Send the body in a form that the API's document names for this operation.",
@@ -36,14 +34,16 @@ ADVICE = {
     428: "Read the resource, and send its ETag as If-Match with the change.",
     429: "Wait for as long as Retry-After says.",
     500: "This is a fault of the server: tell the operator the request_id.",
-    503: "Try again in a moment, with the same Idempotency-Key where one was sent.",
     507: "Tell the operator: the storage is full. Nothing of the request was kept.",
 }
+"""What to do where the code says no more than the status. A refusal by 403, 409 or 503 has words of its own: which
+person, which condition, and whether waiting helps at all, the status does not tell."""
 
 
 class NoSuchProblem(NotFound):
     code = "no_such_problem"
     title = "No problem has this code"
+    advice = "Choose one of the codes in the list of all problems."
 
 
 def known_problems() -> dict[str, type[AppError]]:
@@ -52,6 +52,11 @@ def known_problems() -> dict[str, type[AppError]]:
     for kind in _descendants(AppError):
         found.setdefault(kind.code, kind)
     return dict(sorted(found.items()))
+
+
+def advice_of(kind: type[AppError]) -> str:
+    """What to do about it: the class's own words, else what is true of every refusal with its status."""
+    return kind.advice or ADVICE[kind.status]
 
 
 def _descendants(kind: type[AppError]) -> Iterator[type[AppError]]:
@@ -98,7 +103,7 @@ def show_problem(code: Annotated[str, Path(examples=["wrong_state"])]) -> HTMLRe
     return _page(
         kind.title,
         f"<p>Code <code>{code}</code>, status {kind.status} ({HTTPStatus(kind.status).phrase}).</p>{about}"
-        f"<h2>What to do</h2><p>{escape(ADVICE[kind.status])}</p><p>The answer's own <code>detail</code> says what "
+        f"<h2>What to do</h2><p>{escape(advice_of(kind))}</p><p>The answer's own <code>detail</code> says what "
         'happened to this request.</p><p><a href="/problems">All problems</a></p>',
     )
 

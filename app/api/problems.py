@@ -57,6 +57,10 @@ class DatabaseUnavailable(AppError):
     code = "database_unavailable"
     status = 503
     title = "The database cannot be reached just now"
+    advice = (
+        "Repeat the request with the same Idempotency-Key where one was sent; else look first whether the change "
+        "was made."
+    )
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -47,6 +47,7 @@ class NoSuchTile(AppError):
     code = "no_such_tile"
     status = 404
     title = "The signed tree has no such tile"
+    advice = "Ask for tiles of the tree that the newest checkpoint signs, with the width that its size gives."
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={**FOR_EVERYBODY, "Cache-Control": "no-store"})
@@ -56,6 +57,7 @@ class NoSuchLog(AppError):
     code = "no_such_log"
     status = 404
     title = "This server has no log of that number"
+    advice = "Use a number from 1 to that of the newest log: most servers have log 1 alone."
 
 
 @router.get(

@@ -62,6 +62,7 @@ class TooManyUploads(AppError):
     code = "too_many_uploads"
     status = 429
     title = "Too many uploads are open with this token"
+    advice = "Wait for one of your uploads to end, then send this one again."
 
 
 class StorageFull(AppError):
@@ -74,6 +75,7 @@ class StorageFailed(AppError):
     code = "storage_failed"
     status = 503
     title = "The storage did not take the file"
+    advice = "Send the file again: nothing of it was kept. If it fails again, tell the operator."
 
 
 @dataclass(frozen=True)

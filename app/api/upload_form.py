@@ -39,6 +39,7 @@ class UploadIncomplete(AppError):
     code = "upload_incomplete"
     status = 400
     title = "The upload ended before it was complete"
+    advice = "Send the whole file again: nothing of it was kept."
 
 
 class MetadataTooLarge(AppError):

@@ -6,11 +6,15 @@ from app.kernel.errors import Conflict, Invalid
 class CaseClosedToChanges(Conflict):
     code = "case_closed"
     title = "The case is closed"
+    advice = (
+        "Nothing in a closed case changes, and waiting does not help. Reading goes on; go on working in another case."
+    )
 
 
 class LastCoordinator(Conflict):
     code = "last_coordinator"
     title = "A case needs a coordinator"
+    advice = "Give another member the coordinator's role first."
 
 
 class NotAMember(Invalid):

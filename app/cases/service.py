@@ -12,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.access.actors import Actor, require_administrator, require_scope
 from app.access.models import Account
-from app.access.rules import RULES, Operation, OrganisationRole, Role, permission
+from app.access.rules import RULES, Operation, OrganisationRole, Role, permission, roles_permitting
 from app.cases.errors import CaseClosedToChanges, LastCoordinator, NotAMember, UnknownAccount
 from app.cases.events import CaseClosed, CaseCreated, CasePolicyChanged, CaseUpdated, MemberGranted, MemberRevoked
 from app.cases.models import Case, CaseMember, CasePolicy, CasePseudonym
@@ -34,6 +34,9 @@ class Grant:
     own_only: bool
     """The role permits this on the person's own objects or acts alone; the caller holds to it."""
     entry_actor: EntryActor
+    roles: frozenset[Role]
+    """All the roles that the caller may use in the case."""
+    case_is_open: bool
 
 
 def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operation, *, is_alone: bool = False) -> Grant:
@@ -59,14 +62,31 @@ def permit(session: Session, actor: Actor, case_id: UUID, operation: Operation, 
     if status is None or (permitted is None and not roles):
         raise NotFound()
     if permitted is None:
-        raise Forbidden(f"None of your roles in this case permits '{operation}'.", extra={"operation": operation})
+        raise _no_role_permits(actor, operation)
     require_scope(actor, operation)
     if RULES[operation].changes_case and not RULES[operation].when_closed and status != "open":
         raise CaseClosedToChanges("This case is closed; nothing in it changes any more.")
     if pseudonym is None:
         pseudonym = pseudonym_of(session, case_id, actor.account_id)
     entry_actor = EntryActor(pseudonym, "token" if actor.kind == "token" else "user", permitted.role)
-    return Grant(case_id, actor.account_id, permitted.role, permitted.own_only, entry_actor)
+    is_open = status == "open"
+    return Grant(case_id, actor.account_id, permitted.role, permitted.own_only, entry_actor, roles, is_open)
+
+
+def may(actor: Actor, grant: Grant, operation: Operation) -> bool:
+    """Whether who was permitted something in a case would be permitted this too: by role, scope and the open case."""
+    rule = RULES[operation]
+    is_in_time = grant.case_is_open or not rule.changes_case or rule.when_closed
+    has_scope = rule.scope is None or rule.scope in actor.scopes
+    return is_in_time and has_scope and permission(operation, grant.roles, actor.organisation_roles) is not None
+
+
+def _no_role_permits(actor: Actor, operation: Operation) -> Forbidden:
+    limited = " The token may use fewer of your roles than you hold." if actor.roles is not None else ""
+    return Forbidden(
+        f"None of your roles in this case permits '{operation}'. These do: {roles_permitting(operation)}.{limited}",
+        extra={"operation": operation},
+    )
 
 
 def _hold_case(session: Session, actor: Actor, case_id: UUID, *, is_alone: bool) -> None:

@@ -26,6 +26,10 @@ class SameBytes(Invalid):
 class DecidedMeanwhile(Conflict):
     code = "decided_meanwhile"
     title = "Somebody else decided this match just now"
+    advice = (
+        "Read the match again and see the other person's decision. Decide again if you do not agree: both stay on "
+        "record."
+    )
 
 
 constraint_errors["uq_relations_number"] = DecidedMeanwhile("Read the match again, then decide.")

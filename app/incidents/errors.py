@@ -6,26 +6,34 @@ from app.kernel.errors import Conflict, constraint_errors
 class IncidentCodeTaken(Conflict):
     code = "incident_code_taken"
     title = "Another incident of this case has this code"
+    advice = "Choose another code for the incident."
 
 
 class AlreadyLinked(Conflict):
     code = "already_linked"
     title = "The item is linked to this incident already"
+    advice = "Nothing is left to do. To state the link anew, end it first, then link again."
 
 
 class AlreadyUnlinked(Conflict):
     code = "already_unlinked"
     title = "This link was ended before"
+    advice = "Nothing is left to do. If the item does belong to the incident, link it again."
 
 
 class OtherCase(Conflict):
     code = "other_case"
     title = "Item and incident belong to different cases"
+    advice = "Choose an incident of the item's own case. Neither moves to another case."
 
 
 class NotLinkable(Conflict):
     code = "not_linkable"
     title = "Only a preserved item can be linked"
+    advice = (
+        "Link the item once it is preserved, which a job does by itself after its file has come. A declined or "
+        "quarantined one is not linked."
+    )
 
 
 CODE_TAKEN = IncidentCodeTaken("Choose a code that no other incident of this case has.")

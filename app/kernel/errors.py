@@ -14,6 +14,8 @@ class AppError(Exception):
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Something went wrong"
+    advice: ClassVar[str | None] = None
+    """What to do, for its page; None: what is true of every refusal with this status (``app.api.problem_pages``)."""
 
     def __init__(
         self, detail: str, *, extra: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
@@ -39,6 +41,10 @@ class Forbidden(AppError):
     code = "forbidden"
     status = 403
     title = "Your role does not allow this"
+    advice = (
+        "'detail' says what is missing: a role (a coordinator gives roles in the case, an administrator those of "
+        "the organisation) or a scope (take a token that was made with it)."
+    )
 
 
 class Unauthenticated(AppError):
@@ -54,6 +60,7 @@ class Conflict(AppError):
     code = "conflict"
     status = 409
     title = "The present state does not allow this"
+    advice = "Read the resource again: 'detail' says what stands in the way."
 
 
 class Invalid(AppError):
@@ -65,6 +72,7 @@ class Invalid(AppError):
 class WrongState(Conflict):
     code = "wrong_state"
     title = "The item's state does not allow this"
+    advice = "Read the item: 'detail' says from which states it is possible, 'possible_events' what is possible now."
 
 
 class VersionMismatch(AppError):

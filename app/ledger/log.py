@@ -36,6 +36,10 @@ class LedgerHalted(AppError):
     code = "ledger_halted"
     status = 503
     title = "The ledger is halted: nothing can be written"
+    advice = (
+        "Repeating does not help. Tell the operator: /readyz says what is wrong, and only they recover what is "
+        "missing or start a new log. Nothing was changed; reading goes on."
+    )
 
     def __init__(
         self,

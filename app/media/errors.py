@@ -16,6 +16,10 @@ class ClaimedIntervalReversed(Invalid):
 class AcquiredInFuture(Invalid):
     code = "acquired_in_future"
     title = "Acquired later than now"
+    advice = (
+        "Correct 'acquired_at', with its zone. Where it is right, the clock that it comes from, or the server's, "
+        "is wrong."
+    )
 
 
 class UncorrectableField(Invalid):
@@ -31,27 +35,32 @@ class FileEmpty(Invalid):
 class DigestMismatch(Invalid):
     code = "digest_mismatch"
     title = "The file that arrived is not the one that was announced"
+    advice = "Send the file again: it was damaged on its way, or 'expected_sha256' is another file's."
 
 
 class PreviewNotReady(NotFound):
     code = "preview_not_ready"
     title = "There is no preview yet"
+    advice = "Ask again in a moment: the preview is made after the file is preserved."
 
 
 class NoPreview(NotFound):
     code = "no_preview"
     title = "No preview can be made of this item"
+    advice = "Do not ask again: there will be no preview. The original can still be read, by those who may."
 
 
 class NoContent(Conflict):
     code = "no_content"
     title = "The item has no bytes yet"
+    advice = "The item is a lead so far: receive its file first (POST /v1/evidence/{id}/content)."
 
 
 class ContentUnavailable(AppError):
     code = "content_unavailable"
     status = 503
     title = "The storage does not give the bytes just now"
+    advice = "Ask again after Retry-After. If it goes on, tell the operator that the storage cannot be read."
 
     def __init__(self, detail: str = "The storage does not give this file's bytes just now. Try again later.") -> None:
         super().__init__(detail, headers={"Retry-After": "30"})
@@ -61,3 +70,4 @@ class ContentAddressInvalid(AppError):
     code = "content_address_invalid"
     status = 403
     title = "The address is not valid, or not any more"
+    advice = "Ask for a new address of the content: these expire after minutes, and each is good for one item only."

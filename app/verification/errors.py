@@ -6,16 +6,25 @@ from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, WrongState
 class LabelsMissing(Conflict):
     code = "labels_missing"
     title = "Set the sensitivity labels first"
+    advice = (
+        "A coordinator sets the labels first (PUT /v1/evidence/{id}/labels); then repeat it with the item's new ETag."
+    )
 
 
 class LeaseTaken(Conflict):
     code = "lease_taken"
     title = "Another person holds the lease"
+    advice = "Wait until the lease's 'expires_at', or ask its holder to give it back or a coordinator to end it."
 
 
 class LeaseNotHeld(Conflict):
     code = "lease_not_held"
     title = "You do not hold the item's lease"
+    advice = (
+        "Look at the item's 'lease'. If nobody holds it, or it has run out, take it: POST /v1/evidence/{id}/lease. "
+        "If another person holds it, wait until 'expires_at', or ask them to give it back or a coordinator to end "
+        "it."
+    )
 
 
 class CannotHoldLease(Invalid):
@@ -31,51 +40,81 @@ class PrecisionDoesNotFit(Invalid):
 class FindingsMissing(Conflict):
     code = "findings_missing"
     title = "Required findings are missing"
+    advice = "Record a finding on each dimension in 'missing_dimensions', then submit with the item's new ETag."
 
 
 class FingerprintsPending(Conflict):
     code = "fingerprints_pending"
     title = "The file is not compared with the others yet"
+    advice = (
+        "Wait until the item's fingerprint_status is no longer 'pending', read the item, and submit with its new "
+        "ETag. If it stays so for long, tell the operator."
+    )
 
 
 class MatchesUndecided(Conflict):
     code = "matches_undecided"
     title = "Matches are not decided yet"
+    advice = (
+        "Decide each match in 'undecided_matches', or defer it with a reason (POST /v1/matches/{id}/decision), "
+        "then submit."
+    )
 
 
 class IncidentNotLinked(Conflict):
     code = "incident_not_linked"
     title = "The item is not linked to this incident"
+    advice = "Link the item to the incident first, or name no incident in the verdict."
 
 
 class NotTheAuthor(Forbidden):
     code = "not_the_author"
     title = "Only the verdict's author may do this"
+    advice = "Only who submitted the verdict withdraws it. No role changes that: a reviewer requests changes instead."
 
 
 class SelfReview(Forbidden):
     code = "self_review"
     title = "Nobody reviews their own work"
+    advice = (
+        "Somebody must do this who wrote no finding and no verdict of this item, in any round. No role and no "
+        "repetition changes that."
+    )
 
 
 class ThirdPersonRequired(Forbidden):
     code = "third_person_required"
     title = "A third person must do this"
+    advice = (
+        "Somebody must do this who neither wrote findings or verdicts of this item nor reviewed it in this round. "
+        "No role changes that."
+    )
 
 
 class IntegrityMismatch(Conflict):
     code = "integrity_mismatch"
     title = "The stored bytes are not those that were received"
+    advice = (
+        "Do not repeat it. Tell the case's custodian and the operator: the stored file is not what was received. "
+        "The failed check is on record."
+    )
 
 
 class IntegrityNotVerifiable(Conflict):
     code = "integrity_not_verifiable"
     title = "The stored bytes cannot be read just now"
+    advice = (
+        "Tell the operator that the storage cannot be read, and repeat it when it can. This says nothing against "
+        "the bytes."
+    )
 
 
 class IntegrityUnchecked(Conflict):
     code = "integrity_unchecked"
     title = "The bytes were not checked for this act"
+    advice = (
+        "Read the item again. When it has bytes, repeat the sign-off with the new ETag: the bytes are checked anew."
+    )
 
 
 class EnvelopeMalformed(Invalid):
@@ -91,56 +130,69 @@ class SignatureInvalid(Invalid):
 class StatementDiffers(Invalid):
     code = "statement_differs"
     title = "The signed statement is not what would be recorded"
+    advice = "Prepare the statement anew, sign exactly the bytes that you are given, and send it with the same fields."
 
 
 class StatementTimeImplausible(Invalid):
     code = "statement_time_implausible"
     title = "The signed statement is not of these days"
+    advice = "Prepare the statement anew and sign it now. Check the clock of the machine that signs."
 
 
 class EnvelopeNotKept(NotFound):
     code = "envelope_not_kept"
     title = "There is no signed envelope of this verdict"
+    advice = "Nothing is missing: this verdict was given without its author's signature, or its envelope was erased."
 
 
 class ReviewerKeyWeak(Invalid):
     code = "reviewer_key_weak"
     title = "Under this key a signature would bind nobody"
+    advice = "Make a new key with a program that is known to work: this one is none of a real signer."
 
 
 class ReviewerKeyTaken(Conflict):
     code = "reviewer_key_taken"
     title = "Another person signs with this key"
+    advice = "Make a key of your own: no two persons sign with one."
 
 
 class ReviewerKeyKnown(Conflict):
     code = "reviewer_key_known"
     title = "The key was brought into this case before"
+    advice = "See the case's reviewer keys. If this one was revoked, make a new key: it is never bound again."
 
 
 class ReviewerKeyNotBound(Conflict):
     code = "reviewer_key_not_bound"
     title = "The key is not bound to a person in this case"
+    advice = (
+        "Ask a coordinator of the case, who is not its holder, to check whose key it is and bind it; then sign with it."
+    )
 
 
 class ReviewerKeyBound(Conflict):
     code = "reviewer_key_bound"
     title = "The key is bound already"
+    advice = "Nothing is left to do: the key is bound and can sign."
 
 
 class ReviewerKeyRevoked(Conflict):
     code = "reviewer_key_revoked"
     title = "The key was revoked"
+    advice = "Do not use this key again: make a new one, and have it bound in this case."
 
 
 class NotTheKeysHolder(Forbidden):
     code = "not_the_keys_holder"
     title = "The key is another person's"
+    advice = "Sign with a key of your own that is bound to you in this case, or give the verdict unsigned."
 
 
 class OwnKeyChecked(Forbidden):
     code = "own_key_checked"
     title = "Nobody vouches for their own key"
+    advice = "Ask another coordinator of the case to check whose key it is. No role lets you vouch for your own."
 
 
 _OVERTAKEN = WrongState("The item has moved on. Read it again.")
@@ -152,7 +204,7 @@ constraint_errors["exhibit_verdict_supersedes_newest"] = _OVERTAKEN
 constraint_errors["uq_reviews_once"] = _OVERTAKEN
 constraint_errors["uq_reviews_one_peer"] = _OVERTAKEN
 constraint_errors["uq_reviews_one_decision"] = _OVERTAKEN
-constraint_errors["exhibit_written_by_lease_holder"] = LeaseNotHeld("Somebody else holds the item's lease.")
+constraint_errors["exhibit_written_by_lease_holder"] = LeaseNotHeld("You do not hold the lease any more.")
 constraint_errors["exhibit_withdrawn_by_author"] = NotTheAuthor("A verdict is withdrawn by its author, unreviewed.")
 constraint_errors["exhibit_no_self_review"] = SelfReview("You wrote a finding or verdict of this item.")
 constraint_errors["exhibit_third_person"] = ThirdPersonRequired("You reviewed this item in this round.")

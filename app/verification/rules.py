@@ -156,10 +156,15 @@ def require_fitting_precision(dimension: Dimension, place: PlacePrecision | None
 
 def require_lease(holder: UUID | None, expires_at: datetime | None, person: UUID, now: datetime) -> None:
     """Raises LeaseNotHeld: somebody else's, nobody's, or run out."""
-    if holder != person:
-        raise LeaseNotHeld("Take the item's lease first: POST /v1/evidence/{id}/lease.")
-    if is_free(holder, expires_at, now):
-        raise LeaseNotHeld("Your lease has run out. Take it again, if nobody else has.")
+    if holder == person and not is_free(holder, expires_at, now):
+        return
+    if not is_free(holder, expires_at, now):
+        raise LeaseNotHeld(
+            f"Another person holds the item's lease, until {expires_at:%Y-%m-%dT%H:%M:%SZ}. Wait for its end, or ask a "
+            "coordinator to end it.",
+        )
+    now_free = "Your lease has run out." if holder == person else "Nobody holds the item's lease."
+    raise LeaseNotHeld(f"{now_free} Take it first: POST /v1/evidence/{{id}}/lease.")
 
 
 def is_free(holder: UUID | None, expires_at: datetime | None, now: datetime) -> bool:

@@ -1,10 +1,12 @@
 """Every problem that the product can answer with has a page at its ``type``: for people, without a token."""
 
 import ast
+import re
 from html import escape
 from pathlib import Path
 
-from app.api.problem_pages import ADVICE, known_problems
+from app.api.problem_pages import ADVICE, advice_of, known_problems
+from app.main import build_app
 from tests.support.api import Api
 
 SOURCE = Path(__file__).parents[2] / "app"
@@ -42,8 +44,36 @@ def test_every_problem_when_its_type_is_opened_then_its_page_says_what_it_is_and
         assert f"<code>{code}</code>" in answer.text
         assert f"status {kind.status}" in answer.text
         assert f'href="/problems/{code}"' in index
-        assert escape(ADVICE[kind.status]) in answer.text
+        assert escape(advice_of(kind)) in answer.text
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_advice_when_the_status_does_not_say_what_to_do_then_each_code_has_its_own() -> None:
+    """Which person, which condition, and whether waiting helps: 403, 409 and 503 leave that open."""
+    assert not {403, 409, 503} & set(ADVICE)
+    own = {code: vars(kind).get("advice") for code, kind in known_problems().items() if kind.status in (403, 409, 503)}
+    assert [code for code, advice in own.items() if not advice] == []
+    assert len(set(own.values())) == len(own)
+
+
+def test_advice_when_the_cause_is_a_person_or_the_operator_then_it_promises_no_role_and_no_retry(api: Api) -> None:
+    def page(code: str) -> str:
+        return api.client().get(f"/problems/{code}").text.partition("<h2>What to do</h2>")[2]
+
+    assert "No role" in page("self_review")
+    assert "coordinator" not in page("self_review")
+    assert "Repeating does not help" in page("ledger_halted")
+    assert "undecided_matches" in page("matches_undecided")
+    assert "/lease" in page("lease_not_held")
+
+
+def test_advice_when_it_names_an_operation_then_the_api_has_it() -> None:
+    paths = build_app().openapi()["paths"]
+    known = {f"{method.upper()} {re.sub('{.*?}', '{id}', path)}" for path, item in paths.items() for method in item}
+    advice = " ".join(advice_of(kind) for kind in known_problems().values())
+    named = set(re.findall(r"(?:GET|POST|PUT|DELETE) /v1[\w/{}-]+", advice))
+    assert len(named) >= 4
+    assert named <= known
 
 
 def test_page_when_the_code_is_unknown_or_hostile_then_404_and_nothing_of_it_is_shown(api: Api) -> None:

@@ -36,10 +36,21 @@ def test_dimensions_when_compared_with_the_policy_then_the_same_words() -> None:
     assert tuple(Dimension) == DIMENSIONS
 
 
-@pytest.mark.parametrize(("holder", "seconds_left"), [(None, None), (PETRO, 60), (OLENA, 0), (OLENA, -1)])
-def test_lease_when_not_ones_own_or_run_out_then_refused(holder: UUID | None, seconds_left: int | None) -> None:
+@pytest.mark.parametrize(
+    ("holder", "seconds_left", "said"),
+    [
+        (None, None, "^Nobody holds the item's lease. Take it first"),
+        (PETRO, 60, "^Another person holds the item's lease, until .*Wait"),
+        (PETRO, -1, "^Nobody holds the item's lease. Take it first"),
+        (OLENA, 0, "^Your lease has run out. Take it first"),
+        (OLENA, -1, "^Your lease has run out"),
+    ],
+)
+def test_lease_when_not_ones_own_or_run_out_then_refused_and_said_which(
+    holder: UUID | None, seconds_left: int | None, said: str
+) -> None:
     expires_at = None if seconds_left is None else NOW + timedelta(seconds=seconds_left)
-    with pytest.raises(LeaseNotHeld):
+    with pytest.raises(LeaseNotHeld, match=said):
         require_lease(holder, expires_at, OLENA, NOW)
 
 
