@@ -164,7 +164,7 @@ def set_labels(
         evidence = service.set_labels(
             uow, actor, evidence_id, version=required_version(if_match), labels=body.model_dump()
         )
-        return _answer(uow, evidence)
+        return _answer(uow, actor, evidence)
 
 
 @router.post(
@@ -186,7 +186,7 @@ def correct_evidence(
             uow, actor, evidence_id, version=version, field=body.field, value=value, reason=body.reason
         )
         uow.session.flush()
-        return _answer(uow, evidence, status=201)
+        return _answer(uow, actor, evidence, status=201)
 
 
 def _checked_value(field: str, value: str | None) -> str | datetime | None:
@@ -202,6 +202,6 @@ def _checked_value(field: str, value: str | None) -> str | datetime | None:
     return checked
 
 
-def _answer(uow: UnitOfWork, evidence: Evidence, *, status: int = 200) -> JSONResponse:
-    details = item_details(uow.session, evidence)
+def _answer(uow: UnitOfWork, actor: Actor, evidence: Evidence, *, status: int = 200) -> JSONResponse:
+    details = item_details(uow.session, actor, evidence)
     return commit(uow, lambda receipts: item(details, receipts), status=status, version=evidence.version)

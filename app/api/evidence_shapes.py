@@ -137,7 +137,12 @@ class EvidenceShape(EvidenceSummary, Changed):
     as_first_stated: dict[str, str | None] = Field(description="Only the fields that were corrected since.")
     corrections: list[CorrectionShape]
     claims: dict[str, Any] | None = Field(description="What the file says of itself: unproven. Null until decoded.")
-    possible_events: list[Transition]
+    possible_events: list[Transition] = Field(
+        description="The events by which you may move the item now, as far as its state, your roles in the case and "
+        "your token's scope go. Empty: it is not your turn, or a job moves it next. Send them to `POST …/transitions`, "
+        "`receive` to `POST …/content`. Conditions about persons and work (the lease, no review of one's own, "
+        "findings on every required dimension) are checked when you do it, and the refusal names them."
+    )
 
 
 class DuplicateShape(Shape):

@@ -34,7 +34,7 @@ from app.api.waiting import LedgerRoute
 from app.kernel.primitives import Sha256Hex
 from app.media.items import find_evidence
 from app.media.models import Evidence
-from app.media.rules import State
+from app.media.rules import OPERATIONS, State, Transition
 from app.media.service import decline_lead
 from app.unit_of_work import UnitOfWork
 from app.verification import leases, service
@@ -49,8 +49,12 @@ Mover = Annotated[Actor, Depends(Requires(Operation.MOVE_EVIDENCE))]
 """Checks the token's scope, which is the same for every event; the role that an event needs, its service checks."""
 
 
-class _Event(Input):
+class _Part(Input):
     model_config = ConfigDict(strict=False)
+
+
+class _Event(_Part):
+    event: str
 
 
 class Decline(_Event):
@@ -68,7 +72,7 @@ class OpenVerification(_Event):
     )
 
 
-class VerdictInput(_Event):
+class VerdictInput(_Part):
     outcome: Outcome
     rationale: LongText
     incident_id: UUID | None = Field(None, description="The incident for which it holds; the item must be linked.")
@@ -123,21 +127,6 @@ class Reopen(_Event):
     event: Literal["reopen"]
     reason: LongText
 
-
-_OPERATIONS: dict[type[_Event], Operation] = {
-    Decline: Operation.DECLINE_LEAD,
-    OpenVerification: Operation.OPEN_VERIFICATION,
-    Submit: Operation.VERIFY,
-    Withdraw: Operation.VERIFY,
-    RequestChanges: Operation.VERIFY,
-    Concur: Operation.VERIFY,
-    Dissent: Operation.VERIFY,
-    Adjudicate: Operation.SIGN_OFF,
-    SignOff: Operation.SIGN_OFF,
-    Return: Operation.SIGN_OFF,
-    Reopen: Operation.REOPEN,
-}
-"""What a repeated request must still be permitted; a first one's service asks for itself."""
 
 TransitionInput = Annotated[
     Decline
@@ -206,7 +195,16 @@ def move_evidence(
     if_match: IfMatch = None,
     key: IdempotencyKey = None,
 ) -> JSONResponse:
-    """The verdict or review goes with its event. Who may do what, and when, is in the guide's table of states."""
+    """The verdict or review goes with its event.
+
+    From `lead`: `decline` (collector, coordinator). `preserved`: `open_verification` (verifier, coordinator; labels are
+    set). `in_verification`: `submit` (the lease's holder; every required dimension has a finding, every match is
+    decided). `awaiting_peer_review`: `withdraw` (the verdict's author), `request_changes`, `concur`, `dissent`
+    (verifier, researcher; no author of it). `disputed`: `adjudicate` (researcher, a third person).
+    `awaiting_sign_off`: `sign_off` (researcher; no author, no reviewer of it), `return` (researcher). `signed_off`:
+    `reopen` (researcher, coordinator). The whole table is "An evidence item's states" in `docs/domain.md`, in the
+    source. Which of these your roles permit now, the item's `possible_events` says.
+    """
     version = required_version(if_match)
     digest = request_digest(str(evidence_id), version, body)
     check = None
@@ -232,7 +230,7 @@ def _replay(
         key,
         operation=OPERATION_ID,
         request_sha256=digest,
-        authorise=lambda: find_evidence(uow.session, actor, evidence_id, _OPERATIONS[type(body)]),
+        authorise=lambda: find_evidence(uow.session, actor, evidence_id, OPERATIONS[Transition(body.event)]),
     )
 
 

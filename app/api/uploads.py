@@ -112,6 +112,10 @@ async def receive_evidence(case_id: UUID, request: Request, actor: Receiver, key
 
     A second upload of the same bytes is a second item, and `duplicates` names the first. With `application/json`, an
     address or claim without a file becomes a lead.
+
+    The item's version moves on by itself after the answer: when a job has read the stored bytes back (`preserved`, or
+    `quarantined`), and again when it is fingerprinted. So the ETag of this answer may be stale a moment later: read the
+    item before you change it, and again on `412`.
     """
     await run_in_threadpool(_check_case, request, actor, case_id)
     if is_json(request.headers.get("Content-Type")):
@@ -138,7 +142,10 @@ async def receive_evidence(case_id: UUID, request: Request, actor: Receiver, key
     openapi_extra={"requestBody": {"required": True, "content": {"multipart/form-data": FORM}}},
 )
 async def receive_content(evidence_id: UUID, request: Request, actor: Receiver, if_match: IfMatch = None) -> Response:
-    """The same form as for a new item. The lead becomes `collected`."""
+    """The same form as for a new item. The lead becomes `collected`.
+
+    As after an upload, the version then moves on by itself (preserved, fingerprinted): this ETag may soon be stale.
+    """
     version = required_version(if_match)
     await run_in_threadpool(_check_lead, request, actor, evidence_id, version)
     with open_upload(actor.token_id):
@@ -262,7 +269,7 @@ def _received(
     uow: UnitOfWork, actor: Actor, evidence: Evidence, *, status: int, key: str | None = None
 ) -> JSONResponse:
     duplicates = [DuplicateShape.model_validate(row) for row in exact_duplicates(uow.session, actor, evidence)]
-    details = item_details(uow.session, evidence)
+    details = item_details(uow.session, actor, evidence)
     return commit(
         uow,
         lambda receipts: received(details, duplicates, receipts),

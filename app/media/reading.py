@@ -11,10 +11,10 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import authorise, visible_cases
+from app.cases.service import Grant, authorise, may, visible_cases
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
-from app.media.rules import FingerprintStatus, State, Transition, events_from
+from app.media.rules import OPERATIONS, FingerprintStatus, State, Transition, events_from
 from app.media.service import corrections_of, current_values
 
 DUPLICATES_SHOWN = 100
@@ -47,6 +47,7 @@ class ItemDetails:
     claims: dict[str, Any] | None
     """What the file says of itself; None until this item was fingerprinted."""
     possible_events: list[Transition]
+    """Those that the state allows and the caller's roles and token permit; a person's guards are not looked at."""
 
 
 def list_evidence(
@@ -112,12 +113,16 @@ def _has_label(label: str) -> ColumnElement[bool]:
 
 def get_evidence(session: Session, actor: Actor, evidence_id: UUID) -> ItemDetails:
     """One item. Raises NotFound, Forbidden."""
-    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    return item_details(session, evidence)
+    evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    return _details(session, actor, evidence, grant)
 
 
-def item_details(session: Session, evidence: Evidence) -> ItemDetails:
-    """Everything known of an item that the caller may see (no permission check: for routes that just changed it)."""
+def item_details(session: Session, actor: Actor, evidence: Evidence) -> ItemDetails:
+    """The same of an item at hand, for routes that just changed it. Raises NotFound, Forbidden."""
+    return _details(session, actor, evidence, authorise(session, actor, evidence.case_id, Operation.READ_METADATA))
+
+
+def _details(session: Session, actor: Actor, evidence: Evidence, grant: Grant) -> ItemDetails:
     blob = None if evidence.blob_sha256 is None else session.get(Blob, evidence.blob_sha256)
     corrections = corrections_of(session, evidence.id)
     return ItemDetails(
@@ -126,8 +131,13 @@ def item_details(session: Session, evidence: Evidence) -> ItemDetails:
         corrections,
         current_values(evidence, corrections),
         _claims(session, evidence),
-        events_from(State(evidence.state)),
+        _events_for(actor, grant, State(evidence.state)),
     )
+
+
+def _events_for(actor: Actor, grant: Grant, state: State) -> list[Transition]:
+    events = [event for event in events_from(state) if event in OPERATIONS]
+    return [event for event in events if may(actor, grant, OPERATIONS[event])]
 
 
 def _claims(session: Session, evidence: Evidence) -> dict[str, Any] | None:

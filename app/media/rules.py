@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from app.access.rules import Operation
 from app.kernel.errors import WrongState
 
 
@@ -63,6 +64,23 @@ TRANSITIONS: dict[Transition, dict[State, tuple[State, ...]]] = {
     Transition.REOPEN: {State.SIGNED_OFF: (State.IN_VERIFICATION,)},
 }
 """Event → state before → states it may lead to. The trigger ``evidence_state_moves`` holds the same table."""
+
+OPERATIONS: dict[Transition, Operation] = {
+    Transition.DECLINE: Operation.DECLINE_LEAD,
+    Transition.RECEIVE: Operation.RECEIVE_EVIDENCE,
+    Transition.OPEN_VERIFICATION: Operation.OPEN_VERIFICATION,
+    Transition.SUBMIT: Operation.VERIFY,
+    Transition.WITHDRAW: Operation.VERIFY,
+    Transition.REQUEST_CHANGES: Operation.VERIFY,
+    Transition.CONCUR: Operation.VERIFY,
+    Transition.DISSENT: Operation.VERIFY,
+    Transition.ADJUDICATE: Operation.SIGN_OFF,
+    Transition.SIGN_OFF: Operation.SIGN_OFF,
+    Transition.RETURN: Operation.SIGN_OFF,
+    Transition.REOPEN: Operation.REOPEN,
+}
+"""What a person must be permitted for an event. The others are no person's: ``preserve`` and ``quarantine`` are a
+job's, when it has read the stored bytes back."""
 
 LINKABLE_STATES = frozenset(
     {

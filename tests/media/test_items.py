@@ -9,6 +9,7 @@ from sqlalchemy import event
 from tests.media.conftest import Receive
 from tests.media.people import Hub
 from tests.media_samples import PHOTOGRAPHS, text_named_jpg
+from tests.support.api import Person
 
 DOGS = PHOTOGRAPHS[0].read_bytes()
 NO_LABELS = {"graphic_level": "none", "child": False, "sexual_violence": False, "distressing_audio": False}
@@ -68,10 +69,39 @@ def test_item_is_for_members(hub: Hub, receive: Receive) -> None:
     item = receive(DOGS)
     address = f"/v1/evidence/{item['id']}"
 
-    assert hub.auditor.get(address).json()["possible_events"] == ["preserve", "quarantine"]
+    assert hub.auditor.get(address).status_code == 200
     assert hub.stranger.get(address).status_code == hub.api.admin.get(address).status_code == 404
     assert hub.stranger.get(f"/v1/cases/{hub.case_id}/evidence").status_code == 404
     assert hub.verifier.get(address).headers["ETag"] == '"1"'
+
+
+def test_possible_events_when_read_then_those_that_the_callers_role_and_token_permit(
+    hub: Hub, receive: Receive
+) -> None:
+    def events(person: Person, item: dict[str, Any]) -> list[str]:
+        found: list[str] = person.get(f"/v1/evidence/{item['id']}").json()["possible_events"]
+        return found
+
+    claimed, received = lead(hub), receive(DOGS)
+    made = hub.collector.post("/v1/tokens", json={"name": "reads alone", "scopes": ["read"]}).json()
+    reader = hub.api.client(made["token"])
+
+    assert claimed["possible_events"] == events(hub.collector, claimed) == ["decline", "receive"]
+    assert events(hub.verifier, claimed) == ["receive"]
+    assert events(hub.auditor, claimed) == []
+    assert reader.get(f"/v1/evidence/{claimed['id']}").json()["possible_events"] == []
+    assert events(hub.collector, received) == []  # A job preserves or quarantines it: no person's events.
+
+    case = f"/v1/cases/{hub.case_id}"
+    closed = hub.coordinator.change(f"{case}/close", case, json={"reason": "The inquiry is over."})
+    assert closed.status_code == 200, closed.text
+    assert events(hub.collector, claimed) == []
+
+
+def test_refusal_when_no_role_permits_then_names_those_that_do(hub: Hub, receive: Receive) -> None:
+    address = f"/v1/evidence/{receive(DOGS)['id']}"
+    refused = hub.verifier.change(f"{address}/labels", address, "PUT", json=NO_LABELS)
+    assert refused.json()["detail"] == ("None of your roles in this case permits 'manage_case'. These do: coordinator.")
 
 
 def test_lead_is_declined_once_with_a_reason(hub: Hub) -> None:
