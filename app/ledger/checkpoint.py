@@ -29,6 +29,10 @@ class NoteInvalid(ValueError):
     """A note, a checkpoint or a verifier key is malformed, or not signed by a trusted key."""
 
 
+class NotTrusted(NoteInvalid):
+    """A well-formed note that none of the trusted keys signed."""
+
+
 class Signer(Protocol):
     """Whoever holds the log's private key: a file, or hardware behind the same one function."""
 
@@ -159,7 +163,7 @@ def open_note(note: str, vkeys: Sequence[VerifierKey]) -> Note:
         _verify(key, signature, text)
         signed_by.append(key)
     if not signed_by:
-        raise NoteInvalid("not signed by a trusted key")
+        raise NotTrusted("not signed by a trusted key")
     return Note(text, tuple(signed_by))
 
 

@@ -15,11 +15,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.ledger.audit_report import AuditReport, Fault, Progress, silent
-from app.ledger.checkpoint import Checkpoint, NoteInvalid, VerifierKey, open_note, parse_checkpoint
+from app.ledger.checkpoint import Checkpoint, NoteInvalid, NotTrusted, VerifierKey, open_note, parse_checkpoint
 from app.ledger.event import LEAF_PREFIX
 from app.ledger.merkle import HASH_SIZE_BYTES, Frontier, leaf_hash
 from app.ledger.tiles import TILE_HEIGHT, TILE_WIDTH, BundleInvalid, Tile, parse_bundle
 
+OTHER_KEY_HINT = (
+    "Was the log's key replaced? GET /v1/ledger/keys lists all: make sure of the other one over a second channel, and "
+    "give --key twice. Has the log ended? The one that continues it is at /logs/<n>, with a key and --state of its own"
+)
+"""An innocent cause to rule out first; nothing that an unknown key signed is believed for it."""
 LABEL_SIZE_BYTES = 32
 BUNDLES_BETWEEN_SAVES = 64
 _LEAF = re.compile(rf"{LEAF_PREFIX} (?P<label>[0-9a-f]{{64}}) [0-9a-f]{{64}}".encode("ascii"))
@@ -67,6 +72,8 @@ def open_served(note: bytes, vkeys: Sequence[VerifierKey]) -> Checkpoint:
         checkpoint = parse_checkpoint(open_note(note.decode("utf-8"), vkeys).text)
     except UnicodeDecodeError as error:
         raise NoteInvalid("a note is valid UTF-8") from error
+    except NotTrusted as error:
+        raise NoteInvalid(f"{error}. {OTHER_KEY_HINT}") from error
     if checkpoint.origin not in {key.name for key in vkeys}:
         raise NoteInvalid(f"checkpoint of {checkpoint.origin!r}, pinned is {vkeys[0].name!r}")
     return checkpoint

@@ -48,3 +48,13 @@ def test_custody_file_when_its_key_is_being_replaced_verifies_with_either_key_al
         good = {name for name, key in keys.items() if verify(io.BytesIO(content), parse_key(key)).ok}
         assert good == VERIFIES_WITH[moment], moment
         assert verify(io.BytesIO(content), *map(parse_key, keys.values())).findings == []
+
+
+def test_custody_file_when_only_the_replaced_key_is_pinned_says_that_a_rotation_may_be_why(
+    rotated: tuple[dict[str, bytes], dict[str, str]],
+) -> None:
+    files, keys = rotated
+    reasons = " ".join(f.reason for f in verify(io.BytesIO(files["after"]), parse_key(keys["old"])).findings)
+    assert "signed with another key than the pinned one" in reasons
+    assert "/v1/ledger/keys" in reasons
+    assert "--key twice" in reasons

@@ -54,6 +54,9 @@ class Files:
     database: TestDatabase
     erasing: tuple[int, str]
     """Status and code of what a custodian was told who asked for the erasure of the body that names an end."""
+    erased_old: bytes
+    """The item in the ended log, in which an entry of the newer one erased a field; and that newer part."""
+    erased_new: bytes
 
     def check(self, old: bytes, new: bytes | None = None) -> Report:
         newer = None if new is None else _stream(new)
@@ -136,6 +139,7 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         path = f"/v1/cases/{case_id}"
         old, new = _custody(anna, path, log=1), _custody(anna, path)
         item_path = f"/v1/evidence/{tail.json()['id']}"
+        first_path = f"/v1/evidence/{item}"
         item_old, item_new = _custody(anna, item_path, log=1), _custody(anna, item_path, log=2)
         later = anna.get(f"{path}/custody/file", params={"purpose": "audit", "log": 3})
         statuses["table"] = anna.get(
@@ -145,6 +149,12 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         erasures = f"/v1/ledger/entries/{hashlib.sha256(naming).hexdigest()}/erasure-requests"
         answered = _again(api, olga).post(erasures, json=GROUND)
         erasing = (answered.status_code, answered.json()["code"])
+        sealing = next(line for line in _custody(anna, first_path, log=1).splitlines() if b'"sealed":{"' in line)
+        asked = {"field": min(json.loads(sealing)["sealed"]), **GROUND}
+        place = hashlib.sha256(sealing).hexdigest()
+        erased = _again(api, olga).post(f"/v1/ledger/entries/{place}/erasures", json=asked)
+        assert erased.status_code == 201, erased.text
+        erased_old, erased_new = _custody(anna, first_path, log=1), _custody(anna, first_path)
         new_key = api.client().get("/v1/ledger/key").json()["vkey"]
     environment = dict(os.environ) | {
         "EXHIBIT_DATA": str(data),
@@ -156,8 +166,10 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     audit = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     keys = [old_key, new_key]
     answer = halted.json()
+    status = later.status_code
     yield Files(
-        old, new, item_old, item_new, before, lost, keys, answer, later.status_code, audit, statuses, backup, erasing
+        *(old, new, item_old, item_new, before, lost, keys, answer, status, audit, statuses, backup, erasing),
+        *(erased_old, erased_new),
     )
     with postgres.administration() as owner:
         for each in made:
@@ -187,11 +199,66 @@ def test_files_of_both_logs_when_checked_together_prove_every_entry_also_those_w
     assert files.check(files.before).findings == []  # What was taken before goes on verifying.
 
 
+@pytest.mark.parametrize("scope", ["case", "evidence"])
+def test_file_of_a_log_that_continues_another_says_what_is_not_in_it_and_calls_it_not_checked(
+    files: Files, scope: str
+) -> None:
+    old, new = (files.old, files.new) if scope == "case" else (files.item_old, files.item_new)
+    report = files.check(new)
+    older = _header(old)
+    ends = {each["stream"]: (older["log"], each["entries"], each["head"]) for each in older["streams"]}
+
+    assert report.ok
+    assert report.result_of("completeness") == "not checked"
+    assert older["log"] in report.skipped["completeness"]
+    assert "--continued-by" in report.skipped["completeness"]
+    assert "first entry in this log" in report.claim_of("chain")
+    told = report.as_json()["continues"]
+    assert told
+    assert all(ends[each["stream"]] == (each["log"], each["entries"], each["head"]) for each in told)
+    assert ends.keys() == {each["stream"] for each in told}
+    lines = list(verify_custody.describe(report))
+    for each in told:
+        assert any(
+            each["log"] in line and f"{each['entries']} entries there, not in this file" in line for line in lines
+        )
+    assert lines[-1].startswith("OK: as it was logged; ")
+    assert older["log"] in lines[-1]
+    together = files.check(old, new)
+    assert together.result_of("completeness") == "proven"
+    assert together.as_json()["continues"] == []
+    assert list(verify_custody.describe(together))[-1] == "OK: as it was logged"
+
+
 def test_file_of_an_ended_log_when_the_newer_one_is_not_given_names_what_only_that_proves(files: Files) -> None:
     report = files.check(files.old)
     assert {found.check for found in report.findings} == {"inclusion"}
     assert "have no leaf" in report.findings[0].reason
     assert report.result_of("completeness") == report.result_of("leaves") == "not checked"
+
+
+def test_file_of_an_ended_log_when_the_newer_one_erased_a_field_names_that_and_is_proven_with_it(files: Files) -> None:
+    alone = files.check(files.erased_old)
+    assert {found.check for found in alone.findings} == {"disclosures"}
+    assert "or it was erased by an entry of the newer log" in alone.findings[0].reason
+    assert "--continued-by" in alone.findings[0].reason
+    assert "unless the newer log's file explains" in list(verify_custody.describe(alone))[-1]
+    together = files.check(files.erased_old, files.erased_new)
+    assert together.findings == []
+    assert together.result_of("disclosures") == "proven"
+    assert [name for _, _, name in together.withheld] != []
+
+
+def test_disclosure_when_dropped_from_the_file_of_an_ended_log_is_a_fault_alone_and_with_the_newer(
+    files: Files,
+) -> None:
+    """That the log ended is the header's word alone: whoever drops a line must not have it pass by that word."""
+    lines = files.erased_old.splitlines()
+    dropped = next(place for place, line in enumerate(lines) if json.loads(line).get("kind") == "disclosure")
+    content = resealed([*lines[:dropped], *lines[dropped + 1 :]])
+    alone, together = files.check(content), files.check(content, files.erased_new)
+    assert alone.result_of("disclosures") == together.result_of("disclosures") == "FAILED"
+    assert not any("erased by an entry of the newer log" in found.reason for found in together.findings)
 
 
 def test_body_that_names_the_end_in_the_log_before_when_erased_is_refused_by_service_and_database(files: Files) -> None:

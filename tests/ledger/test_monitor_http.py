@@ -75,7 +75,11 @@ def test_verify_url_of_the_api_itself_finds_the_log_sound_and_remembers_it(
         assert (report["size"], report["leaves"], report["faults"]) == (size, size, [])
     assert verify(api.base_url, "--state", state, "--all", key=key) == 0
     assert verify(api.base_url, key=VKEY.encode()) == 1
-    assert "not signed by a trusted key" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "not signed by a trusted key" in told
+    assert "/v1/ledger/keys" in told, "the innocent cause: a rotation"
+    assert "--key twice" in told
+    assert "/logs/<n>" in told
 
 
 def test_verify_url_without_a_key_or_without_a_log_cannot_check(capsys: pytest.CaptureFixture[str]) -> None:

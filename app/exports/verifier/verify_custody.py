@@ -76,6 +76,12 @@ WITNESSES = "the policy's quorum of witnesses cosigned this tree: they were show
 """What the check says that is made when a policy is given."""
 UNPINNED_SIGNATURE = "the key that the file itself carries signed this tree: the log's size and root hash"
 """What the check of the signature says without a pinned key."""
+OTHER_KEY_HINT = (
+    "If the log's key was replaced, or the log ended and another one continues it (under /logs/<n>, with a key of its "
+    "own): GET /v1/ledger/keys lists the keys; make sure of the other one over a second channel, and give --key twice"
+)
+CONTINUED_CHAIN = "each stream is whole from its first entry in this log on; where it began is not in this file"
+"""What the check of the chain says of a file with streams that begin in an earlier log."""
 NOT_PROVEN = (
     "that what was stated is true: this is custody since intake, not truth",
     "anything logged after this export",
@@ -399,7 +405,7 @@ def check_signature(text: str, line: str, key: Key) -> None:
         raise Bad(f"the signature is not by {key.name}")
     data = from_base64(line.removeprefix(start))
     if data[:4] != key.key_id:
-        raise Bad("signed with another key than the pinned one")
+        raise Bad(f"signed with another key than the pinned one. {OTHER_KEY_HINT}")
     if not ed25519_verify(key.public_key, text.encode(), data[4:]):
         raise Bad("the signature does not verify: the checkpoint was changed, or never signed")
 
@@ -453,7 +459,7 @@ def check_note(note: str, keys: Sequence[Key]) -> Key:
     found = signers_of(note, keys)
     if not found:
         names = ", ".join(f"{key.name} {key.key_id.hex()}" for key in keys)
-        raise Bad(f"signed with another key than the pinned one ({names}), or by another log")
+        raise Bad(f"signed with another key than the pinned one ({names}), or by another log. {OTHER_KEY_HINT}")
     return found[0]
 
 
@@ -670,6 +676,11 @@ class Report:
     """The checks with findings, also with those that are not kept."""
     withheld: list[tuple[str, int, str]] = field(default_factory=list)
     """Stream, seq and field ("" for the whole body) of what was erased before this file was made: not shown in it."""
+    continues: list[dict[str, Any]] = field(default_factory=list)
+    """Of each stream that begins in an earlier log: that log, how many entries it has there, and the last one's hash.
+    None of those entries is in the file."""
+    awaits_newer: bool = False
+    """Whether a finding may be explained by the newer log's file, which was not given."""
     is_custody_file: bool = False
     """Whether the first line is a custody header, be it a damaged one."""
 
@@ -705,12 +716,23 @@ class Report:
         return "not checked" if check in self.skipped else "proven" if self.ok and self.pinned else "passed"
 
     def claim_of(self, check: str) -> str:
+        if check == "chain" and self.continues:
+            return CONTINUED_CHAIN
         return UNPINNED_SIGNATURE if check == "signature" and not self.pinned else self.checks()[check]
 
     def not_proven(self) -> list[str]:
         erased = ["what an erased entry or field said: only that it stood there, and by which entry it was erased"]
+        before = [f"what the earlier log holds: {self.before()}"] if self.continues else []
         is_witnessed = self.asks_witnesses and self.result_of("witnesses") == "proven"
-        return [*(NOT_PROVEN[:-1] if is_witnessed else NOT_PROVEN), *(erased if self.withheld else [])]
+        return [*(NOT_PROVEN[:-1] if is_witnessed else NOT_PROVEN), *before, *(erased if self.withheld else [])]
+
+    def before(self) -> str:
+        """What stands in earlier logs, and not in this file."""
+        entries: dict[str, int] = {}
+        for each in self.continues:
+            entries[each["log"]] = entries.get(each["log"], 0) + each["entries"]
+        where = ", ".join(f"{count} entries in {name}" for name, count in sorted(entries.items()))
+        return f"{len(self.continues)} of {self.facts['streams']} streams begin there ({where})"
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -726,6 +748,7 @@ class Report:
                 }
                 for check in self.checks()
             ],
+            "continues": self.continues,
             "signed": self.signed if self.ok else [],
             "findings_count": self.findings_count,
             "findings": [found.__dict__ for found in self.findings],
@@ -1223,13 +1246,19 @@ class CustodyFile:
             require_shape(value["data"]["continues"], CONTINUES, "continues")
             if value["seq"] != 1:
                 raise Bad("only a stream's first entry continues another log")
-            self.continued[value["stream"]] = value["data"]["continues"]
+            self._note_continued(value["stream"], value["data"]["continues"])
         if self.header["disclosures"] == "all" and value["sealed"]:
             self.sealed.update({(ordinal, name): digest for name, digest in value["sealed"].items()})
             self.commitments[ordinal] = commitment
         self._note_act(ordinal, value, commitment)
         self.signing.note(ordinal, value, commitment)
         self._step_on(ordinal, value, commitment)
+
+    def _note_continued(self, stream: str, before: dict[str, Any]) -> None:
+        self.continued[stream] = before
+        self.report.continues.append(
+            {"stream": stream, "log": before["log"], "entries": before["seq"], "head": before["commitment"]}
+        )
 
     def _read_withheld(self, value: dict[str, Any], number: int) -> None:
         """An entry whose body was erased. Its place in chain and tree is checked like any other's."""
@@ -1347,6 +1376,16 @@ class CustodyFile:
         elif isinstance(name, str) and self.commitments.get(target) == commitment:
             self.erased_fields.add((target, name))
 
+    def _or_newer(self, reason: str) -> str:
+        """The reason; of a log that has ended also that an entry of the newer one may have erased what is not here.
+
+        It stays a fault: that a log has ended is the header's word, so whoever drops a line could write that, too.
+        """
+        if not self.is_of_ended() or self.newer is not None:
+            return reason
+        self.report.awaits_newer = True
+        return f"{reason}; or it was erased by an entry of the newer log: give that log's file, too (--continued-by)"
+
     def _doubt(self, ordinal: int, reason: str, *others: int) -> None:
         """An entry and the header contradict each other, or an entry and what ``others`` say."""
         self.doubts.append(Doubt("completeness", reason, (ordinal, *others), 1, ordinal))
@@ -1438,7 +1477,8 @@ class CustodyFile:
             self.report.add("disclosures", number, "a disclosure out of place, twice, or of nothing that is sealed")
             return
         if (ordinal, name) != self.due_opening:
-            self.report.add("disclosures", number, "out of place, or a disclosure is missing before it")
+            reason = self._or_newer("out of place, or a disclosure is missing before it")
+            self.report.add("disclosures", number, reason)
         while self.due_opening is not None and self.due_opening <= (ordinal, name):
             self.due_opening = next(self.openings, None)
         digest = self.sealed.get((ordinal, name))
@@ -1648,6 +1688,7 @@ class CustodyFile:
         if newer is None and not self.counts["leaf"]:
             # That a log has ended is the header's word alone: any file could be cut and say so.
             reason = "without leaves nothing in the file shows where its streams ended: give the newer log's file, too"
+            self.report.awaits_newer = True
             self.report.add("completeness", 1, f"{reason} (--continued-by)")
         elif newer is None:
             self.report.skip(
@@ -1667,6 +1708,7 @@ class CustodyFile:
                 what = "does not say where this stream ended" if said is None else f"says that it ended as {said}"
                 self.report.add("completeness", 1, f"the newer log's file {what}", stream=stream["stream"])
             if tail and said != end:
+                self.report.awaits_newer |= newer is None
                 reason = f"this entry and those after it, {len(tail)} in all, have no leaf: only the newer log's file "
                 self.blame("inclusion", tail[0], f"{reason}proves them (--continued-by)")
         if newer is None or self.header["scope"] != "case":
@@ -1678,11 +1720,10 @@ class CustodyFile:
     def _settle_scope(self) -> None:
         """Nothing that the scope claims is left out, and nothing foreign is in it."""
         scope, object_id = self.header["scope"], self.header["object"]["id"]
-        before = self.continued.get(object_id)
-        if before is not None and scope != "evidence":
+        if self.continued:
             self.report.skip(
-                f"this log continues {before['log']}: what the {scope} held there, up to entry {before['seq']} of its "
-                "stream, is registered in that log's file",
+                f"{self.report.before()}: that part is not in this file. Take the file of that log, too, and check "
+                "that one with --continued-by and this one",
                 "completeness",
             )
         kinds = {stream["stream"]: stream["kind"] for stream in self.header["streams"]}
@@ -1690,7 +1731,7 @@ class CustodyFile:
             self.report.skipped["completeness"] = "entries are missing or changed, so what the scope claims is open"
             return
         wanted = {object_id: scope}
-        if before is not None:
+        if object_id in self.continued:
             wanted |= {stream: kinds[stream] for stream in self.continued if stream in kinds}
         if scope == "case":
             wanted |= self.registered
@@ -1712,7 +1753,8 @@ class CustodyFile:
         """What is not shown was erased by an entry that is."""
         for ordinal, commitment in self.withheld.items():
             if (ordinal, commitment) not in self.erased_bodies and not self._is_erased_later(ordinal, commitment, ""):
-                self.blame("chain", ordinal, "withheld as erased, and no later entry of its stream erased it")
+                reason = self._or_newer("withheld as erased, and no later entry of its stream erased it")
+                self.blame("chain", ordinal, reason)
         places = {(*self.named(ordinal), "") for ordinal in self.withheld}
         places |= {(*self.named(ordinal), name) for ordinal, name in self.erased_fields & self.sealed.keys()}
         self.report.withheld = sorted(places)
@@ -1725,7 +1767,7 @@ class CustodyFile:
         if due is not None:
             line = 3 + sum(self.counts[kind] for kind in COUNTED.values())
             reason = f"the disclosures end before '{due[1][:40]}' of this entry, though all were announced"
-            self.blame("disclosures", due[0], reason, line)
+            self.blame("disclosures", due[0], self._or_newer(reason), line)
 
     def _settle_verdicts(self) -> None:
         """Every act that is logged as signed has its envelope, and its key was bound to the person before it."""
@@ -1745,7 +1787,8 @@ class CustodyFile:
                 if ordinal not in self.signing.seen:
                     raise Bad("its signed envelope is missing")
                 if not self.signing.seen[ordinal] and (ordinal, "rationale") not in self.erased_fields:
-                    raise Bad("its signed envelope is withheld as erased, and no later entry erased its words")
+                    reason = "its signed envelope is withheld as erased, and no later entry erased its words"
+                    raise Bad(self._or_newer(reason))
                 if whole and not (self.signing.seen[ordinal] and ordinal not in self.signing.payloads):
                     self.signing.check_findings(ordinal)
                     bound = self.signing.check_binding(ordinal, self.header["scope"], index_of)
@@ -1809,6 +1852,11 @@ def verify(
         report.add("completeness", 1, f"the newer log's file is not as it was logged: check it first ({first})")
     else:
         report = read(file, newer).report
+        if newer is not None:
+            facts = newer.report.facts
+            report.facts["newer_file"] = (
+                f"{facts['entries']} entries of {facts['log']}, checked first: as they were logged"
+            )
     report.findings.sort()
     return report
 
@@ -1972,6 +2020,11 @@ def describe(report: Report) -> Iterator[str]:
         yield ""
     for name, value in report.facts.items():
         yield f"{name:<12} {value if not isinstance(value, dict) else ' '.join(map(str, value.values()))}"
+    for each in report.continues[:FINDINGS_KEPT]:
+        yield f"begins in    {each['log']}: stream {each['stream']}, {each['entries']} entries there, not in this file,"
+        yield f"             up to {each['head']}"
+    if len(report.continues) > FINDINGS_KEPT:
+        yield f"begins in    {len(report.continues) - FINDINGS_KEPT} more streams (see --json)"
     yield ""
     for check in report.checks():
         yield f"{report.result_of(check):<12} {check:<13} {report.claim_of(check)}"
@@ -1994,7 +2047,16 @@ def describe(report: Report) -> Iterator[str]:
     yield from (f"BAD: {found}" for found in report.findings)
     if report.findings_count > len(report.findings):
         yield f"BAD: {report.findings_count - len(report.findings)} more"
-    yield "OK: as it was logged" if report.ok else "FAILED: this is not the custody log as it was logged"
+    yield verdict_of(report)
+
+
+def verdict_of(report: Report) -> str:
+    """The report's last line."""
+    if report.ok:
+        begun = f"; {report.before()}, which is not in this file" if report.continues else ""
+        return f"OK: as it was logged{begun}"
+    unless = ", unless the newer log's file explains what names it above (--continued-by)"
+    return f"FAILED: this is not the custody log as it was logged{unless if report.awaits_newer else ''}"
 
 
 def read_key(given: str) -> Key:
