@@ -253,10 +253,10 @@ def test_disclosure_when_dropped_from_the_file_of_an_ended_log_is_a_fault_alone_
     files: Files,
 ) -> None:
     """That the log ended is the header's word alone: whoever drops a line must not have it pass by that word."""
-    lines = files.erased_old.splitlines()
+    lines = files.old.splitlines()
     dropped = next(place for place, line in enumerate(lines) if json.loads(line).get("kind") == "disclosure")
     content = resealed([*lines[:dropped], *lines[dropped + 1 :]])
-    alone, together = files.check(content), files.check(content, files.erased_new)
+    alone, together = files.check(content), files.check(content, files.new)
     assert alone.result_of("disclosures") == together.result_of("disclosures") == "FAILED"
     assert not any("erased by an entry of the newer log" in found.reason for found in together.findings)
 
