@@ -116,10 +116,16 @@ def _verified(key: WitnessKey, data: bytes, text: str) -> Cosignature:
     if len(data) != TIMESTAMP_SIZE_BYTES + SIGNATURE_SIZE_BYTES:
         raise NoteInvalid(f"the cosignature by {key.name} is not a time and an Ed25519 signature")
     timestamp_s = int.from_bytes(data[:TIMESTAMP_SIZE_BYTES], "big")
-    signature = data[TIMESTAMP_SIZE_BYTES:]
+    cosignature = Cosignature(key, timestamp_s, data[TIMESTAMP_SIZE_BYTES:])
+    require_cosigned(cosignature, text)
+    return cosignature
+
+
+def require_cosigned(cosignature: Cosignature, text: str) -> None:
+    """Raises NoteInvalid unless its key signed this text of a note, as of its time."""
+    key = cosignature.key
     try:
         verifier = Ed25519PublicKey.from_public_bytes(key.public_key)
-        verifier.verify(signature, cosigned_message(text, timestamp_s))
+        verifier.verify(cosignature.signature, cosigned_message(text, cosignature.timestamp_s))
     except (InvalidSignature, ValueError) as error:
         raise NoteInvalid(f"the cosignature by {key.name} does not verify") from error
-    return Cosignature(key, timestamp_s, signature)

@@ -1,6 +1,6 @@
 """Which head is published: the newest that has the quorum, found however long some went on without the others."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.anchors.publication import newest_accepted
+from app.anchors.publication import newest_accepted, published_checkpoint
+from app.ledger import reading
 from app.ledger.policy import Policy, parse_policy
 from tests.support.witnesses import witness_key
 
@@ -50,6 +51,21 @@ def cosign(owning: Engine, sizes: int, of_witness: Mapping[int, Iterable[int]]) 
         connection.execute(ADD_HEADS, {"sizes": sizes})
         for number, cosigned in of_witness.items():
             connection.execute(ADD, {"key": witness_key(number).public_key, "sizes": list(cosigned)})
+
+
+def test_published_note_when_a_cosignature_does_not_verify_then_it_is_left_out(
+    sessions: Sessions, grow: Callable[[int], int]
+) -> None:
+    """A row that did not come through the witness client: whoever checks the note would refuse it over that line."""
+    size = grow(3)
+    with sessions.begin() as session:
+        session.execute(ADD, {"key": witness_key(1).public_key, "sizes": [size]})
+    with sessions() as session:
+        published = published_checkpoint(session, None)
+        kept = reading.latest_checkpoint(session)
+    assert published is not None
+    assert kept is not None
+    assert (published.size, published.note) == (size, kept.note)
 
 
 @pytest.mark.parametrize("quorum", POLICIES)
