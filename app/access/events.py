@@ -75,4 +75,5 @@ class SignedIn(Event):
 class SignInFailed(Event):
     TYPE: ClassVar[str] = "system.sign_in_failed"
     account: UUID | None
-    email: str = sealed()
+    email: str | None = sealed(default=None)
+    """Of the account; what nobody has as an address may be a slip, or one that was erased, and is not kept."""

@@ -82,15 +82,20 @@ def _email_digest(email: str) -> str:
 
 
 def _keep_failure(uow: UnitOfWork, account: Account | None, email: str) -> None:
-    """Count a wrong password, and stage its entry."""
+    """Count a wrong password, and stage its entry. An address is kept while it is an account's: any other could never
+    be erased, as nobody's; and one that was erased may be tried again."""
     uow.session.add(SignInFailure(id=new_id(), email_sha256=_email_digest(email), failed_at=utc_now()))
     stream = system_stream(uow.session)
+    address = None
+    if account is not None:  # Before or after its erasure, not at the same moment.
+        own = select(Account.email).where(Account.id == account.id).with_for_update(read=True)
+        address = uow.session.scalars(own).one()
     uow.record(
         SignInFailed(
             stream=stream,
             actor=EntryActor(stream, "system", None),
             object=EntryObject("account", account.id if account is not None else stream),
             account=None if account is None else account.id,
-            email=email,
+            email=address if address == email.lower() else None,
         )
     )

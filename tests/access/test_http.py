@@ -42,6 +42,24 @@ def test_sign_in_when_password_is_wrong_then_401_and_an_entry_without_the_addres
     assert b"olena" not in bytes(body)
 
 
+def test_sign_in_when_address_is_nobodys_or_was_erased_then_it_is_kept_nowhere(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    """What stood in no account could never be erased; and whoever tries an erased address must not bring it back."""
+    olena = api.signed_in("Olena")
+    tried = {"email": "olena@hub.example", "password": "wrong"}
+    ground = {"field": "email", "reason_code": "consent_withdrawn", "authority": "data_subject_request"}
+    assert api.client().post("/v1/sessions", json=tried).status_code == 401
+    assert api.admin.change(f"/v1/users/{olena.id}/deactivate", f"/v1/users/{olena.id}").status_code == 200
+    erased = api.admin.post(f"/v1/users/{olena.id}/erasures", json=ground)
+    assert {each["type"] for each in erased.json()["erased"]} == {"system.account_created", "system.sign_in_failed"}
+    for email in ("olena@hub.example", "my-password@in.the-wrong-field"):
+        assert api.client().post("/v1/sessions", json={**tried, "email": email}).status_code == 401
+        with sessions() as session:
+            kept = "SELECT count(*) FROM ledger_disclosures WHERE position(:words IN convert_from(line, 'UTF8')) > 0"
+            assert session.scalar(text(kept), {"words": email}) == 0
+
+
 def test_sign_in_when_address_is_unknown_then_same_answer_as_wrong_password(api: Api) -> None:
     api.signed_in("Olena")
     known = api.client().post("/v1/sessions", json={"email": "olena@hub.example", "password": "wrong"}).json()
