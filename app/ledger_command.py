@@ -4,6 +4,7 @@ Exit status: 0 all as it was logged, 1 faults, 2 it could not be checked, or not
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Sequence
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.audits.loop import alone, audits_directory, record_report
 from app.kernel.database import driver_url, open_engine, session_factory
-from app.kernel.database_roles import application_url
+from app.kernel.database_roles import application_url, described
 from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
 from app.ledger.audit import verify_log
@@ -28,8 +29,9 @@ from app.verify_output import ProgressShown, show
 def verify_ledger(settings: Settings, options: argparse.Namespace) -> int:
     """Raises Misconfigured without a key, or when the database does not answer."""
     follow_parent(options.parent)
-    vkeys = _keys(settings, options.key)
-    report = _check(application_url(settings), vkeys, options)
+    vkeys, url = _keys(settings, options.key), application_url(settings)
+    _say_where(url, options)
+    report = _check(url, vkeys, options)
     return show(report, _summary(report), as_json=options.json)
 
 
@@ -45,6 +47,7 @@ def audit_now(settings: Settings, options: argparse.Namespace) -> int:
             if not is_alone:
                 raise Misconfigured("The log is being checked right now: see GET /v1/ledger/audits when that is done.")
             began_s = time.monotonic()
+            _say_where(url, options)
             report = _check(url, vkeys, options)
             status = show(report, _summary(report), as_json=options.json)
             duration_s = time.monotonic() - began_s
@@ -56,6 +59,12 @@ def audit_now(settings: Settings, options: argparse.Namespace) -> int:
         raise Misconfigured(f"What was found could not be recorded: {type(error.orig).__name__}") from error
     finally:
         engine.dispose()
+
+
+def _say_where(url: str, options: argparse.Namespace) -> None:
+    """Which database is checked: first, so that it is known too when it does not answer. Not in between the JSON."""
+    (sys.stderr if options.json else sys.stdout).write(f"database {described(url)}\n")
+    sys.stdout.flush()
 
 
 def _check(url: str, vkeys: Sequence[VerifierKey], options: argparse.Namespace) -> AuditReport:

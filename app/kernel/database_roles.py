@@ -22,6 +22,10 @@ from app.kernel.settings import Settings
 APP_GROUP = "exhibit_app"
 INTEGRATOR_GROUP = "exhibit_integrator"
 NAME_LIMIT_BYTES = 63
+_NAME_TWO_LOGINS = (
+    f"create two logins, GRANT {APP_GROUP} to one and {INTEGRATOR_GROUP} to the other, and name them in "
+    "EXHIBIT_APP_DATABASE_URL and EXHIBIT_INTEGRATOR_DATABASE_URL."
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class RoleUrls:
 def ensure_login_roles(settings: Settings, owner_url: str) -> RoleUrls:
     """The URLs the operator named, else login roles made (or mended) by the owner; kept below ``secrets/``.
 
-    Raises Misconfigured when the operator named only one, or the owner may not create roles.
+    Raises Misconfigured when the operator named only one, or the owner may not create roles or grant the groups.
     """
     named = (settings.app_database_url, settings.integrator_database_url)
     if named[0] and named[1]:
@@ -70,14 +74,25 @@ def login_role(group: str, database: str) -> str:
 
 
 def ensure_login_role(owner: psycopg.Connection, group: str, database: str, password: str) -> str:
-    """A login role of this database with this password, member of the group; its name."""
+    """A login role of this database with this password, member of the group; its name.
+
+    Raises Misconfigured when the group is another's to grant.
+    """
     name = login_role(group, database)
     known = owner.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
     # The password leaves this process only as its SCRAM verifier, so that no server log can hold it.
     verifier = owner.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
     statement = "ALTER ROLE {} PASSWORD {}" if known else "CREATE ROLE {} LOGIN PASSWORD {}"
     owner.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Literal(verifier)))
-    owner.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(name)))
+    try:
+        owner.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(group), sql.Identifier(name)))
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise Misconfigured(
+            f"The role of DATABASE_URL, {owner.info.user}, may not grant {group} ({error.diag.message_primary}): from "
+            f"PostgreSQL 16 on only the role that made it may. Let the owner make {APP_GROUP} and {INTEGRATOR_GROUP} "
+            "itself, as it does on a server that has neither; or, as a superuser, GRANT "
+            f"{APP_GROUP}, {INTEGRATOR_GROUP} TO {owner.info.user} WITH ADMIN OPTION; or {_NAME_TWO_LOGINS}"
+        ) from error
     return name
 
 
@@ -108,6 +123,14 @@ def check_role(database_url: str, group: str) -> None:
         raise Misconfigured(f"The database role {name} lacks rights: GRANT {group} TO {name};")
 
 
+def described(database_url: str) -> str:
+    """Which database it is, for people and without the password: ``exhibit on 127.0.0.1, port 5432``."""
+    url = make_url(driver_url(database_url))
+    host = url.host or url.query.get("host") or "the local socket"
+    port = url.port or url.query.get("port") or 5432
+    return f"{url.database or url.username} on {host}, port {port}"
+
+
 def libpq_url(database_url: str) -> str:
     """The URL as libpq reads it, whatever scheme the operator wrote."""
     return driver_url(database_url).replace("postgresql+psycopg://", "postgresql://", 1)
@@ -124,8 +147,7 @@ def _own_login_roles(data_dir: Path, owner_url: str) -> RoleUrls:
     except psycopg.errors.InsufficientPrivilege as error:
         raise Misconfigured(
             f"The role of DATABASE_URL may not create login roles ({error.diag.message_primary}). Give it CREATEROLE, "
-            f"or create two logins, GRANT {APP_GROUP} to one and {INTEGRATOR_GROUP} to the other, and name them in "
-            "EXHIBIT_APP_DATABASE_URL and EXHIBIT_INTEGRATOR_DATABASE_URL."
+            f"or {_NAME_TWO_LOGINS}"
         ) from error
     return RoleUrls(app, integrator)
 

@@ -206,7 +206,10 @@ def begin_next(session: Session, origin: str | None) -> tuple[Installation, Ende
     current = installation(session)
     ended = session.execute(_ENDED, {"log_id": current.log_id}).one_or_none()
     if ended is None:
-        raise Misconfigured(f"The log {current.origin} is not halted: nothing that it signed is known to be missing.")
+        raise Misconfigured(
+            f"The log {current.origin} is not halted: nothing that it signed is known to be missing. To end it all the "
+            "same, because its key is lost or others hold a head that it never had, repeat the command with --halt."
+        )
     number = current.log_id + 1
     name = origin or f"{current.origin.removesuffix(f'/{current.log_id}')}/{number}"
     if not is_origin(name) or session.execute(_IS_ORIGIN, {"origin": name}).scalar_one():

@@ -169,6 +169,7 @@ def test_ledger_verify_when_log_is_whole_then_says_so_and_when_an_entry_is_gone_
         return subprocess.run(command, env=dict(running.environment), capture_output=True, text=True, check=False)
 
     wait_for(lambda: verify().returncode == 0, what="a whole log")
+    assert verify().stdout.startswith("database exhibit on ")
     with psycopg.connect(libpq_url(start_postgres(running.data_dir).owner_url)) as owner:
         owner.execute("ALTER TABLE ledger_bodies DISABLE TRIGGER USER")
         owner.execute("DELETE FROM ledger_bodies WHERE commitment = (SELECT commitment FROM ledger_entries LIMIT 1)")

@@ -1,5 +1,6 @@
 """Login roles: made from the owner's URL, kept, checked; a role that could undo the ledger's walls is refused."""
 
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.kernel.database_roles import (
     INTEGRATOR_GROUP,
     application_url,
     check_role,
+    described,
     ensure_login_roles,
     integrator_url,
     libpq_url,
@@ -80,6 +82,32 @@ def test_roles_when_owner_may_not_create_them_then_says_what_to_do(
                 ensure_login_roles(make_settings(tmp_path), url.render_as_string(hide_password=False))
         finally:
             owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(weak)))
+
+
+@pytest.mark.usefixtures("made_roles")
+def test_roles_when_the_groups_are_anothers_then_says_how_to_grant_them_and_that_works(
+    postgres: TestServer, database: TestDatabase, tmp_path: Path
+) -> None:
+    maker = f"maker_{uuid.uuid4().hex[:8]}"
+    url = make_url(database.owner_url).set(username=maker, password="maker").render_as_string(hide_password=False)
+    with postgres.administration() as owner:
+        owner.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE PASSWORD 'maker'").format(sql.Identifier(maker)))
+        try:
+            with pytest.raises(Misconfigured, match="may not grant exhibit_app") as refused:
+                ensure_login_roles(make_settings(tmp_path), url)
+            said = re.search("GRANT exhibit_app, exhibit_integrator TO .* WITH ADMIN OPTION", str(refused.value))
+            assert said is not None
+            owner.execute(said[0])
+            ensure_login_roles(make_settings(tmp_path), url)
+        finally:
+            for name in (*(login_role(group, database.name) for group in (APP_GROUP, INTEGRATOR_GROUP)), maker):
+                owner.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
+                owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+
+
+def test_database_when_described_then_without_its_password() -> None:
+    assert described("postgres://me:word@db.example.org/cases") == "cases on db.example.org, port 5432"
+    assert described("postgresql://me:word@/cases?host=/run/pg&port=5433") == "cases on /run/pg, port 5433"
 
 
 def test_roles_when_operator_names_both_then_uses_them_and_when_only_one_then_refuses(

@@ -203,7 +203,7 @@ def test_new_log_when_the_log_is_not_halted_is_refused(
     (stream,) = open_log(sessions)
     append(sessions, [make_view(stream)])
     _integrate(integrating, record)
-    with pytest.raises(Misconfigured, match="not halted"):
+    with pytest.raises(Misconfigured, match=r"not halted.*--halt"):
         _new_log(database, tmp_path)
     with pytest.raises(ProgrammingError, match="permission denied"), engine.begin() as connection:
         connection.execute(
