@@ -1,6 +1,7 @@
 """``exhibit``: every process and every operator's command. Production runs api, worker and integrator one by one."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from pydantic_settings import SettingsError
 
 from app.exports.verifier import verify_custody
 from app.kernel.errors import Misconfigured
-from app.kernel.settings import Settings
+from app.kernel.settings import Settings, unknown_variables
 
 Command = Callable[[Settings, argparse.Namespace], int]
 """What runs a command; it gives the exit status."""
@@ -36,6 +37,8 @@ COMMANDS = {
 }
 """A command's function, by name: a process imports what its own command needs, and no more (a test loads each)."""
 
+LONG_RUNNING = frozenset({"serve", "api", "worker", "integrator"})
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status: 0 done, 1 found faults, 2 misconfigured."""
@@ -44,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _verify_file(options)
     if options.command == "ledger verify" and options.url is not None:
         return _verify_url(options)
+    if options.command in LONG_RUNNING and getattr(options, "parent", None) is None:  # A parent has said it already.
+        _warn_of_unknown_variables()
     try:
         settings = Settings()
         command: Command = resolve_name(COMMANDS[options.command])
@@ -58,6 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:  # What should be JSON is none; the message names the field.
         sys.stderr.write(f"exhibit: {error}. Lists are written as JSON.\n")
     return 2
+
+
+def _warn_of_unknown_variables() -> None:
+    """A misspelt setting is one that silently keeps its default. No refusal: a later release may know it, too."""
+    for name, near in unknown_variables(os.environ).items():
+        hint = f"did you mean {near}?" if near else "docs/deployment.md lists the settings."
+        sys.stderr.write(f"exhibit: warning: {name} is no setting and has no effect: {hint}\n")
 
 
 def _parser() -> argparse.ArgumentParser:

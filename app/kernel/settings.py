@@ -1,5 +1,7 @@
 """Every number and place an operator may change, in one frozen object, read from ``EXHIBIT_*`` once at start."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
@@ -65,3 +67,23 @@ class Settings(BaseSettings):
     outgoing_timeout_s: float = Field(10.0, gt=0, le=120, description="The whole of one call to a witness or TSA.")
 
     cors_origins: tuple[str, ...] = ()
+
+
+PREFIX = "EXHIBIT_"
+OF_TESTS = ("EXHIBIT_TEST_", "EXHIBIT_STRESS_", "EXHIBIT_FUZZ_")
+"""Variables of tests and benchmarks, which are no settings."""
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
+    """Those that look like a setting and are none, each with the setting that is spelt most like it, if any is."""
+    settings = [str(field.validation_alias or PREFIX + name.upper()) for name, field in Settings.model_fields.items()]
+    known = {setting.removeprefix(PREFIX): setting for setting in settings}
+    found: dict[str, str | None] = {}
+    for name in sorted(names):
+        spelt = name.upper()
+        if spelt.startswith(PREFIX) and not spelt.startswith(OF_TESTS):
+            rest = spelt.removeprefix(PREFIX)
+            if known.get(rest) != spelt:
+                near = get_close_matches(rest, known, n=1)
+                found[name] = known[near[0]] if near else None
+    return found

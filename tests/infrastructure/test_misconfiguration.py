@@ -46,6 +46,28 @@ def test_start_when_a_setting_is_wrong_then_one_sentence_names_it(
     assert "hidden-word" not in message
 
 
+def test_start_when_a_variable_is_no_setting_then_warned_with_the_nearest_one_and_not_refused(tmp_path: Path) -> None:
+    unknown = {"EXHIBIT_PROT": "8080", "EXHIBIT_DATABASE_URL": "secret-word", "EXHIBIT_ZZZZ": "1"}
+    fine = {"EXHIBIT_DATA": str(tmp_path), "EXHIBIT_TEST_X": "1", "EXHIBIT_STRESS_ACTS": "1", "EXHIBIT_FUZZ_X": "1"}
+    for command in ("api", "worker", "integrator"):  # They end by themselves here: nothing was set up.
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", command],
+            env=os.environ | unknown | fine,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        warnings = [line for line in done.stderr.splitlines() if "warning: EXHIBIT_" in line]
+        assert warnings == [
+            "exhibit: warning: EXHIBIT_DATABASE_URL is no setting and has no effect: did you mean DATABASE_URL?",
+            "exhibit: warning: EXHIBIT_PROT is no setting and has no effect: did you mean EXHIBIT_PORT?",
+            "exhibit: warning: EXHIBIT_ZZZZ is no setting and has no effect: docs/deployment.md lists the settings.",
+        ]
+        assert "run `exhibit serve` or `exhibit migrate` first" in done.stderr
+        assert "secret-word" not in done.stderr
+
+
 def test_migrate_when_the_owner_lacks_rights_then_told_which(tmp_path: Path, postgres: TestServer) -> None:
     role = f"exhibit_test_{secrets.token_hex(8)}"
     with postgres.administration() as owner:
