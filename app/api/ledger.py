@@ -11,6 +11,7 @@ from app.access.rules import Operation
 from app.anchors.publication import with_cosignatures
 from app.api.http import Public, Requires, Shape, reading, services
 from app.api.problems import problem_responses
+from app.api.public_log import NoSuchLog
 from app.api.waiting import LedgerRoute
 from app.exports import custody_service
 from app.exports.errors import CheckpointPending
@@ -28,6 +29,10 @@ Auditor = Annotated[Actor, Depends(Requires(Operation.READ_CUSTODY))]
 Depositor = Annotated[Actor, Depends(Requires(Operation.TAKE_RECEIPT))]
 Commitment = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="The entry's commitment, from its receipt.")]
 SIZE_LIMIT = 2**63 - 1
+OfLog = Annotated[
+    int | None,
+    Query(alias="log", ge=1, le=32767, description="Which log of this server; without it the current one."),
+]
 SignedSize = Annotated[int, Path(ge=1, le=SIZE_LIMIT, description="A size that was signed.")]
 AtSize = Annotated[
     int | None,
@@ -143,12 +148,12 @@ def get_ledger_checkpoint(request: Request) -> PlainTextResponse:
     responses=problem_responses(404, 422),
     dependencies=[Depends(Public())],
 )
-def get_ledger_checkpoint_of_size(size: SignedSize, request: Request) -> PlainTextResponse:
+def get_ledger_checkpoint_of_size(size: SignedSize, request: Request, log_id: OfLog = None) -> PlainTextResponse:
     """With the lines of all witnesses that cosigned it, at its end. Only some sizes were signed: those of `tree_size`
-    in receipts, proofs and exports are.
+    in receipts, proofs and exports are. Each log has its own; `log` is the number in the prefix `/logs/<n>`.
     """
     with reading(request) as session:
-        checkpoint = with_cosignatures(session, _signed(session, size))
+        checkpoint = with_cosignatures(session, _signed(session, size, log_id))
     return PlainTextResponse(checkpoint.note, headers={"Cache-Control": "no-cache"})
 
 
@@ -164,14 +169,15 @@ def get_ledger_consistency(
     request: Request,
     old: Annotated[int, Query(ge=0, le=SIZE_LIMIT, description="A size that was signed, or 0: the empty tree.")],
     new: AtSize = None,
+    log_id: OfLog = None,
 ) -> PlainTextResponse:
     """The proof that the signed tree of `new` leaves begins with that of `old`: keep a checkpoint, ask later.
 
     The text is the body of a C2SP witness's add-checkpoint: `old <size>`, hashes in base64, an empty line, the newer
-    checkpoint.
+    checkpoint. A proof stays within one log; `log` is the number in the prefix `/logs/<n>`.
     """
     with reading(request) as session:
-        checkpoint = _signed(session, new)
+        checkpoint = _signed(session, new, log_id)
         if old > checkpoint.size:
             raise SizesReversed(f"The newer tree has {checkpoint.size} leaves.")
         try:
@@ -181,14 +187,16 @@ def get_ledger_consistency(
     return PlainTextResponse(file.encode(), headers={"Cache-Control": "no-cache"})
 
 
-def _signed(session: Reader, size: int | None) -> SignedCheckpoint:
-    """Raises SizeNotSigned, CheckpointPending."""
+def _signed(session: Reader, size: int | None, log_id: int | None = None) -> SignedCheckpoint:
+    """Of the current log, unless another is named. Raises NoSuchLog, SizeNotSigned, CheckpointPending."""
+    if log_id is not None and log_id > (newest_log := published.newest_log(session)):
+        raise NoSuchLog(f"The newest is log {newest_log}.")
     if size is not None:
-        checkpoint = checkpoint_of(session, size)
+        checkpoint = checkpoint_of(session, size, log_id=log_id)
         if checkpoint is None:
             raise SizeNotSigned(f"No tree of {size} leaves was signed.")
         return checkpoint
-    checkpoint = latest_checkpoint(session)
+    checkpoint = latest_checkpoint(session, log_id=log_id)
     if checkpoint is None:
         raise CheckpointPending("Nothing has been signed yet: is the ledger's integrator running?")
     return checkpoint

@@ -109,7 +109,7 @@ ENTRY_CHANGES = {
     "occurred": "2026-01-31T12:00:00.250Z",
     "type": "evidence.lost",
     "actor.id": OTHER_ID,
-    "actor.kind": "system",
+    "actor.kind": "robot",
     "actor.role": "custodian",
     "object.id": OTHER_ID,
     "object.kind": "else",

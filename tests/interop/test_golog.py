@@ -4,6 +4,7 @@
 kind of answer that was changed on the way.
 """
 
+import argparse
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -16,11 +17,15 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.kernel.settings import Settings
+from app.ledger_operations import rotate_key
 from tests.contracts.world import LABELS, form
-from tests.support.databases import TestServer, create_database, drop_database
+from tests.support.api import running_api
+from tests.support.databases import TestDatabase, TestServer, create_database, drop_database
 from tests.support.golang import build_go
 from tests.support.journey import api_of, close
 from tests.support.product import start_product
+from tests.support.signing import integrating_with_files
 from tests.vectors.golden_log import DIRECTORY
 
 WAIT = {"wait": "checkpoint"}
@@ -129,7 +134,7 @@ def serving(directory: Path) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            is_proof = self.path == "/v1/ledger/consistency?old=7&new=260"
+            is_proof = self.path == "/v1/ledger/consistency?old=7&new=260&log=1"
             path = directory / ("consistency-7-260" if is_proof else self.path[1:])
             self.send_response(200 if path.is_file() else 404)
             self.end_headers()
@@ -232,3 +237,33 @@ def test_go_when_the_old_checkpoint_is_of_another_tree_finds_the_fork(log: Publi
     forged.write_bytes(b"\n".join(lines))
 
     assert log.check("-old", str(forged)).returncode == 1
+
+
+def test_go_when_the_log_s_key_was_replaced_needs_both_keys_for_what_was_kept_before(
+    database: TestDatabase, tmp_path: Path
+) -> None:
+    golog = build_go("golog", tmp_path)
+    settings = Settings(
+        data=tmp_path, app_database_url=database.app_url, integrator_database_url=database.integrator_url
+    )
+    with running_api(database, tmp_path) as api, integrating_with_files(database, tmp_path):
+        anna = api.person("Anna")
+        file = f"/v1/cases/{api.case(anna)}/custody/file"  # It is given once its own entry is signed.
+        assert anna.get(file, params={"purpose": "audit"}).status_code == 200
+        old = tmp_path / "old-checkpoint"
+        old.write_bytes(api.client().get("/checkpoint").content)
+        for finish in (False, True):
+            rotate_key(settings, argparse.Namespace(finish=finish))
+            assert anna.get(file, params={"purpose": "audit"}).status_code == 200
+        vkeys = [each["vkey"] for each in api.client().get("/v1/ledger/keys").json()["keys"]]
+
+        def check(*keys: str) -> subprocess.CompletedProcess[str]:
+            named = [word for key in keys for word in ("-key", key)]
+            command = [str(golog), "-url", f"{api.base_url}/logs/1", *named, "-old", str(old)]
+            return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+        both = check(*vkeys)
+        assert both.returncode == 0, both.stdout + both.stderr
+        assert check(vkeys[1]).returncode == 1, "the old checkpoint bears the old key's signature alone"
+        assert check(vkeys[0]).returncode == 1, "what is served bears the new one's alone"
+        assert check().returncode == 1

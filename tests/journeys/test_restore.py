@@ -26,7 +26,10 @@ from app.kernel.database import open_engine, session_factory
 from app.kernel.primitives import canonical_json, new_id, utc_now
 from app.kernel.settings import Settings
 from app.ledger import log
+from app.ledger.checkpoint import open_checkpoint, parse_vkey
 from app.ledger.event import EntryActor, EntryObject
+from app.ledger.merkle import verify_consistency
+from app.ledger.witness_request import parse_add_checkpoint
 from app.ledger_operations import start_new_log
 from tests.erasure.hub import GROUND
 from tests.exports.test_custody_tampering import resealed
@@ -57,6 +60,8 @@ class Files:
     erased_old: bytes
     """The item in the ended log, in which an entry of the newer one erased a field; and that newer part."""
     erased_new: bytes
+    growth: dict[int, tuple[int, str]]
+    """By log number, what was answered to who asked for the proof that this log only grew since ``before``."""
 
     def check(self, old: bytes, new: bytes | None = None) -> Report:
         newer = None if new is None else _stream(new)
@@ -155,6 +160,14 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         erased = _again(api, olga).post(f"/v1/ledger/entries/{place}/erasures", json=asked)
         assert erased.status_code == 201, erased.text
         erased_old, erased_new = _custody(anna, first_path, log=1), _custody(anna, first_path)
+        sizes = {"old": _header(before)["tree_size"], "new": _header(old)["tree_size"]}
+        growth = {}
+        for number in (1, 2, 3):
+            proof = api.client().get("/v1/ledger/consistency", params={**sizes, "log": number})
+            growth[number] = (proof.status_code, proof.text)
+        head = api.client().get(f"/v1/ledger/checkpoints/{sizes['old']}", params={"log": 1})
+        assert head.status_code == 200, head.text
+        assert head.text == json.loads(before.splitlines()[1])["note"]
         new_key = api.client().get("/v1/ledger/key").json()["vkey"]
     environment = dict(os.environ) | {
         "EXHIBIT_DATA": str(data),
@@ -169,7 +182,7 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     status = later.status_code
     yield Files(
         *(old, new, item_old, item_new, before, lost, keys, answer, status, audit, statuses, backup, erasing),
-        *(erased_old, erased_new),
+        *(erased_old, erased_new, growth),
     )
     with postgres.administration() as owner:
         for each in made:
@@ -247,6 +260,20 @@ def test_file_of_an_ended_log_when_the_newer_one_erased_a_field_names_that_and_i
     assert together.findings == []
     assert together.result_of("disclosures") == "proven"
     assert [name for _, _, name in together.withheld] != []
+
+
+def test_growth_of_a_log_that_has_ended_when_asked_for_by_its_number_is_proven(files: Files) -> None:
+    from_size, to_size = (_header(content)["tree_size"] for content in (files.before, files.old))
+    key = parse_vkey(files.keys[0])
+    kept = open_checkpoint(json.loads(files.before.splitlines()[1])["note"], key)
+    status, text = files.growth[1]
+    assert status == 200, text
+    proof = parse_add_checkpoint(text)
+    grown = open_checkpoint(proof.checkpoint, key)
+    assert (kept.size, grown.size) == (proof.old, to_size) == (from_size, to_size)
+    verify_consistency(kept.size, grown.size, kept.root, grown.root, list(proof.hashes))
+    assert (files.growth[3][0], json.loads(files.growth[3][1])["code"]) == (404, "no_such_log")
+    assert files.growth[2] != files.growth[1]
 
 
 def test_disclosure_when_dropped_from_the_file_of_an_ended_log_is_a_fault_alone_and_with_the_newer(

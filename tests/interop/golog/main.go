@@ -4,6 +4,9 @@
 //	GO111MODULE=off GOPATH=/usr/share/gocode go run ./tests/interop/golog -url http://127.0.0.1:8000 -key 'NAME+HASH+KEY' \
 //		[-old a-checkpoint-kept-earlier] [receipt ...]
 //
+// After the log's key was replaced name -key several times: one of them must have signed whatever is checked. A log that
+// continues another one is at its own prefix, -url http://127.0.0.1:8000/logs/2, under its own key.
+//
 // It reads the checkpoint, every tile and every entry bundle, recomputes the root from the entries, and proves: each
 // receipt's entry in the tree that it names, and that tree, like the old checkpoint's, the beginning of the present one.
 package main
@@ -32,13 +35,12 @@ const tileHeight = 8
 func main() {
 	log.SetFlags(0)
 	prefix := flag.String("url", "", "the log's prefix: /checkpoint and /tile are below it")
-	vkey := flag.String("key", "", "the log's public key, from elsewhere than this server")
+	var keys verifiers
+	flag.Var(&keys, "key", "the log's public key, from elsewhere than this server; several after it was replaced")
 	old := flag.String("old", "", "a file with a checkpoint of the same log, kept from earlier")
 	flag.Parse()
-	verifier, err := note.NewVerifier(*vkey)
-	check(err, "key")
-	server := &server{prefix: strings.TrimRight(*prefix, "/"), known: note.VerifierList(verifier), origin: verifier.Name(),
-		tiles: map[string][]byte{}}
+	require(len(keys) > 0, "no -key: nothing to check the log's signature with")
+	server := &server{prefix: strings.TrimRight(*prefix, "/"), known: note.VerifierList(keys...), tiles: map[string][]byte{}}
 
 	tree := server.open(server.get(server.prefix + "/checkpoint"))
 	hashes := tlog.TileHashReader(tree, server) // Every hash that it gives is proven to be in the signed tree.
@@ -61,10 +63,24 @@ func main() {
 	fmt.Println("ok: all of it")
 }
 
+// verifiers is the flag -key, each time it is given.
+type verifiers []note.Verifier
+
+func (v *verifiers) String() string { return "" }
+
+func (v *verifiers) Set(vkey string) error {
+	verifier, err := note.NewVerifier(vkey)
+	if err != nil {
+		return err
+	}
+	*v = append(*v, verifier)
+	return nil
+}
+
 type server struct {
 	prefix string
 	known  note.Verifiers
-	origin string
+	origin string // The log's name, from the checkpoint that is served; everything else must be of the same log.
 	tiles  map[string][]byte
 }
 
@@ -78,12 +94,21 @@ func (s *server) get(address string) []byte {
 	return body
 }
 
-// open is the tree head of a checkpoint (c2sp.org/tlog-checkpoint) that the pinned key signed.
+// open is the tree head of a checkpoint (c2sp.org/tlog-checkpoint) that one of the pinned keys signed. The key bears the
+// log's name: that of another log, which this one continues, is none of this one's.
 func (s *server) open(text []byte) tlog.Tree {
 	opened, err := note.Open(text, s.known)
 	check(err, "signature")
 	lines := strings.Split(opened.Text, "\n")
+	if s.origin == "" {
+		s.origin = lines[0]
+	}
 	require(len(lines) == 4 && lines[0] == s.origin, "not a checkpoint of %s: %q", s.origin, opened.Text)
+	signed := false
+	for _, signature := range opened.Sigs {
+		signed = signed || signature.Name == s.origin
+	}
+	require(signed, "signature: the checkpoint of %s is signed by the key of another log", s.origin)
 	size, err := strconv.ParseInt(lines[1], 10, 64)
 	check(err, "size")
 	root, err := tlog.ParseHash(lines[2])
@@ -177,8 +202,12 @@ func (s *server) consistent(older, newer tlog.Tree, hashes tlog.HashReader, what
 
 	address, err := url.Parse(s.prefix)
 	check(err, "url")
+	number := "1" // The root's: no other log ever stands there, also after it has ended.
+	if at := strings.LastIndex(address.Path, "/logs/"); at >= 0 {
+		number = address.Path[at+len("/logs/"):]
+	}
 	address.Path = "/v1/ledger/consistency"
-	address.RawQuery = fmt.Sprintf("old=%d&new=%d", older.N, newer.N)
+	address.RawQuery = fmt.Sprintf("old=%d&new=%d&log=%s", older.N, newer.N, url.QueryEscape(number))
 	head, checkpoint, _ := strings.Cut(string(s.get(address.String())), "\n\n")
 	lines := strings.Split(head, "\n")
 	require(lines[0] == fmt.Sprintf("old %d", older.N), "not a proof from %d: %q", older.N, lines[0])
