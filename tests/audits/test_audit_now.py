@@ -113,7 +113,7 @@ def test_audit_now_when_the_log_is_halted_then_shows_what_it_found_and_says_that
     assert main(["ledger", "audit-now"]) == 2
 
     told = capsys.readouterr()
-    assert "0 faults" in told.out
+    assert "halted: 900 leaves were signed" in told.out
     assert "not be recorded" in told.err
     assert list(settings.data.glob("audits/*")) == []
 
