@@ -179,6 +179,9 @@ def test_entry_when_the_log_is_halted_is_refused_also_in_plain_sql(
             integrator.integrate_batch(connection, SIGNER, record=record)
     with pytest.raises(IntegrityError, match="the log is halted"), engine.begin() as connection:
         connection.execute(text("UPDATE ledger_streams SET head_seq = head_seq + 1 WHERE head_seq > 0"))
+    with engine.connect() as connection:  # What is here is sound, and yet not all that was signed.
+        faults = audit.verify_log(connection, verifier_key(sessions)).faults
+    assert [fault.kind for fault in faults] == ["halted"]
 
 
 def test_halt_when_the_record_and_the_database_agree_is_none(
