@@ -48,8 +48,11 @@ def log(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def start_another_log(owning: Engine) -> None:
-    """As after a restore: the first log is halted, and the second one begins."""
+    """As after a restore: the first log is halted and its keys end with it, and the second one begins."""
     with owning.begin() as owner:
+        owner.execute(
+            text("UPDATE ledger_keys SET last_size = (SELECT max(size) FROM ledger_checkpoints) WHERE log_id = 1")
+        )
         owner.execute(
             text("INSERT INTO ledger_halts VALUES (1, 900, decode(repeat('ab', 32), 'hex'), 1, 'test', now())")
         )
@@ -181,12 +184,14 @@ def _check_two_logs(log: Api, database: TestDatabase) -> None:
     assert client.get("/logs/2/checkpoint").json()["code"] == "no_such_log"
     assert client.get("/v1/ledger/key").status_code == 503  # No integrator has published it.
     owning, integrating = (open_engine(url, pool_size=2) for url in (database.owner_url, database.integrator_url))
-    start_another_log(owning)
-    sessions = log.app.state.services.sessions
-    append(sessions, [make_view(open_log(sessions)[0]) for _ in range(3)])
-    integrate_all(integrating)
-    for engine in (owning, integrating):
-        engine.dispose()
+    try:
+        start_another_log(owning)
+        sessions = log.app.state.services.sessions
+        append(sessions, [make_view(open_log(sessions)[0]) for _ in range(3)])
+        integrate_all(integrating)
+    finally:
+        for engine in (owning, integrating):
+            engine.dispose()
 
     first, second = client.get("/checkpoint"), client.get("/logs/2/checkpoint")
     assert first.text == before
