@@ -283,9 +283,14 @@ def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_
     machine: type[Verification],
 ) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-    run_state_machine_as_test(
-        machine,
-        settings=settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=checks),
-    )
-    assert {state for state, _ in machine.reached} >= {"awaiting_sign_off", "disputed", "signed_off"}
-    assert max(number for _, number in machine.reached) >= 2, "no example reopened its item"
+    wanted = {"awaiting_sign_off", "disputed", "signed_off"}
+    for _ in range(5):  # Chance may leave a state out; then as many examples again.
+        run_state_machine_as_test(
+            machine,
+            settings=settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=checks),
+        )
+        states, last_round = {state for state, _ in machine.reached}, max(number for _, number in machine.reached)
+        if states >= wanted and last_round >= 2:
+            break
+    assert states >= wanted
+    assert last_round >= 2, "no example reopened its item"
