@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -26,6 +27,10 @@ from tests.support.product import Product, start_product
 
 RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
 """How pytest-xdist's workers, which inherit the environment, find the directory of the run."""
+
+
+hypothesis_settings.register_profile("exhibit", deadline=None)  # No test is timed: machines are noisy.
+hypothesis_settings.load_profile("exhibit")
 
 
 def pytest_configure(config: pytest.Config) -> None:
