@@ -91,6 +91,11 @@ def fill(connection: psycopg.Connection[Any], entries: int, per_stream: int, per
     connection.execute(
         "INSERT INTO ledger_logs (system_stream, origin, created_at) VALUES (%s, %s, %s)", (system, ORIGIN, now)
     )
+    key = VerifierKey(ORIGIN, SIGNER.public_key)
+    connection.execute(
+        "INSERT INTO ledger_keys (log_id, key_id, public_key, first_size) VALUES (1, %s, %s, 1)",
+        (key.key_id, key.public_key),
+    )
     connection.commit()
     connection.execute("ANALYZE")
     connection.commit()
