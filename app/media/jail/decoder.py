@@ -181,8 +181,11 @@ class _Zygote:
             if not greeting:
                 raise JailUnavailable("the decoding process ended while it started")
             said = wire.parse_object(greeting)
-            self.versions = {str(name): str(value) for name, value in dict(said["versions"]).items()}  # type: ignore[call-overload]
-            self.walls = tuple(map(str, said["walls"]))  # type: ignore[call-overload]
+            versions, walls = said.get("versions"), said.get("walls")
+            if not isinstance(versions, dict) or not isinstance(walls, list):
+                raise wire.BrokenMessage("the greeting names no versions or no walls")
+            self.versions = {str(name): str(value) for name, value in versions.items()}
+            self.walls = tuple(map(str, walls))
         except (OSError, wire.BrokenMessage) as error:
             self.end()
             raise JailUnavailable("the decoding process did not start") from error
