@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,19 +11,16 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.blobs.store import BlobMissing, BlobStorageFailed, BlobStore, BlobUnreadable, StoredBlob
-from app.fingerprints.algorithms.algorithm import Pixels, hashed_picture
-from app.fingerprints.algorithms.catalog import ALGORITHMS
-from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.keyframes import ChangedFrames
+from app.fingerprints.algorithms.algorithm import Pixels
+from app.fingerprints.hasher import Hasher
 from app.fingerprints.match_job import MATCH, PARTIAL, UNSETTLED, settle_as_failed
 from app.fingerprints.matching import Print
 from app.fingerprints.models import Fingerprint
-from app.fingerprints.views import IDENTITY, hashes_in_views
 from app.jobs import Job
 from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
 from app.media import previews
 from app.media.jail.decoder import JailUnavailable
-from app.media.jail.result import DecodeOutcome, DecodeResult, VideoFrame
+from app.media.jail.result import DecodeOutcome, DecodeResult
 from app.media.jobs import MediaResources
 from app.media.models import Decoding, Derivative, Evidence
 from app.media.orphans import hold_stored
@@ -73,44 +70,6 @@ class Result:
     decoded: Decoded | None
 
 
-@dataclass
-class _Hasher:
-    """Hashes pictures as they come; keeps the one that the preview is made from."""
-
-    prints: list[Print] = field(default_factory=list)
-    shown: Pixels | None = None
-    _shown_quality: int = -1
-    _changed: ChangedFrames = field(default_factory=ChangedFrames)
-
-    def take_picture(self, rgb: Pixels) -> None:
-        self.shown = rgb
-        reduced = hashed_picture(rgb)
-        for algorithm in ALGORITHMS:
-            if algorithm.applies_to_images:
-                for view, found in hashes_in_views(algorithm, reduced):
-                    self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
-
-    def take_frame(self, frame: VideoFrame) -> None:
-        """Starts over at time 0, as the decoder does after a restart."""
-        if frame.time_ms == 0:
-            self.prints.clear()
-            self.shown, self._shown_quality = None, -1
-        moving = PDQ.compute(frame.rgb)
-        if not self._changed.keep(frame.time_ms, moving.value):
-            return
-        self._show(frame.rgb, moving.quality or 0)
-        self.prints.append(Print(PDQ.version, frame.time_ms, IDENTITY, moving.value, moving.quality))
-        for algorithm in ALGORITHMS:
-            if algorithm.applies_to_frames and algorithm.version != PDQ.version:
-                found = algorithm.compute(frame.rgb)
-                self.prints.append(Print(algorithm.version, frame.time_ms, IDENTITY, found.value, found.quality))
-
-    def _show(self, rgb: Pixels, quality: int) -> None:
-        """The first frame that says something, else the best so far: many videos begin black."""
-        if self._shown_quality < PDQ.minimum_quality and quality > self._shown_quality:
-            self.shown, self._shown_quality = rgb, quality
-
-
 def plan(session: Session, *, evidence_id: str) -> Plan | None:
     """Also for an item that was given up: an operator may have the job tried again."""
     evidence = session.get(Evidence, UUID(evidence_id))
@@ -124,7 +83,7 @@ def work(plan: Plan, resources: MediaResources) -> Result:
     """Raises NOT_NOW, and DecoderDied, which counts: the file may be what kills its decoder."""
     if plan.is_decoded:
         return Result(plan.evidence_id, plan.sha256, None)
-    hasher = _Hasher()
+    hasher = Hasher()
     fd = resources.blobs.open(plan.sha256)
     try:
         result = resources.decoder.decode(fd, hasher.take_frame)

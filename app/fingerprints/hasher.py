@@ -1,0 +1,49 @@
+"""What is taken from decoded pixels: hashes of a picture, or of a video's frames as they come. Pure."""
+
+from dataclasses import dataclass, field
+
+from app.fingerprints.algorithms.algorithm import Pixels, hashed_picture
+from app.fingerprints.algorithms.catalog import ALGORITHMS
+from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.keyframes import ChangedFrames
+from app.fingerprints.matching import Print
+from app.fingerprints.views import IDENTITY, hashes_in_views
+from app.media.jail.result import VideoFrame
+
+
+@dataclass
+class Hasher:
+    """Hashes pictures as they come; keeps the one that the preview is made from."""
+
+    prints: list[Print] = field(default_factory=list)
+    shown: Pixels | None = None
+    _shown_quality: int = -1
+    _changed: ChangedFrames = field(default_factory=ChangedFrames)
+
+    def take_picture(self, rgb: Pixels) -> None:
+        self.shown = rgb
+        reduced = hashed_picture(rgb)
+        for algorithm in ALGORITHMS:
+            if algorithm.applies_to_images:
+                for view, found in hashes_in_views(algorithm, reduced):
+                    self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
+
+    def take_frame(self, frame: VideoFrame) -> None:
+        """Starts over at time 0, as the decoder does after a restart."""
+        if frame.time_ms == 0:
+            self.prints.clear()
+            self.shown, self._shown_quality = None, -1
+        moving = PDQ.compute(frame.rgb)
+        if not self._changed.keep(frame.time_ms, moving.value):
+            return
+        self._show(frame.rgb, moving.quality or 0)
+        self.prints.append(Print(PDQ.version, frame.time_ms, IDENTITY, moving.value, moving.quality))
+        for algorithm in ALGORITHMS:
+            if algorithm.applies_to_frames and algorithm.version != PDQ.version:
+                found = algorithm.compute(frame.rgb)
+                self.prints.append(Print(algorithm.version, frame.time_ms, IDENTITY, found.value, found.quality))
+
+    def _show(self, rgb: Pixels, quality: int) -> None:
+        """The first frame that says something, else the best so far: many videos begin black."""
+        if self._shown_quality < PDQ.minimum_quality and quality > self._shown_quality:
+            self.shown, self._shown_quality = rgb, quality
