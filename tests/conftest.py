@@ -15,6 +15,7 @@ from tests.support.api import Api, running_api
 from tests.support.databases import (
     TestDatabase,
     TestServer,
+    close_connections,
     create_database,
     drop_database,
     make_run_directory,
@@ -58,6 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    close_connections()
     if not hasattr(config, "workerinput"):
         remove_run_directory(Path(os.environ[RUN_DIRECTORY]))
 
