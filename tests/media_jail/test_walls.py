@@ -14,7 +14,7 @@ from app.media.jail.seccomp import CALLS, NoFilter, compile_filter
 
 ALLOWED = {
     *("read", "readv", "pread64", "lseek", "write", "writev", "close", "fstat", "poll", "ppoll"),
-    *("munmap", "mremap", "madvise", "brk", "futex", "sched_yield", "sched_getaffinity", "getpid", "gettid"),
+    *("munmap", "mremap", "brk", "sched_yield", "sched_getaffinity", "getpid", "gettid"),
     *("clock_gettime", "clock_nanosleep", "gettimeofday", "getrandom", "getrusage", "sysinfo", "uname"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "set_robust_list"),
     *("rseq", "membarrier", "exit", "exit_group"),
@@ -25,13 +25,15 @@ NARROWED = {
     "mprotect": ("no_bit", 2, (seccomp.PROT_EXEC,), errno.EPERM),
     "prlimit64": ("equals", 2, (0,), errno.EPERM),
     "prctl": ("equals", 0, (seccomp.PR_SET_NAME,), errno.EINVAL),
+    "madvise": ("equals", 2, seccomp.ADVICES, errno.EINVAL),
+    "futex": ("equals", 1, seccomp.FUTEX_OPERATIONS, errno.ENOSYS),
     "tgkill": ("own_pid", 0, (), None),
-    "clone": ("thread", 0, (), None),
 }
 REFUSED = {
     **dict.fromkeys(("open", "openat", "stat", "lstat", "newfstatat", "statx"), errno.EACCES),
     **dict.fromkeys(("access", "faccessat", "readlink", "readlinkat"), errno.EACCES),
     "ioctl": errno.ENOTTY,
+    "clone": errno.EPERM,
     "clone3": errno.ENOSYS,
 }
 

@@ -11,6 +11,7 @@ import fcntl
 import os
 import resource
 import signal
+import struct
 
 from app.media.jail import landlock, seccomp
 from app.media.jail.limits import DecodeLimits
@@ -22,6 +23,7 @@ _ABOVE_ALL_KEPT = 10
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
+_CAPABILITY_VERSION_3 = 0x20080522
 _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x04000000, 0x08000000, 0x10000000, 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -40,12 +42,21 @@ def leave_namespaces() -> bool:
 
 
 def confine(
-    input_fd: int, output_fd: int, zygote_pid: int, cpu_s: int, limits: DecodeLimits, *, is_strict: bool = True
+    input_fd: int,
+    output_fd: int,
+    zygote_pid: int,
+    cpu_s: int,
+    limits: DecodeLimits,
+    *,
+    is_strict: bool = True,
+    with_threads: bool = False,
 ) -> None:
     """Confines the calling process, which has one thread; afterwards only INPUT_FD and OUTPUT_FD lead anywhere.
 
     Raises ConfinementFailed or OSError: the caller must exit without reading the file.
     """
+    _offer_to_the_oom_killer()
+    _drop_capabilities()
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != zygote_pid:  # It died before the line above took hold.
         raise ConfinementFailed("the zygote is gone")
@@ -53,16 +64,32 @@ def confine(
     _keep_two_descriptors(input_fd, output_fd)
     _limit_resources(cpu_s, limits)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-    _raise_kernel_walls(is_strict)
+    _raise_kernel_walls(is_strict, with_threads)
 
 
-def _raise_kernel_walls(is_strict: bool) -> None:
+def _offer_to_the_oom_killer() -> None:
+    """When the machine's memory runs out, this process goes first, and not the worker or the database."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+            file.write("1000")
+    except OSError:
+        pass  # A read-only /proc. It is no wall: the limits below hold all the same.
+
+
+def _drop_capabilities() -> None:
+    """Takes what root, or the first process of a user namespace, may do; an ordinary user has none to lose."""
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    if _libc.capset(header, bytes(24)) != 0:
+        raise ConfinementFailed(f"capset: {os.strerror(ctypes.get_errno())}")
+
+
+def _raise_kernel_walls(is_strict: bool, with_threads: bool) -> None:
     try:
         landlock.restrict()
     except landlock.NoLandlock:
         pass  # A second wall, which old kernels lack: what it holds off, the filter refuses too. The report names it.
     try:
-        seccomp.install()
+        seccomp.install(with_threads=with_threads)
     except seccomp.NoFilter as error:
         if is_strict:
             raise ConfinementFailed(str(error)) from error

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 import pillow_heif
-from PIL import Image
+from PIL import AvifImagePlugin, Image
 
 from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.limits import DecodeLimits
@@ -48,7 +48,9 @@ def prepare() -> None:
     Image.MAX_IMAGE_PIXELS = None  # Ours are checked by format before anything is allocated.
     Image.init()
     prepare_png()
-    pillow_heif.register_heif_opener(thumbnails=False)
+    # A child may start no thread: a file that took one over could fill the machine's process table with them.
+    pillow_heif.register_heif_opener(thumbnails=False, decode_threads=0)
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     benign = Image.new("RGB", (64, 48), (90, 120, 150))
     for name in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"):
         buffer = io.BytesIO()

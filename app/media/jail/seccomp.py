@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 PROT_EXEC = 0x4
-CLONE_THREAD = 0x10000
-CLONE_NAMESPACES = 0x7E020080
-"""Every CLONE_NEW… flag that clone takes."""
+PTHREAD_FLAGS = (0x3D0F00, 0x7D0F00)
+"""The flags with which glibc and musl start a thread of this process: no child, no namespace, no tracing."""
+
+FUTEX_OPERATIONS = (0, 1, 128, 129, 137, 138, 265, 393)
+"""Wait and wake, private or not, by a bit set or not. None of those that lend priorities: holes were in these."""
+
+ADVICES = (0, 1, 2, 3, 4, 8, 14, 15, 16, 17)
+"""What a process may say of its own memory. None that poisons or takes pages from the machine."""
 
 F_GETFD, F_GETFL = 1, 3
 PR_SET_NAME = 15
@@ -35,7 +40,7 @@ _OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-Test = Literal["always", "never", "no_bit", "thread", "equals", "own_pid"]
+Test = Literal["always", "never", "no_bit", "equals", "own_pid"]
 
 
 class NoFilter(Exception):
@@ -52,7 +57,9 @@ class Rule:
     argument: int = 0
     """Which one is tested, from 0."""
     values: tuple[int, ...] = ()
-    """``no_bit``: bits that must not be set · ``thread``: none · ``equals``: one of these · ``own_pid``: none."""
+    """``no_bit``: bits that must not be set · ``equals``: one of these · ``own_pid``: none."""
+    also: "Rule | None" = None
+    """After ``equals`` this one, too, must let the call through."""
 
 
 ALLOW = Rule()
@@ -76,9 +83,9 @@ CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
     "mprotect": (10, 226, Rule(errno.EPERM, "no_bit", 2, (PROT_EXEC,))),
     "munmap": (11, 215, ALLOW),
     "mremap": (25, 216, ALLOW),
-    "madvise": (28, 233, ALLOW),
+    "madvise": (28, 233, Rule(errno.EINVAL, "equals", 2, ADVICES)),
     "brk": (12, 214, ALLOW),
-    "futex": (202, 98, ALLOW),
+    "futex": (202, 98, Rule(errno.ENOSYS, "equals", 1, FUTEX_OPERATIONS)),
     "sched_yield": (24, 124, ALLOW),
     "sched_getaffinity": (204, 123, ALLOW),
     "getpid": (39, 172, ALLOW),
@@ -102,11 +109,12 @@ CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
     "exit_group": (231, 94, ALLOW),
     # abort() sends itself a signal; no other process may get one.
     "tgkill": (234, 131, Rule(None, "own_pid")),
-    # Threads of this process only: no child, no namespace. clone3's flags lie in memory, where a filter cannot look.
-    "clone": (56, 220, Rule(None, "thread")),
+    # Nothing starts a thread, unless THREADS is put in its place. clone3's flags lie in memory, where a filter
+    # cannot look.
+    "clone": (56, 220, Rule(errno.EPERM, "never")),
     "clone3": (435, 435, _MISSING),
-    # Reading limits, not setting them: the new limit's address must be null.
-    "prlimit64": (302, 261, Rule(errno.EPERM, "equals", 2, (0,))),
+    # Reading its own limits, not setting them: the new limit's address must be null.
+    "prlimit64": (302, 261, Rule(errno.EPERM, "equals", 2, (0,), also=Rule(errno.EPERM, "equals", 0, (0,)))),
     # A thread's name and no other option.
     "prctl": (157, 167, Rule(errno.EINVAL, "equals", 0, (PR_SET_NAME,))),
     # Tried by libraries that look for processors, time zones and terminals, and can do without.
@@ -123,10 +131,13 @@ CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
     "readlinkat": (267, 78, _FORBIDDEN),
 }
 
+THREADS = Rule(errno.EPERM, "equals", 0, PTHREAD_FLAGS)
+"""``clone`` for a decoder that cannot do without threads (libde265 starts one for each picture of a HEIC)."""
 
-def install() -> None:
+
+def install(*, with_threads: bool = False) -> None:
     """Puts the filter on this process, for ever; needs no_new_privs. Raises NoFilter."""
-    program = compile_filter(platform.machine(), os.getpid())
+    program = compile_filter(platform.machine(), os.getpid(), with_threads=with_threads)
     buffer = ctypes.create_string_buffer(program, len(program))
     address = ctypes.addressof(buffer)
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, address))
@@ -134,7 +145,7 @@ def install() -> None:
         raise NoFilter(f"seccomp: {os.strerror(ctypes.get_errno())}")
 
 
-def compile_filter(machine: str, own_pid: int) -> bytes:
+def compile_filter(machine: str, own_pid: int, *, with_threads: bool = False) -> bytes:
     """The filter's program as an array of ``struct sock_filter``. Raises NoFilter for another processor."""
     if machine not in _AUDIT_ARCH:
         raise NoFilter(f"there is no list of system calls for {machine}")
@@ -149,10 +160,10 @@ def compile_filter(machine: str, own_pid: int) -> bytes:
             _instruction(_JUMP_GREATER_EQUAL, _X32_BIT, if_false=1),
             _instruction(_RETURN, _RETURN_KILL_PROCESS),
         ]
-    for numbers in CALLS.values():
+    for name, numbers in CALLS.items():
         number = numbers[0] if machine == "x86_64" else numbers[1]
         if number is not None:
-            answer = _answer(numbers[2], own_pid)
+            answer = _answer(THREADS if with_threads and name == "clone" else numbers[2], own_pid)
             program += [_instruction(_JUMP_EQUAL, number, if_false=len(answer)), *answer]
     program.append(_instruction(_RETURN, _RETURN_KILL_PROCESS))
     return b"".join(program)
@@ -171,9 +182,6 @@ def _answer(rule: Rule, own_pid: int) -> list[bytes]:
             return [refuse]
         case "no_bit":
             return [load_low, _instruction(_JUMP_ANY_BIT, rule.values[0], if_false=1), refuse, allow]
-        case "thread":
-            in_own_namespaces = _instruction(_JUMP_ANY_BIT, CLONE_NAMESPACES, if_true=1)
-            return [load_low, in_own_namespaces, _instruction(_JUMP_ANY_BIT, CLONE_THREAD, if_true=1), refuse, allow]
         case "own_pid":
             return [load_low, _instruction(_JUMP_EQUAL, own_pid, if_true=1), refuse, allow]
         case "equals":
@@ -181,8 +189,9 @@ def _answer(rule: Rule, own_pid: int) -> list[bytes]:
                 _instruction(_JUMP_EQUAL, value, if_true=len(rule.values) - place)
                 for place, value in enumerate(rule.values)
             ]
+            passed = [allow] if rule.also is None else _answer(rule.also, own_pid)
             # The upper half must be zero, so that no address or number passes for its lower half.
-            return [load_high, _instruction(_JUMP_EQUAL, 0, if_false=1 + len(tests)), load_low, *tests, refuse, allow]
+            return [load_high, _instruction(_JUMP_EQUAL, 0, if_false=1 + len(tests)), load_low, *tests, refuse, *passed]
 
 
 def _instruction(code: int, value: int, *, if_true: int = 0, if_false: int = 0) -> bytes:
