@@ -200,8 +200,10 @@ def test_decode_when_the_child_is_killed_then_only_its_file_suffers(decoder: Dec
     outcome, frames = decode_while(decoder, kill_child, tmp_path)
     assert outcome is DecodeOutcome.UNDECODABLE
     assert frames
-    assert zygote_of(decoder) == zygote
     assert decode_bytes(decoder, PHOTOGRAPH.read_bytes(), tmp_path)[0].outcome is DecodeOutcome.DECODED
+    # A crash may have told how the zygote's memory lies: the next file gets another.
+    assert zygote_of(decoder) != zygote
+    assert is_over(zygote)
 
 
 def test_decode_when_a_system_call_was_forbidden_then_it_is_a_policy_violation(

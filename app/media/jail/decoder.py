@@ -33,13 +33,18 @@ from app.media.jail.result import (
     checked_int,
     checked_pixels,
     checked_text,
+    merged_claims,
 )
 from app.media.sniff import HEAD_BYTES, MediaKind, SniffedType, sniff
 
 START_TIMEOUT_S = 60.0
 STATUS_TIMEOUT_S = 10.0
+LAST_WORD_TIMEOUT_S = 5.0
+"""A child that closed its answer ends at once; giving two gigabytes back takes a second."""
 ATTEMPTS = 3
 PIPE_BYTES = 1024 * 1024
+CRASHES = frozenset({signal.SIGSYS, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE})
+"""Ends that may be an attack on the decoder's memory; the next file gets a zygote with another layout."""
 
 OnFrame = Callable[[VideoFrame], None]
 
@@ -87,6 +92,7 @@ class Decoder:
         self._mode = mode
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
+        self._retired: list[_Zygote] = []
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -120,6 +126,8 @@ class Decoder:
             if self._zygote is not None:
                 self._zygote.end()
                 self._zygote = None
+            for retired in self._retired:
+                retired.end()
 
     def decode(self, fd: int, on_frame: OnFrame | None = None) -> DecodeResult:
         """Decodes the regular file behind a read-only descriptor, which stays open and the caller's own.
@@ -134,14 +142,18 @@ class Decoder:
             reason = "by its first bytes this is none of the image and video formats that are decoded"
             return DecodeResult(DecodeOutcome.UNDECODABLE, reason, is_partial=False, sniffed=None)
         for _ in range(ATTEMPTS):
-            zygote = self._living_zygote()
+            zygote = self._living_zygote(as_user=True)
+            conversation = _Conversation(zygote, sniffed, self._limits, self._mode, on_frame)
             try:
-                return _Conversation(zygote, sniffed, self._limits, self._mode, on_frame).hold(fd)
+                return conversation.hold(fd)
             except _ZygoteDied:
                 self._bury(zygote)
+            finally:
+                self._leave(zygote, is_suspect=conversation.is_suspect)
         raise DecoderDied(f"the decoding process died {ATTEMPTS} times")
 
-    def _living_zygote(self) -> "_Zygote":
+    def _living_zygote(self, *, as_user: bool = False) -> "_Zygote":
+        """With ``as_user`` it is not ended by :meth:`_leave` of another before the caller has left it, too."""
         with self._lock:
             if self._is_closed:
                 raise JailUnavailable("the decoder is closed")
@@ -149,7 +161,20 @@ class Decoder:
                 if self._zygote is not None:
                     self._zygote.end()
                 self._zygote = _Zygote()
+            self._zygote.users += as_user
             return self._zygote
+
+    def _leave(self, zygote: "_Zygote", *, is_suspect: bool) -> None:
+        """All children of one zygote have its memory layout, which a crash may have told: a suspect one gets no new
+        file, and ends when the files under way are through."""
+        with self._lock:
+            zygote.users -= 1
+            if is_suspect and self._zygote is zygote:
+                self._zygote = None
+                self._retired.append(zygote)
+            if zygote in self._retired and zygote.users == 0:
+                self._retired.remove(zygote)
+                zygote.end()
 
     def _bury(self, zygote: "_Zygote") -> None:
         with self._lock:
@@ -163,13 +188,16 @@ class _Zygote:
 
     def __init__(self) -> None:
         """Starts it and waits until its decoders are loaded. Raises JailUnavailable."""
+        self.users = 0
+        """Files that it is decoding; the Decoder counts them, under its lock."""
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Nothing of our environment: it may hold passwords, and the zygote needs none of it. One thread for the
         # linear algebra of numpy, because only a process with one thread can be forked safely.
         environment = {"PYTHONPATH": str(_SOURCE_ROOT), "LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app.media.jail.zygote", str(theirs.fileno())],
+                # -P: no module comes from the directory that the worker happens to be in.
+                [sys.executable, "-P", "-m", "app.media.jail.zygote", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -216,6 +244,7 @@ class _Received:
     """What came of a file so far."""
 
     claims: dict[str, Any] = field(default_factory=dict)
+    claims_messages: int = 0
     picture: Pixels | None = None
     frames: int = 0
     last_time_ms: int = -1
@@ -244,6 +273,8 @@ class _Conversation:
         self._is_strict = mode == "strict"
         self._on_frame = on_frame
         self._received = _Received()
+        self.is_suspect = False
+        """The child crashed, or did what no honest child does."""
 
     def hold(self, fd: int) -> DecodeResult:
         is_image = self._sniffed.kind is MediaKind.IMAGE
@@ -252,7 +283,7 @@ class _Conversation:
         status, child_status = socket.socketpair()
         with status:
             try:
-                fcntl.fcntl(answer_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+                _widen(answer_fd)
                 with child_status:
                     request = Request(self._sniffed.kind.value, self._sniffed.decoder, self._limits, self._is_strict)
                     try:
@@ -273,18 +304,25 @@ class _Conversation:
         except wire.DeadlinePassed:
             self._received.end(DecodeOutcome.LIMIT_TIME, "decoding took longer than a file may take")
         except wire.BrokenMessage as error:
-            self._received.end(
-                DecodeOutcome.POLICY_VIOLATION, f"the decoding process answered against the rules: {error}"
-            )
+            self._accuse(f"the decoding process answered against the rules: {error}")
+
+    def _accuse(self, reason: str) -> None:
+        self.is_suspect = True
+        self._received.end(DecodeOutcome.POLICY_VIOLATION, reason)
 
     def _take(self, header: dict[str, object], payload: bytearray) -> None:
         received = self._received
         match header.pop("type", None):
             case "claims":
-                received.claims |= checked_claims(header)
+                received.claims_messages += 1
+                received.claims = merged_claims(received.claims, checked_claims(header), received.claims_messages)
             case "picture" if self._sniffed.kind is MediaKind.IMAGE and received.picture is None:
                 received.picture = checked_pixels(header, payload)
-            case "frame" if self._sniffed.kind is MediaKind.VIDEO and received.frames < self._limits.frames:
+            case "frame" if self._sniffed.kind is MediaKind.VIDEO:
+                if received.frames >= self._limits.frames:
+                    reason = f"more than {self._limits.frames} frames changed; no more are kept of one file"
+                    received.end(DecodeOutcome.LIMIT_TIME, reason)
+                    return
                 time_ms = checked_int(header, "time_ms", received.last_time_ms + 1, 2**40)
                 received.last_time_ms = time_ms
                 received.frames += 1
@@ -303,23 +341,26 @@ class _Conversation:
         self._received.is_complete = header.get("is_complete") is True
 
     def _learn_end(self, status: socket.socket) -> None:
-        """Waits for the child's end; when nothing more is wanted of it, our closed pipe end makes sure that it ends."""
+        """Waits for the child's end. When nothing more is wanted of it, or it says nothing more and runs on, it is
+        killed: that is its file's fault, and not the zygote's, which has others to care for."""
         given_up = self._received.outcome is not None
-        if given_up:
+        text = None if given_up else _read_status(status, LAST_WORD_TIMEOUT_S)
+        if text is None:
+            if not given_up:
+                self._accuse("the decoding process closed its answer and ran on")
+                given_up = True
             status.shutdown(socket.SHUT_WR)
-        status.settimeout(STATUS_TIMEOUT_S)
-        try:
-            text = status.recv(32)
-        except TimeoutError as error:
-            raise _ZygoteDied from error
-        except ConnectionResetError:
-            text = b""
+            text = _read_status(status, STATUS_TIMEOUT_S)
+        if text is None:
+            raise _ZygoteDied
         if not text:
             if given_up:
                 return  # The answer is whole; how its dying zygote ended does not matter any more.
             raise _ZygoteDied
         if not given_up:
-            self._received.end(*_outcome_of_exit(int(text)))
+            exit_code, cpu_s = map(int, text.split())
+            self.is_suspect = -exit_code in CRASHES
+            self._received.end(*_outcome_of_exit(exit_code, cpu_s >= self._limits.cpu_s(self._sniffed.kind.value)))
 
     def _result(self) -> DecodeResult:
         received = self._received
@@ -332,7 +373,7 @@ class _Conversation:
             reason=None if outcome is DecodeOutcome.DECODED else received.reason,
             is_partial=has_pixels and not (outcome is DecodeOutcome.DECODED and received.is_complete),
             sniffed=self._sniffed,
-            claims={"container": self._sniffed.media_type, **received.claims},
+            claims=received.claims | {"container": self._sniffed.media_type},
             picture=received.picture,
             frame_count=received.frames,
         )
@@ -347,8 +388,8 @@ def _has_escaped(zygote: _Zygote, probe: str, limits: DecodeLimits, mode: JailMo
         zygote.ask(request, [nothing_fd, child_answer_fd, child_status.fileno()])
         child_status.close()
         status.settimeout(STATUS_TIMEOUT_S)
-        exit_code = int(status.recv(32))
-    except (_ZygoteDied, TimeoutError, ValueError) as error:
+        exit_code = int(status.recv(32).split()[0])
+    except (_ZygoteDied, TimeoutError, ValueError, IndexError) as error:
         raise JailUnavailable(f"the decoding process did not answer when it was tried: {probe}") from error
     finally:
         for fd in (nothing_fd, answer_fd, child_answer_fd):
@@ -360,11 +401,30 @@ def _has_escaped(zygote: _Zygote, probe: str, limits: DecodeLimits, mode: JailMo
     return exit_code not in (0, -signal.SIGSYS)
 
 
-def _outcome_of_exit(exit_code: int) -> tuple[DecodeOutcome, str]:
+def _widen(pipe_fd: int) -> None:
+    """Fewer turns between the two processes. A user's pipes together have a limit, and then this one stays small."""
+    try:
+        fcntl.fcntl(pipe_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+    except OSError:
+        pass
+
+
+def _read_status(status: socket.socket, timeout_s: float) -> bytes | None:
+    """How the child ended; empty when the zygote ended without a word, None when nothing came in time."""
+    status.settimeout(timeout_s)
+    try:
+        return status.recv(32)
+    except TimeoutError:
+        return None
+    except ConnectionResetError:
+        return b""
+
+
+def _outcome_of_exit(exit_code: int, is_time_over: bool) -> tuple[DecodeOutcome, str]:
     """What a child's death without a last word means. Raises JailUnavailable when it was never confined."""
     if exit_code == EXIT_NOT_CONFINED:
         raise JailUnavailable("a decoding process could not be confined, so that nothing was decoded")
-    if exit_code == -signal.SIGXCPU:
+    if exit_code == -signal.SIGXCPU or (exit_code == -signal.SIGKILL and is_time_over):
         return DecodeOutcome.LIMIT_TIME, "decoding took more processor time than a file may take"
     if exit_code == -signal.SIGSYS:
         return DecodeOutcome.POLICY_VIOLATION, "the decoder tried what no decoder needs, and was ended"

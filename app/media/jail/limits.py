@@ -23,3 +23,7 @@ class DecodeLimits:
     frames: int = 200_000
     """Frames kept of one video: five hours and a half of uninterrupted change at ten a second."""
     open_files: int = 32
+
+    def cpu_s(self, kind: str) -> int:
+        """Processor seconds for a file of this kind: ``video``, or anything else."""
+        return self.video_cpu_s if kind == "video" else self.image_cpu_s

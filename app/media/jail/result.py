@@ -1,5 +1,6 @@
 """What the worker gets of one decoded file, and the checks on what a child says: it is never trusted."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -15,6 +16,9 @@ Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 
 MAX_CLAIM_CHARACTERS = 1000
 MAX_CLAIMS = 100
+MAX_CLAIMS_MESSAGES = 100
+MAX_CLAIMS_BYTES = 256 * 1024
+"""Of one file, as JSON: they become a row and an answer."""
 MAX_REASON_CHARACTERS = 300
 
 
@@ -93,6 +97,14 @@ def checked_claims(claims: Mapping[str, object], depth: int = 0) -> dict[str, An
         else:
             raise BrokenMessage(f"the claim {name} is of no known kind")
     return checked
+
+
+def merged_claims(known: dict[str, Any], more: dict[str, Any], messages: int) -> dict[str, Any]:
+    """What a file claims, with the next message's claims; bounded over all messages. Raises BrokenMessage."""
+    merged = known | more
+    if messages > MAX_CLAIMS_MESSAGES or len(merged) > MAX_CLAIMS or len(json.dumps(merged)) > MAX_CLAIMS_BYTES:
+        raise BrokenMessage("the claims of one file are too many")
+    return merged
 
 
 def checked_text(value: object, most_characters: int) -> str:

@@ -24,10 +24,9 @@ from app.media.jail import images, landlock, probes, videos, wire
 from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
 from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
 
-_UNREADABLE_IMAGE = (OSError, ValueError, SyntaxError, EOFError, TypeError, IndexError, KeyError, OverflowError)
-
-
 FILE_BUFFER_BYTES = 256 * 1024
+DECODERS_WITH_THREADS = frozenset({"HEIF"})
+"""libde265 decodes in a thread that it starts, even when it is told to use none. All others must do without."""
 
 
 @dataclass(slots=True)
@@ -46,6 +45,8 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
         wire.send(output_fd, header, payload)
 
     is_complete = True
+    # The place in the file is shared with whoever had this descriptor before: a child that died, or the worker.
+    os.lseek(input_fd, 0, os.SEEK_SET)
     try:
         with open(input_fd, "rb", buffering=FILE_BUFFER_BYTES, closefd=False) as file:
             if request.kind == "image":
@@ -60,7 +61,7 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
         end = {"outcome": "undecodable", "reason": str(error)}
     except UnidentifiedImageError:
         end = {"outcome": "undecodable", "reason": f"not a readable {request.decoder} file"}
-    except (av.FFmpegError, *_UNREADABLE_IMAGE) as error:
+    except Exception as error:  # noqa: BLE001 - Pillow and FFmpeg raise whatever comes to hand on a broken file
         end = {"outcome": "undecodable", "reason": f"{type(error).__name__}: {error}"[:300]}
     else:
         end = {"outcome": "decoded", "reason": ""}
@@ -76,8 +77,17 @@ def _fork(request: Request, input_fd: int, output_fd: int) -> int:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             signal.signal(number, signal.SIG_DFL)
-        cpu_s = request.limits.video_cpu_s if request.kind == "video" else request.limits.image_cpu_s
-        confine(input_fd, output_fd, zygote_pid, cpu_s, request.limits, is_strict=request.is_strict)
+        cpu_s = request.limits.cpu_s(request.kind)
+        with_threads = request.decoder in DECODERS_WITH_THREADS
+        confine(
+            input_fd,
+            output_fd,
+            zygote_pid,
+            cpu_s,
+            request.limits,
+            is_strict=request.is_strict,
+            with_threads=with_threads,
+        )
         exit_code = 1
         if request.kind == "probe":
             exit_code = EXIT_ESCAPED if probes.has_escaped(request.decoder) else 0
@@ -118,26 +128,37 @@ class Zygote:
         if not text:
             return False
         input_fd, output_fd, status_fd = descriptors
-        pid = _fork(Request.from_bytes(text), input_fd, output_fd)
-        os.close(input_fd)
-        os.close(output_fd)
-        child = _Child(pid, os.pidfd_open(pid), socket.socket(fileno=status_fd))
+        status = socket.socket(fileno=status_fd)
+        try:
+            pid = _fork(Request.from_bytes(text), input_fd, output_fd)
+        except OSError:  # No process or no memory to be had: that is about the machine, not about the file.
+            _tell(status, EXIT_NOT_CONFINED, 0)
+            return True
+        finally:
+            os.close(input_fd)
+            os.close(output_fd)
+        child = _Child(pid, os.pidfd_open(pid), status)
         self._selector.register(child.pid_fd, selectors.EVENT_READ, child)
         self._selector.register(child.status, selectors.EVENT_READ, child)
         return True
 
     def _report(self, child: _Child) -> None:
         child.is_over = True
-        _, status = os.waitpid(child.pid, 0)
+        _, status, usage = os.wait4(child.pid, 0)
         self._selector.unregister(child.pid_fd)
         os.close(child.pid_fd)
         if child.status in self._selector.get_map():
             self._selector.unregister(child.status)
-        with child.status:
-            try:
-                child.status.send(f"{os.waitstatus_to_exitcode(status)}\n".encode("ascii"))
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # The worker gave this file up and asks for no status.
+        _tell(child.status, os.waitstatus_to_exitcode(status), int(usage.ru_utime + usage.ru_stime))
+
+
+def _tell(status: socket.socket, exit_code: int, cpu_s: int) -> None:
+    """Says how the child ended, and closes the socket."""
+    with status:
+        try:
+            status.send(f"{exit_code} {cpu_s}\n".encode("ascii"))
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # The worker gave this file up and asks for no status.
 
 
 def versions() -> dict[str, str]:
