@@ -47,6 +47,10 @@ CRASHES = frozenset({signal.SIGSYS, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL
 """Ends that may be an attack on the decoder's memory; the next file gets a zygote with another layout."""
 
 OnFrame = Callable[[VideoFrame], None]
+OnProgress = Callable[[int, int | None], None]
+"""Called now and then with the time, in milliseconds, up to which a video is decoded, and the length that it claims."""
+
+MAX_TIME_MS = 2**40
 
 _SOURCE_ROOT = Path(__file__).resolve().parents[3]
 
@@ -129,7 +133,7 @@ class Decoder:
             for retired in self._retired:
                 retired.end()
 
-    def decode(self, fd: int, on_frame: OnFrame | None = None) -> DecodeResult:
+    def decode(self, fd: int, on_frame: OnFrame | None = None, on_progress: OnProgress | None = None) -> DecodeResult:
         """Decodes the regular file behind a read-only descriptor, which stays open and the caller's own.
 
         A video's frames go to ``on_frame`` in order, one at a time. When the zygote dies, the file is begun again:
@@ -143,7 +147,7 @@ class Decoder:
             return DecodeResult(DecodeOutcome.UNDECODABLE, reason, is_partial=False, sniffed=None)
         for _ in range(ATTEMPTS):
             zygote = self._living_zygote(as_user=True)
-            conversation = _Conversation(zygote, sniffed, self._limits, self._mode, on_frame)
+            conversation = _Conversation(zygote, sniffed, self._limits, self._mode, on_frame, on_progress)
             try:
                 return conversation.hold(fd)
             except _ZygoteDied:
@@ -248,6 +252,8 @@ class _Received:
     picture: Pixels | None = None
     frames: int = 0
     last_time_ms: int = -1
+    """Of the last frame that was given."""
+    end_ms: int = 0
     outcome: DecodeOutcome | None = None
     reason: str = ""
     is_complete: bool = True
@@ -266,12 +272,14 @@ class _Conversation:
         limits: DecodeLimits,
         mode: JailMode,
         on_frame: OnFrame | None,
+        on_progress: OnProgress | None,
     ) -> None:
         self._zygote = zygote
         self._sniffed = sniffed
         self._limits = limits
         self._is_strict = mode == "strict"
         self._on_frame = on_frame
+        self._on_progress = on_progress
         self._received = _Received()
         self.is_suspect = False
         """The child crashed, or did what no honest child does."""
@@ -328,10 +336,18 @@ class _Conversation:
                 received.frames += 1
                 if self._on_frame is not None:
                     self._on_frame(VideoFrame(time_ms, checked_pixels(header, payload)))
+            case "progress" if self._sniffed.kind is MediaKind.VIDEO:
+                received.end_ms = checked_int(header, "time_ms", received.end_ms, MAX_TIME_MS)
+                if self._on_progress is not None:
+                    self._on_progress(received.end_ms, self._claimed_length_ms())
             case "end":
                 self._take_end(header)
             case kind:
                 raise wire.BrokenMessage(f"a message of kind {checked_text(str(kind), 20)!r} was not expected here")
+
+    def _claimed_length_ms(self) -> int | None:
+        claimed = self._received.claims.get("duration_ms")
+        return claimed if type(claimed) is int and claimed > 0 else None
 
     def _take_end(self, header: dict[str, object]) -> None:
         if header.get("outcome") not in ("decoded", "undecodable", "limit_memory", "limit_pixels"):
@@ -376,6 +392,7 @@ class _Conversation:
             claims=received.claims | {"container": self._sniffed.media_type},
             picture=received.picture,
             frame_count=received.frames,
+            end_ms=received.end_ms,
         )
 
 

@@ -58,6 +58,8 @@ class DecodeResult:
     """Of an image: upright, longer side at most 1024 pixels."""
     frame_count: int = 0
     """Of a video: how many frames were given."""
+    end_ms: int = 0
+    """Of a video: the time of the last frame that was decoded, given or not."""
 
 
 def checked_pixels(header: Mapping[str, object], payload: bytearray, largest_side: int = MAX_SIDE_PIXELS) -> Pixels:

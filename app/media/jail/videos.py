@@ -1,14 +1,16 @@
 """Decodes one video inside the jail: frames that changed, with their times, and the container's claims.
 
 The rule ``frames/1``, part of every video fingerprint's meaning: ten samples a second of presentation time, counted
-from the first frame; a sample is kept when its 64 × 36 luma differs from the last kept one's by 2.5 or more of 255 on
-average, or when 2 seconds have passed; kept frames are RGB, longer side 512 pixels, turned by the rotation flag.
+from the first frame (``FrameClock``: in order whatever the stamps are); a sample is kept when its 64 × 36 luma differs
+from the last kept one's by 2.5 or more of 255 on average, or when 2 seconds have passed; kept frames are RGB, longer
+side 512 pixels, turned by the rotation flag.
 The difference is only a cheap sieve: the worker keeps, of these, the frames whose hash moved.
 """
 
 import importlib
 import io
 import pkgutil
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
@@ -20,6 +22,7 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from app.media.jail.clock import FrameClock
 from app.media.jail.exif import clean_text
 from app.media.jail.images import Emit, TooManyPixels
 from app.media.jail.limits import DecodeLimits
@@ -29,6 +32,7 @@ SAMPLE_EVERY_MS = 100
 KEEP_AT_LEAST_EVERY_MS = 2000
 KEEP_FROM_LUMA_DIFFERENCE = 2.5
 FRAME_SIDE_PIXELS = 512
+TELL_PROGRESS_EVERY_S = 1.0
 _LUMA_SIZE = (64, 36)
 _MAX_DAMAGED_PACKETS_IN_A_ROW = 200
 
@@ -94,7 +98,7 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
         context.thread_count = 1
         context.options = {"max_pixels": str(limits.video_pixels), "codec_whitelist": options["codec_whitelist"]}
         emit({"type": "claims", **_claims(container, stream)}, memoryview(b""))
-        sampler = _Sampler(emit)
+        sampler = _Sampler(emit, _step_ms(stream))
         is_undamaged = True
         for frame in _frames(container, stream):
             if frame is None:
@@ -106,6 +110,7 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
             sampler.take(frame)
         if sampler.kept == 0:
             raise NoPictures("no frame could be decoded")
+        sampler.tell_progress()
         return is_undamaged and sampler.seems_whole(stream.frames, _duration_ms(container, stream))
 
 
@@ -142,27 +147,24 @@ def _frames(
 class _Sampler:
     """Ten samples a second; keeps those that changed."""
 
-    def __init__(self, emit: Emit) -> None:
+    def __init__(self, emit: Emit, step_ms: int | None) -> None:
         self._emit = emit
+        self._clock = FrameClock(step_ms)
         self._luma = VideoReformatter()
         self._rgb = VideoReformatter()
-        self._first_s: float | None = None
         self._next_sample_ms = 0
         self._kept_luma: np.ndarray[tuple[int, ...], np.dtype[np.int16]] | None = None
         self._kept_ms = 0
         self._last_ms = 0
+        self._told_at_s = time.monotonic()
         self._seen = 0
         self.kept = 0
 
     def take(self, frame: av.video.VideoFrame) -> None:
-        if frame.pts is None:
-            return
-        time_s = frame.time
-        if self._first_s is None:
-            self._first_s = time_s
-        time_ms = round((time_s - self._first_s) * 1000)
-        self._last_ms = max(self._last_ms, time_ms)
+        time_ms = self._last_ms = self._clock.time_of(frame.time)
         self._seen += 1
+        if time.monotonic() - self._told_at_s >= TELL_PROGRESS_EVERY_S:
+            self.tell_progress()
         if time_ms < self._next_sample_ms:
             return
         self._next_sample_ms = (time_ms // SAMPLE_EVERY_MS + 1) * SAMPLE_EVERY_MS
@@ -175,6 +177,11 @@ class _Sampler:
         self._kept_luma, self._kept_ms = luma, time_ms
         self.kept += 1
         self._send(frame, time_ms)
+
+    def tell_progress(self) -> None:
+        """How far decoding has come, also while nothing changes in the picture; at last, where the recording ends."""
+        self._told_at_s = time.monotonic()
+        self._emit({"type": "progress", "time_ms": self._last_ms}, memoryview(b""))
 
     def seems_whole(self, claimed_frames: int, claimed_duration_ms: int | None) -> bool:
         """Whether what came is what the container claims. The count is the better measure, where there is one: the
@@ -201,6 +208,11 @@ class _Sampler:
             {"type": "frame", "time_ms": time_ms, "width": upright.shape[1], "height": upright.shape[0]},
             upright.data,
         )
+
+
+def _step_ms(stream: av.video.VideoStream) -> int | None:
+    """From one frame to the next, by the frame rate that the container claims."""
+    return round(1000 / stream.average_rate) if stream.average_rate and stream.average_rate > 0 else None
 
 
 def _claims(container: av.container.InputContainer, stream: av.video.VideoStream) -> dict[str, object]:
