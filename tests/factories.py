@@ -13,7 +13,7 @@ from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
 from app.cases.service import create_case, grant_role
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import match_job
-from app.fingerprints.jobs import Decoded
+from app.fingerprints.decodings import Decoded
 from app.fingerprints.jobs import Result as FingerprintResult
 from app.kernel.primitives import Sha256Hex, new_id, sha256_hex, utc_now
 from app.ledger import log

@@ -43,6 +43,7 @@ from app.fingerprints.models import Fingerprint, Match, Relation
 from app.kernel.errors import NotFound
 from app.kernel.primitives import encode_cursor
 from app.media.items import find_evidence
+from app.media.reading import has_own_results
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Matches"])
 
@@ -259,13 +260,13 @@ def list_fingerprints(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """By algorithm version, time and view. Empty until the item is fingerprinted."""
+    """Those in force, by algorithm version, time and view. Empty until the item is fingerprinted."""
     with reading(request) as session:
         evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
         after = read_cursor(cursor, str, int, str)
         rows = (
             []
-            if evidence.blob_sha256 is None
+            if evidence.blob_sha256 is None or not has_own_results(evidence)
             else queries.list_fingerprints(session, evidence.blob_sha256, after=after, limit=limit + 1)
         )
         return page(

@@ -9,11 +9,16 @@ from app.ledger.event import Event
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceFingerprinted(Event):
-    """``fingerprints_sha256`` is of the lines ``version view time_ms hex``, sorted."""
+    """``fingerprints_sha256`` is of the lines ``version view time_ms hex``, sorted, of the fingerprints in force.
+
+    ``outcome`` is the latest decoding's; ``kept_outcome``, where it got less far than an earlier one: the outcome of
+    that one, whose fingerprints stay in force.
+    """
 
     TYPE: ClassVar[str] = "evidence.fingerprinted"
     status: str
     outcome: str
+    kept_outcome: str | None = None
     decoder: str
     algorithms: tuple[str, ...]
     fingerprints: int

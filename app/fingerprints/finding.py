@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.cases.service import current_policy
+from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceMatched
 from app.fingerprints.index import Index, ScanIndex
 from app.fingerprints.matching import (
@@ -24,7 +25,7 @@ from app.fingerprints.matching import (
     rule_of,
     thresholds_of,
 )
-from app.fingerprints.models import BlobMatch, Fingerprint, Match
+from app.fingerprints.models import BlobMatch, Fingerprint, Match, RuleInForce
 from app.fingerprints.views import IDENTITY
 from app.kernel.primitives import new_id, sha256_hex, utc_now
 from app.media.items import entry_object
@@ -51,6 +52,11 @@ def lock_matching(session: Session, case_id: UUID) -> None:
     session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
 
 
+Settled = tuple[str, int]
+"""A blob of a case, and the number of the decoding by which its items were settled: one that was decoded again is
+another one, for it has to be compared anew."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What is to be compared: an item's blob with those blobs of its case that were settled and not yet looked at."""
@@ -64,7 +70,7 @@ class Comparison:
     """The blobs that may be similar, by SHA-256."""
     found: dict[str, Explanation | None]
     """What is known to be similar already; see :class:`Compared`."""
-    seen: frozenset[str]
+    seen: frozenset["Settled"]
     """Every blob of the case that this comparison and the earlier ones took into account."""
 
 
@@ -74,7 +80,7 @@ class Compared:
 
     sha256: str
     rule: str
-    seen: frozenset[str]
+    seen: frozenset["Settled"]
     explained: dict[str, Explanation | None]
     """Per similar blob its explanation; None: it was stored before."""
 
@@ -91,15 +97,17 @@ def plan_comparison(session: Session, evidence: Evidence, earlier: Compared | No
     rule = rule_of(thresholds)
     if earlier is not None and earlier.rule != rule:
         earlier = None
-    seen_before: frozenset[str] = frozenset() if earlier is None else earlier.seen
+    seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     settled = _settled_blobs(session, evidence.case_id)
     prints = _prints_of(session, [sha256]).get(sha256)
+    fresh = {blob for blob, _ in settled - seen_before} - {sha256}
     candidates: set[str] = set()
     if prints is not None:
-        candidates = _candidates(session, settled - seen_before - {sha256}, prints, thresholds)
+        candidates = _candidates(session, fresh, prints, thresholds)
     known = _known(session, sha256, candidates, rule)
     others = _prints_of(session, candidates - known)
-    found: dict[str, Explanation | None] = {} if earlier is None else dict(earlier.explained)
+    explained = {} if earlier is None else earlier.explained
+    found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
     found.update(dict.fromkeys(known))
     return Comparison(sha256, thresholds, rule, prints, others, found, seen_before | settled)
 
@@ -122,7 +130,8 @@ def is_complete(session: Session, evidence: Evidence, compared: Compared) -> boo
     """
     if compared.rule != rule_of(_thresholds(session, evidence.case_id)):
         return False
-    return _settled_blobs(session, evidence.case_id) <= compared.seen | {compared.sha256}
+    settled = _settled_blobs(session, evidence.case_id)
+    return {one for one in settled if one[0] != compared.sha256} <= compared.seen
 
 
 def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None) -> list[Match]:
@@ -140,7 +149,7 @@ def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None
         .where(
             Evidence.case_id == evidence.case_id,
             Evidence.id != evidence.id,
-            Evidence.fingerprint_status.in_(SETTLED),
+            or_(Evidence.fingerprint_status.in_(SETTLED), Evidence.settled_decoding > 0),
             Evidence.blob_sha256.in_(blobs),
         )
         .order_by(Evidence.registered_at, Evidence.id)
@@ -158,12 +167,16 @@ def _thresholds(session: Session, case_id: UUID) -> dict[str, int]:
     return thresholds_of(policy.thresholds)
 
 
-def _settled_blobs(session: Session, case_id: UUID) -> frozenset[str]:
-    """The blobs of the case whose fingerprints may be compared with."""
-    query = select(Evidence.blob_sha256).where(
-        Evidence.case_id == case_id, Evidence.fingerprint_status == FingerprintStatus.DONE
+def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
+    """The blobs of the case whose fingerprints may be compared with. One that is being decoded again counts with what
+    it has."""
+    is_again = and_(Evidence.fingerprint_status == FingerprintStatus.PENDING, Evidence.settled_decoding > 0)
+    query = (
+        select(Evidence.blob_sha256, func.max(Evidence.settled_decoding))
+        .where(Evidence.case_id == case_id, or_(Evidence.fingerprint_status == FingerprintStatus.DONE, is_again))
+        .group_by(Evidence.blob_sha256)
     )
-    return frozenset(found for found in session.scalars(query) if found is not None)
+    return frozenset((blob, number) for blob, number in session.execute(query) if blob is not None)
 
 
 def _candidates(session: Session, among: Collection[str], prints: Prints, thresholds: dict[str, int]) -> set[str]:
@@ -201,6 +214,7 @@ def _prints_of(session: Session, blobs: Iterable[str]) -> dict[str, Prints]:
             Fingerprint.value,
             Fingerprint.quality,
         )
+        .join(RuleInForce, in_force())
         .where(Fingerprint.blob_sha256.in_(wanted))
         .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
     )

@@ -12,7 +12,8 @@ from sqlalchemy import any_, literal, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
-from app.fingerprints.models import Fingerprint
+from app.fingerprints.decodings import in_force
+from app.fingerprints.models import Fingerprint, RuleInForce
 from app.fingerprints.views import IDENTITY
 from app.kernel.database import HexDigest
 
@@ -59,7 +60,8 @@ class ScanIndex:
         if not hashes or not among:
             return found
         wanted_blobs = literal(sorted(among), ARRAY(HexDigest))
-        query = select(Fingerprint.blob_sha256, Fingerprint.value).where(
+        query = select(Fingerprint.blob_sha256, Fingerprint.value).join(RuleInForce, in_force())
+        query = query.where(
             Fingerprint.version == version,
             Fingerprint.blob_sha256 == any_(wanted_blobs),
             Fingerprint.quality.is_(None) | (Fingerprint.quality >= minimum_quality),

@@ -7,60 +7,39 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.blobs.store import BlobMissing, BlobStorageFailed, BlobStore, BlobUnreadable, StoredBlob
+from app.blobs.store import BlobMissing, BlobStorageFailed, BlobStore, BlobUnreadable
 from app.fingerprints.algorithms.algorithm import Pixels
+from app.fingerprints.algorithms.catalog import rules_for
+from app.fingerprints.decodings import Decoded, StoredPreview, store_decoding
 from app.fingerprints.hasher import Hasher
-from app.fingerprints.match_job import MATCH, PARTIAL, UNSETTLED, settle_as_failed
-from app.fingerprints.matching import Print
-from app.fingerprints.models import Fingerprint
+from app.fingerprints.match_job import MATCH, UNSETTLED, settle_as_failed
 from app.jobs import Job
-from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
+from app.kernel.primitives import Sha256Hex
 from app.media import previews
 from app.media.jail.decoder import JailUnavailable
 from app.media.jail.result import DecodeOutcome, DecodeResult
 from app.media.jobs import MediaResources
-from app.media.models import Decoding, Derivative, Evidence
-from app.media.orphans import hold_stored
+from app.media.models import Decoding, Evidence
 from app.media.reading import latest_decoding
-from app.media.rules import FingerprintStatus, State
+from app.media.rules import PARTIAL, FingerprintStatus, State
 from app.media.service import FINGERPRINT
 from app.unit_of_work import UnitOfWork
 
-ROWS_AT_ONCE = 5_000
 NOT_NOW = (JailUnavailable, BlobMissing, BlobUnreadable, BlobStorageFailed)
 """What says nothing about the file. A blob that was read back and is missing now: the storage is not there."""
-PARAMETERS_SHA256 = sha256_hex(canonical_json(previews.PARAMETERS))
 
 
 @dataclass(frozen=True)
 class Plan:
     evidence_id: UUID
     sha256: Sha256Hex
+    number: int
+    """That the decoding will have: the blob's next one."""
     is_decoded: bool
-    """Another item on the same bytes was fingerprinted before: its results are used."""
-
-
-@dataclass(frozen=True)
-class StoredPreview:
-    """A preview's file, and where it is: it is kept from being swept while its row is written."""
-
-    file: StoredBlob
-    blobs: BlobStore
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """What decoding a blob gave."""
-
-    decoder: str
-    outcome: str
-    reason: str | None
-    claims: Mapping[str, Any]
-    prints: list[Print]
-    preview: StoredPreview | None
+    """There is a decoding by which the item was not settled yet (another item on the same bytes caused it): its results
+    are used."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +47,7 @@ class Result:
     evidence_id: UUID
     sha256: Sha256Hex
     decoded: Decoded | None
+    number: int = 1
 
 
 def plan(session: Session, *, evidence_id: str) -> Plan | None:
@@ -75,16 +55,22 @@ def plan(session: Session, *, evidence_id: str) -> Plan | None:
     evidence = session.get(Evidence, UUID(evidence_id))
     if evidence is None or evidence.blob_sha256 is None or evidence.fingerprint_status not in UNSETTLED:
         return None
-    is_decoded = latest_decoding(session, evidence.blob_sha256) is not None
-    return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), is_decoded)
+    latest = latest_decoding(session, evidence.blob_sha256)
+    number = 0 if latest is None else latest.number
+    is_decoded = number > evidence.settled_decoding
+    return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded)
 
 
 def work(plan: Plan, resources: MediaResources) -> Result:
     """Raises NOT_NOW, and DecoderDied, which counts: the file may be what kills its decoder."""
-    if plan.is_decoded:
-        return Result(plan.evidence_id, plan.sha256, None)
+    decoded = None if plan.is_decoded else decode(plan.sha256, resources)
+    return Result(plan.evidence_id, plan.sha256, decoded, plan.number)
+
+
+def decode(sha256: Sha256Hex, resources: MediaResources) -> Decoded:
+    """All that is taken from a blob by one decoding. Raises what :func:`work` raises."""
     hasher = Hasher()
-    fd = resources.blobs.open(plan.sha256)
+    fd = resources.blobs.open(sha256)
     try:
         result = resources.decoder.decode(fd, hasher.take_frame)
     finally:
@@ -93,9 +79,15 @@ def work(plan: Plan, resources: MediaResources) -> Result:
         hasher.take_picture(result.picture)
     preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
     versions = resources.decoder.versions()
-    decoder = " ".join(f"{name}/{version}" for name, version in sorted(versions.items()))
-    decoded = Decoded(decoder, _outcome_of(result), result.reason, dict(result.claims), hasher.prints, preview)
-    return Result(plan.evidence_id, plan.sha256, decoded)
+    return Decoded(
+        decoder=" ".join(f"{name}/{version}" for name, version in sorted(versions.items())),
+        outcome=_outcome_of(result),
+        reason=result.reason,
+        claims=dict(result.claims),
+        prints=hasher.prints,
+        preview=preview,
+        rules=() if result.sniffed is None else rules_for(result.sniffed.kind),
+    )
 
 
 def _outcome_of(result: DecodeResult) -> str:
@@ -110,65 +102,18 @@ def _store_preview(blobs: BlobStore, rgb: Pixels) -> StoredPreview:
 
 def store(uow: UnitOfWork, result: Result) -> None:
     """Idempotent by the keys of what belongs to the blob; a second ``match`` finds the item settled."""
-    if result.decoded is not None:
-        _store_decoded(uow.session, result.sha256, result.decoded)
+    if result.decoded is not None and store_decoding(uow.session, result.sha256, result.number, result.decoded):
+        enqueue_others(uow, result.sha256, besides=result.evidence_id)
     uow.enqueue(MATCH, evidence_id=str(result.evidence_id))
 
 
-def _store_decoded(session: Session, sha256: Sha256Hex, decoded: Decoded) -> None:
-    """What the first worker to commit found stays, all of it: two decodings are not mixed. Raises BlobMissing."""
-    stored = session.scalar(
-        insert(Decoding)
-        .values(
-            blob_sha256=sha256,
-            decoder=decoded.decoder,
-            outcome=decoded.outcome,
-            reason=decoded.reason,
-            claims=decoded.claims,
-            decoded_at=utc_now(),
-        )
-        .on_conflict_do_nothing()
-        .returning(Decoding.blob_sha256)
-    )
-    if stored is None:
-        return
-    rows = [
-        {
-            "blob_sha256": sha256,
-            "algorithm": one.version.partition("/")[0],
-            "version": one.version,
-            "time_ms": one.time_ms,
-            "view": one.view,
-            "value": one.value,
-            "quality": one.quality,
-        }
-        for one in decoded.prints
-    ]
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        session.execute(insert(Fingerprint).on_conflict_do_nothing(), rows[start : start + ROWS_AT_ONCE])
-    if decoded.preview is not None:
-        hold_stored(session, decoded.preview.blobs, decoded.preview.file.sha256)
-        _store_derivative(session, sha256, decoded.preview.file)
-
-
-def _store_derivative(session: Session, sha256: Sha256Hex, preview: StoredBlob) -> None:
-    session.execute(
-        insert(Derivative)
-        .values(
-            id=new_id(),
-            blob_sha256=sha256,
-            kind="preview",
-            tool=previews.TOOL,
-            tool_version=previews.TOOL_VERSION,
-            parameters=previews.PARAMETERS,
-            parameters_sha256=PARAMETERS_SHA256,
-            sha256=preview.sha256,
-            size_bytes=preview.size_bytes,
-            media_type=previews.MEDIA_TYPE,
-            made_at=utc_now(),
-        )
-        .on_conflict_do_nothing(constraint="uq_derivatives_once")
-    )
+def enqueue_others(uow: UnitOfWork, sha256: Sha256Hex, *, besides: UUID | None) -> None:
+    """Have every item on these bytes settled anew that was settled before: its fingerprints are others now, and its
+    own stream must say so."""
+    query = select(Evidence.id).where(Evidence.blob_sha256 == sha256, Evidence.settled_decoding > 0)
+    for evidence_id in uow.session.scalars(query.order_by(Evidence.registered_at, Evidence.id)):
+        if evidence_id != besides:
+            uow.enqueue(MATCH, evidence_id=str(evidence_id))
 
 
 def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
@@ -177,10 +122,13 @@ def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
 
 
 def waiting(session: Session) -> list[Mapping[str, str]]:
+    newer = select(Decoding).where(
+        Decoding.blob_sha256 == Evidence.blob_sha256, Decoding.number > Evidence.settled_decoding
+    )
     query = select(Evidence.id).where(
         Evidence.fingerprint_status == FingerprintStatus.PENDING,
         Evidence.state.not_in((State.COLLECTED, State.QUARANTINED)),
-        ~select(Decoding).where(Decoding.blob_sha256 == Evidence.blob_sha256).exists(),
+        ~newer.exists(),
     )
     return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
 

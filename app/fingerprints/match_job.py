@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceFingerprinted
 from app.fingerprints.finding import (
     Compared,
@@ -23,7 +24,7 @@ from app.fingerprints.finding import (
     plan_comparison,
     store_matches,
 )
-from app.fingerprints.models import Fingerprint
+from app.fingerprints.models import Fingerprint, RuleInForce
 from app.jobs import Job
 from app.kernel.primitives import sha256_hex
 from app.ledger.event import EntryObject
@@ -31,13 +32,12 @@ from app.media.events import EvidenceDerived
 from app.media.items import entry_object
 from app.media.jail.result import DecodeOutcome
 from app.media.models import Decoding, Evidence
-from app.media.reading import find_preview, latest_decoding
-from app.media.rules import FingerprintStatus
+from app.media.reading import best_decoding, find_preview, latest_decoding
+from app.media.rules import PARTIAL, FingerprintStatus
 from app.media.service import system_actor
 from app.unit_of_work import UnitOfWork
 
 MATCH = "match"
-PARTIAL = "partial"
 SOME_MISSING = "some of it is damaged or missing"
 UNSETTLED = (FingerprintStatus.PENDING, FingerprintStatus.FAILED)
 """What a job may settle: one that was given up may be tried again by an operator."""
@@ -55,6 +55,8 @@ class PrintsDigest:
 @dataclass(frozen=True)
 class Plan:
     evidence_id: UUID
+    decoding: int
+    """The number of the blob's latest decoding; ``digest`` and ``comparison`` are of what was in force with it."""
     digest: PrintsDigest
     comparison: Comparison
 
@@ -62,6 +64,7 @@ class Plan:
 @dataclass(frozen=True)
 class Result:
     evidence_id: UUID
+    decoding: int
     digest: PrintsDigest
     compared: Compared
 
@@ -69,43 +72,54 @@ class Result:
 def plan(session: Session, *, evidence_id: str, earlier: Result | None = None) -> Plan | None:
     """``earlier`` is what was compared in the rounds before."""
     evidence = session.get(Evidence, UUID(evidence_id))
-    if evidence is None or evidence.blob_sha256 is None or evidence.fingerprint_status not in UNSETTLED:
+    if evidence is None or evidence.blob_sha256 is None:
         return None
-    if latest_decoding(session, evidence.blob_sha256) is None:
+    latest = latest_decoding(session, evidence.blob_sha256)
+    if latest is None or latest.number <= evidence.settled_decoding:
         return None
+    if earlier is not None and earlier.decoding != latest.number:
+        earlier = None  # It was compared by other fingerprints.
     digest = _digest_of_prints(session, evidence.blob_sha256) if earlier is None else earlier.digest
     comparison = plan_comparison(session, evidence, None if earlier is None else earlier.compared)
-    return Plan(evidence.id, digest, comparison)
+    return Plan(evidence.id, latest.number, digest, comparison)
 
 
 def work(plan: Plan, _: object) -> Result:
-    return Result(plan.evidence_id, plan.digest, compare(plan.comparison))
+    return Result(plan.evidence_id, plan.decoding, plan.digest, compare(plan.comparison))
 
 
 def store(uow: UnitOfWork, result: Result) -> Result | None:
-    """Idempotent, by the item's status. Gives the result back when the case has newcomers to compare with first."""
-    evidence = _lock(uow.session, result.evidence_id, UNSETTLED)
-    if evidence is None:
+    """Idempotent, by the decoding that the item was settled by. Gives the result back when the case has newcomers to
+    compare with first, or the blob was decoded again meanwhile."""
+    evidence = _lock(uow.session, result.evidence_id)
+    if evidence is None or evidence.blob_sha256 is None or evidence.settled_decoding >= result.decoding:
         return None
-    if not is_complete(uow.session, evidence, result.compared):
-        return result
-    assert evidence.blob_sha256 is not None
     decoding = latest_decoding(uow.session, evidence.blob_sha256)
     assert decoding is not None
+    if decoding.number != result.decoding or not is_complete(uow.session, evidence, result.compared):
+        return result
+    best = best_decoding(uow.session, evidence.blob_sha256, up_to=decoding.number)
+    assert best is not None
+    settled_before = evidence.settled_decoding
+    evidence.settled_decoding = decoding.number
     evidence.fingerprint_status = FingerprintStatus.DONE if result.digest.count else FingerprintStatus.UNDECODABLE
-    evidence.fingerprint_reason = _reason_of(decoding)
+    evidence.fingerprint_reason = _reason_of(decoding, best)
     evidence.version += 1
     uow.session.flush()
-    _record_fingerprinted(uow, evidence, decoding, result.digest)
-    _record_preview(uow, evidence)
+    _record_fingerprinted(uow, evidence, decoding, best, result.digest)
+    _record_preview(uow, evidence, settled_before)
     store_matches(uow, evidence, result.compared)
     return None
 
 
 def settle_as_failed(uow: UnitOfWork, evidence_id: UUID, error: str) -> None:
-    """The item was given up: it says so with the reason, and its exact copies are found all the same."""
-    evidence = _lock(uow.session, evidence_id, (FingerprintStatus.PENDING,))
-    if evidence is None:
+    """The item was given up: it says so with the reason, and its exact copies are found all the same. One that was
+    fingerprinted before keeps what it had, and says both."""
+    evidence = _lock(uow.session, evidence_id)
+    if evidence is None or evidence.fingerprint_status != FingerprintStatus.PENDING:
+        return
+    if evidence.settled_decoding > 0:
+        _give_up_again(uow, evidence, error)
         return
     evidence.fingerprint_status = FingerprintStatus.FAILED
     evidence.fingerprint_reason = error
@@ -128,32 +142,68 @@ def settle_as_failed(uow: UnitOfWork, evidence_id: UUID, error: str) -> None:
     store_matches(uow, evidence, None)
 
 
+def _give_up_again(uow: UnitOfWork, evidence: Evidence, error: str) -> None:
+    assert evidence.blob_sha256 is not None
+    best = best_decoding(uow.session, evidence.blob_sha256, up_to=evidence.settled_decoding)
+    assert best is not None
+    digest = _digest_of_prints(uow.session, evidence.blob_sha256)
+    evidence.fingerprint_status = FingerprintStatus.DONE if digest.count else FingerprintStatus.UNDECODABLE
+    evidence.fingerprint_reason = _keeping(f"{FingerprintStatus.FAILED}: {error}", best)
+    evidence.version += 1
+    uow.session.flush()
+    uow.record(
+        EvidenceFingerprinted(
+            stream=evidence.id,
+            actor=system_actor(uow.session),
+            object=entry_object(uow.session, evidence),
+            status=str(evidence.fingerprint_status),
+            outcome=FingerprintStatus.FAILED,
+            kept_outcome=best.outcome,
+            decoder="",
+            algorithms=digest.versions,
+            fingerprints=digest.count,
+            fingerprints_sha256=digest.sha256,
+            reason_code=error,
+        )
+    )
+
+
 def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
     settle_as_failed(uow, UUID(arguments["evidence_id"]), error)
 
 
 def waiting(session: Session) -> list[Mapping[str, str]]:
-    query = select(Evidence.id).where(
-        Evidence.fingerprint_status == FingerprintStatus.PENDING,
-        select(Decoding).where(Decoding.blob_sha256 == Evidence.blob_sha256).exists(),
+    newer = select(Decoding).where(
+        Decoding.blob_sha256 == Evidence.blob_sha256, Decoding.number > Evidence.settled_decoding
     )
+    query = select(Evidence.id).where(Evidence.fingerprint_status == FingerprintStatus.PENDING, newer.exists())
     return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
 
 
-def _lock(session: Session, evidence_id: UUID, statuses: tuple[FingerprintStatus, ...]) -> Evidence | None:
-    """The item under its case's and its own lock, when its status is one of these. The case comes before the item."""
+def _lock(session: Session, evidence_id: UUID) -> Evidence | None:
+    """The item under its case's and its own lock. The case comes before the item."""
     case_id = session.scalar(select(Evidence.case_id).where(Evidence.id == evidence_id))
     if case_id is None:
         return None
     lock_matching(session, case_id)
-    evidence = session.scalars(
-        select(Evidence).where(Evidence.id == evidence_id).with_for_update().execution_options(populate_existing=True)
-    ).one()
-    return evidence if evidence.fingerprint_status in statuses else None
+    query = select(Evidence).where(Evidence.id == evidence_id).with_for_update()
+    return session.scalars(query.execution_options(populate_existing=True)).one()
 
 
-def _reason_of(decoding: Decoding) -> str | None:
-    """Why not all was fingerprinted, as ``outcome: words``; None when it was. Entries hold the outcome alone."""
+def _reason_of(decoding: Decoding, best: Decoding) -> str | None:
+    """Why not all was fingerprinted, as ``outcome: words``; None when it was. Entries hold the outcome alone.
+
+    ``best``: the decoding that got furthest; when that is an earlier one, what it gave stays in force.
+    """
+    reason = _own_reason_of(decoding)
+    return reason if reason is None or best.number == decoding.number else _keeping(reason, best)
+
+
+def _keeping(reason: str, best: Decoding) -> str:
+    return f"{reason}. What an earlier decoding gave ({best.outcome}) stays in force."
+
+
+def _own_reason_of(decoding: Decoding) -> str | None:
     if decoding.outcome == DecodeOutcome.DECODED:
         return None
     if decoding.outcome == PARTIAL:
@@ -163,16 +213,18 @@ def _reason_of(decoding: Decoding) -> str | None:
 
 def _digest_of_prints(session: Session, sha256: str) -> PrintsDigest:
     rows = session.execute(
-        select(Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex")).where(
-            Fingerprint.blob_sha256 == sha256
-        )
+        select(Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex"))
+        .join(RuleInForce, in_force())
+        .where(Fingerprint.blob_sha256 == sha256)
     ).all()
     lines = sorted(f"{version} {view} {time_ms} {value}\n" for version, view, time_ms, value in rows)
     versions = tuple(sorted({version for version, *_ in rows}))
     return PrintsDigest(versions, len(rows), sha256_hex("".join(lines).encode("ascii")))
 
 
-def _record_fingerprinted(uow: UnitOfWork, evidence: Evidence, decoding: Decoding, digest: PrintsDigest) -> None:
+def _record_fingerprinted(
+    uow: UnitOfWork, evidence: Evidence, decoding: Decoding, best: Decoding, digest: PrintsDigest
+) -> None:
     uow.record(
         EvidenceFingerprinted(
             stream=evidence.id,
@@ -180,6 +232,7 @@ def _record_fingerprinted(uow: UnitOfWork, evidence: Evidence, decoding: Decodin
             object=entry_object(uow.session, evidence),
             status=str(evidence.fingerprint_status),
             outcome=decoding.outcome,
+            kept_outcome=None if best.number == decoding.number else best.outcome,
             decoder=decoding.decoder,
             algorithms=digest.versions,
             fingerprints=digest.count,
@@ -188,10 +241,12 @@ def _record_fingerprinted(uow: UnitOfWork, evidence: Evidence, decoding: Decodin
     )
 
 
-def _record_preview(uow: UnitOfWork, evidence: Evidence) -> None:
+def _record_preview(uow: UnitOfWork, evidence: Evidence, settled_before: int) -> None:
+    """The entry of the preview, unless the item's stream has it from an earlier decoding."""
     assert evidence.blob_sha256 is not None
     preview = find_preview(uow.session, evidence.blob_sha256)
-    if preview is None:
+    earlier = uow.session.get(Decoding, (evidence.blob_sha256, settled_before + 1)) if settled_before else None
+    if preview is None or (earlier is not None and preview.made_at < earlier.decoded_at):
         return
     uow.record(
         EvidenceDerived(

@@ -4,7 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    SmallInteger,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -27,16 +36,42 @@ class Fingerprint(Base):
     """One hash of a picture, or of one frame of a video. Never changed: other output is another version."""
 
     __tablename__ = "fingerprints"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["blob_sha256", "decoding"], ["decodings.blob_sha256", "decodings.number"], name="fk_fingerprints_decodings"
+        ),
+    )
 
     blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
     algorithm: Mapped[str] = mapped_column(Text)
     version: Mapped[str] = mapped_column(Text, primary_key=True)
+    decoding: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default="1")
+    """The number of the decoding that gave the pixels. Only rows named by :class:`RuleInForce` are compared."""
     time_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     """Of a video's frame, since the first one; 0 for a picture."""
     view: Mapped[str] = mapped_column(Text, primary_key=True)
     """``identity``, or the symmetry under which a picture was hashed to be searched with."""
     value: Mapped[bytes] = mapped_column(BYTEA)
     quality: Mapped[int | None] = mapped_column(SmallInteger)
+
+
+class RuleInForce(Base):
+    """By which decoding a rule's rows of a blob are in force; there is a row for every rule that was computed, also
+    where it gave nothing. Replaced by a later decoding only, and only by one that ended no worse."""
+
+    __tablename__ = "rules_in_force"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["blob_sha256", "decoding"],
+            ["decodings.blob_sha256", "decodings.number"],
+            name="fk_rules_in_force_decodings",
+        ),
+    )
+
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, primary_key=True)
+    rule: Mapped[str] = mapped_column(Text, primary_key=True)
+    """A fingerprint version: ``pdq/1``."""
+    decoding: Mapped[int]
 
 
 class BlobMatch(Base):

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
-from app.fingerprints.models import BlobMatch, Fingerprint, Match, Relation
+from app.fingerprints.decodings import in_force
+from app.fingerprints.models import BlobMatch, Fingerprint, Match, Relation, RuleInForce
 from app.kernel.errors import NotFound
 
 
@@ -64,8 +65,8 @@ def list_relations(
 def list_fingerprints(
     session: Session, sha256: str, *, after: tuple[str, int, str] | None, limit: int
 ) -> Sequence[Fingerprint]:
-    """The hashes of a blob by version, time and view (no permission check: the caller found an item on it)."""
-    query = select(Fingerprint).where(Fingerprint.blob_sha256 == sha256)
+    """The hashes of a blob in force, by version, time and view (no permission check: the caller found an item)."""
+    query = select(Fingerprint).join(RuleInForce, in_force()).where(Fingerprint.blob_sha256 == sha256)
     query = query.order_by(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view).limit(limit)
     if after is not None:
         query = query.where(tuple_(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view) > after)

@@ -42,6 +42,7 @@ class Evidence(Erasable, Base):
         one_of("fingerprint_status", tuple(FingerprintStatus)),
         CheckConstraint("(blob_sha256 IS NULL) = (state IN ('lead', 'declined'))", name="bytes_from_collected_on"),
         CheckConstraint("(blob_sha256 IS NULL) = (fingerprint_status IS NULL)", name="status_with_bytes"),
+        CheckConstraint("settled_decoding >= 0", name="settled_decoding_counts"),
         CheckConstraint("(lease_holder IS NULL) = (lease_expires_at IS NULL)", name="lease_has_expiry"),
         Index("ix_evidence_case_id_registered_at_id", "case_id", "registered_at", "id"),
         Index("ix_evidence_blob_sha256", "blob_sha256"),
@@ -81,6 +82,8 @@ class Evidence(Erasable, Base):
 
     labels: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     """``{"graphic_level": none|mild|severe, "child", "sexual_violence", "distressing_audio": bool}``; None: not yet."""
+    settled_decoding: Mapped[int] = mapped_column(server_default="0")
+    """The number of the blob's decoding by which the item was fingerprinted last; 0: not yet."""
     lease_holder: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
@@ -102,12 +105,20 @@ class EvidenceCorrection(Erasable, Base):
 
 
 class Decoding(Base):
-    """What one decoder version found in a blob: the outcome, and what the file claims of itself."""
+    """What decoding a blob gave: the outcome, and what the file claims of itself. The highest number is the latest;
+    whose results are in force is another matter (``rules_in_force``): a later decoding may have ended worse."""
 
     __tablename__ = "decodings"
+    __table_args__ = (CheckConstraint("number >= 1", name="number_counts"),)
 
     blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
-    decoder: Mapped[str] = mapped_column(Text, primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default="1")
+    decoder: Mapped[str] = mapped_column(Text)
+    """``name/version`` of all that decoded, with the rules of the pixels and a digest of the limits."""
+    limits: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    """What the file might cost; see ``app.media.limits``."""
+    rules: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """The fingerprint versions that were computed, also where they gave no row."""
     outcome: Mapped[str] = mapped_column(Text)
     reason: Mapped[str | None] = mapped_column(Text)
     claims: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, case, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -14,7 +14,7 @@ from app.access.rules import Operation
 from app.cases.service import Grant, authorise, may, visible_cases
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
-from app.media.rules import OPERATIONS, FingerprintStatus, State, Transition, events_from
+from app.media.rules import OPERATIONS, OUTCOME_RANKS, FingerprintStatus, State, Transition, events_from
 from app.media.service import corrections_of, current_values
 
 DUPLICATES_SHOWN = 100
@@ -141,17 +141,30 @@ def _events_for(actor: Actor, grant: Grant, state: State) -> list[Transition]:
 
 
 def _claims(session: Session, evidence: Evidence) -> dict[str, Any] | None:
-    """None also while the item itself waits for its fingerprints: what another item on the same bytes left behind
-    would tell that somebody else holds them."""
-    if evidence.blob_sha256 is None or evidence.fingerprint_status == FingerprintStatus.PENDING:
+    if evidence.blob_sha256 is None or not has_own_results(evidence):
         return None
-    decoding = latest_decoding(session, evidence.blob_sha256)
+    decoding = best_decoding(session, evidence.blob_sha256)
     return None if decoding is None else decoding.claims
+
+
+def has_own_results(evidence: Evidence) -> bool:
+    """Whether what decoding its bytes gave may be shown with the item. Not while it waits for its first fingerprints:
+    what another item on the same bytes left behind would tell that somebody else holds them."""
+    return evidence.fingerprint_status != FingerprintStatus.PENDING or evidence.settled_decoding > 0
 
 
 def latest_decoding(session: Session, sha256: str) -> Decoding | None:
     query = select(Decoding).where(Decoding.blob_sha256 == sha256)
-    return session.scalar(query.order_by(Decoding.decoded_at.desc(), Decoding.decoder).limit(1))
+    return session.scalar(query.order_by(Decoding.number.desc()).limit(1))
+
+
+def best_decoding(session: Session, sha256: str, *, up_to: int | None = None) -> Decoding | None:
+    """The latest of those decodings that got furthest; ``up_to``: of those with this number or a lower one."""
+    query = select(Decoding).where(Decoding.blob_sha256 == sha256)
+    if up_to is not None:
+        query = query.where(Decoding.number <= up_to)
+    rank = case(OUTCOME_RANKS, value=Decoding.outcome, else_=0)
+    return session.scalar(query.order_by(rank.desc(), Decoding.number.desc()).limit(1))
 
 
 def find_preview(session: Session, sha256: str) -> Derivative | None:

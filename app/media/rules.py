@@ -47,6 +47,12 @@ class FingerprintStatus(StrEnum):
     FAILED = "failed"
 
 
+PARTIAL = "partial"
+"""A decoding that gave some of the pixels: what came before a limit, or before the damage."""
+
+OUTCOME_RANKS = {"decoded": 2, PARTIAL: 1}
+"""How far a decoding got, by its outcome; any other: 0. What got further is not replaced by what did not."""
+
 TRANSITIONS: dict[Transition, dict[State, tuple[State, ...]]] = {
     Transition.DECLINE: {State.LEAD: (State.DECLINED,)},
     Transition.RECEIVE: {State.LEAD: (State.COLLECTED,)},

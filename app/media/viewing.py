@@ -16,8 +16,8 @@ from app.media.errors import NoContent, NoPreview, PreviewNotReady
 from app.media.events import EvidenceDownloaded, EvidenceViewed
 from app.media.items import entry_object, find_evidence
 from app.media.models import Blob, Derivative, Evidence, EvidenceView
-from app.media.reading import find_preview
-from app.media.rules import FingerprintStatus, State
+from app.media.reading import find_preview, has_own_results
+from app.media.rules import State
 from app.unit_of_work import UnitOfWork
 
 ORIGINAL = "original"
@@ -96,9 +96,7 @@ def get_preview(session: Session, actor: Actor, evidence_id: UUID) -> Derivative
     evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_PREVIEW)
     if evidence.blob_sha256 is None:
         raise NoContent(WITHOUT_BYTES)
-    # Not before the item's own fingerprints, though another item on the same bytes may have left a preview behind: it
-    # would tell that somebody else holds them.
-    if evidence.fingerprint_status != FingerprintStatus.PENDING:
+    if has_own_results(evidence):
         preview = find_preview(session, evidence.blob_sha256)
         if preview is not None:
             return preview

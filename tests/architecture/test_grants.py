@@ -43,6 +43,8 @@ APPLICATION = {
     **dict.fromkeys(("ledger_streams", "ledger_entries", "ledger_logs"), READ),
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
+    # Which decoding's results are in force; a trigger lets it only rise.
+    "rules_in_force": EDIT,
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
     # Nothing of the domain: answers to repeat, jobs to run.
     "stored_answers": ALL,

@@ -9,6 +9,15 @@ from app.fingerprints.algorithms.pdq import PDQ
 ALGORITHMS: tuple[Algorithm, ...] = (PDQ, PHASH, DHASH, WHASH, COLORHASH)
 
 
+def rules_for(kind: str) -> tuple[str, ...]:
+    """The versions of what is taken from a blob of this kind, ``image`` or ``video``."""
+    return tuple(
+        algorithm.version
+        for algorithm in ALGORITHMS
+        if (algorithm.applies_to_images if kind == "image" else algorithm.applies_to_frames)
+    )
+
+
 def compute_hashes(rgb: Pixels, algorithms: Iterable[Algorithm] = ALGORITHMS) -> list[tuple[Algorithm, Hash]]:
     """The hashes of one picture, which is reduced only once."""
     reduced = hashed_picture(rgb)

@@ -1,0 +1,147 @@
+"""Keeping what a decoding gave, and which decoding's fingerprints are in force.
+
+A blob may be decoded again: by a newer decoder, under other limits, by more rules. Each decoding has a number and its
+own rows; none is ever changed. Of each rule the latest decoding that got at least as far as the one before is in force:
+a decoder that is worse with a file takes nothing away from what an earlier one found in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from app.blobs.store import BlobStore, StoredBlob
+from app.fingerprints.matching import Print
+from app.fingerprints.models import Fingerprint, RuleInForce
+from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
+from app.media import previews
+from app.media.models import Decoding, Derivative
+from app.media.orphans import hold_stored
+from app.media.rules import OUTCOME_RANKS
+
+ROWS_AT_ONCE = 5_000
+PARAMETERS_SHA256 = sha256_hex(canonical_json(previews.PARAMETERS))
+
+
+@dataclass(frozen=True)
+class StoredPreview:
+    """A preview's file, and where it is: it is kept from being swept while its row is written."""
+
+    file: StoredBlob
+    blobs: BlobStore
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What decoding a blob gave."""
+
+    decoder: str
+    outcome: str
+    reason: str | None
+    claims: Mapping[str, Any]
+    prints: list[Print]
+    preview: StoredPreview | None
+    rules: tuple[str, ...] = ()
+    """The fingerprint versions that were computed; ``prints`` holds none of others."""
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+def in_force() -> ColumnElement[bool]:
+    """The condition that joins a fingerprint to the row that says that it is in force."""
+    return and_(
+        RuleInForce.blob_sha256 == Fingerprint.blob_sha256,
+        RuleInForce.rule == Fingerprint.version,
+        RuleInForce.decoding == Fingerprint.decoding,
+    )
+
+
+def store_decoding(session: Session, sha256: Sha256Hex, number: int, decoded: Decoded) -> bool:
+    """Keep a decoding as the blob's ``number``-th. False when another worker was first: its result stays, all of it,
+    for two decodings are not mixed. Raises BlobMissing."""
+    stored = session.scalar(
+        insert(Decoding)
+        .values(
+            blob_sha256=sha256,
+            number=number,
+            decoder=decoded.decoder,
+            limits=dict(decoded.limits),
+            rules=list(decoded.rules),
+            outcome=decoded.outcome,
+            reason=decoded.reason,
+            claims=decoded.claims,
+            decoded_at=utc_now(),
+        )
+        .on_conflict_do_nothing()
+        .returning(Decoding.number)
+    )
+    if stored is None:
+        return False
+    _store_prints(session, sha256, number, decoded)
+    _put_in_force(session, sha256, number, decoded)
+    if decoded.preview is not None:
+        hold_stored(session, decoded.preview.blobs, decoded.preview.file.sha256)
+        _store_derivative(session, sha256, decoded.preview.file)
+    return True
+
+
+def _store_prints(session: Session, sha256: Sha256Hex, number: int, decoded: Decoded) -> None:
+    rows = [
+        {
+            "blob_sha256": sha256,
+            "algorithm": one.version.partition("/")[0],
+            "version": one.version,
+            "decoding": number,
+            "time_ms": one.time_ms,
+            "view": one.view,
+            "value": one.value,
+            "quality": one.quality,
+        }
+        for one in decoded.prints
+    ]
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        session.execute(insert(Fingerprint).on_conflict_do_nothing(), rows[start : start + ROWS_AT_ONCE])
+
+
+def _put_in_force(session: Session, sha256: Sha256Hex, number: int, decoded: Decoded) -> None:
+    """The rules of this decoding, but for those of which an earlier one got further."""
+    query = (
+        select(RuleInForce.rule, Decoding.outcome)
+        .join(Decoding, and_(Decoding.blob_sha256 == RuleInForce.blob_sha256, Decoding.number == RuleInForce.decoding))
+        .where(RuleInForce.blob_sha256 == sha256)
+    )
+    earlier = {rule: OUTCOME_RANKS.get(outcome, 0) for rule, outcome in session.execute(query)}
+    rank = OUTCOME_RANKS.get(decoded.outcome, 0)
+    rules = [rule for rule in decoded.rules if rank >= earlier.get(rule, 0)]
+    if not rules:
+        return
+    statement = insert(RuleInForce).values(
+        [{"blob_sha256": sha256, "rule": rule, "decoding": number} for rule in sorted(rules)]
+    )
+    session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["blob_sha256", "rule"], set_={"decoding": statement.excluded.decoding}
+        )
+    )
+
+
+def _store_derivative(session: Session, sha256: Sha256Hex, preview: StoredBlob) -> None:
+    session.execute(
+        insert(Derivative)
+        .values(
+            id=new_id(),
+            blob_sha256=sha256,
+            kind="preview",
+            tool=previews.TOOL,
+            tool_version=previews.TOOL_VERSION,
+            parameters=previews.PARAMETERS,
+            parameters_sha256=PARAMETERS_SHA256,
+            sha256=preview.sha256,
+            size_bytes=preview.size_bytes,
+            media_type=previews.MEDIA_TYPE,
+            made_at=utc_now(),
+        )
+        .on_conflict_do_nothing(constraint="uq_derivatives_once")
+    )
