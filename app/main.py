@@ -46,11 +46,18 @@ class UndeclaredAccess(RuntimeError):
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The API on the application's database role, ready to serve."""
     settings = settings or Settings()
+    app = build_app(cors_origins=settings.cors_origins)
+    app.state.services = open_services(settings)
+    return app
+
+
+def open_services(settings: Settings) -> Services:
+    """What the routes work with; :func:`lifespan` closes it. Raises RuntimeError without the role's address."""
     if settings.app_database_url is None:
         raise RuntimeError("EXHIBIT_APP_DATABASE_URL is not set: start the API with `exhibit serve` or `exhibit api`")
     engine = open_engine(settings.app_database_url, pool_size=settings.database_pool_size)
     sessions = session_factory(engine)
-    services = Services(
+    return Services(
         settings=settings,
         sessions=sessions,
         blobs=open_blobs(settings.data),
@@ -60,23 +67,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         threads=CapacityLimiter(min(settings.request_threads, settings.database_pool_size)),
     )
 
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        # A thread that waits for a connection would hold the event loop's queue: as many threads as connections.
-        to_thread.current_default_thread_limiter().total_tokens = settings.database_pool_size
-        yield
-        engine.dispose()
 
-    app = build_app(lifespan=lifespan, cors_origins=settings.cors_origins)
-    app.state.services = services
-    return app
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """From the first request to the last: the services that ``app.state`` holds."""
+    services: Services = app.state.services
+    # A thread that waits for a connection would hold the event loop's queue: as many threads as connections.
+    to_thread.current_default_thread_limiter().total_tokens = services.settings.database_pool_size
+    yield
+    services.sessions.kw["bind"].dispose()
 
 
 def open_blobs(data: Path) -> LocalBlobStore:
     return LocalBlobStore(data / "blobs")
 
 
-def build_app(*, lifespan: Any = None, cors_origins: tuple[str, ...] = ()) -> FastAPI:
+def build_app(*, cors_origins: tuple[str, ...] = ()) -> FastAPI:
     """The routes without their services: enough to generate the OpenAPI document."""
     app = FastAPI(
         title="Exhibit",
