@@ -138,6 +138,26 @@ def excerpt(
     return buffer.getvalue()
 
 
+@cache
+def compilation(pieces: tuple[tuple[Path, float, float], ...], size: tuple[int, int] = (320, 180)) -> bytes:
+    """Pieces of recordings (path, from and to in seconds) one after the other, at their own speed, in one MP4."""
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="mp4") as target:
+        stream = target.add_stream("libx264", rate=24, options=_ENCODER_OPTIONS["libx264"])
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        begin_ms = 0
+        for path, start_s, end_s in pieces:
+            for frame in _frames(path, start_s, end_s, size):
+                frame.pts, frame.time_base = begin_ms + round((frame.time - start_s) * 1000), Fraction(1, 1000)
+                target.mux(stream.encode(frame))
+            begin_ms += round((end_s - start_s) * 1000)
+        target.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
 _ENCODER_OPTIONS = {
     "libx264": {"preset": "veryfast", "crf": "26"},
     "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
