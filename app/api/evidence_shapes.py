@@ -136,7 +136,10 @@ class EvidenceShape(EvidenceSummary, Changed):
 
     as_first_stated: dict[str, str | None] = Field(description="Only the fields that were corrected since.")
     corrections: list[CorrectionShape]
-    claims: dict[str, Any] | None = Field(description="What the file says of itself: unproven. Null until decoded.")
+    claims: dict[str, Any] | None = Field(
+        description="What the file says of itself: claims, not facts. Null until decoded. `sealed` names those that "
+        "identify a person, a place or a device: `GET …/claims` shows them to whoever may read the original."
+    )
     possible_events: list[Transition] = Field(
         description="The events by which you may move the item now, as far as its state, your roles in the case and "
         "your token's scope go. Empty: it is not your turn, or a job moves it next. Send them to `POST …/transitions`, "

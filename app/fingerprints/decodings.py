@@ -18,6 +18,7 @@ from app.fingerprints.matching import Print
 from app.fingerprints.models import Fingerprint, RuleInForce
 from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
 from app.media import previews
+from app.media.claims import SealedClaim
 from app.media.models import Decoding, Derivative
 from app.media.orphans import hold_stored
 from app.media.rules import OUTCOME_RANKS
@@ -42,11 +43,14 @@ class Decoded:
     outcome: str
     reason: str | None
     claims: Mapping[str, Any]
+    """Those that are kept with the bytes."""
     prints: list[Print]
     preview: StoredPreview | None
     rules: tuple[str, ...] = ()
     """The fingerprint versions that were computed; ``prints`` holds none of others."""
     limits: Mapping[str, Any] = field(default_factory=dict)
+    sealed: Mapping[str, SealedClaim] = field(default_factory=dict)
+    """What else the file claims: for the streams of its items, and kept with the bytes nowhere."""
 
 
 def in_force() -> ColumnElement[bool]:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +17,15 @@ from app.fingerprints.hasher import Hasher
 from app.fingerprints.match_job import MATCH, UNSETTLED, settle_as_failed
 from app.jobs import Job
 from app.kernel.primitives import Sha256Hex
-from app.media import previews
-from app.media.jail.decoder import JailUnavailable
+from app.media import claims, previews
+from app.media.claims import SealedClaim
+from app.media.jail.decoder import DecoderDied, JailUnavailable
 from app.media.jail.result import DecodeOutcome, DecodeResult
 from app.media.jobs import MediaResources
 from app.media.models import Decoding, Evidence
-from app.media.reading import latest_decoding
+from app.media.reading import best_decoding, latest_decoding
 from app.media.rules import PARTIAL, FingerprintStatus, State
+from app.media.sealing import seal_claims
 from app.media.service import FINGERPRINT
 from app.unit_of_work import UnitOfWork
 
@@ -40,6 +42,8 @@ class Plan:
     is_decoded: bool
     """There is a decoding by which the item was not settled yet (another item on the same bytes caused it): its results
     are used."""
+    has_sealed_claims: bool = True
+    """Whether the bytes claim what is sealed in each item's own stream: kept nowhere, so it is read from them again."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Result:
     sha256: Sha256Hex
     decoded: Decoded | None
     number: int = 1
+    sealed: Mapping[str, SealedClaim] = field(default_factory=dict)
+    """Claims for this item's stream, of bytes that were decoded before."""
 
 
 def plan(session: Session, *, evidence_id: str) -> Plan | None:
@@ -58,13 +64,28 @@ def plan(session: Session, *, evidence_id: str) -> Plan | None:
     latest = latest_decoding(session, evidence.blob_sha256)
     number = 0 if latest is None else latest.number
     is_decoded = number > evidence.settled_decoding
-    return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded)
+    best = best_decoding(session, evidence.blob_sha256)
+    has_sealed_claims = best is None or bool(best.claims.get(claims.SEALED, True))
+    return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded, has_sealed_claims)
 
 
 def work(plan: Plan, resources: MediaResources) -> Result:
     """Raises NOT_NOW, and DecoderDied, which counts: the file may be what kills its decoder."""
-    decoded = None if plan.is_decoded else decode(plan.sha256, resources)
-    return Result(plan.evidence_id, plan.sha256, decoded, plan.number)
+    if not plan.is_decoded:
+        return Result(plan.evidence_id, plan.sha256, decode(plan.sha256, resources), plan.number)
+    sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else {}
+    return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
+
+
+def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Mapping[str, SealedClaim]:
+    """Of bytes that were decoded before. What kills its decoder now was told of then: this item has its results."""
+    fd = resources.blobs.open(sha256)
+    try:
+        return claims.divide(resources.decoder.read_claims(fd).claims).sealed
+    except DecoderDied:
+        return {}
+    finally:
+        os.close(fd)
 
 
 def decode(sha256: Sha256Hex, resources: MediaResources) -> Decoded:
@@ -79,11 +100,13 @@ def decode(sha256: Sha256Hex, resources: MediaResources) -> Decoded:
         hasher.take_picture(result.picture)
     preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
     versions = resources.decoder.versions()
+    claimed = claims.divide(result.claims)
     return Decoded(
         decoder=" ".join(f"{name}/{version}" for name, version in sorted(versions.items())),
         outcome=_outcome_of(result),
         reason=result.reason,
-        claims=dict(result.claims),
+        claims=claimed.open,
+        sealed=claimed.sealed,
         prints=hasher.prints,
         preview=preview,
         rules=() if result.sniffed is None else rules_for(result.sniffed.kind),
@@ -103,16 +126,19 @@ def _store_preview(blobs: BlobStore, rgb: Pixels) -> StoredPreview:
 def store(uow: UnitOfWork, result: Result) -> None:
     """Idempotent by the keys of what belongs to the blob; a second ``match`` finds the item settled."""
     if result.decoded is not None and store_decoding(uow.session, result.sha256, result.number, result.decoded):
-        enqueue_others(uow, result.sha256, besides=result.evidence_id)
+        enqueue_others(uow, result.sha256, besides=result.evidence_id, decoded=result.decoded)
+    seal_claims(uow, result.evidence_id, result.sealed if result.decoded is None else result.decoded.sealed)
     uow.enqueue(MATCH, evidence_id=str(result.evidence_id))
 
 
-def enqueue_others(uow: UnitOfWork, sha256: Sha256Hex, *, besides: UUID | None) -> None:
+def enqueue_others(uow: UnitOfWork, sha256: Sha256Hex, *, besides: UUID | None, decoded: Decoded | None = None) -> None:
     """Have every item on these bytes settled anew that was settled before: its fingerprints are others now, and its
-    own stream must say so."""
+    own stream must say so, with what this decoding read that is sealed."""
     query = select(Evidence.id).where(Evidence.blob_sha256 == sha256, Evidence.settled_decoding > 0)
     for evidence_id in uow.session.scalars(query.order_by(Evidence.registered_at, Evidence.id)):
         if evidence_id != besides:
+            if decoded is not None:
+                seal_claims(uow, evidence_id, decoded.sealed)
             uow.enqueue(MATCH, evidence_id=str(evidence_id))
 
 

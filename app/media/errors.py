@@ -50,6 +50,12 @@ class NoPreview(NotFound):
     advice = "Do not ask again: there will be no preview. The original can still be read, by those who may."
 
 
+class ClaimsNotRead(NotFound):
+    code = "claims_not_read"
+    title = "The file's claims were not read yet"
+    advice = "Ask again once 'fingerprint_status' is neither 'pending' nor 'failed': claims are read while decoding."
+
+
 class NoContent(Conflict):
     code = "no_content"
     title = "The item has no bytes yet"

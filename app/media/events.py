@@ -67,6 +67,43 @@ class EvidenceQuarantined(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ClaimsRead(Event):
+    """The file claims what identifies a person, a place or a device; ``sources``: sealed field → where in the file.
+
+    The names are those of :data:`app.media.claims.SEALED_FIELDS`; a test compares them.
+    """
+
+    TYPE: ClassVar[str] = "evidence.claims_read"
+    sources: dict[str, str]
+    gps_latitude: str | None = sealed(default=None)
+    gps_longitude: str | None = sealed(default=None)
+    gps_altitude_m: str | None = sealed(default=None)
+    gps_direction_degrees: str | None = sealed(default=None)
+    gps_destination_latitude: str | None = sealed(default=None)
+    gps_destination_longitude: str | None = sealed(default=None)
+    gps_area: str | None = sealed(default=None)
+    gps_method: str | None = sealed(default=None)
+    location: str | None = sealed(default=None)
+    location_name: str | None = sealed(default=None)
+    body_serial_number: str | None = sealed(default=None)
+    lens_serial_number: str | None = sealed(default=None)
+    image_unique_id: str | None = sealed(default=None)
+    document_id: str | None = sealed(default=None)
+    content_identifier: str | None = sealed(default=None)
+    owner_name: str | None = sealed(default=None)
+    artist: str | None = sealed(default=None)
+    author: str | None = sealed(default=None)
+    photographer: str | None = sealed(default=None)
+    image_editor: str | None = sealed(default=None)
+    host_computer: str | None = sealed(default=None)
+    copyright: str | None = sealed(default=None)
+    title: str | None = sealed(default=None)
+    description: str | None = sealed(default=None)
+    comment: str | None = sealed(default=None)
+    user_comment: str | None = sealed(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceDerived(Event):
     """A file was made from the item's bytes; the entry's object has the new file's SHA-256 and size."""
 

@@ -106,10 +106,16 @@ class EvidenceCorrection(Erasable, Base):
 
 class Decoding(Base):
     """What decoding a blob gave: the outcome, and what the file claims of itself. The highest number is the latest;
-    whose results are in force is another matter (``rules_in_force``): a later decoding may have ended worse."""
+    whose results are in force is another matter (``rules_in_force``): a later decoding may have ended worse.
+
+    Claims that identify a person, a place or a device are named here, with where they stand; what they say is sealed in
+    each item's stream."""
 
     __tablename__ = "decodings"
-    __table_args__ = (CheckConstraint("number >= 1", name="number_counts"),)
+    __table_args__ = (
+        CheckConstraint("number >= 1", name="number_counts"),
+        CheckConstraint("exhibit_is_open_claim(claims)", name="claims_open"),
+    )
 
     blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, server_default="1")

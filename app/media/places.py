@@ -1,6 +1,7 @@
 """Where what an item's entries seal lies besides; ``app.kernel.places``."""
 
 from app.kernel.places import Place, Places
+from app.media.claims import SEALED_FIELDS
 
 
 def _item(*columns: str) -> tuple[Place, ...]:
@@ -27,6 +28,8 @@ PLACES: Places = {
     ("evidence.corrected", "reason"): _correction("reason"),
     # The reading before: the first statement or an earlier correction's "new", which goes with it by its value.
     ("evidence.corrected", "old"): (),
+    # Nowhere: what a decoder found goes from the job's memory into the seal, and is read from its disclosure.
+    **{("evidence.claims_read", field): () for field in SEALED_FIELDS},
 }
 
 FACTS: Places = {

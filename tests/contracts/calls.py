@@ -177,6 +177,7 @@ EVIDENCE = (
         query={"ticket": "x"},
         granted_codes=frozenset({"content_address_invalid"}),
     ),
+    _read("getClaims", "evidence", granted_codes=frozenset({"claims_not_read"})),
     _read("getPreview", "evidence", PREVIEW),
     _read("listMatches", "evidence"),
     _read("getMatch", "match"),

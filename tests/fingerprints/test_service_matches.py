@@ -175,15 +175,6 @@ def test_damaged_photograph_is_preserved_and_flagged_undecodable_with_the_reason
     assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
 
 
-def test_place_and_serial_number_are_claims_and_in_no_entry(bench: Bench) -> None:
-    (item_id,) = bench.receive(samples.with_exif(PHOTO))
-
-    assert "48" in json.dumps(bench.item(item_id)["claims"])
-    with bench.api.app.state.services.sessions() as session:
-        bodies = session.scalars(text("SELECT convert_from(body, 'UTF8') FROM ledger_bodies")).all()
-    assert not [body for body in bodies if "latitude" in body or "gps" in body.lower()]
-
-
 def test_matches_of_another_case_are_not_looked_for(bench: Bench) -> None:
     bench.receive(PHOTO.read_bytes())
     other_case = bench.api.case(bench.coordinator, verifier=(bench.verifier,))

@@ -140,6 +140,15 @@ class Decoder:
         a frame whose time is 0 is then the first once more, so ``on_frame`` must start over at time 0.
         Raises JailUnavailable, DecoderDied, and whatever ``on_frame`` raises (the child is ended then).
         """
+        return self._decode(fd, on_frame, on_progress, claims_only=False)
+
+    def read_claims(self, fd: int) -> DecodeResult:
+        """What the file says of itself: of a video nothing is decoded beyond its first frame. Raises as ``decode``."""
+        return self._decode(fd, None, None, claims_only=True)
+
+    def _decode(
+        self, fd: int, on_frame: OnFrame | None, on_progress: OnProgress | None, *, claims_only: bool
+    ) -> DecodeResult:
         _require_read_only_file(fd)
         sniffed = sniff(os.pread(fd, HEAD_BYTES, 0))
         if sniffed is None:
@@ -147,7 +156,9 @@ class Decoder:
             return DecodeResult(DecodeOutcome.UNDECODABLE, reason, is_partial=False, sniffed=None)
         for _ in range(ATTEMPTS):
             zygote = self._living_zygote(as_user=True)
-            conversation = _Conversation(zygote, sniffed, self._limits, self._mode, on_frame, on_progress)
+            conversation = _Conversation(
+                zygote, sniffed, self._limits, self._mode, on_frame, on_progress, claims_only=claims_only
+            )
             try:
                 return conversation.hold(fd)
             except _ZygoteDied:
@@ -273,7 +284,10 @@ class _Conversation:
         mode: JailMode,
         on_frame: OnFrame | None,
         on_progress: OnProgress | None,
+        *,
+        claims_only: bool = False,
     ) -> None:
+        self._claims_only = claims_only
         self._zygote = zygote
         self._sniffed = sniffed
         self._limits = limits
@@ -336,6 +350,8 @@ class _Conversation:
                 received.frames += 1
                 if self._on_frame is not None:
                     self._on_frame(VideoFrame(time_ms, checked_pixels(header, payload)))
+                if self._claims_only:
+                    received.end(DecodeOutcome.DECODED, "")
             case "progress" if self._sniffed.kind is MediaKind.VIDEO:
                 received.end_ms = checked_int(header, "time_ms", received.end_ms, MAX_TIME_MS)
                 if self._on_progress is not None:

@@ -6,39 +6,54 @@ and ranges are bounded before a number is made of a text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
-MAX_TEXT_CHARACTERS = 250
-"""Of all texts together: 20 of them, each character as long as JSON can make it, fit into one message of 64 KiB."""
+MAX_TEXT_CHARACTERS = 200
+MAX_MOMENT_CHARACTERS = 40
+"""Of all texts together: each character as long as JSON can make it, they fit into one message of 64 KiB."""
 
 _NUMBER = re.compile(r"[+-]?(\d+/\d+|\d+(\.\d*)?([eE][+-]?\d{1,2})?)", re.ASCII)
 MAX_NUMBER_CHARACTERS = 40
 MAX_ALTITUDE_M = 100_000
 
-_TEXT_TAGS = {
+_TEXT_TAGS: dict[int, str] = {
     ExifTags.Base.Make: "make",
     ExifTags.Base.Model: "model",
     ExifTags.Base.Software: "software",
     ExifTags.Base.Artist: "artist",
     ExifTags.Base.Copyright: "copyright",
     ExifTags.Base.ImageDescription: "description",
-    ExifTags.Base.DateTime: "modified_at",
     ExifTags.Base.HostComputer: "host_computer",
+    ExifTags.Base.CameraSerialNumber: "body_serial_number",
 }
-_DETAIL_TAGS = {
-    ExifTags.Base.DateTimeOriginal: "taken_at",
-    ExifTags.Base.OffsetTimeOriginal: "taken_at_offset",
-    ExifTags.Base.SubsecTimeOriginal: "taken_at_subsecond",
-    ExifTags.Base.DateTimeDigitized: "digitized_at",
+_WINDOWS_TAGS: dict[int, str] = {
+    ExifTags.Base.XPTitle: "title",
+    ExifTags.Base.XPComment: "comment",
+    ExifTags.Base.XPAuthor: "author",
+}
+"""Written by Windows, in UTF-16."""
+_DETAIL_TAGS: dict[int, str] = {
     ExifTags.Base.LensMake: "lens_make",
     ExifTags.Base.LensModel: "lens_model",
     ExifTags.Base.BodySerialNumber: "body_serial_number",
     ExifTags.Base.LensSerialNumber: "lens_serial_number",
     ExifTags.Base.CameraOwnerName: "owner_name",
     ExifTags.Base.ImageUniqueID: "image_unique_id",
+    0xA437: "photographer",  # EXIF 3.0
+    0xA438: "image_editor",
+}
+_MOMENT_TAGS: dict[int, str] = {
+    ExifTags.Base.DateTimeOriginal: "taken_at",
+    ExifTags.Base.OffsetTimeOriginal: "taken_at_offset",
+    ExifTags.Base.SubsecTimeOriginal: "taken_at_subsecond",
+    ExifTags.Base.DateTimeDigitized: "digitized_at",
+    ExifTags.Base.OffsetTimeDigitized: "digitized_at_offset",
+    ExifTags.Base.SubsecTimeDigitized: "digitized_at_subsecond",
+    ExifTags.Base.OffsetTime: "modified_at_offset",
+    ExifTags.Base.SubsecTime: "modified_at_subsecond",
 }
 _NUMBER_TAGS = {
     ExifTags.Base.ExposureTime: "exposure_time_s",
@@ -82,11 +97,7 @@ def exif_claims(exif: Image.Exif | None) -> dict[str, object]:
 def _read_exif(exif: Image.Exif) -> dict[str, object]:
     """The known tags by readable names; empty when there are none."""
     details = exif.get_ifd(ExifTags.IFD.Exif)
-    claims: dict[str, object] = {}
-    for tags, source in ((_TEXT_TAGS, exif), (_DETAIL_TAGS, details)):
-        for tag, name in tags.items():
-            if text := clean_text(source.get(tag)):
-                claims[name] = text
+    claims: dict[str, object] = dict(_texts(exif, details))
     for tag, name in _NUMBER_TAGS.items():
         if (number := _decimal(details.get(tag))) is not None:
             claims[name] = number
@@ -97,38 +108,79 @@ def _read_exif(exif: Image.Exif) -> dict[str, object]:
     return claims
 
 
-def clean_text(value: object) -> str | None:
+def _texts(exif: Mapping[int, object], details: Mapping[int, object]) -> Iterator[tuple[str, str]]:
+    stated = [(name, exif.get(tag), MAX_TEXT_CHARACTERS) for tag, name in _TEXT_TAGS.items()]
+    stated += [(name, details.get(tag), MAX_TEXT_CHARACTERS) for tag, name in _DETAIL_TAGS.items()]
+    stated += [(name, _of_windows(exif.get(tag)), MAX_TEXT_CHARACTERS) for tag, name in _WINDOWS_TAGS.items()]
+    stated.append(("user_comment", _of_charset(details.get(ExifTags.Base.UserComment)), MAX_TEXT_CHARACTERS))
+    stated += [(name, details.get(tag), MAX_MOMENT_CHARACTERS) for tag, name in _MOMENT_TAGS.items()]
+    stated.append(("modified_at", exif.get(ExifTags.Base.DateTime), MAX_MOMENT_CHARACTERS))
+    for name, value, most_characters in stated:
+        if text := clean_text(value, most_characters):
+            yield name, text
+
+
+def _of_windows(value: object) -> str | None:
+    if isinstance(value, tuple) and all(isinstance(part, int) and 0 <= part < 256 for part in value):
+        value = bytes(value)
+    return value[: 8 * MAX_TEXT_CHARACTERS].decode("utf-16-le", "replace") if isinstance(value, bytes) else None
+
+
+def _of_charset(value: object) -> str | None:
+    """A comment whose first eight bytes name its character set (EXIF 2.32, 4.6.5, UserComment)."""
+    if not isinstance(value, bytes):
+        return None
+    charset, text = value[:8].rstrip(b"\0 "), value[8 : 8 + 4 * MAX_TEXT_CHARACTERS]
+    if charset not in (b"", b"ASCII", b"UNICODE", b"JIS"):
+        return value[: 4 * MAX_TEXT_CHARACTERS].decode("utf-8", "replace")  # Some writers name none.
+    if charset == b"UNICODE":
+        # Most writers use the byte order of the file's own processor; a mark or a first zero byte tells which.
+        order = "utf-16-be" if text[:2] == b"\xfe\xff" or (text[:1] == b"\0" and text[1:2] != b"\0") else "utf-16-le"
+        return text.decode(order, "replace")
+    return text.decode("utf-8", "replace")
+
+
+def clean_text(value: object, most_characters: int = MAX_TEXT_CHARACTERS) -> str | None:
     """Text without control characters, cut to a sane length; None when nothing is left."""
     if isinstance(value, bytes):
         value = value.decode("utf-8", errors="replace")
     if not isinstance(value, str):
         return None
-    beginning = value[: 4 * MAX_TEXT_CHARACTERS]
+    beginning = value[: 4 * most_characters]
     printable = "".join(character for character in beginning if character.isprintable())
-    return printable.strip()[:MAX_TEXT_CHARACTERS] or None
+    return printable.strip()[:most_characters].strip() or None
+
+
+_COORDINATES = (
+    ("latitude", ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90),
+    ("longitude", ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
+    ("destination_latitude", ExifTags.GPS.GPSDestLatitude, ExifTags.GPS.GPSDestLatitudeRef, "S", 90),
+    ("destination_longitude", ExifTags.GPS.GPSDestLongitude, ExifTags.GPS.GPSDestLongitudeRef, "W", 180),
+)
 
 
 def _read_gps(gps: Mapping[int, object]) -> dict[str, object]:
     claims: dict[str, object] = {}
-    for name, tag, reference_tag, negative, most in (
-        ("latitude", ExifTags.GPS.GPSLatitude, ExifTags.GPS.GPSLatitudeRef, "S", 90),
-        ("longitude", ExifTags.GPS.GPSLongitude, ExifTags.GPS.GPSLongitudeRef, "W", 180),
-    ):
+    for name, tag, reference_tag, negative, most in _COORDINATES:
         degrees = _degrees(gps.get(tag))
         if degrees is not None and 0 <= degrees <= most:
-            is_negative = clean_text(gps.get(reference_tag)) == negative
+            is_negative = clean_text(gps.get(reference_tag), 1) == negative
             claims[name] = f"{float(-degrees if is_negative else degrees):.7f}"
     altitude = _fraction(gps.get(ExifTags.GPS.GPSAltitude))
     if altitude is not None and abs(altitude) <= MAX_ALTITUDE_M:
         below_sea_level = gps.get(ExifTags.GPS.GPSAltitudeRef) in (1, b"\x01")
         claims["altitude_m"] = f"{float(-altitude if below_sea_level else altitude):.2f}"
-    if date := clean_text(gps.get(ExifTags.GPS.GPSDateStamp)):
+    direction = _fraction(gps.get(ExifTags.GPS.GPSImgDirection))
+    if direction is not None and 0 <= direction <= 360:
+        claims["direction_degrees"] = f"{float(direction):.2f}"
+    if date := clean_text(gps.get(ExifTags.GPS.GPSDateStamp), MAX_MOMENT_CHARACTERS):
         claims["date_utc"] = date
     time = _triple(gps.get(ExifTags.GPS.GPSTimeStamp))
     if time is not None and all(0 <= part <= 60 for part in time):
         claims["time_utc"] = ":".join(f"{int(part):02d}" for part in time)
-    if method := clean_text(gps.get(ExifTags.GPS.GPSProcessingMethod)):
-        claims["method"] = method.removeprefix("ASCII")
+    for name, tag in (("method", ExifTags.GPS.GPSProcessingMethod), ("area", ExifTags.GPS.GPSAreaInformation)):
+        if text := clean_text(_of_charset(gps.get(tag)), MAX_MOMENT_CHARACTERS):
+            claims[name] = text
     return claims
 
 

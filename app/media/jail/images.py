@@ -18,6 +18,7 @@ from PIL import AvifImagePlugin, Image
 from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.png import prepare_png
+from app.media.jail.tags import picture_tags
 from app.media.jail.wire import MAX_SIDE_PIXELS
 
 PICTURE_RULE = "picture/1"
@@ -83,6 +84,8 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
         # After the picture: nothing that a file says of itself may keep its pixels from being compared.
         if further := exif_claims(exif):
             emit({"type": "claims", **further}, memoryview(b""))
+        if tags := picture_tags(image):
+            emit({"type": "claims", "container_tags": tags}, memoryview(b""))
         # Counting may walk the whole file, so it comes last: a limit that is hit here costs no pixels.
         emit({"type": "claims", "frame_count": int(getattr(image, "n_frames", 1))}, memoryview(b""))
 

@@ -23,9 +23,9 @@ from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from app.media.jail.clock import FrameClock
-from app.media.jail.exif import clean_text
 from app.media.jail.images import Emit, TooManyPixels
 from app.media.jail.limits import DecodeLimits
+from app.media.jail.tags import movie_tags
 
 FRAMES_RULE = "frames/1"
 SAMPLE_EVERY_MS = 100
@@ -41,26 +41,6 @@ VIDEO_CODECS = (
     "mpeg2video", "msmpeg4", "msmpeg4v2",
 )  # fmt: skip
 """What may decode pictures. Sound and subtitles are never decoded."""
-
-_TAGS = {
-    "creation_time": "created_at",
-    "location": "location",
-    "com.apple.quicktime.location.ISO6709": "location",
-    "com.apple.quicktime.creationdate": "created_at_local",
-    "make": "make",
-    "com.apple.quicktime.make": "make",
-    "com.android.manufacturer": "make",
-    "model": "model",
-    "com.apple.quicktime.model": "model",
-    "com.android.model": "model",
-    "software": "software",
-    "com.apple.quicktime.software": "software",
-    "com.android.version": "android_version",
-    "encoder": "encoder",
-    "title": "title",
-    "comment": "comment",
-    "date": "date",
-}
 
 
 class NoPictures(Exception):
@@ -230,12 +210,10 @@ def _claims(container: av.container.InputContainer, stream: av.video.VideoStream
         claims["frame_rate"] = str(Fraction(stream.average_rate).limit_denominator(100_000))
     if container.bit_rate > 0:
         claims["bit_rate_bps"] = container.bit_rate
-    tags: dict[str, object] = {}
-    for name, value in [*stream.metadata.items(), *container.metadata.items()]:
-        known, text = _TAGS.get(name), clean_text(value)
-        if known and text:
-            tags[known] = text
-    return claims | ({"container_tags": tags} if tags else {})
+    for name, tags in (("container_tags", container.metadata), ("track_tags", stream.metadata)):
+        if found := movie_tags(tags):
+            claims[name] = found
+    return claims
 
 
 def _duration_ms(container: av.container.InputContainer, stream: av.video.VideoStream) -> int | None:
