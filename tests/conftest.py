@@ -24,7 +24,9 @@ from tests.support.databases import (
     remove_run_directory,
 )
 from tests.support.network import refuse_other_hosts
+from tests.support.passwords import hash_passwords_cheaply
 from tests.support.product import Product, start_product
+from tests.support.work import close_decoder
 
 RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
 """How pytest-xdist's workers, which inherit the environment, find the directory of the run."""
@@ -39,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
         remove_left_over_runs()
         os.environ[RUN_DIRECTORY] = str(make_run_directory())
     refuse_other_hosts()
+    hash_passwords_cheaply()
 
 
 SLOW_FILES = (
@@ -59,6 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
+    close_decoder()
     close_connections()
     if not hasattr(config, "workerinput"):
         remove_run_directory(Path(os.environ[RUN_DIRECTORY]))

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 from app.kernel.database_roles import libpq_url
 from app.kernel.embedded_postgres import start_postgres
+from app.kernel.postgres_process import read_postmaster
 from tests.support.product import Product, start_product
 
 DEADLINE_S = 40.0
@@ -40,64 +42,81 @@ def me(product: Product) -> int:
     return httpx.get(f"{product.base_url}/v1/me", headers=headers).status_code
 
 
+@dataclass
+class Installation:
+    """A data directory with a database of its own, and the product that runs on it now: a start takes its time."""
+
+    product: Product
+
+    @property
+    def data(self) -> Path:
+        return self.product.data_dir
+
+    def start_again(self) -> None:
+        self.product = start_product(self.data, EXHIBIT_API_PROCESSES="2")
+
+
 @pytest.fixture(scope="module")
-def running() -> Iterator[Product]:
-    """One product on its own database for the tests that only look at it. The last of them damages its ledger."""
+def installation() -> Iterator[Installation]:
+    """For all tests of this file, each of which leaves a product that is ready; the last damages its ledger."""
     with tempfile.TemporaryDirectory(prefix="exhibit-") as name:
         Path(name).chmod(0o711)
-        product = start_product(Path(name) / "data")
-        yield product
-        product.stop()
+        made = Installation(start_product(Path(name) / "data", EXHIBIT_API_PROCESSES="2"))
+        yield made
+        made.product.stop()
 
 
-def test_serve_when_started_twice_on_its_own_database_then_keeps_everything(
-    open_directory: Path,
-) -> None:
-    data = open_directory / "data"
-    first = start_product(data)
-    token, key = first.admin_token, (data / "published" / "log.vkey").read_text()
-    assert me(first) == 200
-    assert first.stop() == 0
+@pytest.fixture
+def running(installation: Installation) -> Product:
+    return installation.product
 
-    second = start_product(data)
-    try:
-        assert (second.admin_token, (data / "published" / "log.vkey").read_text()) == (token, key)
-        assert me(second) == 200
-    finally:
-        assert second.stop() == 0
-    assert not (data / "postgres" / "cluster" / "postmaster.pid").exists()
+
+def postmaster(installation: Installation) -> int | None:
+    found = read_postmaster(installation.data / "postgres" / "cluster")
+    return None if found is None else found.pid
 
 
 def test_serve_when_parent_is_killed_then_children_end_and_the_next_start_adopts_the_database(
-    open_directory: Path,
+    installation: Installation,
 ) -> None:
-    product = start_product(open_directory / "data")
+    product = installation.product
     children = product.children()
     assert sorted(children) == ["api-1", "api-2", "integrator", "worker"]
     product.kill()
-    wait_for(lambda: not [pid for pid in children.values() if Path("/proc", str(pid)).exists()], what="children's end")
-    orphan = start_postgres(open_directory / "data")
-    assert orphan.adopted
-
-    again = start_product(open_directory / "data")
     try:
-        assert me(again) == 200
+        wait_for(
+            lambda: not [pid for pid in children.values() if Path("/proc", str(pid)).exists()], what="children's end"
+        )
+        orphan = start_postgres(installation.data)
+        assert orphan.adopted
     finally:
-        again.stop()
-    assert not orphan.is_running()
+        installation.start_again()
+    assert me(installation.product) == 200
+    assert postmaster(installation) == orphan.pid
 
 
-def test_serve_when_a_process_or_the_database_is_killed_then_is_ready_again(open_directory: Path) -> None:
-    product = start_product(open_directory / "data")
+def test_serve_when_started_twice_on_its_own_database_then_keeps_everything(installation: Installation) -> None:
+    first, key_file = installation.product, installation.data / "published" / "log.vkey"
+    token, key = first.admin_token, key_file.read_text()
+    database = postmaster(installation)  # One that was adopted, after the test above.
+    assert me(first) == 200
     try:
-        for name, pid in product.children().items():
-            os.kill(pid, signal.SIGKILL)
-            wait_for(lambda: product.children().get(name, pid) != pid, what=f"a new {name}")  # noqa: B023
-        pid = int((product.data_dir / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()[0])
+        assert first.stop() == 0
+        assert postmaster(installation) is None
+        assert not Path("/proc", str(database)).exists()
+    finally:
+        installation.start_again()
+    assert (installation.product.admin_token, key_file.read_text()) == (token, key)
+    assert me(installation.product) == 200
+
+
+def test_serve_when_a_process_or_the_database_is_killed_then_is_ready_again(running: Product) -> None:
+    for name, pid in running.children().items():
         os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: is_ready(product) and me(product) == 200, what="readiness")
-    finally:
-        product.stop()
+        wait_for(lambda: running.children().get(name, pid) != pid, what=f"a new {name}")  # noqa: B023
+    pid = int((running.data_dir / "postgres" / "cluster" / "postmaster.pid").read_text().splitlines()[0])
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: is_ready(running) and me(running) == 200, what="readiness")
 
 
 def test_serve_when_data_directory_is_in_use_then_refuses_with_words(running: Product) -> None:

@@ -3,20 +3,25 @@
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
 from starlette.datastructures import State
 
-from app.access.service import bootstrap_administrator
+from app.access import service as access
+from app.access import tokens
+from app.access.actors import authenticate
+from app.access.rules import Role, Scope
+from app.cases import service as cases
 from app.kernel.settings import Settings
 from app.ledger import log
 from app.main import build_app, open_services
@@ -83,7 +88,23 @@ class Api:
         return made
 
     def person(self, name: str) -> Person:
-        """A new account with a token made by the administrator (no password: hashing one is slow on purpose)."""
+        """A new account with a token made by the administrator (no password: hashing one is slow on purpose).
+
+        Where the app is at hand its services are called, as the routes call them: a tenth of two requests' time.
+        """
+        if self.app is None:
+            return self._person_over_http(name)
+        with unit_of_work(self.app.state.services.sessions) as uow:
+            admin = authenticate(uow.session, self.admin.token)
+            account = access.create_account(uow, admin, name=name, email=email_of(name))
+            _, secret = tokens.create_token(
+                uow, admin, account_id=account.id, name="test", scopes=[Scope.READ, Scope.WRITE, Scope.CONTENT],
+                cases=None, roles=None, ttl_s=self.settings.token_ttl_s,
+            )  # fmt: skip
+            uow.commit()
+        return Person(str(account.id), name, secret, self.client(secret))
+
+    def _person_over_http(self, name: str) -> Person:
         account = self.admin.post("/v1/users", json={"name": name, "email": email_of(name)})
         assert account.status_code == 201, account.text
         account_id = account.json()["id"]
@@ -103,7 +124,24 @@ class Api:
         return Person(account.json()["id"], name, token, self.client(token))
 
     def case(self, coordinator: Person, **members: tuple[Person, ...]) -> str:
-        """A case's id; ``members`` by role, such as ``verifier=(olena, petro)``."""
+        """A case's id; ``members`` by role, such as ``verifier=(olena, petro)``. Made as people are."""
+        if self.app is None:
+            return self._case_over_http(coordinator, members)
+        with unit_of_work(self.app.state.services.sessions) as uow:
+            admin = authenticate(uow.session, self.admin.token)
+            case = cases.create_case(
+                uow, admin, title="Strikes, July", description=None, coordinator_id=UUID(coordinator.id)
+            )
+            uow.session.flush()
+            granting = authenticate(uow.session, coordinator.token)
+            for role, people in members.items():
+                for member in people:
+                    cases.grant_role(uow, granting, case.id, account_id=UUID(member.id), role=Role(role))
+                    uow.session.flush()
+            uow.commit()
+        return str(case.id)
+
+    def _case_over_http(self, coordinator: Person, members: Mapping[str, tuple[Person, ...]]) -> str:
         made = self.admin.post("/v1/cases", json={"title": "Strikes, July", "coordinator_id": coordinator.id})
         assert made.status_code == 201, made.text
         case_id: str = made.json()["id"]
@@ -136,7 +174,7 @@ def running_api(
     app = _app(made)
     with unit_of_work(app.state.services.sessions) as uow:
         log.initialise(uow.session, None)
-        secret = bootstrap_administrator(uow, ttl_s=3600) or admin_token
+        secret = access.bootstrap_administrator(uow, ttl_s=3600) or admin_token
         uow.commit()
     assert secret is not None
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))

@@ -63,10 +63,13 @@ class Product:
 
 
 def start_product(data_dir: Path, database: TestDatabase | None = None, **settings: str) -> Product:
-    """Start it on a free port; on the test's database, or on its own embedded server when none is given."""
+    """Start it on a free port; on the test's database, or on its own embedded server when none is given.
+
+    With one API process, where a setting does not ask for more: the second costs 2 s of work to start.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHIBIT_")}
     environment.pop("DATABASE_URL", None)
-    environment |= {"EXHIBIT_DATA": str(data_dir), "EXHIBIT_PORT": "0"}
+    environment |= {"EXHIBIT_DATA": str(data_dir), "EXHIBIT_PORT": "0", "EXHIBIT_API_PROCESSES": "1"}
     if database is not None:
         environment["DATABASE_URL"] = database.owner_url
         environment["EXHIBIT_APP_DATABASE_URL"] = database.app_url

@@ -50,7 +50,17 @@ class Work:
         return None if row is None else (row.id, row.task_name, row.attempts, row.args)
 
 
+_decoders: list[Decoder] = []
+
+
 @contextmanager
 def work_of(api: Api) -> Iterator[Work]:
-    with Decoder() as decoder:
-        yield Work(api, decoder)
+    """Work with the test process's one decoder: each decoding has a child of its own, as in a worker."""
+    if not _decoders:
+        _decoders.append(Decoder())
+    yield Work(api, _decoders[0])
+
+
+def close_decoder() -> None:
+    while _decoders:
+        _decoders.pop().close()
