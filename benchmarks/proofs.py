@@ -53,7 +53,6 @@ def fill(database: TestDatabase, leaves: int) -> None:
     with psycopg.connect(database.owner_url) as owner:
         for table in ("ledger_leaves", "ledger_nodes", "ledger_checkpoints"):
             owner.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-        owner.execute("ALTER TABLE ledger_leaves DROP CONSTRAINT fk_ledger_leaves_commitment_ledger_entries")
         with owner.cursor().copy("COPY ledger_leaves (idx, label, commitment) FROM STDIN (FORMAT binary)") as rows:
             rows.set_types(["int8", "bytea", "bytea"])
             for number in range(leaves):

@@ -72,17 +72,22 @@ class Batch:
     """Whether the queue held more when the batch was cut."""
 
 
-NodeHash = tuple[int, int, bytes]
-"""Level, index and hash of a complete subtree."""
+Subtrees = tuple[int, int, list[bytes]]
+"""Level, index of the first, hashes: complete subtrees that stand side by side."""
 
 _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+# Along the keys, however small the tables were when they were last measured: a batch must not read the whole log.
+_BEGIN = text("""
+    SELECT pg_advisory_xact_lock(:key), set_config('enable_seqscan', 'off', true),
+        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+""")
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _SIZE = text("SELECT coalesce(max(idx) + 1, 0) FROM ledger_leaves WHERE log_id = :log_id")
 _QUEUED = """
-    SELECT q.entry_id, q.closes_batch, e.log_id, e.label, e.commitment,
-        EXISTS (SELECT FROM ledger_leaves l WHERE l.commitment = e.commitment) AS has_leaf
+    SELECT q.entry_id, q.closes_batch, e.log_id, e.label, e.commitment, l.idx IS NOT NULL AS has_leaf
     FROM ledger_queue q JOIN ledger_entries e ON e.id = q.entry_id
+        LEFT JOIN ledger_leaves l ON l.commitment = e.commitment
 """
 _QUEUE = text(_QUEUED + "ORDER BY q.entry_id LIMIT :limit")
 _QUEUED_OF = text(_QUEUED + "WHERE q.entry_id = ANY(CAST(:ids AS bigint[])) AND e.log_id = :log_id ORDER BY q.entry_id")
@@ -108,16 +113,19 @@ _ADD_KEY = text("""
     INSERT INTO ledger_keys (log_id, key_id, public_key, first_size) VALUES (:log_id, :key_id, :public_key, :first_size)
 """)
 _RETIRE_KEY = text("UPDATE ledger_keys SET last_size = :size WHERE log_id = :log_id AND key_id = :key_id")
-# For the driver as it stands, so that arrays go in binary: as text they cost more than the hashing.
+# Digests side by side in one value: as arrays of the driver's they cost as much as the hashing.
 _ADD_LEAVES = """
     INSERT INTO ledger_leaves (log_id, idx, label, commitment)
-    SELECT CAST(%(log_id)b AS smallint), * FROM unnest(
-        CAST(%(indexes)b AS bigint[]), CAST(%(labels)b AS bytea[]), CAST(%(commitments)b AS bytea[]))
+    SELECT CAST(%(log_id)b AS smallint), CAST(%(size)b AS bigint) + n,
+        substr(packed, n * 64 + 1, 32), substr(packed, n * 64 + 33, 32)
+    FROM (SELECT CAST(%(packed)b AS bytea) AS packed) p, generate_series(0, octet_length(packed) / 64 - 1) n
 """
 _ADD_NODES = """
     INSERT INTO ledger_nodes (log_id, level, idx, hash)
-    SELECT CAST(%(log_id)b AS smallint), * FROM unnest(
-        CAST(%(levels)b AS smallint[]), CAST(%(indexes)b AS bigint[]), CAST(%(hashes)b AS bytea[]))
+    SELECT CAST(%(log_id)b AS smallint), r.level, r.first + n, substr(packed, (r.place + n) * 32 + 1, 32)
+    FROM (SELECT CAST(%(packed)b AS bytea) AS packed) p, unnest(
+        CAST(%(levels)b AS smallint[]), CAST(%(firsts)b AS bigint[]), CAST(%(places)b AS int[]),
+        CAST(%(counts)b AS int[])) AS r (level, first, place, count), generate_series(0, r.count - 1) n
 """
 _ADD_CHECKPOINT = text("""
     INSERT INTO ledger_checkpoints (log_id, size, root, note, signed_at)
@@ -143,7 +151,7 @@ def integrate(
 ) -> Batch | None:
     """As ``integrate_batch``, telling also whether more is waiting."""
     with ExitStack() as held, connection.begin():  # The record is let go after the commit.
-        connection.execute(_LOCK, {"key": ADVISORY_LOCK})
+        connection.execute(_BEGIN, {"key": ADVISORY_LOCK})
         if record is not None:
             held.enter_context(record.held())
         return _write_batch(connection, signers, limit, record)
@@ -166,7 +174,7 @@ def _write_batch(
         return None
     _note_keys(connection, current, signers, size)
     frontier = _read_frontier(connection, current, size, signers)
-    nodes = [node for row in rows for node in frontier.append(_hash_of(row)) if node[0] > 0]
+    nodes = frontier.extend([_hash_of(row) for row in rows])
     tree = SignedTree(current.origin, frontier.size, frontier.root().hex(), tuple(row.entry_id for row in rows))
     if unstored is not None and unstored != tree:
         raise LogBehindRecord(f"the queue does not give the signed tree of {unstored.size} leaves", unstored, size)
@@ -178,22 +186,20 @@ def _write_batch(
 
 
 def _store(
-    connection: Connection, checkpoint: SignedCheckpoint, size: int, rows: Sequence[Row[Any]], nodes: list[NodeHash]
+    connection: Connection, checkpoint: SignedCheckpoint, size: int, rows: Sequence[Row[Any]], nodes: list[Subtrees]
 ) -> None:
     log_id = {"log_id": checkpoint.log_id}
-    connection.exec_driver_sql(
-        _ADD_LEAVES,
-        {
-            **log_id,
-            "indexes": list(range(size, checkpoint.size)),
-            "labels": [row.label for row in rows],
-            "commitments": [row.commitment for row in rows],
-        },
-    )
-    levels, indexes, hashes = zip(*nodes, strict=True) if nodes else ((), (), ())
-    connection.exec_driver_sql(
-        _ADD_NODES, {**log_id, "levels": list(levels), "indexes": list(indexes), "hashes": list(hashes)}
-    )
+    leaves = b"".join([part for row in rows for part in (row.label, row.commitment)])
+    connection.exec_driver_sql(_ADD_LEAVES, {**log_id, "size": size, "packed": leaves})
+    counts = [len(hashes) for _, _, hashes in nodes]
+    runs = {
+        "levels": [level for level, _, _ in nodes],
+        "firsts": [first for _, first, _ in nodes],
+        "places": [sum(counts[:place]) for place in range(len(counts))],
+        "counts": counts,
+        "packed": b"".join(each for _, _, hashes in nodes for each in hashes),
+    }
+    connection.exec_driver_sql(_ADD_NODES, {**log_id, **runs})
     connection.execute(
         _ADD_CHECKPOINT,
         {

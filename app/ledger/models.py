@@ -227,7 +227,10 @@ class LedgerQueued(Base):
 
 
 class LedgerLeaf(Base):
-    """Leaf ``idx`` (from 0) of a log's public tree: ``custody-leaf/v1 <label> <commitment>``."""
+    """Leaf ``idx`` (from 0) of a log's public tree: ``custody-leaf/v1 <label> <commitment>``.
+
+    No foreign key: a trigger asks once a statement for the entry of this commitment, label and log.
+    """
 
     __tablename__ = "ledger_leaves"
     __table_args__ = (
@@ -239,7 +242,7 @@ class LedgerLeaf(Base):
     log_id: Mapped[int] = _log_id(primary_key=True)
     idx: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     label: Mapped[str] = mapped_column(HexDigest)
-    commitment: Mapped[str] = mapped_column(HexDigest, ForeignKey("ledger_entries.commitment"), unique=True)
+    commitment: Mapped[str] = mapped_column(HexDigest, unique=True)
 
 
 class LedgerNode(Base):

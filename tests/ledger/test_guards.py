@@ -97,6 +97,16 @@ def test_integrator_emptying_the_queue_without_leaves_is_refused(integrating: En
     assert scalar(engine, "SELECT count(*) FROM ledger_queue") == 1
 
 
+def test_leaf_when_it_is_not_its_entrys_commitment_and_label_is_refused(integrating: Engine) -> None:
+    queued = "ledger_entries e JOIN ledger_queue q ON q.entry_id = e.id"
+    for values in ("1, sha256('a'), sha256('b')", "1, e.label, sha256('b')", "1, sha256('a'), e.commitment"):
+        with pytest.raises(IntegrityError, match="stands for no entry"):
+            _run(
+                integrating,
+                f"INSERT INTO ledger_leaves (idx, log_id, label, commitment) SELECT 3, {values} FROM {queued}",
+            )
+
+
 def test_stream_head_when_not_moved_onto_a_new_entry_is_refused(engine: Engine) -> None:
     for change in (
         *("head_seq = head_seq - 1", "head_seq = head_seq", "head_seq = head_seq + 1"),

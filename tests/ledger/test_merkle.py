@@ -4,6 +4,8 @@ import hashlib
 from functools import cache
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.ledger.merkle import (
     EMPTY_ROOT,
@@ -212,3 +214,15 @@ def test_ranges_outside_the_tree_are_refused() -> None:
     for old, new in ((0, 3), (4, 3)):
         with pytest.raises(ValueError, match="no consistency proof"):
             consistency_ranges(old, new)
+
+
+@given(st.lists(st.integers(min_value=0, max_value=70), max_size=6))
+def test_frontier_when_extended_by_batches_then_it_completes_what_appending_one_by_one_does(batches: list[int]) -> None:
+    one_by_one, at_once = Frontier(), Frontier()
+    for place, count in enumerate(batches):
+        hashes = [leaf_hash(b"%d of %d" % (number, place)) for number in range(count)]
+        completed = {(level, index): h for each in hashes for level, index, h in one_by_one.append(each) if level}
+        runs = at_once.extend(hashes)
+        assert {(level, first + n): h for level, first, row in runs for n, h in enumerate(row)} == completed
+        assert sum(len(row) for _, _, row in runs) == len(completed)
+        assert at_once == one_by_one
