@@ -4,8 +4,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from pkgutil import resolve_name
+from uuid import UUID
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
@@ -26,6 +28,8 @@ COMMANDS = {
     "integrator": "app.integrator_process:run_integrator",
     "jobs list": "app.jobs_command:list_jobs",
     "jobs retry": "app.jobs_command:retry_jobs",
+    "fingerprints recompute": "app.fingerprints_command:recompute",
+    "decodings offer": "app.fingerprints_command:offer",
     "ledger verify": "app.ledger_command:verify_ledger",
     "ledger audit-now": "app.ledger_command:audit_now",
     "ledger purge": "app.purge_command:purge_ledger",
@@ -121,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     purge = ledger.add_parser("purge", help=what, description=what)
     purge.set_defaults(command="ledger purge")
     _add_jobs(commands.add_parser("jobs", help="Background jobs that failed."))
+    _add_fingerprints(commands)
     _add_anchors(ledger)
     _add_operations(ledger)
     return parser
@@ -154,6 +159,40 @@ def _add_anchors(ledger: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     witnesses = ledger.add_parser("witnesses", help=what, description=what)
     witnesses.set_defaults(command="ledger witnesses")
     witnesses.add_argument("--retry", metavar="NAME", help="Ask this one again, also after an alarm.")
+
+
+def _add_fingerprints(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fingerprints = commands.add_parser("fingerprints", help="What files are compared by.")
+    what = "Take from every stored file what it lacks since a rule changed; stopped at any moment, it goes on."
+    recompute = fingerprints.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "recompute", help=what, description=what
+    )
+    recompute.set_defaults(command="fingerprints recompute")
+    recompute.add_argument("--status", action="store_true", help="Only show how many files lack which rule.")
+    recompute.add_argument("--window", type=int, default=100, metavar="N", help="Files queued at a time (100).")
+    recompute.add_argument("--at-once", type=int, default=1, metavar="N", help="Files decoded at the same time (1).")
+    what = "Offer stored items for decoding again, after an update of the decoder or a change of limits."
+    offer = (
+        commands.add_parser("decodings", help="What decoding stored files gave.")
+        .add_subparsers(required=True, metavar="COMMAND")
+        .add_parser("offer", help=what, description=what)
+    )
+    offer.set_defaults(command="decodings offer")
+    offer.add_argument("--outcome", action="append", default=[], help="Whose last decoding ended so; may be repeated.")
+    offer.add_argument("--case", type=UUID, metavar="ID", help="Only the items of this case.")
+    what = "Only what another decoder, or one under other limits, decoded last."
+    offer.add_argument("--decoder-changed", action="store_true", help=what)
+    what = "Only what was decoded last before this time (now), with its zone."
+    offer.add_argument("--decoded-before", type=_moment, metavar="TIME", help=what)
+    offer.add_argument("--batch", type=int, default=100, metavar="N", help="Items in one transaction (100).")
+
+
+def _moment(text: str) -> datetime:
+    """Raises ValueError, which argparse tells."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError("a time needs its zone")
+    return found
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:

@@ -11,16 +11,17 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.blobs.local import LocalBlobStore
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import match_job
+from app.fingerprints.recompute import recompute_jobs
 from app.jobs import Chore, Job
 from app.kernel.settings import Settings
 from app.media import jobs as media_jobs
 from app.media.jail.decoder import Decoder
-from app.media.jail.limits import DecodeLimits
+from app.media.limits import decode_limits
 from app.media.orphans import sweep_orphans
 
 logger = structlog.get_logger("exhibit.worker")
 
-JOBS: tuple[Job, ...] = (*media_jobs.JOBS, *fingerprint_jobs.JOBS, *match_job.JOBS)
+JOBS: tuple[Job, ...] = (*media_jobs.JOBS, *fingerprint_jobs.JOBS, *match_job.JOBS, *recompute_jobs())
 
 SWEEP_EVERY_S = 6 * 3600.0
 
@@ -37,9 +38,8 @@ class Resources:
 @contextmanager
 def open_resources(settings: Settings) -> Iterator[Resources]:
     """The blob store and the decoder, for the worker's lifetime. Raises JailUnavailable: no jail, no decoding."""
-    limits = DecodeLimits(image_wall_s=settings.decode_image_wall_s, video_wall_s=settings.decode_video_wall_s)
     blobs = LocalBlobStore(settings.data / "blobs")
-    with Decoder(limits, mode=settings.decoder_jail) as decoder:
+    with Decoder(decode_limits(settings), mode=settings.decoder_jail) as decoder:
         yield Resources(settings, blobs, decoder)
     blobs.close()
 

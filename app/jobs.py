@@ -25,6 +25,8 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
 QUEUE = "exhibit"
+IN_BULK = -10
+"""The priority of what is done over many stored files at once: after whatever else waits, which has 0."""
 
 _enqueuing = App(connector=SyncPsycopgConnector())
 """Never opened: every insertion goes through the connection of the session that enqueues."""
@@ -67,10 +69,17 @@ class Chore:
     run: Callable[[sessionmaker[Session], Any], Mapping[str, Any]]
 
 
-def enqueue(session: Session, task: str, arguments: Mapping[str, Any]) -> int:
-    """Insert a job in the session's transaction; the queue's id for it. ``arguments`` are JSON: ids, never content."""
+def enqueue(
+    session: Session, task: str, arguments: Mapping[str, Any], *, priority: int = 0, lock: str | None = None
+) -> int:
+    """Insert a job in the session's transaction; the queue's id for it. ``arguments`` are JSON: ids, never content.
+
+    Of the jobs with one ``lock`` one runs at a time, in all workers together.
+    """
     connection = session.connection().connection.driver_connection
-    deferrer: JobDeferrer = _enqueuing.configure_task(task, queue=QUEUE, connection=connection)
+    deferrer: JobDeferrer = _enqueuing.configure_task(
+        task, queue=QUEUE, connection=connection, priority=priority, lock=lock
+    )
     return deferrer.defer(**arguments)
 
 

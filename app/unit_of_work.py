@@ -24,7 +24,7 @@ class UnitOfWork:
         self.session = session
         self._request_id = request_id
         self._events: list[Event] = []
-        self._jobs: list[tuple[str, dict[str, Any]]] = []
+        self._jobs: list[tuple[int, str, dict[str, Any]]] = []
 
     def record(self, event: Event) -> None:
         """Stage one act; its entry is written by ``commit``, in the order of recording within its stream."""
@@ -32,7 +32,11 @@ class UnitOfWork:
 
     def enqueue(self, task: str, **arguments: Any) -> None:
         """Stage one job; it exists from the commit on, or not at all."""
-        self._jobs.append((task, arguments))
+        self.enqueue_at(0, task, **arguments)
+
+    def enqueue_at(self, priority: int, task: str, **arguments: Any) -> None:
+        """The same with a priority: below 0 it runs when nothing else waits."""
+        self._jobs.append((priority, task, arguments))
 
     def commit(self, keep_answer: Callable[[list[Receipt]], None] | None = None) -> list[Receipt]:
         """Write rows, jobs and entries in one transaction; entries last, so that stream locks are held only briefly.
@@ -41,8 +45,8 @@ class UnitOfWork:
         what a repeated request will be answered. A crash before the commit leaves nothing; after it, everything.
         """
         self.session.flush()
-        for task, arguments in self._jobs:
-            jobs.enqueue(self.session, task, arguments)
+        for priority, task, arguments in self._jobs:
+            jobs.enqueue(self.session, task, arguments, priority=priority)
         receipts = log.append(self.session, self._events, recorded=utc_now(), request_id=self._request_id)
         if keep_answer is not None:
             keep_answer(receipts)

@@ -57,6 +57,8 @@ class Operation(StrEnum):
     OPEN_VERIFICATION = "open_verification"
     VERIFY = "verify"
     REOPEN = "reopen"
+    REQUEST_DECODING = "request_decoding"
+    """To have preserved bytes decoded and fingerprinted again."""
     EDIT_INCIDENTS = "edit_incidents"
     SIGN_OFF = "sign_off"
     MOVE_EVIDENCE = "move_evidence"
@@ -108,6 +110,9 @@ RULES: dict[Operation, Rule] = {
     ),
     Operation.VERIFY: Rule(frozenset({Role.VERIFIER, Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
     Operation.REOPEN: Rule(frozenset({Role.RESEARCHER, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
+    Operation.REQUEST_DECODING: Rule(
+        frozenset({Role.COORDINATOR, Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True
+    ),
     Operation.EDIT_INCIDENTS: Rule(
         frozenset({Role.VERIFIER, Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST}),
         scope=Scope.WRITE,

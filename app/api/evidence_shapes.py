@@ -131,6 +131,19 @@ class CorrectionShape(Shape):
     erased: list[str] = Erased
 
 
+class DecodingShape(Shape):
+    """How decoding the item's bytes ended the last time. `GET /v1/limits` explains the outcomes and names the limits of
+    today."""
+
+    outcome: str = Field(examples=["limit_time"])
+    reason: str | None = Field(description="In words; null where all of it was decoded.")
+    decoder: str = Field(description="What decoded, with all versions and a digest of the limits.")
+    limits: dict[str, int] = Field(description="That held for this file then; empty where none was looked at.")
+    kept_outcome: str | None = Field(
+        description="Null, unless an earlier decoding got further: how that one ended. What it gave stays in force."
+    )
+
+
 class EvidenceShape(EvidenceSummary, Changed):
     """One item. Acquisition fields read as last corrected; `as_first_stated` holds what they said before."""
 
@@ -140,6 +153,7 @@ class EvidenceShape(EvidenceSummary, Changed):
         description="What the file says of itself: claims, not facts. Null until decoded. `sealed` names those that "
         "identify a person, a place or a device: `GET …/claims` shows them to whoever may read the original."
     )
+    decoding: DecodingShape | None = Field(description="Null until the item is fingerprinted.")
     possible_events: list[Transition] = Field(
         description="The events by which you may move the item now, as far as its state, your roles in the case and "
         "your token's scope go. Empty: it is not your turn, or a job moves it next. Send them to `POST …/transitions`, "
@@ -202,8 +216,21 @@ def _item_fields(details: ItemDetails) -> dict[str, Any]:
         },
         "corrections": [correction_shape(correction) for correction in details.corrections],
         "claims": details.claims,
+        "decoding": _decoding(details),
         "possible_events": details.possible_events,
     }
+
+
+def _decoding(details: ItemDetails) -> DecodingShape | None:
+    if details.decoding is None:
+        return None
+    return DecodingShape(
+        outcome=details.decoding.outcome,
+        reason=details.decoding.reason,
+        decoder=details.decoding.decoder,
+        limits=details.decoding.limits,
+        kept_outcome=None if details.kept is None else details.kept.outcome,
+    )
 
 
 def _erased_now(details: ItemDetails) -> list[str]:

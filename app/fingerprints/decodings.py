@@ -5,8 +5,8 @@ own rows; none is ever changed. Of each rule the latest decoding that got at lea
 a decoder that is worse with a file takes nothing away from what an earlier one found in it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select
@@ -51,6 +51,10 @@ class Decoded:
     limits: Mapping[str, Any] = field(default_factory=dict)
     sealed: Mapping[str, SealedClaim] = field(default_factory=dict)
     """What else the file claims: for the streams of its items, and kept with the bytes nowhere."""
+
+    def by_rules(self, rules: Collection[str]) -> "Decoded":
+        """The same, with what these rules gave and nothing else."""
+        return replace(self, rules=tuple(rules), prints=[one for one in self.prints if one.version in rules])
 
 
 def in_force() -> ColumnElement[bool]:

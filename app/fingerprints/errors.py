@@ -1,4 +1,4 @@
-"""What can be wrong with a decision about a match."""
+"""What can be wrong with a decision about a match, or with asking for another decoding."""
 
 from app.kernel.errors import Conflict, Invalid, constraint_errors
 
@@ -30,6 +30,12 @@ class DecidedMeanwhile(Conflict):
         "Read the match again and see the other person's decision. Decide again if you do not agree: both stay on "
         "record."
     )
+
+
+class DecodingUnderWay(Conflict):
+    code = "decoding_under_way"
+    title = "The item's bytes are to be decoded already"
+    advice = "Wait until the item's fingerprint_status is no longer 'pending', and read what came of it."
 
 
 constraint_errors["uq_relations_number"] = DecidedMeanwhile("Read the match again, then decide.")

@@ -26,6 +26,16 @@ class EvidenceFingerprinted(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecodingRequested(Event):
+    """The item's bytes are offered for decoding again, by a person or an operator; ``outcome`` and ``decoder`` are
+    those of the decoding before. What comes of it is the next ``evidence.fingerprinted``."""
+
+    TYPE: ClassVar[str] = "evidence.decoding_requested"
+    outcome: str | None = None
+    decoder: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceMatched(Event):
     """``evidence`` is the other item; ``spans`` are [query from, to, reference from, to] in milliseconds."""
 

@@ -13,11 +13,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.cases.service import current_policy
+from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceMatched
 from app.fingerprints.index import Index, ScanIndex
 from app.fingerprints.matching import (
-    MATCHING_ALGORITHMS,
     Explanation,
     Print,
     Prints,
@@ -72,6 +72,7 @@ class Comparison:
     """What is known to be similar already; see :class:`Compared`."""
     seen: frozenset["Settled"]
     """Every blob of the case that this comparison and the earlier ones took into account."""
+    catalog: Catalog = CATALOG
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,9 @@ class Compared:
     """Per similar blob its explanation; None: it was stored before."""
 
 
-def plan_comparison(session: Session, evidence: Evidence, earlier: Compared | None = None) -> Comparison:
+def plan_comparison(
+    session: Session, evidence: Evidence, earlier: Compared | None = None, catalog: Catalog = CATALOG
+) -> Comparison:
     """Reads, without a lock, what :func:`compare` needs.
 
     The settled blobs are read first and nothing else is looked at: whatever settles later is in nobody's ``seen``, and
@@ -93,8 +96,8 @@ def plan_comparison(session: Session, evidence: Evidence, earlier: Compared | No
     """
     sha256 = evidence.blob_sha256
     assert sha256 is not None
-    thresholds = _thresholds(session, evidence.case_id)
-    rule = rule_of(thresholds)
+    thresholds = _thresholds(session, evidence.case_id, catalog)
+    rule = rule_of(thresholds, catalog)
     if earlier is not None and earlier.rule != rule:
         earlier = None
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
@@ -103,13 +106,13 @@ def plan_comparison(session: Session, evidence: Evidence, earlier: Compared | No
     fresh = {blob for blob, _ in settled - seen_before} - {sha256}
     candidates: set[str] = set()
     if prints is not None:
-        candidates = _candidates(session, fresh, prints, thresholds)
+        candidates = _candidates(session, fresh, prints, thresholds, catalog)
     known = _known(session, sha256, candidates, rule)
     others = _prints_of(session, candidates - known)
     explained = {} if earlier is None else earlier.explained
     found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
     found.update(dict.fromkeys(known))
-    return Comparison(sha256, thresholds, rule, prints, others, found, seen_before | settled)
+    return Comparison(sha256, thresholds, rule, prints, others, found, seen_before | settled, catalog)
 
 
 def compare(comparison: Comparison) -> Compared:
@@ -117,18 +120,18 @@ def compare(comparison: Comparison) -> Compared:
     explained = dict(comparison.found)
     for other, theirs in comparison.others.items():
         assert comparison.prints is not None
-        explanation = explain(comparison.prints, theirs, comparison.thresholds)
+        explanation = explain(comparison.prints, theirs, comparison.thresholds, comparison.catalog)
         if explanation is not None:
             explained[other] = explanation
     return Compared(comparison.sha256, comparison.rule, comparison.seen, explained)
 
 
-def is_complete(session: Session, evidence: Evidence, compared: Compared) -> bool:
+def is_complete(session: Session, evidence: Evidence, compared: Compared, catalog: Catalog = CATALOG) -> bool:
     """Whether nothing settled in the case, and no rule changed, since the comparison was planned.
 
     The caller holds :func:`lock_matching`, so that the answer stays true until its transaction ends.
     """
-    if compared.rule != rule_of(_thresholds(session, evidence.case_id)):
+    if compared.rule != rule_of(_thresholds(session, evidence.case_id, catalog), catalog):
         return False
     settled = _settled_blobs(session, evidence.case_id)
     return {one for one in settled if one[0] != compared.sha256} <= compared.seen
@@ -162,9 +165,9 @@ def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None
     return made
 
 
-def _thresholds(session: Session, case_id: UUID) -> dict[str, int]:
+def _thresholds(session: Session, case_id: UUID, catalog: Catalog) -> dict[str, int]:
     _, policy = current_policy(session, case_id)
-    return thresholds_of(policy.thresholds)
+    return thresholds_of(policy.thresholds, catalog)
 
 
 def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
@@ -179,9 +182,11 @@ def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
     return frozenset((blob, number) for blob, number in session.execute(query) if blob is not None)
 
 
-def _candidates(session: Session, among: Collection[str], prints: Prints, thresholds: dict[str, int]) -> set[str]:
+def _candidates(
+    session: Session, among: Collection[str], prints: Prints, thresholds: dict[str, int], catalog: Catalog
+) -> set[str]:
     found: set[str] = set()
-    for algorithm in MATCHING_ALGORITHMS:
+    for algorithm in (algorithm for versions in catalog.matching().values() for algorithm in versions):
         found |= INDEX.candidates(
             session,
             among,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from app.fingerprints.algorithms.algorithm import Pixels, hashed_picture
+from app.fingerprints.algorithms.algorithm import Algorithm, Pixels, hashed_picture
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.keyframes import ChangedFrames
@@ -15,6 +15,7 @@ from app.media.jail.result import VideoFrame
 class Hasher:
     """Hashes pictures as they come; keeps the one that the preview is made from."""
 
+    algorithms: tuple[Algorithm, ...] = ALGORITHMS
     prints: list[Print] = field(default_factory=list)
     shown: Pixels | None = None
     _shown_quality: int = -1
@@ -23,7 +24,7 @@ class Hasher:
     def take_picture(self, rgb: Pixels) -> None:
         self.shown = rgb
         reduced = hashed_picture(rgb)
-        for algorithm in ALGORITHMS:
+        for algorithm in self.algorithms:
             if algorithm.applies_to_images:
                 for view, found in hashes_in_views(algorithm, reduced):
                     self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
@@ -38,7 +39,7 @@ class Hasher:
             return
         self._show(frame.rgb, moving.quality or 0)
         self.prints.append(Print(PDQ.version, frame.time_ms, IDENTITY, moving.value, moving.quality))
-        for algorithm in ALGORITHMS:
+        for algorithm in self.algorithms:
             if algorithm.applies_to_frames and algorithm.version != PDQ.version:
                 found = algorithm.compute(frame.rgb)
                 self.prints.append(Print(algorithm.version, frame.time_ms, IDENTITY, found.value, found.quality))

@@ -11,17 +11,18 @@ from sqlalchemy.orm import Session
 
 from app.blobs.store import BlobMissing, BlobStorageFailed, BlobStore, BlobUnreadable
 from app.fingerprints.algorithms.algorithm import Pixels
-from app.fingerprints.algorithms.catalog import rules_for
+from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.decodings import Decoded, StoredPreview, store_decoding
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.match_job import MATCH, UNSETTLED, settle_as_failed
-from app.jobs import Job
+from app.jobs import IN_BULK, Job
 from app.kernel.primitives import Sha256Hex
 from app.media import claims, previews
 from app.media.claims import SealedClaim
 from app.media.jail.decoder import DecoderDied, JailUnavailable
 from app.media.jail.result import DecodeOutcome, DecodeResult
 from app.media.jobs import MediaResources
+from app.media.limits import decoder_text, limits_of
 from app.media.models import Decoding, Evidence
 from app.media.reading import best_decoding, latest_decoding
 from app.media.rules import PARTIAL, FingerprintStatus, State
@@ -69,14 +70,6 @@ def plan(session: Session, *, evidence_id: str) -> Plan | None:
     return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded, has_sealed_claims)
 
 
-def work(plan: Plan, resources: MediaResources) -> Result:
-    """Raises NOT_NOW, and DecoderDied, which counts: the file may be what kills its decoder."""
-    if not plan.is_decoded:
-        return Result(plan.evidence_id, plan.sha256, decode(plan.sha256, resources), plan.number)
-    sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else {}
-    return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
-
-
 def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Mapping[str, SealedClaim]:
     """Of bytes that were decoded before. What kills its decoder now was told of then: this item has its results."""
     fd = resources.blobs.open(sha256)
@@ -88,9 +81,10 @@ def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Mapping[str, S
         os.close(fd)
 
 
-def decode(sha256: Sha256Hex, resources: MediaResources) -> Decoded:
-    """All that is taken from a blob by one decoding. Raises what :func:`work` raises."""
-    hasher = Hasher()
+def decode(sha256: Sha256Hex, resources: MediaResources, catalog: Catalog) -> Decoded:
+    """All that is taken from a blob by one decoding. Raises NOT_NOW, and DecoderDied, which counts: the file may be
+    what kills its decoder."""
+    hasher = Hasher(catalog.current)
     fd = resources.blobs.open(sha256)
     try:
         result = resources.decoder.decode(fd, hasher.take_frame)
@@ -99,17 +93,18 @@ def decode(sha256: Sha256Hex, resources: MediaResources) -> Decoded:
     if result.picture is not None:
         hasher.take_picture(result.picture)
     preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
-    versions = resources.decoder.versions()
     claimed = claims.divide(result.claims)
+    limits = None if result.sniffed is None else limits_of(resources.decoder.limits, result.sniffed)
     return Decoded(
-        decoder=" ".join(f"{name}/{version}" for name, version in sorted(versions.items())),
+        decoder=decoder_text(resources.decoder.versions(), limits),
         outcome=_outcome_of(result),
         reason=result.reason,
         claims=claimed.open,
         sealed=claimed.sealed,
         prints=hasher.prints,
         preview=preview,
-        rules=() if result.sniffed is None else rules_for(result.sniffed.kind),
+        rules=() if result.sniffed is None else catalog.rules_for(result.sniffed.kind),
+        limits={} if limits is None else limits.as_json(),
     )
 
 
@@ -139,7 +134,7 @@ def enqueue_others(uow: UnitOfWork, sha256: Sha256Hex, *, besides: UUID | None, 
         if evidence_id != besides:
             if decoded is not None:
                 seal_claims(uow, evidence_id, decoded.sealed)
-            uow.enqueue(MATCH, evidence_id=str(evidence_id))
+            uow.enqueue_at(IN_BULK, MATCH, evidence_id=str(evidence_id))
 
 
 def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
@@ -159,4 +154,17 @@ def waiting(session: Session) -> list[Mapping[str, str]]:
     return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
 
 
-JOBS: tuple[Job, ...] = (Job(FINGERPRINT, plan, work, store, give_up, NOT_NOW, waiting),)
+def fingerprint_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
+    """The job by the rules of this catalog."""
+
+    def work(plan: Plan, resources: MediaResources) -> Result:
+        """Raises what :func:`decode` raises."""
+        if not plan.is_decoded:
+            return Result(plan.evidence_id, plan.sha256, decode(plan.sha256, resources, catalog), plan.number)
+        sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else {}
+        return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
+
+    return (Job(FINGERPRINT, plan, work, store, give_up, NOT_NOW, waiting),)
+
+
+JOBS = fingerprint_jobs()

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceFingerprinted
 from app.fingerprints.finding import (
@@ -69,7 +70,7 @@ class Result:
     compared: Compared
 
 
-def plan(session: Session, *, evidence_id: str, earlier: Result | None = None) -> Plan | None:
+def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result | None) -> Plan | None:
     """``earlier`` is what was compared in the rounds before."""
     evidence = session.get(Evidence, UUID(evidence_id))
     if evidence is None or evidence.blob_sha256 is None:
@@ -80,7 +81,7 @@ def plan(session: Session, *, evidence_id: str, earlier: Result | None = None) -
     if earlier is not None and earlier.decoding != latest.number:
         earlier = None  # It was compared by other fingerprints.
     digest = _digest_of_prints(session, evidence.blob_sha256) if earlier is None else earlier.digest
-    comparison = plan_comparison(session, evidence, None if earlier is None else earlier.compared)
+    comparison = plan_comparison(session, evidence, None if earlier is None else earlier.compared, catalog)
     return Plan(evidence.id, latest.number, digest, comparison)
 
 
@@ -88,7 +89,7 @@ def work(plan: Plan, _: object) -> Result:
     return Result(plan.evidence_id, plan.decoding, plan.digest, compare(plan.comparison))
 
 
-def store(uow: UnitOfWork, result: Result) -> Result | None:
+def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:
     """Idempotent, by the decoding that the item was settled by. Gives the result back when the case has newcomers to
     compare with first, or the blob was decoded again meanwhile."""
     evidence = _lock(uow.session, result.evidence_id)
@@ -96,7 +97,7 @@ def store(uow: UnitOfWork, result: Result) -> Result | None:
         return None
     decoding = latest_decoding(uow.session, evidence.blob_sha256)
     assert decoding is not None
-    if decoding.number != result.decoding or not is_complete(uow.session, evidence, result.compared):
+    if decoding.number != result.decoding or not is_complete(uow.session, evidence, result.compared, catalog):
         return result
     best = best_decoding(uow.session, evidence.blob_sha256, up_to=decoding.number)
     assert best is not None
@@ -262,4 +263,16 @@ def _record_preview(uow: UnitOfWork, evidence: Evidence, settled_before: int) ->
     )
 
 
-JOBS: tuple[Job, ...] = (Job(MATCH, plan, work, store, give_up, (), waiting),)
+def match_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
+    """The job by the rules of this catalog."""
+
+    def plan(session: Session, *, evidence_id: str, earlier: Result | None = None) -> Plan | None:
+        return _plan(session, catalog, evidence_id, earlier)
+
+    def store(uow: UnitOfWork, result: Result) -> Result | None:
+        return _store(uow, catalog, result)
+
+    return (Job(MATCH, plan, work, store, give_up, (), waiting),)
+
+
+JOBS = match_jobs()

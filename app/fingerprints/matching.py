@@ -1,5 +1,8 @@
 """Is it similar, and why: the explanation of one pair of blobs by their fingerprints. Pure.
 
+Of each algorithm the newest version counts that both blobs have: what was not recomputed since a rule changed is
+compared by the rule before, as long as both sides have it.
+
 Two pictures: PDQ under the query's eight symmetries says ``same_picture``; phash or dhash alone say ``likely``, for a
 person to look at (they find slight crops, and more wrong pairs). A video on either side: PDQ of its frames, aligned.
 """
@@ -9,13 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
-from app.fingerprints.algorithms.catalog import ALGORITHMS
+from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import Segment, TimedHash, align
 from app.fingerprints.views import IDENTITY, INVERSE
 
 RULE = "match/1"
-MATCHING_ALGORITHMS = tuple(algorithm for algorithm in ALGORITHMS if algorithm.finds_matches)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,30 +64,41 @@ class Explanation:
         return [asdict(ground) for ground in self.grounds], [asdict(segment) for segment in self.segments]
 
 
-def thresholds_of(overrides: Mapping[str, int]) -> dict[str, int]:
+def thresholds_of(overrides: Mapping[str, int], catalog: Catalog = CATALOG) -> dict[str, int]:
     """Per algorithm the distance in bits that still matches: the case's own, else the algorithm's."""
-    return {
-        algorithm.name: overrides.get(algorithm.name, algorithm.threshold_bits) for algorithm in MATCHING_ALGORITHMS
-    }
+    return {name: overrides.get(name, versions[0].threshold_bits) for name, versions in catalog.matching().items()}
 
 
-def rule_of(thresholds: Mapping[str, int]) -> str:
+def rule_of(thresholds: Mapping[str, int], catalog: Catalog = CATALOG) -> str:
     """The rule by which a pair was compared, in one line: pairs compared by another one are compared anew."""
-    parts = [f"{algorithm.version}<={thresholds[algorithm.name]}" for algorithm in MATCHING_ALGORITHMS]
+    parts = [f"{versions[0].version}<={thresholds[name]}" for name, versions in catalog.matching().items()]
     return " ".join([RULE, *parts])
 
 
-def explain(query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Explanation | None:
+def explain(
+    query: Prints, reference: Prints, thresholds: Mapping[str, int], catalog: Catalog = CATALOG
+) -> Explanation | None:
     """Why the two are similar; None when they are not."""
     if query.is_video or reference.is_video:
-        return _explain_moving(query, reference, thresholds[PDQ.name])
-    return _explain_pictures(query, reference, thresholds)
+        pdq = _common(catalog.matching()[PDQ.name], query, reference)
+        return None if pdq is None else _explain_moving(pdq, query, reference, thresholds[PDQ.name])
+    return _explain_pictures(query, reference, thresholds, catalog)
 
 
-def _explain_pictures(query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Explanation | None:
-    if not (_says_something(query) and _says_something(reference)):
+def _common(versions: Sequence[Algorithm], query: Prints, reference: Prints) -> Algorithm | None:
+    """The newest version of which both have hashes."""
+    both = {one.version for one in query.prints} & {one.version for one in reference.prints}
+    return next((algorithm for algorithm in versions if algorithm.version in both), None)
+
+
+def _explain_pictures(
+    query: Prints, reference: Prints, thresholds: Mapping[str, int], catalog: Catalog
+) -> Explanation | None:
+    matching = catalog.matching()
+    if not all(_says_something(matching[PDQ.name], prints) for prints in (query, reference)):
         return None
-    grounds = [_nearest(algorithm, query, reference, thresholds) for algorithm in MATCHING_ALGORITHMS]
+    common = [_common(versions, query, reference) for versions in matching.values()]
+    grounds = [_nearest(algorithm, query, reference, thresholds) for algorithm in common if algorithm is not None]
     kept = [ground for ground in grounds if ground is not None]
     if not kept:
         return None
@@ -93,9 +106,9 @@ def _explain_pictures(query: Prints, reference: Prints, thresholds: Mapping[str,
     return Explanation("same_picture" if is_certain else "likely", kept, [])
 
 
-def _says_something(prints: Prints) -> bool:
+def _says_something(versions_of_pdq: Sequence[Algorithm], prints: Prints) -> bool:
     """Near-flat pictures resemble each other by every hash: PDQ's quality tells them."""
-    return any((one.quality or 0) >= PDQ.minimum_quality for one in prints.of(PDQ))
+    return any((one.quality or 0) >= pdq.minimum_quality for pdq in versions_of_pdq for one in prints.of(pdq))
 
 
 def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Ground | None:
@@ -114,10 +127,10 @@ def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds:
     return Ground(algorithm.name, algorithm.version, distance_bits, threshold_bits, view)
 
 
-def _explain_moving(query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
+def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
     """Two videos, or a still and a video; the still's views are tried one by one."""
     best: tuple[int, int, str, list[Segment]] | None = None
-    for transformation, mine, theirs in _alignable(query, reference):
+    for transformation, mine, theirs in _alignable(pdq, query, reference):
         segments = align(mine, theirs, radius_bits=threshold_bits)
         if segments:
             found = (
@@ -131,18 +144,18 @@ def _explain_moving(query: Prints, reference: Prints, threshold_bits: int) -> Ex
         return None
     _, distance_bits, transformation, segments = best
     return Explanation(
-        "same_picture", [Ground(PDQ.name, PDQ.version, distance_bits, threshold_bits, transformation)], segments
+        "same_picture", [Ground(pdq.name, pdq.version, distance_bits, threshold_bits, transformation)], segments
     )
 
 
-def _alignable(query: Prints, reference: Prints) -> list[tuple[str, list[TimedHash], list[TimedHash]]]:
+def _alignable(pdq: Algorithm, query: Prints, reference: Prints) -> list[tuple[str, list[TimedHash], list[TimedHash]]]:
     if not query.is_video:
-        frames = _timed(reference.of(PDQ))
-        return [(one.view, _timed([one]), frames) for one in query.of(PDQ, view=None)]
-    frames = _timed(query.of(PDQ))
+        frames = _timed(reference.of(pdq))
+        return [(one.view, _timed([one]), frames) for one in query.of(pdq, view=None)]
+    frames = _timed(query.of(pdq))
     if not reference.is_video:
-        return [(INVERSE[one.view], frames, _timed([one])) for one in reference.of(PDQ, view=None)]
-    return [(IDENTITY, frames, _timed(reference.of(PDQ)))]
+        return [(INVERSE[one.view], frames, _timed([one])) for one in reference.of(pdq, view=None)]
+    return [(IDENTITY, frames, _timed(reference.of(pdq)))]
 
 
 def _timed(prints: Sequence[Print]) -> list[TimedHash]:

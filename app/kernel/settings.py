@@ -54,8 +54,19 @@ class Settings(BaseSettings):
     decoder_jail: Literal["strict", "degraded"] = Field(
         "strict", description="strict: no decoding where a wall is missing; degraded: decoding goes on, and says so."
     )
-    decode_image_wall_s: float = 60.0
-    decode_video_wall_s: float = 1800.0
+    decode_memory_bytes: int = Field(
+        2048 * MIB, ge=512 * MIB, le=64 * 1024 * MIB, description="Address space of the process that decodes one file."
+    )
+    decode_image_cpu_s: int = Field(20, ge=1, le=3600, description="Processor seconds for one picture.")
+    decode_video_cpu_s: int = Field(1800, ge=1, le=86400, description="Processor seconds for one video.")
+    decode_image_wall_s: float = Field(60.0, ge=1, le=3600, description="Seconds from begin to end for one picture.")
+    decode_video_wall_s: float = Field(1800.0, ge=1, le=86400, description="Seconds from begin to end for one video.")
+    decode_jpeg_pixels: int = Field(268_000_000, ge=1_000_000, le=4_000_000_000, description="Of one JPEG.")
+    decode_image_pixels: int = Field(
+        128_000_000, ge=1_000_000, le=4_000_000_000, description="Of one picture of another format."
+    )
+    decode_video_pixels: int = Field(40_000_000, ge=100_000, le=1_000_000_000, description="Of one frame of a video.")
+    decode_video_frames: int = Field(200_000, ge=10, le=10_000_000, description="Frames that are kept of one video.")
     worker_concurrency: int = Field(2, ge=1)
     job_attempts: int = Field(4, ge=1, description="After so many tries a job ends as failed.")
 

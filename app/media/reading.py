@@ -19,6 +19,9 @@ from app.media.service import corrections_of, current_values
 
 DUPLICATES_SHOWN = 100
 UNLABELLED = "unlabelled"
+MAX_DECODINGS = 2**31 - 1
+
+_RANK = case(OUTCOME_RANKS, value=Decoding.outcome, else_=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,10 @@ class ItemDetails:
     """The correctable fields as they read now."""
     claims: dict[str, Any] | None
     """What the file says of itself; None until this item was fingerprinted."""
+    decoding: Decoding | None
+    """By which this item was fingerprinted last; None until it was."""
+    kept: Decoding | None
+    """Where that one got less far than an earlier one: that one, whose results stay in force."""
     possible_events: list[Transition]
     """Those that the state allows and the caller's roles and token permit; a person's guards are not looked at."""
 
@@ -125,12 +132,15 @@ def item_details(session: Session, actor: Actor, evidence: Evidence) -> ItemDeta
 def _details(session: Session, actor: Actor, evidence: Evidence, grant: Grant) -> ItemDetails:
     blob = None if evidence.blob_sha256 is None else session.get(Blob, evidence.blob_sha256)
     corrections = corrections_of(session, evidence.id)
+    decoding, best = _decodings(session, evidence)
     return ItemDetails(
         evidence,
         blob,
         corrections,
         current_values(evidence, corrections),
-        _claims(session, evidence),
+        None if best is None else best.claims,
+        decoding,
+        None if best is decoding else best,
         _events_for(actor, grant, State(evidence.state)),
     )
 
@@ -140,11 +150,16 @@ def _events_for(actor: Actor, grant: Grant, state: State) -> list[Transition]:
     return [event for event in events if may(actor, grant, OPERATIONS[event])]
 
 
-def _claims(session: Session, evidence: Evidence) -> dict[str, Any] | None:
+def _decodings(session: Session, evidence: Evidence) -> tuple[Decoding | None, Decoding | None]:
+    """By which the item was fingerprinted last, and which of all until then got furthest."""
     if evidence.blob_sha256 is None or not has_own_results(evidence):
-        return None
-    decoding = best_decoding(session, evidence.blob_sha256)
-    return None if decoding is None else decoding.claims
+        return None, None
+    # An item that was given up before it had results shows what its bytes gave all the same.
+    last = evidence.settled_decoding or MAX_DECODINGS
+    query = select(Decoding).where(Decoding.blob_sha256 == evidence.blob_sha256, Decoding.number <= last)
+    found = session.scalars(query.order_by(_RANK.desc(), Decoding.number.desc())).all()
+    latest = max(found, key=lambda decoding: decoding.number, default=None)
+    return latest, found[0] if found else None
 
 
 def has_own_results(evidence: Evidence) -> bool:
@@ -163,8 +178,7 @@ def best_decoding(session: Session, sha256: str, *, up_to: int | None = None) ->
     query = select(Decoding).where(Decoding.blob_sha256 == sha256)
     if up_to is not None:
         query = query.where(Decoding.number <= up_to)
-    rank = case(OUTCOME_RANKS, value=Decoding.outcome, else_=0)
-    return session.scalar(query.order_by(rank.desc(), Decoding.number.desc()).limit(1))
+    return session.scalar(query.order_by(_RANK.desc(), Decoding.number.desc()).limit(1))
 
 
 def find_preview(session: Session, sha256: str) -> Derivative | None:

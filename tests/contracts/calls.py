@@ -179,6 +179,8 @@ EVIDENCE = (
     ),
     _read("getClaims", "evidence", granted_codes=frozenset({"claims_not_read"})),
     _read("getPreview", "evidence", PREVIEW),
+    Call("getLimits", "self"),
+    _write("requestDecoding", "evidence", COORDINATOR | CUSTODIAN, {"reason": "x"}),
     _read("listMatches", "evidence"),
     _read("getMatch", "match"),
     _write("decideMatch", "match", FINDINGS, {"relation": "excerpt_of", "reason": "x"}),

@@ -1,6 +1,11 @@
-"""Every algorithm there is, in one place. Add one here, and the contract test covers it."""
+"""Every algorithm there is, in one place. Add one here, and the contract test covers it.
+
+When an algorithm's version changes, the one before moves to ``former``: it is computed no more, and what is stored by
+it is compared as long as a file has nothing newer. ``exhibit fingerprints recompute`` gives every file what it lacks.
+"""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
 from app.fingerprints.algorithms.image_hashes import COLORHASH, DHASH, PHASH, WHASH
@@ -9,13 +14,32 @@ from app.fingerprints.algorithms.pdq import PDQ
 ALGORITHMS: tuple[Algorithm, ...] = (PDQ, PHASH, DHASH, WHASH, COLORHASH)
 
 
-def rules_for(kind: str) -> tuple[str, ...]:
-    """The versions of what is taken from a blob of this kind, ``image`` or ``video``."""
-    return tuple(
-        algorithm.version
-        for algorithm in ALGORITHMS
-        if (algorithm.applies_to_images if kind == "image" else algorithm.applies_to_frames)
-    )
+@dataclass(frozen=True)
+class Catalog:
+    """The rules by which files are fingerprinted and compared. What uses them is given a catalog."""
+
+    current: tuple[Algorithm, ...]
+    former: tuple[Algorithm, ...] = ()
+    """The newest first."""
+
+    def rules_for(self, kind: str) -> tuple[str, ...]:
+        """The versions of what is taken from a blob of this kind, ``image`` or ``video``."""
+        return tuple(
+            algorithm.version
+            for algorithm in self.current
+            if (algorithm.applies_to_images if kind == "image" else algorithm.applies_to_frames)
+        )
+
+    def matching(self) -> dict[str, list[Algorithm]]:
+        """What proposes matches: name → its versions, the newest first."""
+        found: dict[str, list[Algorithm]] = {a.name: [a] for a in self.current if a.finds_matches}
+        for algorithm in self.former:
+            if algorithm.name in found:
+                found[algorithm.name].append(algorithm)
+        return found
+
+
+CATALOG = Catalog(ALGORITHMS)
 
 
 def compute_hashes(rgb: Pixels, algorithms: Iterable[Algorithm] = ALGORITHMS) -> list[tuple[Algorithm, Hash]]:

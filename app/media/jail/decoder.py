@@ -119,6 +119,11 @@ class Decoder:
     ) -> None:
         self.close()
 
+    @property
+    def limits(self) -> DecodeLimits:
+        """Under which every file is decoded."""
+        return self._limits
+
     def versions(self) -> Mapping[str, str]:
         """Name → version of everything that decodes. Raises JailUnavailable."""
         return self._living_zygote().versions
@@ -299,8 +304,7 @@ class _Conversation:
         """The child crashed, or did what no honest child does."""
 
     def hold(self, fd: int) -> DecodeResult:
-        is_image = self._sniffed.kind is MediaKind.IMAGE
-        wall_s = self._limits.image_wall_s if is_image else self._limits.video_wall_s
+        wall_s = self._limits.wall_s(self._sniffed.kind.value)
         answer_fd, child_answer_fd = os.pipe2(os.O_CLOEXEC)
         status, child_status = socket.socketpair()
         with status:
@@ -324,7 +328,7 @@ class _Conversation:
             while self._received.outcome is None and (message := channel.receive()) is not None:
                 self._take(*message)
         except wire.DeadlinePassed:
-            self._received.end(DecodeOutcome.LIMIT_TIME, "decoding took longer than a file may take")
+            self._received.end(DecodeOutcome.LIMIT_TIME, self._limits.wall_words(self._sniffed.kind.value))
         except wire.BrokenMessage as error:
             self._accuse(f"the decoding process answered against the rules: {error}")
 
@@ -370,6 +374,8 @@ class _Conversation:
             raise wire.BrokenMessage("an outcome that a child cannot have")
         self._received.outcome = DecodeOutcome(str(header["outcome"]))
         self._received.reason = checked_text(header.get("reason"), MAX_REASON_CHARACTERS)
+        if self._received.outcome is DecodeOutcome.LIMIT_MEMORY:
+            self._received.reason = self._limits.memory_words()
         self._received.is_complete = header.get("is_complete") is True
 
     def _learn_end(self, status: socket.socket) -> None:
@@ -392,7 +398,8 @@ class _Conversation:
         if not given_up:
             exit_code, cpu_s = map(int, text.split())
             self.is_suspect = -exit_code in CRASHES
-            self._received.end(*_outcome_of_exit(exit_code, cpu_s >= self._limits.cpu_s(self._sniffed.kind.value)))
+            is_time_over = cpu_s >= self._limits.cpu_s(self._sniffed.kind.value)
+            self._received.end(*_outcome_of_exit(exit_code, is_time_over, self._limits, self._sniffed.kind.value))
 
     def _result(self) -> DecodeResult:
         received = self._received
@@ -453,12 +460,12 @@ def _read_status(status: socket.socket, timeout_s: float) -> bytes | None:
         return b""
 
 
-def _outcome_of_exit(exit_code: int, is_time_over: bool) -> tuple[DecodeOutcome, str]:
+def _outcome_of_exit(exit_code: int, is_time_over: bool, limits: DecodeLimits, kind: str) -> tuple[DecodeOutcome, str]:
     """What a child's death without a last word means. Raises JailUnavailable when it was never confined."""
     if exit_code == EXIT_NOT_CONFINED:
         raise JailUnavailable("a decoding process could not be confined, so that nothing was decoded")
     if exit_code == -signal.SIGXCPU or (exit_code == -signal.SIGKILL and is_time_over):
-        return DecodeOutcome.LIMIT_TIME, "decoding took more processor time than a file may take"
+        return DecodeOutcome.LIMIT_TIME, limits.cpu_words(kind)
     if exit_code == -signal.SIGSYS:
         return DecodeOutcome.POLICY_VIOLATION, "the decoder tried what no decoder needs, and was ended"
     if exit_code == -signal.SIGKILL:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MIB = 1024 * 1024
+_NOUNS = {"image": "picture", "video": "video"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +28,17 @@ class DecodeLimits:
     def cpu_s(self, kind: str) -> int:
         """Processor seconds for a file of this kind: ``video``, or anything else."""
         return self.video_cpu_s if kind == "video" else self.image_cpu_s
+
+    def wall_s(self, kind: str) -> float:
+        """Seconds from begin to end for a file of this kind."""
+        return self.video_wall_s if kind == "video" else self.image_wall_s
+
+    def cpu_words(self, kind: str) -> str:
+        """That a file needed more, for people."""
+        return f"decoding took more than {self.cpu_s(kind)} s of processor time, the most for a {_NOUNS[kind]}"
+
+    def wall_words(self, kind: str) -> str:
+        return f"decoding took longer than {self.wall_s(kind):g} s, the most for a {_NOUNS[kind]}"
+
+    def memory_words(self) -> str:
+        return f"decoding needed more than {self.memory_bytes // MIB} MiB of memory, the most for a file"
