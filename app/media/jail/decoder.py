@@ -91,6 +91,8 @@ class _ZygoteDied(Exception):
 class Decoder:
     """Decodes files in confined processes. Use as a context manager; every method may be called from any thread."""
 
+    zygote_module = "app.media.jail.zygote"
+
     def __init__(self, limits: DecodeLimits | None = None, *, mode: JailMode = "strict") -> None:
         self._limits = limits or DecodeLimits()
         self._mode = mode
@@ -180,7 +182,7 @@ class Decoder:
             if self._zygote is None or not self._zygote.is_living():
                 if self._zygote is not None:
                     self._zygote.end()
-                self._zygote = _Zygote()
+                self._zygote = _Zygote(self.zygote_module)
             self._zygote.users += as_user
             return self._zygote
 
@@ -206,7 +208,7 @@ class Decoder:
 class _Zygote:
     """One run of the zygote process and the socket to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         """Starts it and waits until its decoders are loaded. Raises JailUnavailable."""
         self.users = 0
         """Files that it is decoding; the Decoder counts them, under its lock."""
@@ -217,7 +219,7 @@ class _Zygote:
         with theirs:
             self._process = subprocess.Popen(
                 # -P: no module comes from the directory that the worker happens to be in.
-                [sys.executable, "-P", "-m", "app.media.jail.zygote", str(theirs.fileno())],
+                [sys.executable, "-P", "-m", module, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -265,6 +267,8 @@ class _Received:
 
     claims: dict[str, Any] = field(default_factory=dict)
     claims_messages: int = 0
+    is_confined: bool = False
+    """Said before the file's first byte is read: from then on no exit code can say that a wall was missing."""
     picture: Pixels | None = None
     frames: int = 0
     last_time_ms: int = -1
@@ -339,6 +343,8 @@ class _Conversation:
     def _take(self, header: dict[str, object], payload: bytearray) -> None:
         received = self._received
         match header.pop("type", None):
+            case "confined":
+                received.is_confined = True
             case "claims":
                 received.claims_messages += 1
                 received.claims = merged_claims(received.claims, checked_claims(header), received.claims_messages)
@@ -397,6 +403,8 @@ class _Conversation:
             raise _ZygoteDied
         if not given_up:
             exit_code, cpu_s = map(int, text.split())
+            if exit_code == EXIT_NOT_CONFINED and not self._received.is_confined:
+                raise JailUnavailable("a decoding process could not be confined, so that nothing was decoded")
             self.is_suspect = -exit_code in CRASHES
             is_time_over = cpu_s >= self._limits.cpu_s(self._sniffed.kind.value)
             self._received.end(*_outcome_of_exit(exit_code, is_time_over, self._limits, self._sniffed.kind.value))
@@ -461,9 +469,7 @@ def _read_status(status: socket.socket, timeout_s: float) -> bytes | None:
 
 
 def _outcome_of_exit(exit_code: int, is_time_over: bool, limits: DecodeLimits, kind: str) -> tuple[DecodeOutcome, str]:
-    """What a child's death without a last word means. Raises JailUnavailable when it was never confined."""
-    if exit_code == EXIT_NOT_CONFINED:
-        raise JailUnavailable("a decoding process could not be confined, so that nothing was decoded")
+    """What a confined child's death without a last word means."""
     if exit_code == -signal.SIGXCPU or (exit_code == -signal.SIGKILL and is_time_over):
         return DecodeOutcome.LIMIT_TIME, limits.cpu_words(kind)
     if exit_code == -signal.SIGSYS:

@@ -45,6 +45,7 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
         wire.send(output_fd, header, payload)
 
     is_complete = True
+    wire.send(output_fd, {"type": "confined"})
     # The place in the file is shared with whoever had this descriptor before: a child that died, or the worker.
     os.lseek(input_fd, 0, os.SEEK_SET)
     try:
