@@ -288,6 +288,27 @@ def with_media_header(timescale: int, duration: int) -> bytes:
     return with_box(clip("mp4"), b"mdhd", lambda _: header)
 
 
+@cache
+def fragmented() -> bytes:
+    """As a phone streams it: the index names no sample, each fragment does."""
+    buffer = io.BytesIO()
+    flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with av.open(io.BytesIO(clip("mp4")), "r") as read, av.open(buffer, "w", format="mp4", options=flags) as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                written.mux(packet)
+    return buffer.getvalue()
+
+
+def fragmented_for_ever() -> bytes:
+    at = fragmented().index(b"mdhd") + 16
+    timescale = int.from_bytes(fragmented()[at : at + 4], "big")
+    header = struct.pack(">IQQIQHH", 0x01000000, 0, 0, timescale, 2**62, 0x55C4, 0)
+    return with_box(fragmented(), b"mdhd", lambda _: header)
+
+
 def own_timescale() -> int:
     at = clip("mp4").index(b"mdhd") + 16
     return int.from_bytes(clip("mp4")[at : at + 4], "big")
@@ -445,6 +466,7 @@ HOSTILE: Mapping[str, Hostile] = {
     "mp4 of 20,000 boxes in each other": _one(lambda: nested_boxes(20_000), UNDECODABLE),
     "mp4 of a box without size": _one(lambda: FTYP + b"\0\0\0\1moov" + b"\xff" * 8 + bytes(64), UNDECODABLE),
     "mp4 that lasts for ever": _one(lambda: with_media_header(own_timescale(), 2**63 - 1), DECODED),
+    "mp4 of fragments that lasts for ever": _one(fragmented_for_ever, DECODED),
     "mp4 of a timescale of zero": _one(lambda: with_media_header(0, 1), *ANY),
     "mp4 of the finest timescale": _one(lambda: with_media_header(2**32 - 1, 2**40), DECODED),
     "mp4 turned by nothing": _one(lambda: patched(clip("mp4"), b"tkhd", 40, bytes(36)), DECODED),

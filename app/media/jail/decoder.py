@@ -43,6 +43,8 @@ LAST_WORD_TIMEOUT_S = 5.0
 """A child that closed its answer ends at once; giving two gigabytes back takes a second."""
 ATTEMPTS = 3
 PIPE_BYTES = 1024 * 1024
+TELL_AT_MOST_EVERY_S = 0.5
+"""However often a child says how far it has come."""
 CRASHES = frozenset({signal.SIGSYS, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGFPE})
 """Ends that may be an attack on the decoder's memory; the next file gets a zygote with another layout."""
 
@@ -304,6 +306,7 @@ class _Conversation:
         self._on_frame = on_frame
         self._on_progress = on_progress
         self._received = _Received()
+        self._told_at_s = 0.0
         self.is_suspect = False
         """The child crashed, or did what no honest child does."""
 
@@ -364,7 +367,8 @@ class _Conversation:
                     received.end(DecodeOutcome.DECODED, "")
             case "progress" if self._sniffed.kind is MediaKind.VIDEO:
                 received.end_ms = checked_int(header, "time_ms", received.end_ms, MAX_TIME_MS)
-                if self._on_progress is not None:
+                if self._on_progress is not None and time.monotonic() - self._told_at_s >= TELL_AT_MOST_EVERY_S:
+                    self._told_at_s = time.monotonic()
                     self._on_progress(received.end_ms, self._claimed_length_ms())
             case "end":
                 self._take_end(header)

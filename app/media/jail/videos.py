@@ -34,6 +34,8 @@ KEEP_FROM_LUMA_DIFFERENCE = 2.5
 FRAME_SIDE_PIXELS = 512
 TELL_PROGRESS_EVERY_S = 1.0
 _LUMA_SIZE = (64, 36)
+_LARGEST_CLAIM = 2**40
+"""In milliseconds 34 years; in bits a second beyond any recording."""
 _MAX_DAMAGED_PACKETS_IN_A_ROW = 200
 
 VIDEO_CODECS = (
@@ -148,9 +150,10 @@ class _Sampler:
         if time_ms < self._next_sample_ms:
             return
         self._next_sample_ms = (time_ms // SAMPLE_EVERY_MS + 1) * SAMPLE_EVERY_MS
-        small = self._luma.reformat(
-            frame, *_LUMA_SIZE, format="gray", interpolation=Interpolation.FAST_BILINEAR, threads=1
-        )
+        # To enlarge, FFmpeg's fast way writes machine code for itself, which the jail refuses.
+        is_enlarged = frame.width <= _LUMA_SIZE[0]
+        interpolation = Interpolation.BILINEAR if is_enlarged else Interpolation.FAST_BILINEAR
+        small = self._luma.reformat(frame, *_LUMA_SIZE, format="gray", interpolation=interpolation, threads=1)
         luma = small.to_ndarray().astype(np.int16)
         if not self._is_worth_keeping(luma, time_ms):
             return
@@ -208,7 +211,7 @@ def _claims(container: av.container.InputContainer, stream: av.video.VideoStream
         claims["duration_ms"] = duration_ms
     if stream.average_rate:
         claims["frame_rate"] = str(Fraction(stream.average_rate).limit_denominator(100_000))
-    if container.bit_rate > 0:
+    if 0 < container.bit_rate <= _LARGEST_CLAIM:
         claims["bit_rate_bps"] = container.bit_rate
     for name, tags in (("container_tags", container.metadata), ("track_tags", stream.metadata)):
         if found := movie_tags(tags):
@@ -217,9 +220,12 @@ def _claims(container: av.container.InputContainer, stream: av.video.VideoStream
 
 
 def _duration_ms(container: av.container.InputContainer, stream: av.video.VideoStream) -> int | None:
+    """None, too, for a length that cannot be: it would be refused on the way, and the pictures with it."""
     if stream.duration and stream.time_base:
-        return round(stream.duration * stream.time_base * 1000)
-    return round(container.duration / 1000) if container.duration and container.duration > 0 else None
+        duration_ms = round(stream.duration * stream.time_base * 1000)
+    else:
+        duration_ms = round((container.duration or 0) / 1000)
+    return duration_ms if 0 < duration_ms <= _LARGEST_CLAIM else None
 
 
 def _check_pixels(width: int, height: int, limits: DecodeLimits) -> None:
