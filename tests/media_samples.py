@@ -98,7 +98,7 @@ IMAGE_FORMATS: dict[str, Callable[[Path], bytes]] = {
 """Media type → a photograph in that format."""
 
 
-def _frames(path: Path, start_s: float, end_s: float, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
+def frames(path: Path, start_s: float, end_s: float, size: tuple[int, int]) -> Iterator[av.VideoFrame]:
     with av.open(str(path)) as source:
         for frame in source.decode(video=0):
             if frame.time >= end_s:
@@ -109,7 +109,7 @@ def _frames(path: Path, start_s: float, end_s: float, size: tuple[int, int]) -> 
 
 def first_frame(start_s: float, end_s: float) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
     """The pixels of an excerpt's first frame."""
-    frame = next(_frames(VIDEO, start_s, end_s, (480, 270)))
+    frame = next(frames(VIDEO, start_s, end_s, (480, 270)))
     return frame.to_ndarray(format="rgb24").astype(np.uint8)
 
 
@@ -130,7 +130,7 @@ def excerpt(
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        for number, frame in enumerate(_frames(path, start_s, end_s, size)):
+        for number, frame in enumerate(frames(path, start_s, end_s, size)):
             picture = frame.reformat(format=stream.pix_fmt)
             picture.pts, picture.time_base = number, Fraction(1, 24)
             target.mux(stream.encode(picture))
@@ -150,7 +150,7 @@ def compilation(pieces: tuple[tuple[Path, float, float], ...], size: tuple[int, 
         stream.codec_context.time_base = Fraction(1, 1000)
         begin_ms = 0
         for path, start_s, end_s in pieces:
-            for frame in _frames(path, start_s, end_s, size):
+            for frame in frames(path, start_s, end_s, size):
                 frame.pts, frame.time_base = begin_ms + round((frame.time - start_s) * 1000), Fraction(1, 1000)
                 target.mux(stream.encode(frame))
             begin_ms += round((end_s - start_s) * 1000)

@@ -194,7 +194,7 @@ def _candidates(
             [one.value for one in prints.of(algorithm, view=None)],
             radius_bits=thresholds[algorithm.name],
             minimum_quality=FRAME_MINIMUM_QUALITY,
-            any_view=prints.is_video,
+            any_view=prints.is_sequence,
         )
     return found
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from app.fingerprints.algorithms.algorithm import Algorithm, Pixels, hashed_picture
+from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.keyframes import ChangedFrames
@@ -20,9 +20,12 @@ class Hasher:
     shown: Pixels | None = None
     _shown_quality: int = -1
     _changed: ChangedFrames = field(default_factory=ChangedFrames)
+    _is_image: bool = False
 
     def take_picture(self, rgb: Pixels) -> None:
-        self.shown = rgb
+        """An image's only or first picture. Starts over, as the decoder does after a restart."""
+        self.prints.clear()
+        self.shown, self._is_image = rgb, True
         reduced = hashed_picture(rgb)
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
@@ -30,7 +33,13 @@ class Hasher:
                     self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
 
     def take_frame(self, frame: VideoFrame) -> None:
-        """Starts over at time 0, as the decoder does after a restart."""
+        """A video's frame, or what follows an image's first picture. Starts over at time 0, as the decoder does.
+
+        Of an image all that comes is kept: pages do not follow each other in time, and there are few.
+        """
+        if self._is_image:
+            self._add_frame(frame, PDQ.compute(frame.rgb))
+            return
         if frame.time_ms == 0:
             self.prints.clear()
             self.shown, self._shown_quality = None, -1
@@ -38,6 +47,9 @@ class Hasher:
         if not self._changed.keep(frame.time_ms, moving.value):
             return
         self._show(frame.rgb, moving.quality or 0)
+        self._add_frame(frame, moving)
+
+    def _add_frame(self, frame: VideoFrame, moving: Hash) -> None:
         self.prints.append(Print(PDQ.version, frame.time_ms, IDENTITY, moving.value, moving.quality))
         for algorithm in self.algorithms:
             if algorithm.applies_to_frames and algorithm.version != PDQ.version:

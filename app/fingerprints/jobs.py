@@ -87,11 +87,9 @@ def decode(sha256: Sha256Hex, resources: MediaResources, catalog: Catalog) -> De
     hasher = Hasher(catalog.current)
     fd = resources.blobs.open(sha256)
     try:
-        result = resources.decoder.decode(fd, hasher.take_frame)
+        result = resources.decoder.decode(fd, hasher.take_frame, on_picture=hasher.take_picture)
     finally:
         os.close(fd)
-    if result.picture is not None:
-        hasher.take_picture(result.picture)
     preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
     claimed = claims.divide(result.claims)
     limits = None if result.sniffed is None else limits_of(resources.decoder.limits, result.sniffed)

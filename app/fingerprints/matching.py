@@ -5,6 +5,8 @@ compared by the rule before, as long as both sides have it.
 
 Two pictures: PDQ under the query's eight symmetries says ``same_picture``; phash or dhash alone say ``likely``, for a
 person to look at (they find slight crops, and more wrong pairs). A video on either side: PDQ of its frames, aligned.
+So also an animated picture and a file of several pages; where nothing aligns, each of their frames is a picture by
+itself, because one page of an album, or one frame among others, may be all that is used again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,7 @@ from typing import Any
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.alignment import Segment, TimedHash, align
+from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align
 from app.fingerprints.views import IDENTITY, INVERSE
 
 RULE = "match/1"
@@ -37,6 +39,15 @@ class Prints:
 
     is_video: bool
     prints: Sequence[Print] = field(default_factory=tuple)
+
+    @property
+    def is_sequence(self) -> bool:
+        """A video, or an image's file that holds further frames or pages."""
+        return self.is_video or any(one.time_ms > 0 for one in self.prints)
+
+    def first(self) -> "Prints":
+        """Of an image: what is stored of its first picture."""
+        return Prints(self.is_video, [one for one in self.prints if one.time_ms == 0])
 
     def of(self, algorithm: Algorithm, view: str | None = IDENTITY) -> list[Print]:
         """``view`` None: in every view."""
@@ -79,10 +90,19 @@ def explain(
     query: Prints, reference: Prints, thresholds: Mapping[str, int], catalog: Catalog = CATALOG
 ) -> Explanation | None:
     """Why the two are similar; None when they are not."""
-    if query.is_video or reference.is_video:
+    if query.is_sequence or reference.is_sequence:
         pdq = _common(catalog.matching()[PDQ.name], query, reference)
-        return None if pdq is None else _explain_moving(pdq, query, reference, thresholds[PDQ.name])
-    return _explain_pictures(query, reference, thresholds, catalog)
+        found = None if pdq is None else _explain_frames(pdq, query, reference, thresholds[PDQ.name])
+        if found is not None or query.is_video or reference.is_video:
+            return found
+    return _explain_pictures(query.first(), reference.first(), thresholds, catalog)
+
+
+def _explain_frames(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
+    found = _explain_moving(pdq, query, reference, threshold_bits)
+    if found is not None or (query.is_video and reference.is_video):
+        return found
+    return _explain_moments(pdq, query, reference, threshold_bits)
 
 
 def _common(versions: Sequence[Algorithm], query: Prints, reference: Prints) -> Algorithm | None:
@@ -128,7 +148,7 @@ def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds:
 
 
 def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
-    """Two videos, or a still and a video; the still's views are tried one by one."""
+    """Two sequences, or a still and a sequence; the still's views are tried one by one."""
     best: tuple[int, int, str, list[Segment]] | None = None
     for transformation, mine, theirs in _alignable(pdq, query, reference):
         segments = align(mine, theirs, radius_bits=threshold_bits)
@@ -148,12 +168,28 @@ def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_
     )
 
 
+def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
+    """Two sequences, one of them an image's: each frame that occurs in the other, whatever comes before and after."""
+    singles, others = (query, reference) if not query.is_video else (reference, query)
+    frames = _timed(others.of(pdq))
+    segments: list[Segment] = []
+    for single in _timed(singles.of(pdq)):
+        if single.quality >= pdq.minimum_quality and len(segments) < MAXIMUM_SEGMENTS:
+            pair = ([single], frames) if singles is query else (frames, [single])
+            segments += align(*pair, radius_bits=threshold_bits, minimum_quality=pdq.minimum_quality)
+    if not segments:
+        return None
+    distance_bits = min(segment.distance_bits for segment in segments)
+    ground = Ground(pdq.name, pdq.version, distance_bits, threshold_bits, IDENTITY)
+    return Explanation("same_picture", [ground], segments[:MAXIMUM_SEGMENTS])
+
+
 def _alignable(pdq: Algorithm, query: Prints, reference: Prints) -> list[tuple[str, list[TimedHash], list[TimedHash]]]:
-    if not query.is_video:
+    if not query.is_sequence:
         frames = _timed(reference.of(pdq))
         return [(one.view, _timed([one]), frames) for one in query.of(pdq, view=None)]
     frames = _timed(query.of(pdq))
-    if not reference.is_video:
+    if not reference.is_sequence:
         return [(INVERSE[one.view], frames, _timed([one])) for one in reference.of(pdq, view=None)]
     return [(IDENTITY, frames, _timed(reference.of(pdq)))]
 

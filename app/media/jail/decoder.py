@@ -49,6 +49,7 @@ CRASHES = frozenset({signal.SIGSYS, signal.SIGSEGV, signal.SIGBUS, signal.SIGILL
 """Ends that may be an attack on the decoder's memory; the next file gets a zygote with another layout."""
 
 OnFrame = Callable[[VideoFrame], None]
+OnPicture = Callable[[Pixels], None]
 OnProgress = Callable[[int, int | None], None]
 """Called now and then with the time, in milliseconds, up to which a video is decoded, and the length that it claims."""
 
@@ -142,21 +143,34 @@ class Decoder:
             for retired in self._retired:
                 retired.end()
 
-    def decode(self, fd: int, on_frame: OnFrame | None = None, on_progress: OnProgress | None = None) -> DecodeResult:
+    def decode(
+        self,
+        fd: int,
+        on_frame: OnFrame | None = None,
+        on_progress: OnProgress | None = None,
+        on_picture: OnPicture | None = None,
+    ) -> DecodeResult:
         """Decodes the regular file behind a read-only descriptor, which stays open and the caller's own.
 
-        A video's frames go to ``on_frame`` in order, one at a time. When the zygote dies, the file is begun again:
-        a frame whose time is 0 is then the first once more, so ``on_frame`` must start over at time 0.
+        A video's frames go to ``on_frame`` in order, one at a time. An image goes to ``on_picture``, and the further
+        frames or pages of its file, all later than 0, to ``on_frame``. When the zygote dies, the file is begun again:
+        the picture, or a frame whose time is 0, is then the first once more, and both must start over with it.
         Raises JailUnavailable, DecoderDied, and whatever ``on_frame`` raises (the child is ended then).
         """
-        return self._decode(fd, on_frame, on_progress, claims_only=False)
+        return self._decode(fd, on_frame, on_progress, on_picture, claims_only=False)
 
     def read_claims(self, fd: int) -> DecodeResult:
         """What the file says of itself: of a video nothing is decoded beyond its first frame. Raises as ``decode``."""
-        return self._decode(fd, None, None, claims_only=True)
+        return self._decode(fd, None, None, None, claims_only=True)
 
     def _decode(
-        self, fd: int, on_frame: OnFrame | None, on_progress: OnProgress | None, *, claims_only: bool
+        self,
+        fd: int,
+        on_frame: OnFrame | None,
+        on_progress: OnProgress | None,
+        on_picture: OnPicture | None,
+        *,
+        claims_only: bool,
     ) -> DecodeResult:
         _require_read_only_file(fd)
         sniffed = sniff(os.pread(fd, HEAD_BYTES, 0))
@@ -166,7 +180,7 @@ class Decoder:
         for _ in range(ATTEMPTS):
             zygote = self._living_zygote(as_user=True)
             conversation = _Conversation(
-                zygote, sniffed, self._limits, self._mode, on_frame, on_progress, claims_only=claims_only
+                zygote, sniffed, self._limits, self._mode, on_frame, on_progress, on_picture, claims_only=claims_only
             )
             try:
                 return conversation.hold(fd)
@@ -295,6 +309,7 @@ class _Conversation:
         mode: JailMode,
         on_frame: OnFrame | None,
         on_progress: OnProgress | None,
+        on_picture: OnPicture | None = None,
         *,
         claims_only: bool = False,
     ) -> None:
@@ -305,6 +320,9 @@ class _Conversation:
         self._is_strict = mode == "strict"
         self._on_frame = on_frame
         self._on_progress = on_progress
+        self._on_picture = on_picture
+        self._is_image = sniffed.kind is MediaKind.IMAGE
+        self._most_frames = limits.sequence_frames if self._is_image else limits.frames
         self._received = _Received()
         self._told_at_s = 0.0
         self.is_suspect = False
@@ -351,11 +369,13 @@ class _Conversation:
             case "claims":
                 received.claims_messages += 1
                 received.claims = merged_claims(received.claims, checked_claims(header), received.claims_messages)
-            case "picture" if self._sniffed.kind is MediaKind.IMAGE and received.picture is None:
-                received.picture = checked_pixels(header, payload)
-            case "frame" if self._sniffed.kind is MediaKind.VIDEO:
-                if received.frames >= self._limits.frames:
-                    reason = f"more than {self._limits.frames} frames changed; no more are kept of one file"
+            case "picture" if self._is_image and received.picture is None:
+                received.picture, received.last_time_ms = checked_pixels(header, payload), 0
+                if self._on_picture is not None:
+                    self._on_picture(received.picture)
+            case "frame" if self._is_image == (received.picture is not None):
+                if received.frames >= self._most_frames:
+                    reason = f"more than {self._most_frames} frames changed; no more are kept of one file"
                     received.end(DecodeOutcome.LIMIT_TIME, reason)
                     return
                 time_ms = checked_int(header, "time_ms", received.last_time_ms + 1, 2**40)
@@ -421,7 +441,7 @@ class _Conversation:
             outcome, received.reason = DecodeOutcome.POLICY_VIOLATION, "the decoding process gave no pixels"
         return DecodeResult(
             outcome=outcome,
-            reason=None if outcome is DecodeOutcome.DECODED else received.reason,
+            reason=None if outcome is DecodeOutcome.DECODED and received.is_complete else received.reason,
             is_partial=has_pixels and not (outcome is DecodeOutcome.DECODED and received.is_complete),
             sniffed=self._sniffed,
             claims=received.claims | {"container": self._sniffed.media_type},

@@ -2,8 +2,8 @@
 
 The rule ``picture/1``, part of every image fingerprint's meaning:
 JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 whose longer side is still at least 768 pixels (draft mode) ·
-the first frame · 16-bit and float samples scaled to 8 bits · transparency over white · RGB · longer side at most
-1024 pixels (Pillow's BOX filter with a reducing gap of 2) · EXIF orientation applied.
+the first frame (further ones: ``sequences.py``) · 16-bit and float samples scaled to 8 bits · transparency over
+white · RGB · longer side at most 1024 pixels (Pillow's BOX filter with a reducing gap of 2) · EXIF orientation applied.
 """
 
 import io
@@ -15,6 +15,7 @@ import numpy as np
 import pillow_heif
 from PIL import AvifImagePlugin, Image
 
+from app.media.jail import sequences
 from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.png import prepare_png
@@ -27,6 +28,8 @@ DRAFT_SIDE_PIXELS = 768
 Emit = Callable[[dict[str, object], memoryview], None]
 """Sends one header and its payload to the worker."""
 
+Array = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
+"""Height × width × 3 (RGB), contiguous."""
 
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -61,8 +64,8 @@ def prepare() -> None:
             _upright(_reduced(image), orientation_of(open_exif(image)))
 
 
-def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit) -> None:
-    """Sends size and picture, and then what else is known.
+def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit) -> str | None:
+    """Sends size and picture, what else is known, and further frames or pages. Says why when some are missing.
 
     Raises TooManyPixels; MemoryError; OSError, ValueError, SyntaxError, EOFError and others of Pillow for a file
     that it cannot read to the end.
@@ -70,7 +73,8 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
     if format_name == "WEBP":
         _check_webp(file, limits)
     with Image.open(file, formats=[format_name]) as image:
-        _check_pixels(image.size, limits.jpeg_pixels if format_name == "JPEG" else limits.image_pixels)
+        most_pixels = limits.jpeg_pixels if format_name == "JPEG" else limits.image_pixels
+        _check_pixels(image.size, most_pixels)
         width, height = image.size
         color_mode = image.mode
         reduced = _reduced(image)
@@ -86,13 +90,35 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
             emit({"type": "claims", **further}, memoryview(b""))
         if tags := picture_tags(image):
             emit({"type": "claims", "container_tags": tags}, memoryview(b""))
+        sequence = _send_further(image, picture, most_pixels, limits, emit)
         # Counting may walk the whole file, so it comes last: a limit that is hit here costs no pixels.
         emit({"type": "claims", "frame_count": int(getattr(image, "n_frames", 1))}, memoryview(b""))
+        return sequence.shortfall
+
+
+def _send_further(
+    image: Image.Image, first: Array, most_pixels: int, limits: DecodeLimits, emit: Emit
+) -> sequences.Sequence:
+    """Frames of an animation, pages of a file of several: each as a picture of its own, with its time."""
+
+    def picture_of(one: Image.Image) -> Array:
+        return _upright(_reduced(one), orientation_of(open_exif(one)))
+
+    def send(time_ms: int, picture: Array) -> None:
+        header = {"type": "frame", "time_ms": time_ms, "width": picture.shape[1], "height": picture.shape[0]}
+        emit(header, picture.data)
+
+    sender = sequences.Sender(picture_of, lambda size: size[0] * size[1] <= most_pixels, limits, send)
+    found = sender.go_through(image, first)
+    claims = {"sequence": found.kind, "duration_ms": found.duration_ms}
+    if known := {name: value for name, value in claims.items() if value is not None}:
+        emit({"type": "claims", **known}, memoryview(b""))
+    return found
 
 
 def _reduced(image: Image.Image) -> Image.Image:
     """The opened image by the rule ``picture/1``, as it lies in the file."""
-    if image.format == "JPEG":
+    if image.format in ("JPEG", "MPO"):
         longer = max(image.size)
         wanted = tuple(max(1, side * DRAFT_SIDE_PIXELS // longer) for side in image.size)
         image.draft(None, (wanted[0], wanted[1]))
@@ -104,7 +130,7 @@ def _reduced(image: Image.Image) -> Image.Image:
     return reduced
 
 
-def _upright(reduced: Image.Image, orientation: int | None) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+def _upright(reduced: Image.Image, orientation: int | None) -> Array:
     """The pixels as they are to be seen: height × width × 3, uint8, contiguous."""
     if orientation in _TRANSPOSITIONS:
         reduced = reduced.transpose(_TRANSPOSITIONS[orientation])

@@ -23,6 +23,10 @@ class DecodeLimits:
     """One frame of a video: 8192 × 4320 fits."""
     frames: int = 200_000
     """Frames kept of one video: five hours and a half of uninterrupted change at ten a second."""
+    sequence_frames: int = 256
+    """Frames kept of one animated picture, or pages of one file, after the first."""
+    sequence_pixels: int = 600_000_000
+    """Decoded in all for these, at full size: 50 pages of 12 megapixels, or 6,000 frames of 320 × 320."""
     open_files: int = 32
 
     def cpu_s(self, kind: str) -> int:

@@ -35,10 +35,10 @@ class DecodeOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VideoFrame:
-    """A frame that was kept because the picture had changed."""
+    """A frame that was kept because the picture had changed; of a file of several pages, one page."""
 
     time_ms: int
-    """Since the first frame."""
+    """Since the first frame; a page by its number, as in ``sequences.py``."""
     rgb: Pixels
 
 
@@ -48,7 +48,7 @@ class DecodeResult:
 
     outcome: DecodeOutcome
     reason: str | None
-    """In words that may be shown to people; None when decoded."""
+    """In words that may be shown to people; None when all was decoded."""
     is_partial: bool
     """True when there are pixels but not all: a recording that is cut off, or a limit that was hit on the way."""
     sniffed: SniffedType | None
@@ -57,7 +57,7 @@ class DecodeResult:
     picture: Pixels | None = None
     """Of an image: upright, longer side at most 1024 pixels."""
     frame_count: int = 0
-    """Of a video: how many frames were given."""
+    """Of a video: how many frames were given; of an image: how many further frames or pages."""
     end_ms: int = 0
     """Of a video: the time of the last frame that was decoded, given or not."""
 

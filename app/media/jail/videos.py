@@ -66,8 +66,8 @@ def prepare() -> None:
     decode_video(sample, "mp4", DecodeLimits(), lambda _header, _payload: None)
 
 
-def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit) -> bool:
-    """Sends the claims and the kept frames. True when the recording was decoded to the end that it claims.
+def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit) -> str | None:
+    """Sends the claims and the kept frames. Says why when not all that the recording claims to hold could be decoded.
 
     Raises NoPictures, TooManyPixels, MemoryError and av.FFmpegError.
     """
@@ -81,10 +81,10 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
         context.options = {"max_pixels": str(limits.video_pixels), "codec_whitelist": options["codec_whitelist"]}
         emit({"type": "claims", **_claims(container, stream)}, memoryview(b""))
         sampler = _Sampler(emit, _step_ms(stream))
-        is_undamaged = True
+        damaged = 0
         for frame in _frames(container, stream):
             if frame is None:
-                is_undamaged = False
+                damaged += 1
                 continue
             _check_pixels(frame.width, frame.height, limits)
             if sampler.kept == 0:
@@ -93,7 +93,9 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
         if sampler.kept == 0:
             raise NoPictures("no frame could be decoded")
         sampler.tell_progress()
-        return is_undamaged and sampler.seems_whole(stream.frames, _duration_ms(container, stream))
+        if not sampler.seems_whole(stream.frames, _duration_ms(container, stream)):
+            return f"the recording is cut off: it could be decoded as far as second {sampler.last_s}"
+        return f"damaged in {damaged} places, which were passed over" if damaged else None
 
 
 def _video_stream(container: av.container.InputContainer) -> av.video.VideoStream:
@@ -165,6 +167,11 @@ class _Sampler:
         """How far decoding has come, also while nothing changes in the picture; at last, where the recording ends."""
         self._told_at_s = time.monotonic()
         self._emit({"type": "progress", "time_ms": self._last_ms}, memoryview(b""))
+
+    @property
+    def last_s(self) -> str:
+        """The time of the last frame, in seconds from the first one."""
+        return f"{self._last_ms / 1000:.1f}"
 
     def seems_whole(self, claimed_frames: int, claimed_duration_ms: int | None) -> bool:
         """Whether what came is what the container claims. The count is the better measure, where there is one: the

@@ -44,16 +44,16 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
     def emit(header: dict[str, object], payload: memoryview) -> None:
         wire.send(output_fd, header, payload)
 
-    is_complete = True
+    shortfall: str | None = None
     wire.send(output_fd, {"type": "confined"})
     # The place in the file is shared with whoever had this descriptor before: a child that died, or the worker.
     os.lseek(input_fd, 0, os.SEEK_SET)
     try:
         with open(input_fd, "rb", buffering=FILE_BUFFER_BYTES, closefd=False) as file:
             if request.kind == "image":
-                images.decode_image(file, request.decoder, request.limits, emit)
+                shortfall = images.decode_image(file, request.decoder, request.limits, emit)
             else:
-                is_complete = videos.decode_video(file, request.decoder, request.limits, emit)
+                shortfall = videos.decode_video(file, request.decoder, request.limits, emit)
     except MemoryError:
         end = {"outcome": "limit_memory", "reason": "decoding needed more memory than a file may have"}
     except images.TooManyPixels as error:
@@ -65,8 +65,8 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
     except Exception as error:  # noqa: BLE001 - Pillow and FFmpeg raise whatever comes to hand on a broken file
         end = {"outcome": "undecodable", "reason": f"{type(error).__name__}: {error}"[:300]}
     else:
-        end = {"outcome": "decoded", "reason": ""}
-    wire.send(output_fd, {"type": "end", "is_complete": is_complete, **end})
+        end = {"outcome": "decoded", "reason": shortfall or ""}
+    wire.send(output_fd, {"type": "end", "is_complete": shortfall is None, **end})
 
 
 def _fork(request: Request, input_fd: int, output_fd: int) -> int:
