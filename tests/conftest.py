@@ -26,6 +26,7 @@ from tests.support.databases import (
 from tests.support.network import refuse_other_hosts
 from tests.support.passwords import hash_passwords_cheaply
 from tests.support.product import Product, start_product
+from tests.support.statements import share_compiled_statements
 from tests.support.work import close_decoder
 
 RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
@@ -42,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[RUN_DIRECTORY] = str(make_run_directory())
     refuse_other_hosts()
     hash_passwords_cheaply()
+    share_compiled_statements()
 
 
 SLOW_FILES = (

@@ -6,8 +6,7 @@ from html import escape
 from pathlib import Path
 
 from app.api.problem_pages import ADVICE, advice_of, known_problems
-from app.main import build_app
-from tests.support.api import Api
+from tests.support.api import Api, built_app
 
 SOURCE = Path(__file__).parents[2] / "app"
 
@@ -68,7 +67,7 @@ def test_advice_when_the_cause_is_a_person_or_the_operator_then_it_promises_no_r
 
 
 def test_advice_when_it_names_an_operation_then_the_api_has_it() -> None:
-    paths = build_app().openapi()["paths"]
+    paths = built_app().openapi()["paths"]
     known = {f"{method.upper()} {re.sub('{.*?}', '{id}', path)}" for path, item in paths.items() for method in item}
     advice = " ".join(advice_of(kind) for kind in known_problems().values())
     named = set(re.findall(r"(?:GET|POST|PUT|DELETE) /v1[\w/{}-]+", advice))

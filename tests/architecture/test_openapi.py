@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from app.main import UndeclaredAccess, build_app, require_declared_access
 from app.openapi_document import document_text
+from tests.support.api import built_app
 
 pytestmark = pytest.mark.contract
 
@@ -15,7 +16,7 @@ DOCUMENT = Path(__file__).parents[2] / "openapi" / "openapi.json"
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
-    document = build_app().openapi()
+    document = built_app().openapi()
     return [
         (method, path, operation)
         for path, methods in document["paths"].items()
@@ -50,13 +51,13 @@ def test_operation_ids_when_listed_then_each_is_unique() -> None:
 
 def test_schemas_when_named_then_no_two_classes_share_a_name() -> None:
     """FastAPI marks those that do with the module's name, or with the direction."""
-    names = build_app().openapi()["components"]["schemas"]
+    names = built_app().openapi()["components"]["schemas"]
     marks = ("__", "-Input", "-Output")
     assert [name for name in names if any(mark in name for mark in marks)] == []
 
 
 def test_json_request_bodies_when_documented_then_they_refuse_unknown_fields() -> None:
-    schemas = build_app().openapi()["components"]["schemas"]
+    schemas = built_app().openapi()["components"]["schemas"]
     for method, path, operation in operations():
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         reference = body.get("$ref", "").rpartition("/")[2]

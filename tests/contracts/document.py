@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from app.main import build_app
+from tests.support.api import built_app
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,10 @@ class Documented:
 
 
 @cache
-def document() -> dict[str, Any]:
-    return build_app().openapi()
-
-
-@cache
 def operations() -> dict[str, Documented]:
     """Every operation by its operationId."""
     return {
         facts["operationId"]: Documented(facts["operationId"], method.upper(), path, facts)
-        for path, methods in document()["paths"].items()
+        for path, methods in built_app().openapi()["paths"].items()
         for method, facts in methods.items()
     }

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.document import Documented, document, operations
+from tests.contracts.document import Documented, operations
+from tests.support.api import built_app
 
 pytestmark = pytest.mark.contract
 
@@ -58,7 +59,7 @@ SERVER_SET = frozenset(
 def schema(reference: Any) -> dict[str, Any]:
     """A schema with its reference resolved."""
     if isinstance(reference, dict) and "$ref" in reference:
-        found: dict[str, Any] = document()["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
+        found: dict[str, Any] = built_app().openapi()["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
         return found
     made: dict[str, Any] = reference
     return made

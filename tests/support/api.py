@@ -152,12 +152,13 @@ class Api:
         return case_id
 
 
-_build_once = cache(build_app)
+built_app = cache(build_app)
+"""The app without services, to be read only; its document is made once, too (0.5 s)."""
 
 
 def _app(settings: Settings) -> FastAPI:
     """As ``create_app`` makes it, but the routes are built once for a test process (0.1 s); services are its own."""
-    app = copy(_build_once(cors_origins=settings.cors_origins))
+    app = copy(built_app(cors_origins=settings.cors_origins))
     app.state = State({"services": open_services(settings)})
     return app
 
