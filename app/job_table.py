@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -18,6 +18,7 @@ from app.media import jobs as media_jobs
 from app.media.jail.decoder import Decoder
 from app.media.limits import decode_limits
 from app.media.orphans import sweep_orphans
+from app.media.progress import WRITE_EVERY_S, ProgressBoard, write_progress
 
 logger = structlog.get_logger("exhibit.worker")
 
@@ -33,6 +34,7 @@ class Resources:
     settings: Settings
     blobs: LocalBlobStore
     decoder: Decoder
+    progress: ProgressBoard = field(default_factory=ProgressBoard)
 
 
 @contextmanager
@@ -52,4 +54,14 @@ def _sweep_orphans(sessions: sessionmaker[Session], resources: Resources) -> dic
     return {"files": swept.files, "set_aside": len(swept.set_aside), "dropped": len(swept.dropped)}
 
 
-CHORES: tuple[Chore, ...] = (Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),)
+def _write_progress(sessions: sessionmaker[Session], resources: Resources) -> dict[str, Any]:
+    if reached := resources.progress.read():
+        with sessions.begin() as session:
+            write_progress(session, reached)
+    return {}
+
+
+CHORES: tuple[Chore, ...] = (
+    Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
+    Chore("write_progress", WRITE_EVERY_S, _write_progress),
+)

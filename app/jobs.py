@@ -61,7 +61,7 @@ class Chore:
     """What a worker does by itself now and then, first at its start; ``run(sessions, resources)``.
 
     Every worker does it, also at the same time. An exception is logged, and the next time is waited for. What it gives
-    back is logged.
+    back is logged, unless it is empty.
     """
 
     name: str

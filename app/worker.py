@@ -279,7 +279,8 @@ async def _keep_house(chore: Chore, run: Callable[[], Mapping[str, Any]]) -> Non
         except Exception as error:  # noqa: BLE001 - whatever it is, the jobs go on
             log.warning("chore_failed", error=type(error).__name__, at=_place(error))
         else:
-            log.info("chore_done", **found)
+            if found:
+                log.info("chore_done", **found)
         await asyncio.sleep(chore.every_s)
 
 

@@ -144,6 +144,15 @@ class DecodingShape(Shape):
     )
 
 
+class ProgressShape(Shape):
+    """How far the decoding of a video has come, as its worker last said."""
+
+    decoded_ms: int = Field(description="Time in the video up to which it is decoded.")
+    claimed_ms: int | None = Field(description="The length that the container claims; null when it claims none.")
+    fraction: float | None = Field(description="0 to 1; null without a claimed length, or past it.")
+    reported_at: datetime
+
+
 class EvidenceShape(EvidenceSummary, Changed):
     """One item. Acquisition fields read as last corrected; `as_first_stated` holds what they said before."""
 
@@ -154,6 +163,13 @@ class EvidenceShape(EvidenceSummary, Changed):
         "identify a person, a place or a device: `GET …/claims` shows them to whoever may read the original."
     )
     decoding: DecodingShape | None = Field(description="Null until the item is fingerprinted.")
+    fingerprint_progress: ProgressShape | None = Field(
+        description="Only while a worker decodes the item; renewed every few seconds. It is no part of the item's "
+        "version: the `ETag` stays, and so may an `If-Match`.",
+        examples=[
+            {"decoded_ms": 61000, "claimed_ms": 183000, "fraction": 0.333, "reported_at": "2026-07-14T09:31:00Z"}
+        ],
+    )
     possible_events: list[Transition] = Field(
         description="The events by which you may move the item now, as far as its state, your roles in the case and "
         "your token's scope go. Empty: it is not your turn, or a job moves it next. Send them to `POST …/transitions`, "
@@ -217,6 +233,7 @@ def _item_fields(details: ItemDetails) -> dict[str, Any]:
         "corrections": [correction_shape(correction) for correction in details.corrections],
         "claims": details.claims,
         "decoding": _decoding(details),
+        "fingerprint_progress": None if details.progress is None else ProgressShape.model_validate(details.progress),
         "possible_events": details.possible_events,
     }
 

@@ -19,11 +19,12 @@ from app.jobs import IN_BULK, Job
 from app.kernel.primitives import Sha256Hex
 from app.media import claims, previews
 from app.media.claims import SealedClaim
-from app.media.jail.decoder import DecoderDied, JailUnavailable
+from app.media.jail.decoder import DecoderDied, JailUnavailable, OnProgress
 from app.media.jail.result import DecodeOutcome, DecodeResult
 from app.media.jobs import MediaResources
 from app.media.limits import decoder_text, limits_of
 from app.media.models import Decoding, Evidence
+from app.media.progress import clear_progress
 from app.media.reading import best_decoding, latest_decoding
 from app.media.rules import PARTIAL, FingerprintStatus, State
 from app.media.sealing import seal_claims
@@ -81,13 +82,15 @@ def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Mapping[str, S
         os.close(fd)
 
 
-def decode(sha256: Sha256Hex, resources: MediaResources, catalog: Catalog) -> Decoded:
+def decode(
+    sha256: Sha256Hex, resources: MediaResources, catalog: Catalog, on_progress: OnProgress | None = None
+) -> Decoded:
     """All that is taken from a blob by one decoding. Raises NOT_NOW, and DecoderDied, which counts: the file may be
     what kills its decoder."""
     hasher = Hasher(catalog.current)
     fd = resources.blobs.open(sha256)
     try:
-        result = resources.decoder.decode(fd, hasher.take_frame, on_picture=hasher.take_picture)
+        result = resources.decoder.decode(fd, hasher.take_frame, on_progress, hasher.take_picture)
     finally:
         os.close(fd)
     preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
@@ -121,6 +124,7 @@ def store(uow: UnitOfWork, result: Result) -> None:
     if result.decoded is not None and store_decoding(uow.session, result.sha256, result.number, result.decoded):
         enqueue_others(uow, result.sha256, besides=result.evidence_id, decoded=result.decoded)
     seal_claims(uow, result.evidence_id, result.sealed if result.decoded is None else result.decoded.sealed)
+    clear_progress(uow.session, result.evidence_id)
     uow.enqueue(MATCH, evidence_id=str(result.evidence_id))
 
 
@@ -137,7 +141,9 @@ def enqueue_others(uow: UnitOfWork, sha256: Sha256Hex, *, besides: UUID | None, 
 
 def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
     """After the last attempt: ``failed``, with the reason; exact copies are found all the same."""
-    settle_as_failed(uow, UUID(arguments["evidence_id"]), error)
+    evidence_id = UUID(arguments["evidence_id"])
+    clear_progress(uow.session, evidence_id)
+    settle_as_failed(uow, evidence_id, error)
 
 
 def waiting(session: Session) -> list[Mapping[str, str]]:
@@ -158,7 +164,9 @@ def fingerprint_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
     def work(plan: Plan, resources: MediaResources) -> Result:
         """Raises what :func:`decode` raises."""
         if not plan.is_decoded:
-            return Result(plan.evidence_id, plan.sha256, decode(plan.sha256, resources, catalog), plan.number)
+            with resources.progress.following(plan.evidence_id) as report:
+                decoded = decode(plan.sha256, resources, catalog, report)
+            return Result(plan.evidence_id, plan.sha256, decoded, plan.number)
         sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else {}
         return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
 

@@ -13,6 +13,7 @@ from app.jobs import Job
 from app.kernel.primitives import Sha256Hex
 from app.media.jail.decoder import Decoder
 from app.media.models import Evidence
+from app.media.progress import ProgressBoard
 from app.media.rules import State
 from app.media.service import PRESERVE, record_read_back
 from app.unit_of_work import UnitOfWork
@@ -26,6 +27,9 @@ class MediaResources(Protocol):
 
     @property
     def decoder(self) -> Decoder: ...
+
+    @property
+    def progress(self) -> ProgressBoard: ...
 
 
 class StorageNotReadable(Exception):

@@ -131,6 +131,18 @@ class Decoding(Base):
     decoded_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
+class FingerprintProgress(Base):
+    """How far the decoding of an item has come. Written by its worker every few seconds; see ``media.progress``."""
+
+    __tablename__ = "fingerprint_progress"
+    __table_args__ = (CheckConstraint("decoded_ms >= 0 AND claimed_ms > 0", name="times"),)
+
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+    decoded_ms: Mapped[int] = mapped_column(BigInteger)
+    claimed_ms: Mapped[int | None] = mapped_column(BigInteger)
+    reported_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
 class DecoderReport(Base):
     """What a worker found at its start: how its decoder is confined, and what gets out. Degraded ones have an entry."""
 

@@ -14,6 +14,7 @@ from app.access.rules import Operation
 from app.cases.service import Grant, authorise, may, visible_cases
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
+from app.media.progress import Progress, progress_of
 from app.media.rules import OPERATIONS, OUTCOME_RANKS, FingerprintStatus, State, Transition, events_from
 from app.media.service import corrections_of, current_values
 
@@ -53,6 +54,8 @@ class ItemDetails:
     """By which this item was fingerprinted last; None until it was."""
     kept: Decoding | None
     """Where that one got less far than an earlier one: that one, whose results stay in force."""
+    progress: Progress | None
+    """How far its decoding has come; None when it is not being decoded."""
     possible_events: list[Transition]
     """Those that the state allows and the caller's roles and token permit; a person's guards are not looked at."""
 
@@ -141,6 +144,7 @@ def _details(session: Session, actor: Actor, evidence: Evidence, grant: Grant) -
         None if best is None else best.claims,
         decoding,
         None if best is decoding else best,
+        progress_of(session, evidence),
         _events_for(actor, grant, State(evidence.state)),
     )
 

@@ -46,8 +46,8 @@ APPLICATION = {
     # Which decoding's results are in force; a trigger lets it only rise.
     "rules_in_force": EDIT,
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
-    # Nothing of the domain: answers to repeat, jobs to run.
-    "stored_answers": ALL,
+    # Nothing of the domain: answers to repeat, how far jobs have come.
+    **dict.fromkeys(("stored_answers", "fingerprint_progress"), ALL),
 }
 UPDATABLE_COLUMNS = {
     "ledger_streams": {"head_seq", "head_commitment", "next_label"},
