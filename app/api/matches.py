@@ -122,6 +122,22 @@ class FingerprintShape(Shape):
     quality: int | None
 
 
+class ShotShape(Shape):
+    """What lies between two cuts of a video. Times are in milliseconds since the first frame."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"version": "shots/1", "number": 1, "from_ms": 8208, "to_ms": 15625, "shown_ms": 11500}]
+        }
+    )
+
+    version: str = Field(description="The rule by which shots are told apart.")
+    number: int = Field(description="From 0 in order of time.")
+    from_ms: int
+    to_ms: int = Field(description="Where the next begins; of the last: 1 ms after its last frame's time.")
+    shown_ms: int = Field(description="The frame that stands for the shot: the one that stood longest unchanged.")
+
+
 class DecisionCreate(Input):
     model_config = ConfigDict(
         strict=False,
@@ -276,6 +292,36 @@ def list_fingerprints(
             limit,
             _fingerprint,
             lambda row: encode_cursor(row.version, row.time_ms, row.view),
+        )
+
+
+@router.get(
+    "/evidence/{evidence_id}/shots",
+    name="listShots",
+    summary="The shots of a video",
+    response_model=Page[ShotShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_shots(
+    evidence_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> dict[str, Any]:
+    """In order of time, without gaps: each from a cut, or from where the camera has turned to other things, to the
+    next. Empty for images, and until the item is fingerprinted."""
+    with reading(request) as session:
+        evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+        after = read_cursor(cursor, str, int)
+        rows = (
+            []
+            if evidence.blob_sha256 is None
+            else queries.list_shots(session, evidence.blob_sha256, after=after, limit=limit + 1)
+        )
+        return page(
+            request, response, rows, limit, ShotShape.model_validate, lambda row: encode_cursor(row.version, row.number)
         )
 
 

@@ -5,8 +5,8 @@ own rows; none is ever changed. Of each rule the latest decoding that got at lea
 a decoder that is worse with a file takes nothing away from what an earlier one found in it.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select
@@ -15,7 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.blobs.store import BlobStore, StoredBlob
 from app.fingerprints.matching import Print
-from app.fingerprints.models import Fingerprint, RuleInForce
+from app.fingerprints.models import Fingerprint, RuleInForce, VideoShot
+from app.fingerprints.shots import SHOTS_RULE, Shot
 from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
 from app.media import previews
 from app.media.claims import SealedClaim
@@ -47,22 +48,24 @@ class Decoded:
     prints: list[Print]
     preview: StoredPreview | None
     rules: tuple[str, ...] = ()
-    """The fingerprint versions that were computed; ``prints`` holds none of others."""
+    """The fingerprint versions that were computed; ``prints`` and ``shots`` hold none of others."""
+    shots: Sequence[Shot] = ()
     limits: Mapping[str, Any] = field(default_factory=dict)
     sealed: Mapping[str, SealedClaim] = field(default_factory=dict)
     """What else the file claims: for the streams of its items, and kept with the bytes nowhere."""
 
     def by_rules(self, rules: Collection[str]) -> "Decoded":
         """The same, with what these rules gave and nothing else."""
-        return replace(self, rules=tuple(rules), prints=[one for one in self.prints if one.version in rules])
+        prints = [one for one in self.prints if one.version in rules]
+        return replace(self, rules=tuple(rules), prints=prints, shots=self.shots if SHOTS_RULE in rules else ())
 
 
-def in_force() -> ColumnElement[bool]:
-    """The condition that joins a fingerprint to the row that says that it is in force."""
+def in_force(table: type[Fingerprint] | type[VideoShot] = Fingerprint) -> ColumnElement[bool]:
+    """The condition that joins a fingerprint, or a shot, to the row that says that it is in force."""
     return and_(
-        RuleInForce.blob_sha256 == Fingerprint.blob_sha256,
-        RuleInForce.rule == Fingerprint.version,
-        RuleInForce.decoding == Fingerprint.decoding,
+        RuleInForce.blob_sha256 == table.blob_sha256,
+        RuleInForce.rule == table.version,
+        RuleInForce.decoding == table.decoding,
     )
 
 
@@ -88,6 +91,7 @@ def store_decoding(session: Session, sha256: Sha256Hex, number: int, decoded: De
     if stored is None:
         return False
     _store_prints(session, sha256, number, decoded)
+    _store_shots(session, sha256, number, decoded.shots)
     _put_in_force(session, sha256, number, decoded)
     if decoded.preview is not None:
         hold_stored(session, decoded.preview.blobs, decoded.preview.file.sha256)
@@ -96,21 +100,31 @@ def store_decoding(session: Session, sha256: Sha256Hex, number: int, decoded: De
 
 
 def _store_prints(session: Session, sha256: Sha256Hex, number: int, decoded: Decoded) -> None:
-    rows = [
-        {
-            "blob_sha256": sha256,
-            "algorithm": one.version.partition("/")[0],
-            "version": one.version,
-            "decoding": number,
-            "time_ms": one.time_ms,
-            "view": one.view,
-            "value": one.value,
-            "quality": one.quality,
-        }
-        for one in decoded.prints
-    ]
-    for start in range(0, len(rows), ROWS_AT_ONCE):
-        session.execute(insert(Fingerprint).on_conflict_do_nothing(), rows[start : start + ROWS_AT_ONCE])
+    """A part at a time: of a long video there are many, and their rows take more memory than they do."""
+    for start in range(0, len(decoded.prints), ROWS_AT_ONCE):
+        rows = [
+            {
+                "blob_sha256": sha256,
+                "algorithm": one.version.partition("/")[0],
+                "version": one.version,
+                "decoding": number,
+                "time_ms": one.time_ms,
+                "view": one.view,
+                "value": one.value,
+                "quality": one.quality,
+            }
+            for one in decoded.prints[start : start + ROWS_AT_ONCE]
+        ]
+        session.execute(insert(Fingerprint).on_conflict_do_nothing(), rows)
+
+
+def _store_shots(session: Session, sha256: Sha256Hex, number: int, shots: Sequence[Shot]) -> None:
+    for start in range(0, len(shots), ROWS_AT_ONCE):
+        rows = [
+            {"blob_sha256": sha256, "version": SHOTS_RULE, "decoding": number, **asdict(shot)}
+            for shot in shots[start : start + ROWS_AT_ONCE]
+        ]
+        session.execute(insert(VideoShot).on_conflict_do_nothing(), rows)
 
 
 def _put_in_force(session: Session, sha256: Sha256Hex, number: int, decoded: Decoded) -> None:

@@ -11,6 +11,8 @@ from app.ledger.event import Event
 class EvidenceFingerprinted(Event):
     """``fingerprints_sha256`` is of the lines ``version view time_ms hex``, sorted, of the fingerprints in force.
 
+    Of a shot the line is ``version number from_ms to_ms shown_ms``; ``fingerprints`` is the number of all lines.
+
     ``outcome`` is the latest decoding's; ``kept_outcome``, where it got less far than an earlier one: the outcome of
     that one, whose fingerprints stay in force.
     """

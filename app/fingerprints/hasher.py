@@ -1,5 +1,6 @@
 """What is taken from decoded pixels: hashes of a picture, or of a video's frames as they come. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
@@ -7,6 +8,7 @@ from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.keyframes import ChangedFrames
 from app.fingerprints.matching import Print
+from app.fingerprints.shots import FoundShot, Shot, ShotFinder
 from app.fingerprints.views import IDENTITY, hashes_in_views
 from app.media.jail.result import VideoFrame
 
@@ -17,9 +19,11 @@ class Hasher:
 
     algorithms: tuple[Algorithm, ...] = ALGORITHMS
     prints: list[Print] = field(default_factory=list)
+    shots: list[Shot] = field(default_factory=list)
     shown: Pixels | None = None
     _shown_quality: int = -1
     _changed: ChangedFrames = field(default_factory=ChangedFrames)
+    _finder: ShotFinder = field(default_factory=ShotFinder)
     _is_image: bool = False
 
     def take_picture(self, rgb: Pixels) -> None:
@@ -42,8 +46,11 @@ class Hasher:
             return
         if frame.time_ms == 0:
             self.prints.clear()
+            self.shots.clear()
+            self._finder = ShotFinder()
             self.shown, self._shown_quality = None, -1
         moving = PDQ.compute(frame.rgb)
+        self._take_shots(self._finder.take(frame.time_ms, frame.rgb, moving))
         if not self._changed.keep(frame.time_ms, moving.value):
             return
         self._show(frame.rgb, moving.quality or 0)
@@ -55,6 +62,14 @@ class Hasher:
             if algorithm.applies_to_frames and algorithm.version != PDQ.version:
                 found = algorithm.compute(frame.rgb)
                 self.prints.append(Print(algorithm.version, frame.time_ms, IDENTITY, found.value, found.quality))
+
+    def end_video(self, end_ms: int) -> None:
+        """After the last frame; ``end_ms`` is where the recording ended, or decoding did."""
+        self._take_shots(self._finder.end(end_ms))
+
+    def _take_shots(self, found: Iterable[FoundShot]) -> None:
+        for one in found:
+            self.shots.append(one.shot)
 
     def _show(self, rgb: Pixels, quality: int) -> None:
         """The first frame that says something, else the best so far: many videos begin black."""

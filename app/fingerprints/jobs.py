@@ -93,6 +93,7 @@ def decode(
         result = resources.decoder.decode(fd, hasher.take_frame, on_progress, hasher.take_picture)
     finally:
         os.close(fd)
+    hasher.end_video(result.end_ms)
     preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
     claimed = claims.divide(result.claims)
     limits = None if result.sniffed is None else limits_of(resources.decoder.limits, result.sniffed)
@@ -106,6 +107,7 @@ def decode(
         preview=preview,
         rules=() if result.sniffed is None else catalog.rules_for(result.sniffed.kind),
         limits={} if limits is None else limits.as_json(),
+        shots=hasher.shots,
     )
 
 

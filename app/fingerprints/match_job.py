@@ -25,7 +25,7 @@ from app.fingerprints.finding import (
     plan_comparison,
     store_matches,
 )
-from app.fingerprints.models import Fingerprint, RuleInForce
+from app.fingerprints.models import Fingerprint, RuleInForce, VideoShot
 from app.jobs import Job
 from app.kernel.primitives import sha256_hex
 from app.ledger.event import EntryObject
@@ -46,7 +46,7 @@ UNSETTLED = (FingerprintStatus.PENDING, FingerprintStatus.FAILED)
 
 @dataclass(frozen=True)
 class PrintsDigest:
-    """What the entry says of all hashes of a blob: their algorithm versions, their number, and their digest."""
+    """What the entry says of all hashes and shots of a blob: their versions, their number, and their digest."""
 
     versions: tuple[str, ...]
     count: int
@@ -218,9 +218,14 @@ def _digest_of_prints(session: Session, sha256: str) -> PrintsDigest:
         .join(RuleInForce, in_force())
         .where(Fingerprint.blob_sha256 == sha256)
     ).all()
-    lines = sorted(f"{version} {view} {time_ms} {value}\n" for version, view, time_ms, value in rows)
-    versions = tuple(sorted({version for version, *_ in rows}))
-    return PrintsDigest(versions, len(rows), sha256_hex("".join(lines).encode("ascii")))
+    shots = session.execute(
+        select(VideoShot.version, VideoShot.number, VideoShot.from_ms, VideoShot.to_ms, VideoShot.shown_ms)
+        .join(RuleInForce, in_force(VideoShot))
+        .where(VideoShot.blob_sha256 == sha256)
+    ).all()
+    lines = sorted(" ".join(map(str, row)) + "\n" for row in (*rows, *shots))
+    versions = tuple(sorted({row.version for row in (*rows, *shots)}))
+    return PrintsDigest(versions, len(lines), sha256_hex("".join(lines).encode("ascii")))
 
 
 def _record_fingerprinted(

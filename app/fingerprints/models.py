@@ -74,6 +74,31 @@ class RuleInForce(Base):
     decoding: Mapped[int]
 
 
+class VideoShot(Base):
+    """One shot of a video: what lies between two cuts. Never changed: another rule is another version."""
+
+    __tablename__ = "shots"
+    __table_args__ = (
+        UniqueConstraint("blob_sha256", "version", "decoding", "from_ms", name="uq_shots_begin"),
+        ForeignKeyConstraint(
+            ["blob_sha256", "decoding"], ["decodings.blob_sha256", "decodings.number"], name="fk_shots_decodings"
+        ),
+        CheckConstraint("number >= 0 AND from_ms >= 0 AND from_ms < to_ms", name="has_length"),
+        CheckConstraint("shown_ms >= from_ms AND shown_ms < to_ms", name="shows_itself"),
+    )
+
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
+    version: Mapped[str] = mapped_column(Text, primary_key=True)
+    decoding: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 0 in order of time."""
+    from_ms: Mapped[int] = mapped_column(BigInteger)
+    to_ms: Mapped[int] = mapped_column(BigInteger)
+    """Where the next one begins; of the last one, the end of the recording."""
+    shown_ms: Mapped[int] = mapped_column(BigInteger)
+    """The time of the frame that stands for it."""
+
+
 class BlobMatch(Base):
     """A similarity of two blobs by one rule, computed once and explained."""
 

@@ -12,7 +12,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
 from app.fingerprints.decodings import in_force
-from app.fingerprints.models import BlobMatch, Fingerprint, Match, Relation, RuleInForce
+from app.fingerprints.models import BlobMatch, Fingerprint, Match, Relation, RuleInForce, VideoShot
 from app.kernel.errors import NotFound
 
 
@@ -70,6 +70,15 @@ def list_fingerprints(
     query = query.order_by(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view).limit(limit)
     if after is not None:
         query = query.where(tuple_(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view) > after)
+    return session.scalars(query).all()
+
+
+def list_shots(session: Session, sha256: str, *, after: tuple[str, int] | None, limit: int) -> Sequence[VideoShot]:
+    """The shots of a video in force, by version and number (no permission check: the caller found an item on it)."""
+    query = select(VideoShot).join(RuleInForce, in_force(VideoShot)).where(VideoShot.blob_sha256 == sha256)
+    query = query.order_by(VideoShot.version, VideoShot.number).limit(limit)
+    if after is not None:
+        query = query.where(tuple_(VideoShot.version, VideoShot.number) > after)
     return session.scalars(query).all()
 
 

@@ -29,7 +29,7 @@ APPLICATION = {
     "erasure_requests": APPEND,
     **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
     "decoder_reports": APPEND,
-    **dict.fromkeys(("derivatives", "fingerprints", "blob_matches", "matches", "relations"), APPEND),
+    **dict.fromkeys(("derivatives", "fingerprints", "shots", "blob_matches", "matches", "relations"), APPEND),
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
     **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures"), APPEND),

@@ -186,6 +186,7 @@ EVIDENCE = (
     _write("decideMatch", "match", FINDINGS, {"relation": "excerpt_of", "reason": "x"}),
     _read("listRelations", "evidence"),
     _read("listFingerprints", "evidence"),
+    _read("listShots", "evidence"),
 )
 LEDGER = (
     _custody("listEvidenceCustody", "evidence", own=VERIFIER),

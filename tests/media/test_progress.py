@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from app.job_table import CHORES
-from app.media import progress
+from app.kernel.primitives import utc_now
 from app.media.jail.decoder import Decoder
 from app.media.progress import BELIEVED_S, Progress, ProgressBoard, Reached
 from tests import media_samples
@@ -102,8 +102,8 @@ def test_item_when_its_worker_was_killed_then_soon_shows_no_progress(
         shown = watched.item(received["id"])["fingerprint_progress"]
         assert (shown["decoded_ms"], shown["claimed_ms"], shown["fraction"]) == (700, None, None)
     watched.chore()  # What no worker speaks of any more is not renewed.
-    later = progress.utc_now() + timedelta(seconds=BELIEVED_S + 1)
-    monkeypatch.setattr(progress, "utc_now", lambda: later)
+    later = utc_now() + timedelta(seconds=BELIEVED_S + 1)
+    monkeypatch.setattr("app.media.progress.utc_now", lambda: later)
 
     assert watched.item(received["id"])["fingerprint_progress"] is None
     assert watched.rows() == 1
@@ -130,4 +130,4 @@ def test_board_when_a_decoding_fails_then_it_is_forgotten() -> None:
 def test_fraction_when_the_claim_fails_then_there_is_none(
     decoded_ms: int, claimed_ms: int | None, fraction: float | None
 ) -> None:
-    assert Progress(decoded_ms, claimed_ms, progress.utc_now()).fraction == fraction
+    assert Progress(decoded_ms, claimed_ms, utc_now()).fraction == fraction

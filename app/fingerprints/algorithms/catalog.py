@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
 from app.fingerprints.algorithms.image_hashes import COLORHASH, DHASH, PHASH, WHASH
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.shots import SHOTS_RULE
 
 ALGORITHMS: tuple[Algorithm, ...] = (PDQ, PHASH, DHASH, WHASH, COLORHASH)
 
@@ -24,11 +25,9 @@ class Catalog:
 
     def rules_for(self, kind: str) -> tuple[str, ...]:
         """The versions of what is taken from a blob of this kind, ``image`` or ``video``."""
-        return tuple(
-            algorithm.version
-            for algorithm in self.current
-            if (algorithm.applies_to_images if kind == "image" else algorithm.applies_to_frames)
-        )
+        if kind == "image":
+            return tuple(algorithm.version for algorithm in self.current if algorithm.applies_to_images)
+        return (*(algorithm.version for algorithm in self.current if algorithm.applies_to_frames), SHOTS_RULE)
 
     def matching(self) -> dict[str, list[Algorithm]]:
         """What proposes matches: name → its versions, the newest first."""
