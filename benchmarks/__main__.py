@@ -6,7 +6,18 @@ import runpy
 import sys
 from pathlib import Path
 
-CLAIMS = ("start", "upload_store", "upload", "ingest", "jail", "verifiers", "ledger", "proofs", "verification")
+CLAIMS = (
+    "start",
+    "upload_store",
+    "upload",
+    "ingest",
+    "ingest_videos",
+    "jail",
+    "verifiers",
+    "ledger",
+    "proofs",
+    "verification",
+)
 
 
 def machine() -> str:
