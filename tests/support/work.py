@@ -1,11 +1,12 @@
 """Runs the jobs that wait in a test's database, one after the other, as the worker runs them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from sqlalchemy import text
 
 from app.job_table import JOBS, Resources
+from app.jobs import Job
 from app.media.jail.decoder import Decoder
 from app.worker import Runner, WorkerLimits
 from tests.support.api import Api
@@ -13,7 +14,7 @@ from tests.support.api import Api
 _TAKE = text(
     """
     DELETE FROM procrastinate_jobs WHERE id = (SELECT id FROM procrastinate_jobs WHERE status = 'todo'
-    ORDER BY id LIMIT 1) RETURNING id, task_name, attempts, args
+    ORDER BY priority DESC, id LIMIT 1) RETURNING id, task_name, attempts, args
     """
 )
 
@@ -21,12 +22,12 @@ _TAKE = text(
 class Work:
     """The jobs of one API's database; ``finish`` runs them until none waits."""
 
-    def __init__(self, api: Api, decoder: Decoder) -> None:
+    def __init__(self, api: Api, decoder: Decoder, jobs: Sequence[Job] = JOBS) -> None:
         services = api.app.state.services
         self.resources = Resources(services.settings, services.blobs, decoder)
         self._sessions = services.sessions
         self._runner = Runner(services.sessions, self.resources, WorkerLimits())
-        self._jobs = {job.name: job for job in JOBS}
+        self._jobs = {job.name: job for job in jobs}
 
     def finish(self) -> list[str]:
         """The names of the jobs that ran. Raises what a job raised."""

@@ -1,0 +1,173 @@
+"""A rule changes: what is stored gets it, once and whatever is killed meanwhile; old rows stay, matches are found."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.fingerprints.recompute import enqueue_due, lacking
+from app.media.jail.decoder import Decoder
+from tests import media_samples as samples
+from tests.media.people import METADATA, Hub
+from tests.media_samples import PHOTOGRAPHS
+from tests.support.api import Api
+from tests.support.databases import TestDatabase
+from tests.support.recomputing import CHANGED, jobs_of
+from tests.support.work import Work
+
+ROWS = "SELECT version, decoding, count(*) FROM fingerprints GROUP BY 1, 2 ORDER BY 1, 2"
+DEADLINE_S = 90.0
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    with Decoder() as found:
+        yield found
+
+
+class Bench(Hub):
+    def receive(self, *files: bytes) -> list[str]:
+        ids = []
+        for content in files:
+            form = [("metadata", (None, json.dumps(METADATA))), ("file", ("a.jpg", content))]
+            answer = self.collector.post(f"/v1/cases/{self.case_id}/evidence", files=form)
+            ids.append(answer.json()["id"])
+        return ids
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        with self.api.app.state.services.sessions() as session:
+            return [tuple(row) for row in session.execute(text(statement))]
+
+    def lacking(self) -> Any:
+        with self.api.app.state.services.sessions() as session:
+            return lacking(session, CHANGED)
+
+    def enqueue(self, limit: int) -> list[str]:
+        with self.api.app.state.services.sessions.begin() as session:
+            return enqueue_due(session, CHANGED, limit=limit)
+
+    def matches(self, item: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.verifier.get(f"/v1/evidence/{item}/matches").json()["items"]
+        return found
+
+
+@pytest.fixture
+def bench(api: Api) -> Bench:
+    return Bench(api)
+
+
+def test_rule_that_changes_then_each_file_is_decoded_once_for_it_and_keeps_its_old_rows(
+    bench: Bench, decoder: Decoder
+) -> None:
+    items = bench.receive(PHOTOGRAPHS[0].read_bytes(), PHOTOGRAPHS[1].read_bytes(), b"no picture at all")
+    Work(bench.api, decoder).finish()
+    before = bench.lacking()
+    assert (before.by_rule["dhash/2"], before.by_rule["phash/1"], before.due) == (2, 0, 2)
+
+    assert len(bench.enqueue(10)) == 2
+    assert bench.enqueue(10) == [], "each is in the queue once"
+    assert Work(bench.api, decoder, jobs_of(CHANGED)).finish() == ["recompute", "recompute", "match", "match"]
+
+    assert (bench.lacking().due, bench.lacking().unsettled) == (0, 0)
+    stored = {(version, decoding): count for version, decoding, count in bench.rows(ROWS)}
+    assert (stored["dhash/1", 1], stored["dhash/2", 2], stored["phash/1", 1]) == (2, 2, 2)
+    assert ("phash/1", 2) not in stored, "only what was missing is added"
+    assert [bench.entries(item, "evidence.fingerprinted") for item in items] == [2, 2, 1]
+    shown = bench.verifier.get(f"/v1/evidence/{items[0]}/fingerprints?limit=100").json()["items"]
+    assert {"dhash/1", "dhash/2", "pdq/1"} <= {row["version"] for row in shown}
+    bench.enqueue(10)
+    assert Work(bench.api, decoder, jobs_of(CHANGED)).finish() == [], "a second time there is nothing to do"
+
+
+ROCKET = next(path for path in PHOTOGRAPHS if path.stem == "rocket")
+CROP = 0.13
+"""A crop of it that is found by dhash alone, by either version: PDQ is 96 bits off, phash 12."""
+
+
+def test_rule_that_changes_when_only_one_side_is_recomputed_then_a_pair_is_found_when_the_other_is(
+    bench: Bench, decoder: Decoder
+) -> None:
+    (old,) = bench.receive(samples.cropped(ROCKET, CROP))
+    Work(bench.api, decoder).finish()
+    (new,) = bench.receive(ROCKET.read_bytes())
+    Work(bench.api, decoder, jobs_of(CHANGED)).finish()
+    assert bench.matches(new) == [], "one has only dhash/1, the other only dhash/2"
+
+    bench.enqueue(10)
+    Work(bench.api, decoder, jobs_of(CHANGED)).finish()
+    (match,) = bench.matches(old)
+    assert [ground["version"] for ground in match["grounds"]] == ["dhash/2"]
+    assert {match["query_id"], match["reference_id"]} == {old, new}
+
+
+def test_rule_that_changes_when_neither_side_is_recomputed_then_they_are_compared_by_the_rule_before(
+    bench: Bench, decoder: Decoder
+) -> None:
+    old, _ = bench.receive(samples.cropped(ROCKET, CROP), ROCKET.read_bytes())
+    earlier = Work(bench.api, decoder)
+    assert [earlier.run_one() for _ in range(4)] == ["preserve", "preserve", "fingerprint", "fingerprint"]
+    assert Work(bench.api, decoder, jobs_of(CHANGED)).finish() == ["match", "match"]
+
+    (match,) = bench.matches(old)
+    assert [ground["version"] for ground in match["grounds"]] == ["dhash/1"]
+
+
+def test_file_that_kills_its_decoder_when_recomputed_then_it_is_left_out_and_the_rest_goes_on(
+    bench: Bench, decoder: Decoder
+) -> None:
+    bench.receive(PHOTOGRAPHS[0].read_bytes(), PHOTOGRAPHS[1].read_bytes())
+    Work(bench.api, decoder).finish()
+    bench.enqueue(1)
+    with bench.api.app.state.services.sessions.begin() as session:
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'failed'"))
+
+    assert len(bench.enqueue(10)) == 1
+    found = bench.lacking()
+    assert (found.due, found.queued, found.given_up) == (2, 1, 1)
+
+
+def test_jobs_in_bulk_when_a_new_upload_waits_then_it_goes_first(bench: Bench, decoder: Decoder) -> None:
+    bench.receive(PHOTOGRAPHS[0].read_bytes())
+    Work(bench.api, decoder).finish()
+    bench.enqueue(1)
+    bench.receive(PHOTOGRAPHS[1].read_bytes())
+
+    names = bench.rows("SELECT (procrastinate_fetch_job_v2(NULL, NULL)).task_name")
+    assert names == [("preserve",)]
+
+
+def test_recompute_when_worker_and_command_are_killed_then_nothing_is_lost_or_doubled(
+    bench: Bench, database: TestDatabase, decoder: Decoder
+) -> None:
+    contents = [samples.recompressed(PHOTOGRAPHS[place % 4], 40 + 3 * place) for place in range(5)]
+    items = bench.receive(*contents)
+    Work(bench.api, decoder).finish()
+    seed = int(os.environ.get("EXHIBIT_TEST_SEED", "4"))
+    command = [sys.executable, "-m", "tests.support.recomputing", database.app_url, str(bench.api.settings.data)]
+    deadline = time.monotonic() + DEADLINE_S
+    for kill_after in (seed % 3 + 1, None):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+        try:
+            while process.poll() is None:
+                assert time.monotonic() < deadline, bench.lacking()
+                done = len(items) - bench.lacking().due
+                if kill_after is not None and done >= kill_after:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    break
+                time.sleep(0.02)
+        finally:
+            process.kill()
+            status = process.wait()
+    assert status == 0
+
+    assert (bench.lacking().due, bench.lacking().unsettled) == (0, 0)
+    assert bench.rows("SELECT count(*), max(number) FROM decodings") == [(10, 2)]
+    assert bench.rows("SELECT count(*) FROM fingerprints WHERE version = 'dhash/2'") == [(5,)]
+    assert [bench.entries(item, "evidence.fingerprinted") for item in items] == [2] * 5
