@@ -39,7 +39,7 @@ from app.cases.service import authorise
 from app.fingerprints import reading as queries
 from app.fingerprints import service
 from app.fingerprints.finding import EXACT_GROUND
-from app.fingerprints.models import Fingerprint, Match, Relation
+from app.fingerprints.models import Match, Relation
 from app.kernel.errors import NotFound
 from app.kernel.primitives import encode_cursor
 from app.media.items import find_evidence
@@ -114,12 +114,16 @@ class MatchShape(Changed):
 
 
 class FingerprintShape(Shape):
-    algorithm: str
-    version: str
+    algorithm: str = Field(examples=["pdq", "orb"])
+    version: str = Field(examples=["pdq/1", "orb/1"])
     time_ms: int = Field(description="Of a video's frame, since the first one; 0 for a picture.")
     view: str = Field(description="`identity`, or the symmetry under which the picture is searched with.")
-    value: str = Field(description="Hexadecimal.")
+    value: str | None = Field(description="The hash, hexadecimal; null for local features.")
     quality: int | None
+    points: int | None = Field(description="Of local features: how many points were found; null for a hash.")
+    points_sha256: str | None = Field(
+        description="Of local features: the SHA-256 of the stored points, which the entry's digest covers."
+    )
 
 
 class ShotShape(Shape):
@@ -264,7 +268,7 @@ def list_relations(
 @router.get(
     "/evidence/{evidence_id}/fingerprints",
     name="listFingerprints",
-    summary="The item's perceptual hashes",
+    summary="The item's perceptual hashes and local features",
     response_model=Page[FingerprintShape],
     responses=problem_responses(401, 403, 404, 422),
 )
@@ -345,12 +349,14 @@ def _relation(row: Relation) -> RelationShape:
     return RelationShape.model_validate(row)
 
 
-def _fingerprint(row: Fingerprint) -> FingerprintShape:
+def _fingerprint(row: queries.ListedFingerprint) -> FingerprintShape:
     return FingerprintShape(
-        algorithm=row.algorithm,
+        algorithm=row.version.partition("/")[0],
         version=row.version,
         time_ms=row.time_ms,
         view=row.view,
-        value=row.value.hex(),
+        value=None if row.value is None else row.value.hex(),
         quality=row.quality,
+        points=row.points,
+        points_sha256=row.points_sha256,
     )

@@ -14,8 +14,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.blobs.store import BlobStore, StoredBlob
+from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.matching import Print
-from app.fingerprints.models import Fingerprint, RuleInForce, VideoShot
+from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, VideoShot
 from app.fingerprints.shots import SHOTS_RULE, Shot
 from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
 from app.media import previews
@@ -25,6 +26,7 @@ from app.media.orphans import hold_stored
 from app.media.rules import OUTCOME_RANKS
 
 ROWS_AT_ONCE = 5_000
+SETS_AT_ONCE = 500
 PARAMETERS_SHA256 = sha256_hex(canonical_json(previews.PARAMETERS))
 
 
@@ -53,15 +55,21 @@ class Decoded:
     limits: Mapping[str, Any] = field(default_factory=dict)
     sealed: Mapping[str, SealedClaim] = field(default_factory=dict)
     """What else the file claims: for the streams of its items, and kept with the bytes nowhere."""
+    features: Sequence[LocalFeatures] = ()
 
     def by_rules(self, rules: Collection[str]) -> "Decoded":
         """The same, with what these rules gave and nothing else."""
-        prints = [one for one in self.prints if one.version in rules]
-        return replace(self, rules=tuple(rules), prints=prints, shots=self.shots if SHOTS_RULE in rules else ())
+        return replace(
+            self,
+            rules=tuple(rules),
+            prints=[one for one in self.prints if one.version in rules],
+            shots=self.shots if SHOTS_RULE in rules else (),
+            features=[one for one in self.features if one.version in rules],
+        )
 
 
-def in_force(table: type[Fingerprint] | type[VideoShot] = Fingerprint) -> ColumnElement[bool]:
-    """The condition that joins a fingerprint, or a shot, to the row that says that it is in force."""
+def in_force(table: type[Fingerprint | LocalFeatureSet | VideoShot] = Fingerprint) -> ColumnElement[bool]:
+    """The condition that joins a fingerprint, local features or a shot to the row that says that it is in force."""
     return and_(
         RuleInForce.blob_sha256 == table.blob_sha256,
         RuleInForce.rule == table.version,
@@ -92,6 +100,7 @@ def store_decoding(session: Session, sha256: Sha256Hex, number: int, decoded: De
         return False
     _store_prints(session, sha256, number, decoded)
     _store_shots(session, sha256, number, decoded.shots)
+    _store_features(session, sha256, number, decoded.features)
     _put_in_force(session, sha256, number, decoded)
     if decoded.preview is not None:
         hold_stored(session, decoded.preview.blobs, decoded.preview.file.sha256)
@@ -125,6 +134,23 @@ def _store_shots(session: Session, sha256: Sha256Hex, number: int, shots: Sequen
             for shot in shots[start : start + ROWS_AT_ONCE]
         ]
         session.execute(insert(VideoShot).on_conflict_do_nothing(), rows)
+
+
+def _store_features(session: Session, sha256: Sha256Hex, number: int, features: Sequence[LocalFeatures]) -> None:
+    rows = [
+        {
+            "blob_sha256": sha256,
+            "version": one.version,
+            "decoding": number,
+            "time_ms": one.time_ms,
+            "count": one.count,
+            "points": one.points,
+            "points_sha256": sha256_hex(one.points),
+        }
+        for one in features
+    ]
+    for start in range(0, len(rows), SETS_AT_ONCE):
+        session.execute(insert(LocalFeatureSet).on_conflict_do_nothing(), rows[start : start + SETS_AT_ONCE])
 
 
 def _put_in_force(session: Session, sha256: Sha256Hex, number: int, decoded: Decoded) -> None:

@@ -1,10 +1,12 @@
-"""What is taken from decoded pixels: hashes of a picture, or of a video's frames as they come. Pure."""
+"""What is taken from decoded pixels: hashes and points of a picture, or of a video's frames as they come. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
 from app.fingerprints.algorithms.catalog import ALGORITHMS
+from app.fingerprints.algorithms.local_features import LocalFeatures
+from app.fingerprints.algorithms.orb import local_features
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.keyframes import ChangedFrames
 from app.fingerprints.matching import Print
@@ -20,6 +22,7 @@ class Hasher:
     algorithms: tuple[Algorithm, ...] = ALGORITHMS
     prints: list[Print] = field(default_factory=list)
     shots: list[Shot] = field(default_factory=list)
+    features: list[LocalFeatures] = field(default_factory=list)
     shown: Pixels | None = None
     _shown_quality: int = -1
     _changed: ChangedFrames = field(default_factory=ChangedFrames)
@@ -29,6 +32,7 @@ class Hasher:
     def take_picture(self, rgb: Pixels) -> None:
         """An image's only or first picture. Starts over, as the decoder does after a restart."""
         self.prints.clear()
+        self.features[:] = [local_features(rgb)]
         self.shown, self._is_image = rgb, True
         reduced = hashed_picture(rgb)
         for algorithm in self.algorithms:
@@ -48,6 +52,7 @@ class Hasher:
             self.prints.clear()
             self.shots.clear()
             self._finder = ShotFinder()
+            self.features.clear()
             self.shown, self._shown_quality = None, -1
         moving = PDQ.compute(frame.rgb)
         self._take_shots(self._finder.take(frame.time_ms, frame.rgb, moving))

@@ -105,6 +105,7 @@ def decode(
         sealed=claimed.sealed,
         prints=hasher.prints,
         preview=preview,
+        features=hasher.features,
         rules=() if result.sniffed is None else catalog.rules_for(result.sniffed.kind),
         limits={} if limits is None else limits.as_json(),
         shots=hasher.shots,

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, literal, select, type_coerce
+from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
@@ -25,7 +26,8 @@ from app.fingerprints.finding import (
     plan_comparison,
     store_matches,
 )
-from app.fingerprints.models import Fingerprint, RuleInForce, VideoShot
+from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, VideoShot
+from app.fingerprints.views import IDENTITY
 from app.jobs import Job
 from app.kernel.primitives import sha256_hex
 from app.ledger.event import EntryObject
@@ -46,7 +48,7 @@ UNSETTLED = (FingerprintStatus.PENDING, FingerprintStatus.FAILED)
 
 @dataclass(frozen=True)
 class PrintsDigest:
-    """What the entry says of all hashes and shots of a blob: their versions, their number, and their digest."""
+    """What the entry says of all hashes, local features and shots of a blob: their versions, number, and digest."""
 
     versions: tuple[str, ...]
     count: int
@@ -218,13 +220,19 @@ def _digest_of_prints(session: Session, sha256: str) -> PrintsDigest:
         .join(RuleInForce, in_force())
         .where(Fingerprint.blob_sha256 == sha256)
     ).all()
+    points_hex = func.encode(type_coerce(LocalFeatureSet.points_sha256, BYTEA), "hex")
+    points = session.execute(
+        select(LocalFeatureSet.version, literal(IDENTITY), LocalFeatureSet.time_ms, points_hex)
+        .join(RuleInForce, in_force(LocalFeatureSet))
+        .where(LocalFeatureSet.blob_sha256 == sha256)
+    ).all()
     shots = session.execute(
         select(VideoShot.version, VideoShot.number, VideoShot.from_ms, VideoShot.to_ms, VideoShot.shown_ms)
         .join(RuleInForce, in_force(VideoShot))
         .where(VideoShot.blob_sha256 == sha256)
     ).all()
-    lines = sorted(" ".join(map(str, row)) + "\n" for row in (*rows, *shots))
-    versions = tuple(sorted({row.version for row in (*rows, *shots)}))
+    lines = sorted(" ".join(map(str, row)) + "\n" for row in (*rows, *points, *shots))
+    versions = tuple(sorted({row.version for row in (*rows, *points, *shots)}))
     return PrintsDigest(versions, len(lines), sha256_hex("".join(lines).encode("ascii")))
 
 

@@ -55,6 +55,36 @@ class Fingerprint(Base):
     quality: Mapped[int | None] = mapped_column(SmallInteger)
 
 
+class LocalFeatureSet(Base):
+    """The points of a picture, or of one frame of a video. Never changed: other output is another version."""
+
+    __tablename__ = "local_features"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["blob_sha256", "decoding"],
+            ["decodings.blob_sha256", "decodings.number"],
+            name="fk_local_features_decodings",
+        ),
+        CheckConstraint("points_sha256 = sha256(points)", name="points_digest"),
+        CheckConstraint(
+            "CASE WHEN count = 0 THEN octet_length(points) = 0 ELSE octet_length(points) % count = 0 END",
+            name="whole_points",
+        ),
+    )
+
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
+    version: Mapped[str] = mapped_column(Text, primary_key=True)
+    decoding: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """The number of the decoding that gave the pixels. Only rows named by :class:`RuleInForce` are compared."""
+    time_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    """Of a video's frame, since the first one; 0 for a picture."""
+    count: Mapped[int] = mapped_column(SmallInteger)
+    points: Mapped[bytes] = mapped_column(BYTEA)
+    """Packed as the version says; of ``orb/1`` see ``algorithms.local_features``."""
+    points_sha256: Mapped[str] = mapped_column(HexDigest)
+    """What the ledger's digest covers, so that nobody reads the points to check it."""
+
+
 class RuleInForce(Base):
     """By which decoding a rule's rows of a blob are in force; there is a row for every rule that was computed, also
     where it gave nothing. Replaced by a later decoding only, and only by one that ended no worse."""

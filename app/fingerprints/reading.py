@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, SmallInteger, func, literal, null, or_, select, tuple_
+from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
 from app.fingerprints.decodings import in_force
-from app.fingerprints.models import BlobMatch, Fingerprint, Match, Relation, RuleInForce, VideoShot
+from app.fingerprints.models import BlobMatch, Fingerprint, LocalFeatureSet, Match, Relation, RuleInForce, VideoShot
+from app.fingerprints.views import IDENTITY
+from app.kernel.database import HexDigest
 from app.kernel.errors import NotFound
 
 
@@ -62,15 +65,56 @@ def list_relations(
     return session.scalars(query).all()
 
 
+@dataclass(frozen=True)
+class ListedFingerprint:
+    """A hash, or a set of local features: of that only how many points it has, and their digest."""
+
+    version: str
+    time_ms: int
+    view: str
+    value: bytes | None
+    quality: int | None
+    points: int | None
+    points_sha256: str | None
+
+
 def list_fingerprints(
     session: Session, sha256: str, *, after: tuple[str, int, str] | None, limit: int
-) -> Sequence[Fingerprint]:
-    """The hashes of a blob in force, by version, time and view (no permission check: the caller found an item)."""
-    query = select(Fingerprint).join(RuleInForce, in_force()).where(Fingerprint.blob_sha256 == sha256)
-    query = query.order_by(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view).limit(limit)
+) -> Sequence[ListedFingerprint]:
+    """What is in force of a blob, by version, time and view (no permission check: the caller found an item)."""
+    hashes = (
+        select(
+            Fingerprint.version,
+            Fingerprint.time_ms,
+            Fingerprint.view,
+            Fingerprint.value,
+            Fingerprint.quality,
+            null().cast(SmallInteger).label("points"),
+            null().cast(HexDigest).label("points_sha256"),
+        )
+        .join(RuleInForce, in_force())
+        .where(Fingerprint.blob_sha256 == sha256)
+    )
+    features = (
+        select(
+            LocalFeatureSet.version,
+            LocalFeatureSet.time_ms,
+            literal(IDENTITY).label("view"),
+            null().cast(BYTEA).label("value"),
+            null().cast(SmallInteger).label("quality"),
+            LocalFeatureSet.count,
+            LocalFeatureSet.points_sha256,
+        )
+        .join(RuleInForce, in_force(LocalFeatureSet))
+        .where(LocalFeatureSet.blob_sha256 == sha256)
+    )
     if after is not None:
-        query = query.where(tuple_(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view) > after)
-    return session.scalars(query).all()
+        hashes = hashes.where(tuple_(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view) > after)
+        features = features.where(tuple_(LocalFeatureSet.version, LocalFeatureSet.time_ms, literal(IDENTITY)) > after)
+    listed = hashes.union_all(features)
+    columns = listed.selected_columns
+    rows = session.execute(listed.order_by(columns.version, columns.time_ms, columns.view).limit(limit))
+    return [ListedFingerprint(*row) for row in rows]
 
 
 def list_shots(session: Session, sha256: str, *, after: tuple[str, int] | None, limit: int) -> Sequence[VideoShot]:

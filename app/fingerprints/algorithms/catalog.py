@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
 from app.fingerprints.algorithms.image_hashes import COLORHASH, DHASH, PHASH, WHASH
+from app.fingerprints.algorithms.local_features import VERSION as LOCAL_FEATURES_VERSION
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.shots import SHOTS_RULE
 
@@ -22,11 +23,13 @@ class Catalog:
     current: tuple[Algorithm, ...]
     former: tuple[Algorithm, ...] = ()
     """The newest first."""
+    local_features: str = LOCAL_FEATURES_VERSION
 
     def rules_for(self, kind: str) -> tuple[str, ...]:
         """The versions of what is taken from a blob of this kind, ``image`` or ``video``."""
         if kind == "image":
-            return tuple(algorithm.version for algorithm in self.current if algorithm.applies_to_images)
+            images = [algorithm.version for algorithm in self.current if algorithm.applies_to_images]
+            return (*images, self.local_features)
         return (*(algorithm.version for algorithm in self.current if algorithm.applies_to_frames), SHOTS_RULE)
 
     def matching(self) -> dict[str, list[Algorithm]]:
