@@ -5,13 +5,15 @@ All of it lives in memory where there is room: making a database is 600 files, w
 
 import fcntl
 import os
+import pickle
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 from psycopg import sql
@@ -20,6 +22,8 @@ from sqlalchemy.engine import make_url
 from app.kernel.database_roles import APP_GROUP, INTEGRATOR_GROUP, ensure_login_role, libpq_url
 from app.kernel.embedded_postgres import start_postgres
 from app.migration import migrate
+
+Facts = TypeVar("Facts")
 
 TEMPLATE = "exhibit_template"
 PASSWORD = "only-for-tests"
@@ -138,8 +142,8 @@ def _make_template(server: TestServer) -> None:
             ensure_login_role(owner, group, TEMPLATE, PASSWORD)
 
 
-def create_database(server: TestServer, *, template: str = TEMPLATE) -> TestDatabase:
-    name = f"exhibit_test_{uuid.uuid4().hex[:16]}"
+def create_database(server: TestServer, *, template: str = TEMPLATE, name: str | None = None) -> TestDatabase:
+    name = name or f"exhibit_test_{uuid.uuid4().hex[:16]}"
     with server.administration() as owner:
         # Copied as files and not through the log: half the time, where nothing is synced.
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY")
@@ -150,6 +154,24 @@ def create_database(server: TestServer, *, template: str = TEMPLATE) -> TestData
         server.login_url(name, f"{TEMPLATE}_app_login"),
         server.login_url(name, f"{TEMPLATE}_integrator_login"),
     )
+
+
+def filled_template(
+    server: TestServer, directory: Path, name: str, fill: Callable[[TestDatabase], Facts]
+) -> tuple[str, Facts]:
+    """A template in which ``fill`` has made what a folder's tests begin with, and what it gave; made once in a run.
+
+    What it gives is pickled for the other processes of the run; it leaves no connection open.
+    """
+    template, kept = f"{TEMPLATE}_{name}", directory / f"{name}.pickle"
+    with (directory / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            with server.administration() as owner:
+                drop_database(owner, template)
+            kept.write_bytes(pickle.dumps(fill(create_database(server, name=template))))
+        facts: Facts = pickle.loads(kept.read_bytes())
+    return template, facts
 
 
 def drop_database(owner: psycopg.Connection, name: str) -> None:

@@ -1,7 +1,7 @@
 """A hub with five people and one item, and the steps of a verification in one line each: for the service tests."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import text
@@ -46,6 +46,16 @@ class Bench:
         members += [(self.taras, Role.VERIFIER)]
         self.case_id = make_case(self.sessions, self.coordinator, members)
         self.item = make_item(self.sessions, self.olena, self.case_id, labels=dict(NO_LABELS))
+
+    @classmethod
+    def known(cls, sessions: sessionmaker[Session], facts: dict[str, Any]) -> Self:
+        """The bench that a copy of its database holds; ``facts`` of the one that was made."""
+        bench = cls.__new__(cls)
+        vars(bench).update(facts, sessions=sessions)
+        return bench
+
+    def facts(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "sessions"}
 
     # --- looking
 
