@@ -116,7 +116,7 @@ CALLS: Mapping[str, tuple[int | None, int | None, Rule]] = {
     # Reading its own limits, not setting them: the new limit's address must be null.
     "prlimit64": (302, 261, Rule(errno.EPERM, "equals", 2, (0,), also=Rule(errno.EPERM, "equals", 0, (0,)))),
     # A thread's name and no other option.
-    "prctl": (157, 167, Rule(errno.EINVAL, "equals", 0, (PR_SET_NAME,))),
+    "prctl": (157, 167, Rule(errno.EPERM, "equals", 0, (PR_SET_NAME,))),
     # Tried by libraries that look for processors, time zones and terminals, and can do without.
     "ioctl": (16, 29, Rule(errno.ENOTTY, "never")),
     "open": (2, None, _FORBIDDEN),
