@@ -23,7 +23,7 @@ from app.access.rules import Operation
 from app.api.threads import session_of
 from app.api.waiting import CheckpointWatch
 from app.blobs.store import BlobStore
-from app.kernel.database import read_session
+from app.kernel.database import read_session, without_transaction
 from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
 from app.kernel.primitives import MAX_SAFE_INTEGER, Sha256Hex, canonical_json, decode_cursor, encode_cursor
 from app.kernel.settings import Settings
@@ -118,6 +118,8 @@ class Page(Shape, Generic[Item]):
     limit: int
 
 
+READING_METHODS = frozenset({"GET", "HEAD"})
+
 # --- who calls --------------------------------------------------------------------------------------------------------
 
 bearer = HTTPBearer(auto_error=False, description="An opaque token: from `POST /v1/sessions` or `POST /v1/tokens`.")
@@ -146,6 +148,8 @@ class Requires:
         """In a thread that may wait for the database. Its transaction is that of the first block of the operation."""
         shared = session_of(request)
         if shared is not None:
+            if request.method in READING_METHODS:
+                without_transaction(shared)
             actor = _known(shared, secret)
         else:
             with read_session(services(request).sessions) as session:
@@ -225,12 +229,17 @@ def _sessions(request: Request) -> Callable[[], Session]:
 @contextmanager
 def reading(request: Request) -> Iterator[Session]:
     with read_session(_sessions(request)) as session:
+        if request.method in READING_METHODS:
+            without_transaction(session)
         yield session
 
 
 @contextmanager
 def working(request: Request) -> Iterator[UnitOfWork]:
     """A unit of work that stamps its entries with the request's id."""
+    shared = session_of(request)
+    if shared is not None and request.method in READING_METHODS:
+        shared.rollback()  # A download is an act: who asks was read without a transaction, the act needs one.
     with unit_of_work(_sessions(request), request_id=request.state.request_id) as uow:
         yield uow
 

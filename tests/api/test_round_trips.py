@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
 
 from tests.factories import NO_LABELS
 from tests.media.people import Hub
@@ -81,3 +81,39 @@ def test_request_when_repeated_then_it_takes_one_connection_once(api: Api, item:
     event.listen(engine, "checkout", lambda connection, *_: taken.append(connection))
     assert hub.verifier.get(f"/v1/evidence/{evidence_id}").status_code == 200
     assert len(taken) == 1
+
+
+def _transactions(api: Api) -> list[bool]:
+    """Whether each statement that follows is sent within a transaction of several."""
+    engine: Engine = api.app.state.services.sessions.kw["bind"]
+    seen: list[bool] = []
+
+    def look(connection: Connection, *_: Any) -> None:
+        driver = connection.connection.driver_connection
+        assert driver is not None
+        seen.append(not driver.autocommit)
+
+    event.listen(engine, "before_cursor_execute", look)
+    return seen
+
+
+def test_read_when_it_asks_several_questions_then_no_transaction_is_begun_and_ended(
+    api: Api, item: tuple[Hub, str]
+) -> None:
+    hub, evidence_id = item
+    for path in READS:
+        seen = _transactions(api)
+        assert hub.verifier.get(path.format(case=hub.case_id, item=evidence_id)).status_code == 200
+        assert seen, path
+        assert not any(seen), path
+
+
+def test_acts_when_done_then_all_their_statements_are_one_transaction(api: Api, item: tuple[Hub, str]) -> None:
+    hub, evidence_id = item
+    path = f"/v1/evidence/{evidence_id}"
+    version = hub.coordinator.get(path).headers["ETag"]  # Its connection, taken next, knows transactions again.
+    seen = _transactions(api)
+    changed = hub.coordinator.put(f"{path}/labels", json=NO_LABELS, headers={"If-Match": version})
+    assert changed.status_code == 200, changed.text
+    assert seen
+    assert all(seen)
