@@ -20,7 +20,9 @@ from app.media.models import Decoding, Evidence
 from app.media.moments import gps_moment, iso_moment
 from app.media.reading import best_decoding, has_own_results
 
-OF_TRACK = frozenset({"width", "height", "rotation_degrees", "video_codec", "frame_rate"})
+OF_TRACK = frozenset(
+    {"width", "height", "rotation_degrees", "is_mirrored", "video_codec", "pixel_format", "frame_rate"}
+)
 """Members of a video's claims that its track says, not the container."""
 _MOMENTS = ("taken_at", "digitized_at", "modified_at", "created_at", "created_at_local", "date")
 

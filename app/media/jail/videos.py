@@ -3,7 +3,7 @@
 The rule ``frames/1``, part of every video fingerprint's meaning: ten samples a second of presentation time, counted
 from the first frame (``FrameClock``: in order whatever the stamps are); a sample is kept when its 64 × 36 luma differs
 from the last kept one's by 2.5 or more of 255 on average, or when 2 seconds have passed; kept frames are RGB, longer
-side 512 pixels, turned by the rotation flag.
+side 512 pixels, turned and mirrored as its matrix says.
 The difference is only a cheap sieve: the worker keeps, of these, the frames whose hash moved.
 """
 
@@ -19,10 +19,13 @@ import av
 import av.container
 import av.video
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from app.media.jail.clock import FrameClock
+from app.media.jail.containers import Outline, outline
+from app.media.jail.display import Display
 from app.media.jail.images import Emit, TooManyPixels
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.tags import movie_tags
@@ -73,7 +76,8 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
     """
     # Format, protocols and codecs by allow list: without these, a playlist reads other files and the network.
     options = {"format_whitelist": demuxer, "protocol_whitelist": "", "codec_whitelist": ",".join(VIDEO_CODECS)}
-    with av.open(file, mode="r", format=demuxer, container_options=options, metadata_errors="replace") as container:
+    found = outline(file, demuxer)
+    with _opened(file, demuxer, options, found) as container:
         stream = _video_stream(container)
         context = stream.codec_context
         _check_pixels(context.width, context.height, limits)
@@ -88,23 +92,41 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
                 continue
             _check_pixels(frame.width, frame.height, limits)
             if sampler.kept == 0:
-                emit({"type": "claims", "rotation_degrees": -round(frame.rotation) % 360}, memoryview(b""))
+                emit({"type": "claims", **_display_claims(frame)}, memoryview(b""))
             sampler.take(frame)
         if sampler.kept == 0:
             raise NoPictures("no frame could be decoded")
         sampler.tell_progress()
-        if not sampler.seems_whole(stream.frames, _duration_ms(container, stream)):
+        if found.is_cut_off or not sampler.seems_whole(stream.frames, _duration_ms(container, stream)):
             return f"the recording is cut off: it could be decoded as far as second {sampler.last_s}"
         return f"damaged in {damaged} places, which were passed over" if damaged else None
 
 
+def _opened(file: BinaryIO, demuxer: str, options: dict[str, str], found: Outline) -> av.container.InputContainer:
+    """Raises NoPictures with the reason in words, and MemoryError."""
+    try:
+        return av.open(file, mode="r", format=demuxer, container_options=options, metadata_errors="replace")
+    except (av.error.InvalidDataError, av.error.EOFError) as error:
+        if not found.has_index:
+            reason = "the index (moov) is missing: the recording was cut off before it was written"
+        elif found.is_cut_off:
+            reason = "the recording is cut off before its first picture, or within its index"
+        else:
+            reason = f"not a readable {demuxer} file"
+        raise NoPictures(reason) from error
+
+
 def _video_stream(container: av.container.InputContainer) -> av.video.VideoStream:
+    """The one with the largest pictures, of these the first: cameras write small copies and covers beside it."""
+    streams = []
     for stream in container.streams.video:
         context = getattr(stream, "codec_context", None)  # None when FFmpeg knows no decoder for it.
         is_cover = stream.disposition & Disposition.attached_pic
         if context is not None and context.codec.name in VIDEO_CODECS and not is_cover:
-            return stream
-    raise NoPictures("the file has no video stream of a supported codec")
+            streams.append(stream)
+    if not streams:
+        raise NoPictures("the file has no video stream of a supported codec")
+    return max(streams, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
 
 
 def _frames(
@@ -192,12 +214,22 @@ class _Sampler:
         scale = min(1.0, FRAME_SIDE_PIXELS / max(frame.width, frame.height))
         width, height = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
         scaled = self._rgb.reformat(frame, width, height, format="rgb24", interpolation=Interpolation.AREA, threads=1)
-        pixels = np.rot90(scaled.to_ndarray(), k=round(frame.rotation / 90) % 4)
-        upright = np.ascontiguousarray(pixels)
+        upright = _display_of(frame).upright(scaled.to_ndarray())  # type: ignore[arg-type]  # RGB of 8 bits.
         self._emit(
             {"type": "frame", "time_ms": time_ms, "width": upright.shape[1], "height": upright.shape[0]},
             upright.data,
         )
+
+
+def _display_of(frame: av.video.VideoFrame) -> Display:
+    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stub says str.
+    return Display.from_side_data(None if matrix is None else bytes(matrix))
+
+
+def _display_claims(frame: av.video.VideoFrame) -> dict[str, object]:
+    display = _display_of(frame)
+    turned: dict[str, object] = {"rotation_degrees": display.rotation_degrees}
+    return turned | ({"is_mirrored": True} if display.is_mirrored else {})
 
 
 def _step_ms(stream: av.video.VideoStream) -> int | None:
@@ -210,10 +242,12 @@ def _claims(container: av.container.InputContainer, stream: av.video.VideoStream
     claims: dict[str, object] = {
         "width": context.width,
         "height": context.height,
-        "video_codec": context.codec.name,
+        "video_codec": context.codec.canonical_name,
         "has_audio": bool(container.streams.audio),
         "stream_count": len(container.streams),
     }
+    if context.pix_fmt:  # Tells 8 from 10 bits.
+        claims["pixel_format"] = context.pix_fmt
     if (duration_ms := _duration_ms(container, stream)) is not None:
         claims["duration_ms"] = duration_ms
     if stream.average_rate:
