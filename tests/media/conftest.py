@@ -1,20 +1,52 @@
 """A case with people of several roles, and a way to put files into it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.media.people import METADATA, Hub
-from tests.support.api import Api
+from tests.media.people import METADATA, Hub, HubFacts
+from tests.support.api import Api, running_api
+from tests.support.databases import TEMPLATE, TestDatabase, TestServer, create_database, drop_database, filled_template
 
 Receive = Callable[..., dict[str, Any]]
 
 
+@pytest.fixture(scope="session")
+def prepared(
+    postgres: TestServer, run_directory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, HubFacts]:
+    """The template with a hub in it, and who and what is there."""
+
+    def fill(database: TestDatabase) -> HubFacts:
+        with running_api(database, tmp_path_factory.mktemp("hub") / "data") as api:
+            return Hub(api).facts()
+
+    return filled_template(postgres, run_directory, "hub", fill)
+
+
 @pytest.fixture
-def hub(api: Api) -> Hub:
-    return Hub(api)
+def database(
+    postgres: TestServer, prepared: tuple[str, HubFacts], request: pytest.FixtureRequest
+) -> Iterator[TestDatabase]:
+    """A fresh database, dropped afterwards; with a hub in it for the tests that ask for one."""
+    made = create_database(postgres, template=prepared[0] if "hub" in request.fixturenames else TEMPLATE)
+    yield made
+    with postgres.administration() as owner:
+        drop_database(owner, made.name)
+
+
+@pytest.fixture
+def api(database: TestDatabase, prepared: tuple[str, HubFacts], tmp_path: Path) -> Iterator[Api]:
+    with running_api(database, tmp_path / "data", admin_token=prepared[1].admin_token) as served:
+        yield served
+
+
+@pytest.fixture
+def hub(api: Api, prepared: tuple[str, HubFacts]) -> Hub:
+    return Hub.known(api, prepared[1])
 
 
 @pytest.fixture

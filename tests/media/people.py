@@ -1,8 +1,11 @@
 """The people of one case, each with a role."""
 
+from dataclasses import dataclass
+from typing import Self
+
 from sqlalchemy import text
 
-from tests.support.api import Api
+from tests.support.api import Api, Person
 
 METADATA = {
     "collector": "Olena Example",
@@ -11,6 +14,15 @@ METADATA = {
     "source": "Public channel",
     "claimed_place": "Kharkiv, north",
 }
+
+
+@dataclass(frozen=True)
+class HubFacts:
+    """Who and what is in a hub's database: by role an account's id, name and token."""
+
+    admin_token: str
+    case_id: str
+    people: dict[str, tuple[str, str, str]]
 
 
 class Hub:
@@ -30,6 +42,20 @@ class Hub:
             verifier=(self.verifier,),
             auditor=(self.auditor,),
         )
+
+    @classmethod
+    def known(cls, api: Api, facts: "HubFacts") -> Self:
+        """The hub that a copy of its database holds."""
+        hub = cls.__new__(cls)
+        hub.api, hub.case_id = api, facts.case_id
+        for role, (account_id, name, token) in facts.people.items():
+            setattr(hub, role, Person(account_id, name, token, api.client(token)))
+        return hub
+
+    def facts(self) -> "HubFacts":
+        people = {role: value for role, value in vars(self).items() if isinstance(value, Person)}
+        known = {role: (person.id, person.name, person.token) for role, person in people.items()}
+        return HubFacts(self.api.admin.token, self.case_id, known)
 
     def entries(self, stream: str, kind: str) -> int:
         """How many entries of a type a stream has."""
