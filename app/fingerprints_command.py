@@ -124,8 +124,9 @@ def _present_decoders(sessions: sessionmaker[Session], settings: Settings) -> fr
     """How the decoder in use would call itself, for each format. Raises Misconfigured before the first worker."""
     with sessions() as session:
         report = latest_report(session)
+        versions = None if report is None else dict(report.versions)
         session.rollback()
-    if report is None:
+    if versions is None:
         raise Misconfigured("No worker has reported its decoder yet: start one of this release first.")
     formats = [*limits_by_format(decode_limits(settings)), None]
-    return frozenset(decoder_text(report.versions, limits) for limits in formats)
+    return frozenset(decoder_text(versions, limits) for limits in formats)

@@ -1,0 +1,62 @@
+"""The exact bytes that asking for another decoding, and what came of it, leave in the ledger."""
+
+import hashlib
+from typing import Any
+from uuid import UUID
+
+from app.fingerprints.events import DecodingRequested, EvidenceFingerprinted
+from app.ledger.event import EntryActor, EntryObject, Event, first_link, seal_event
+from tests.ledger.acts import NOON
+
+STREAM = UUID("6f1ed002-ab5a-4d5a-9d0c-0b8f6a1c2e3d")
+COMMON: dict[str, Any] = {
+    "stream": STREAM,
+    "actor": EntryActor(UUID("0a8f1f2e-7d44-4b11-8a53-3e1f0c9d7b21"), "user", "coordinator"),
+    "object": EntryObject("evidence", STREAM, 4, "ab" * 32, 1000),
+}
+GOLDEN = (
+    '{"actor":{"id":"0a8f1f2e-7d44-4b11-8a53-3e1f0c9d7b21","kind":"user","role":"coordinator"},'
+    '"data":%s,'
+    '"label":"7110a050795eece27aeab975e669be911a55ff81ebeb2341393ba8384ff2eed1",'
+    '"log":"log.example.org/2026","next":"%s",'
+    '"object":{"id":"6f1ed002-ab5a-4d5a-9d0c-0b8f6a1c2e3d","kind":"evidence","sha256":"' + "ab" * 32 + '",'
+    '"size":1000,"version":4},'
+    '"occurred":"2026-01-31T12:00:00.250Z","prev":"","salt":"%s",'
+    '"sealed":%s,"seq":1,'
+    '"stream":"6f1ed002-ab5a-4d5a-9d0c-0b8f6a1c2e3d",'
+    '"time":"2026-01-31T12:00:00.250Z","type":"%s","v":"custody-entry/v1"}'
+)
+
+
+def body_of(event: Event) -> str:
+    drawn = iter(f"{number:02x}" * 32 for number in range(1, 10))
+    entry = seal_event(event, first_link(STREAM), log="log.example.org/2026", recorded=NOON, draw=lambda: next(drawn))
+    return entry.body.decode()
+
+
+def test_decoding_requested_when_a_person_says_why_then_these_bytes() -> None:
+    event = DecodingRequested(
+        **COMMON, outcome="limit_time", decoder="av/18.1.0 limits/0123456789ab", reason="60 s now"
+    )
+    disclosure = b'{"name":"reason","salt":"' + b"01" * 32 + b'","value":"60 s now"}'
+    data = '{"decoder":"av/18.1.0 limits/0123456789ab","outcome":"limit_time"}'
+    sealed = f'{{"reason":"{hashlib.sha256(disclosure).hexdigest()}"}}'
+    assert body_of(event) == GOLDEN % (data, "02" * 32, "03" * 32, sealed, "evidence.decoding_requested")
+
+
+def test_fingerprinted_when_the_decoding_got_less_far_than_an_earlier_one_then_these_bytes() -> None:
+    event = EvidenceFingerprinted(
+        **COMMON,
+        status="done",
+        outcome="undecodable",
+        kept_outcome="decoded",
+        decoder="av/18.1.0",
+        algorithms=("pdq/1",),
+        fingerprints=8,
+        fingerprints_sha256="cd" * 32,
+    )
+    data = (
+        '{"algorithms":["pdq/1"],"decoder":"av/18.1.0","fingerprints":8,"fingerprints_sha256":"' + "cd" * 32 + '",'
+        '"kept_outcome":"decoded","outcome":"undecodable","status":"done"}'
+    )
+    assert body_of(event) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.fingerprinted")
