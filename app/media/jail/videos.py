@@ -48,6 +48,9 @@ VIDEO_CODECS = (
 """What may decode pictures. Sound and subtitles are never decoded."""
 
 
+_CUT_OFF_EARLY = "the recording is cut off before its first picture, or within its index"
+
+
 class NoPictures(Exception):
     """The container has no video stream that may be decoded; the message says why."""
 
@@ -78,7 +81,7 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
     options = {"format_whitelist": demuxer, "protocol_whitelist": "", "codec_whitelist": ",".join(VIDEO_CODECS)}
     found = outline(file, demuxer)
     with _opened(file, demuxer, options, found) as container:
-        stream = _video_stream(container)
+        stream = _video_stream(container, found)
         context = stream.codec_context
         _check_pixels(context.width, context.height, limits)
         context.thread_count = 1
@@ -95,7 +98,7 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
                 emit({"type": "claims", **_display_claims(frame)}, memoryview(b""))
             sampler.take(frame)
         if sampler.kept == 0:
-            raise NoPictures("no frame could be decoded")
+            raise NoPictures(_CUT_OFF_EARLY if found.is_cut_off else "no frame could be decoded")
         sampler.tell_progress()
         if found.is_cut_off or not sampler.seems_whole(stream.frames, _duration_ms(container, stream)):
             return f"the recording is cut off: it could be decoded as far as second {sampler.last_s}"
@@ -110,13 +113,13 @@ def _opened(file: BinaryIO, demuxer: str, options: dict[str, str], found: Outlin
         if not found.has_index:
             reason = "the index (moov) is missing: the recording was cut off before it was written"
         elif found.is_cut_off:
-            reason = "the recording is cut off before its first picture, or within its index"
+            reason = _CUT_OFF_EARLY
         else:
             reason = f"not a readable {demuxer} file"
         raise NoPictures(reason) from error
 
 
-def _video_stream(container: av.container.InputContainer) -> av.video.VideoStream:
+def _video_stream(container: av.container.InputContainer, found: Outline) -> av.video.VideoStream:
     """The one with the largest pictures, of these the first: cameras write small copies and covers beside it."""
     streams = []
     for stream in container.streams.video:
@@ -125,7 +128,7 @@ def _video_stream(container: av.container.InputContainer) -> av.video.VideoStrea
         if context is not None and context.codec.name in VIDEO_CODECS and not is_cover:
             streams.append(stream)
     if not streams:
-        raise NoPictures("the file has no video stream of a supported codec")
+        raise NoPictures(_CUT_OFF_EARLY if found.is_cut_off else "the file has no video stream of a supported codec")
     return max(streams, key=lambda stream: stream.codec_context.width * stream.codec_context.height)
 
 
