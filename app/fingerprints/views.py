@@ -34,5 +34,4 @@ def hashes_in_views(algorithm: Algorithm, rgb: Pixels) -> list[tuple[str, Hash]]
     """The picture's hash by this algorithm, first as it is; by PDQ in all eight views, reduced to luma only once."""
     if algorithm.version != PDQ.version:
         return [(IDENTITY, algorithm.compute(rgb))]
-    luma = PDQ.luma_of(rgb)
-    return [(name, PDQ.of_luma(np.ascontiguousarray(turn(luma)))) for name, turn in SYMMETRIES.items()]
+    return list(PDQ.of_luma_in_symmetries(PDQ.luma_of(rgb)).items())

@@ -7,6 +7,8 @@ from statistics import mean
 import imagehash
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Pixels, hamming, hashed_picture
@@ -139,3 +141,31 @@ def test_hamming_when_lengths_differ_then_it_refuses() -> None:
     assert hamming(b"\xff\x00", b"\x0f\x01") == 5
     with pytest.raises(ValueError, match="compared"):
         hamming(b"\0", b"\0\0")
+
+
+def bits_of(hashed: imagehash.ImageHash) -> bytes:
+    return np.packbits(np.asarray(hashed.hash, np.bool_).reshape(-1)).tobytes()
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> Pixels:
+    """Flat, noisy, two-coloured and smooth ones, of any colours and small sides."""
+    height, width = draw(st.integers(1, 90)), draw(st.integers(1, 90))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    first, second = (np.array(draw(st.tuples(*[st.integers(0, 255)] * 3))) for _ in range(2))
+    share = {
+        "flat": np.zeros((height, width)),
+        "noise": random.random((height, width)),
+        "halves": np.add.outer(np.zeros(height), np.arange(width) >= width / 2),
+        "slope": np.add.outer(np.linspace(0, 0.5, height), np.linspace(0, 0.5, width)),
+    }[draw(st.sampled_from(["flat", "noise", "halves", "slope"]))]
+    mixed: Pixels = (first + share[:, :, np.newaxis] * (second - first)).astype(np.uint8)
+    return mixed
+
+
+@settings(max_examples=150, deadline=None)
+@given(pictures())
+def test_faster_hashes_when_computed_then_every_bit_is_the_librarys_own(rgb: Pixels) -> None:
+    image = Image.fromarray(rgb)
+    assert WHASH.compute(rgb).value == bits_of(imagehash.whash(image))
+    assert COLORHASH.compute(rgb).value == bits_of(imagehash.colorhash(image, binbits=COLORHASH_BINBITS))

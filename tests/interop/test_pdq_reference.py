@@ -9,6 +9,7 @@ from PIL import Image
 
 from app.fingerprints.algorithms.algorithm import hamming, hashed_picture
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.views import SYMMETRIES, hashes_in_views
 from tests import media_samples
 
 SIZES = (512, 500, 333, 128, 97, 64, 33)
@@ -46,3 +47,15 @@ def test_reduced_picture_when_hashed_then_it_is_near_the_reference_on_the_whole(
         if quality >= 80:
             assert hamming(PDQ.compute(whole).value, np.packbits(bits).tobytes()) <= 20
     assert hashed_picture(np.asarray(Image.new("RGB", (2048, 1024)))).shape == (256, 512, 3)
+
+
+@pytest.mark.parametrize("path", media_samples.PHOTOGRAPHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("name", SYMMETRIES)
+def test_symmetry_when_compared_with_the_reference_on_the_turned_picture_then_they_agree(path: Path, name: str) -> None:
+    rgb = hashed_picture(np.asarray(media_samples.upright(path)))
+    bits, quality = pdqhash.compute(np.ascontiguousarray(SYMMETRIES[name](rgb)))
+    ours = dict(hashes_in_views(PDQ, rgb))[name]
+    assert ours.quality is not None
+    assert abs(ours.quality - quality) <= 1
+    if quality >= 80:
+        assert hamming(ours.value, np.packbits(bits).tobytes()) <= 10

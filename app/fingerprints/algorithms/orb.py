@@ -2,9 +2,9 @@
 
 Source: Rublee, Rabaud, Konolige, Bradski, "ORB: an efficient alternative to SIFT or SURF", ICCV 2011, as OpenCV has it.
 
-The rule ``orb/1``: of the decoder's picture, the longer side at most 640 pixels (Pillow's BOX filter), its luma by
-Pillow's ``L`` (ITU-R 601, whole numbers); at most 500 corners (by FAST with threshold 10, which finds some in smooth
-and dark pictures too) over eight octaves 1.2 apart, the strongest of each by Harris' measure.
+The rule ``orb/1``: of the luma of the decoder's picture (Pillow's ``L``: ITU-R 601, whole numbers), reduced to at most
+640 pixels on the longer side (Pillow's BOX filter); at most 500 corners (by FAST with threshold 10, which finds some in
+smooth and dark pictures too) over eight octaves 1.2 apart, the strongest of each by Harris' measure.
 
 Only the worker loads this module: OpenCV's start takes a quarter of a second and brings an FFmpeg of its own. It sees
 arrays and never a file; a lint rule holds that.
@@ -54,9 +54,9 @@ def local_features(rgb: Pixels, time_ms: int = 0) -> LocalFeatures:
 
 
 def _luma(rgb: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    image = Image.fromarray(rgb)
+    image = Image.fromarray(rgb).convert("L")
     scale = SIDE_PIXELS / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
         image = image.resize(size, Image.Resampling.BOX)
-    return np.asarray(image.convert("L"))
+    return np.asarray(image)

@@ -12,6 +12,7 @@ The rule ``pdq/1``: of the reduced picture (longer side at most 512 pixels); lum
 unrounded.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -53,21 +54,59 @@ class Pdq:
     def of_luma(self, luma: Matrix) -> Hash:
         if min(luma.shape) < SMALLEST_SIDE_PIXELS:
             return Hash(bytes(32), 0)
-        samples = _samples(luma)
-        return Hash(_bits_of(_DCT @ samples @ _DCT.T), _quality(samples))
+        height, width = luma.shape
+        return _hash_of(_sampling_matrix(height) @ luma @ _sampling_matrix(width).T)
+
+    def of_luma_in_symmetries(self, luma: Matrix) -> Mapping[str, Hash]:
+        """The hashes of the picture turned and mirrored, by the symmetry's name (see ``views``); hardly dearer.
+
+        The picture is filtered once, by rows that look at it from either end: mirroring the filter is mirroring the
+        picture, and a transposed picture has transposed samples. So each hash is that of the turned picture itself.
+        """
+        if min(luma.shape) < SMALLEST_SIDE_PIXELS:
+            return dict.fromkeys(_QUADRANTS, Hash(bytes(32), 0))
+        height, width = luma.shape
+        samples = _from_both_ends(height) @ luma @ _from_both_ends(width).T
+        return {
+            name: _hash_of(quadrant.T if is_transposed else quadrant)
+            for name, (is_flipped, is_mirrored, is_transposed) in _QUADRANTS.items()
+            for quadrant in (samples[is_flipped * SAMPLES :, is_mirrored * SAMPLES :][:SAMPLES, :SAMPLES],)
+        }
+
+
+_QUADRANTS = {
+    "identity": (False, False, False),
+    "rotate_90": (True, False, True),
+    "rotate_180": (True, True, False),
+    "rotate_270": (False, True, True),
+    "mirror": (False, True, False),
+    "flip": (True, False, False),
+    "transpose": (False, False, True),
+    "transverse": (True, True, True),
+}
+"""Whether the rows are looked at from below, the columns from the right, and whether they change places after that."""
 
 
 def _luma(rgb: Pixels) -> Matrix:
     """Height × width, 0 to 255."""
-    luma: Matrix = rgb.astype(np.float64) @ _LUMA
+    luma: Matrix = rgb[:, :, 0] * _LUMA[0]
+    luma += rgb[:, :, 1] * _LUMA[1]
+    luma += rgb[:, :, 2] * _LUMA[2]
     return luma
 
 
-def _samples(luma: Matrix) -> Matrix:
-    """64 × 64 samples of the filtered luma."""
-    height, width = luma.shape
-    samples: Matrix = _sampling_matrix(height) @ luma @ _sampling_matrix(width).T
-    return samples
+def _hash_of(samples: Matrix) -> Hash:
+    """Of 64 × 64 samples of the filtered luma."""
+    return Hash(_bits_of(_DCT @ samples @ _DCT.T), _quality(samples))
+
+
+@lru_cache(maxsize=256)
+def _from_both_ends(length: int) -> Matrix:
+    """128 × length: the sampling matrix, and below it the one for a picture whose axis runs the other way."""
+    straight = _sampling_matrix(length)
+    matrix: Matrix = np.concatenate([straight, straight[:, ::-1]])
+    matrix.setflags(write=False)
+    return matrix
 
 
 @lru_cache(maxsize=256)
