@@ -21,8 +21,8 @@ from app.media.jail import wire
 from app.media.jail.decoder import Decoder, JailUnavailable, _Conversation
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.result import MAX_CLAIMS, DecodeOutcome, DecodeResult, VideoFrame
-from tests import media_samples
 from tests.media_jail.conftest import decode_bytes
+from tests.media_jail.hostile_files import small
 from tests.media_jail.hostile_zygote import NAME_AT
 from tests.media_jail.test_hostile import children_of, wait_until, zygote_of
 
@@ -140,17 +140,14 @@ def test_child_when_it_runs_on_then_other_files_under_way_are_not_disturbed(
 
 
 def test_decode_when_the_file_was_read_before_then_it_is_read_from_its_start(decoder: Decoder, tmp_path: Path) -> None:
+    """The place in the file belongs to all who have the descriptor: a child that died before may have moved it."""
     path = tmp_path / "file"
-    path.write_bytes(media_samples.excerpt(8, 9, container="mpegts"))
+    path.write_bytes(small("WEBP"))
     fd = os.open(path, os.O_RDONLY)
-    frames: list[VideoFrame] = []
-    decoder.decode(fd, frames.append)
-    times = [frame.time_ms for frame in frames]
-    frames.clear()
-    os.lseek(fd, 40_000, os.SEEK_SET)
-    decoder.decode(fd, frames.append)
+    os.lseek(fd, 0, os.SEEK_END)
+    result = decoder.decode(fd)
     os.close(fd)
-    assert [frame.time_ms for frame in frames] == times != []
+    assert (result.outcome, result.reason) == (DecodeOutcome.DECODED, None)
 
 
 class Poor(Decoder):
