@@ -1,6 +1,7 @@
 """How far a decoding has come: shown while it goes on, believed only from a living worker, gone when it is settled."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -10,7 +11,6 @@ from sqlalchemy import text
 
 from app.job_table import CHORES
 from app.kernel.primitives import utc_now
-from app.media.jail.decoder import Decoder
 from app.media.progress import BELIEVED_S, Progress, ProgressBoard, Reached
 from tests import media_samples
 from tests.media.conftest import Receive
@@ -49,19 +49,22 @@ def watched(api: Api, hub: Hub) -> Iterator[Watched]:
 
 @pytest.fixture
 def looking(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], None]:
-    """Has something done at every word of the real decoder, after it was put on the board."""
+    """Has something done at every word of the decoder, after it was put on the board."""
 
     def look(act: Callable[[], None]) -> None:
-        decode = Decoder.decode
+        following = ProgressBoard.following
 
-        def decode_watched(self: Decoder, fd: int, on_frame: Any = None, on_progress: Any = None) -> Any:
-            def tell(decoded_ms: int, claimed_ms: int | None) -> None:
-                on_progress(decoded_ms, claimed_ms)
-                act()
+        @contextmanager
+        def followed(board: ProgressBoard, evidence_id: UUID) -> Iterator[Callable[[int, int | None], None]]:
+            with following(board, evidence_id) as report:
 
-            return decode(self, fd, on_frame, tell)
+                def tell(decoded_ms: int, claimed_ms: int | None) -> None:
+                    report(decoded_ms, claimed_ms)
+                    act()
 
-        monkeypatch.setattr(Decoder, "decode", decode_watched)
+                yield tell
+
+        monkeypatch.setattr(ProgressBoard, "following", followed)
 
     return look
 
