@@ -14,6 +14,9 @@ from app.fingerprints.shots import FoundShot, Shot, ShotFinder
 from app.fingerprints.views import IDENTITY, hashes_in_views
 from app.media.jail.result import VideoFrame
 
+MOST_FEATURE_SETS = 2_000
+"""Of the shots of one recording, the first: 36 MB at the most in the worker. Further ones have their hashes alone."""
+
 
 @dataclass
 class Hasher:
@@ -75,6 +78,8 @@ class Hasher:
     def _take_shots(self, found: Iterable[FoundShot]) -> None:
         for one in found:
             self.shots.append(one.shot)
+            if len(self.features) < MOST_FEATURE_SETS:
+                self.features.append(local_features(one.shown, one.shot.shown_ms))
 
     def _show(self, rgb: Pixels, quality: int) -> None:
         """The first frame that says something, else the best so far: many videos begin black."""

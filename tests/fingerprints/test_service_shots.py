@@ -59,12 +59,17 @@ def test_video_after_its_jobs_has_its_shots_in_pages_in_the_ledgers_digest_and_f
     assert 1900 <= shots[1]["to_ms"] <= 2000
 
     prints = listed(hub, evidence_id, "fingerprints", "?limit=100")["items"]
-    lines = [f"{row['version']} {row['view']} {row['time_ms']} {row['value']}\n" for row in prints]
+    sets = [row for row in prints if row["version"] == "orb/1"]
+    assert [row["time_ms"] for row in sets] == [shot["shown_ms"] for shot in shots]
+    assert all(row["points"] > 100 for row in sets)
+    lines = [
+        f"{row['version']} {row['view']} {row['time_ms']} {row['value'] or row['points_sha256']}\n" for row in prints
+    ]
     lines += [f"{s['version']} {s['number']} {s['from_ms']} {s['to_ms']} {s['shown_ms']}\n" for s in shots]
     entries = hub.auditor.get(f"/v1/evidence/{evidence_id}/custody").json()["items"]
     (data,) = [entry["data"] for entry in entries if entry["type"] == "evidence.fingerprinted"]
     assert data["fingerprints_sha256"] == hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
-    assert (data["fingerprints"], data["algorithms"]) == (len(lines), ["pdq/1", "shots/1"])
+    assert (data["fingerprints"], data["algorithms"]) == (len(lines), ["orb/1", "pdq/1", "shots/1"])
 
     for change in ("UPDATE shots SET to_ms = to_ms + 1", "DELETE FROM shots", "TRUNCATE shots"):
         with pytest.raises(DBAPIError), api.app.state.services.sessions() as session:

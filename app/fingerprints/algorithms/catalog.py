@@ -30,7 +30,8 @@ class Catalog:
         if kind == "image":
             images = [algorithm.version for algorithm in self.current if algorithm.applies_to_images]
             return (*images, self.local_features)
-        return (*(algorithm.version for algorithm in self.current if algorithm.applies_to_frames), SHOTS_RULE)
+        frames = [algorithm.version for algorithm in self.current if algorithm.applies_to_frames]
+        return (*frames, self.local_features, SHOTS_RULE)
 
     def matching(self) -> dict[str, list[Algorithm]]:
         """What proposes matches: name → its versions, the newest first."""
