@@ -19,7 +19,7 @@ from app.kernel.database_roles import application_url, integrator_url
 from app.kernel.embedded_postgres import start_postgres
 from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
-from app.ledger import integrator, log
+from app.ledger import halting, log
 from app.ledger.checkpoint import VerifierKey
 from app.ledger.event import EntryActor, EntryObject
 from app.ledger.events import KeyRotated
@@ -54,7 +54,7 @@ def start_new_log(settings: Settings, options: argparse.Namespace) -> int:
     with only_instance(settings.data), _owner(settings) as engine:
         if options.halt:
             with engine.connect() as connection:
-                integrator.halt_by_hand(connection, options.reason)
+                halting.halt_by_hand(connection, options.reason)
         with unit_of_work(session_factory(engine)) as uow:
             begun, ended = log.begin_next(uow.session, options.origin)
             uow.record(
@@ -83,7 +83,7 @@ def accept_database(settings: Settings, options: argparse.Namespace) -> int:
             "When you know that it does not come from a backup, repeat the command with --nothing-is-missing."
         )
     with _connected(integrator_url(settings)) as engine, engine.connect() as connection:
-        accepted = integrator.accept_database(connection, SignedRecord(keys_directory(settings.data) / RECORD_NAME))
+        accepted = halting.accept_database(connection, SignedRecord(keys_directory(settings.data) / RECORD_NAME))
     _say(f"Accepted: {accepted.size} leaves, root {accepted.root}.")
     return 0
 

@@ -14,7 +14,7 @@ from app.kernel.database_roles import RoleUrls
 from app.kernel.embedded_postgres import PostgresServer, start_postgres
 from app.kernel.logs import configure_logs
 from app.kernel.settings import Settings
-from app.ledger.integrator import check_record
+from app.ledger.halting import check_record
 from app.ledger.keys import VKEY_NAME, keys_directory, published_directory
 from app.ledger.record import RECORD_NAME, SignedRecord
 from app.processes import Child, listen, stop_in_groups, stop_on_signals

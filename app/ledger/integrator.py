@@ -39,9 +39,11 @@ from app.ledger.checkpoint import (
     sign_checkpoint,
 )
 from app.ledger.event import leaf
+from app.ledger.halting import LogHalted, check_against, check_witnesses, halt, refuse_halted, size_of
 from app.ledger.keys import LogKeys, SigningFailed
 from app.ledger.log import Installation, NoInstallation
 from app.ledger.merkle import Frontier, leaf_hash
+from app.ledger.queue import cut_batch, drop_settled, leave_queue, read_queue, rows_of
 from app.ledger.reading import NotInLog, SignedCheckpoint
 from app.ledger.record import LogBehindRecord, SignedRecord, SignedTree
 
@@ -51,18 +53,11 @@ ADVISORY_LOCK = 0x45584C32
 BATCH_ENTRIES = 5000
 STAND_BY_S = 1.0
 LONGEST_RETRY_S = 15.0
-NAMED_AT_MOST = 20
-"""Entries that one line of the operating log names."""
-
 events = structlog.get_logger("ledger.integrator")
 
 
 class LogDamaged(Exception):
     """What the database holds is not what was signed. Nothing more is signed until an operator has looked."""
-
-
-class LogHalted(Exception):
-    """This log was halted: it gets no further entry, leaf or signature."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,6 @@ class Batch:
 Subtrees = tuple[int, int, list[bytes]]
 """Level, index of the first, hashes: complete subtrees that stand side by side."""
 
-_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 # Along the keys, however small the tables were when they were last measured: a batch must not read the whole log.
 _BEGIN = text("""
     SELECT pg_advisory_xact_lock(:key), set_config('enable_seqscan', 'off', true),
@@ -83,28 +77,6 @@ _BEGIN = text("""
 """)
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
-_SIZE = text("SELECT coalesce(max(idx) + 1, 0) FROM ledger_leaves WHERE log_id = :log_id")
-_QUEUED = """
-    SELECT q.entry_id, q.closes_batch, e.log_id, e.label, e.commitment, l.idx IS NOT NULL AS has_leaf
-    FROM ledger_queue q JOIN ledger_entries e ON e.id = q.entry_id
-        LEFT JOIN ledger_leaves l ON l.commitment = e.commitment
-"""
-_QUEUE = text(_QUEUED + "ORDER BY q.entry_id LIMIT :limit")
-_QUEUED_OF = text(_QUEUED + "WHERE q.entry_id = ANY(CAST(:ids AS bigint[])) AND e.log_id = :log_id ORDER BY q.entry_id")
-# What app.anchors found out; of a log that is halted already there is nothing more to say.
-_CONTRADICTED = text("""
-    SELECT w.name, w.alarm_size, w.size FROM witnesses w
-    WHERE w.log_id = (SELECT max(id) FROM ledger_logs) AND w.ends_log
-        AND NOT EXISTS (SELECT FROM ledger_halts h WHERE h.log_id = w.log_id)
-    ORDER BY w.name, w.public_key
-""")
-_HALT_REASON = text("SELECT reason FROM ledger_halts WHERE log_id = :log_id")
-_IS_EARLIER_LOG = text("SELECT EXISTS (SELECT FROM ledger_logs WHERE id < :log_id AND origin = :origin)")
-_HALT = text("""
-    INSERT INTO ledger_halts (log_id, signed_size, signed_root, held_size, reason, halted_at)
-    SELECT max(id), :signed_size, :signed_root, :held_size, :reason, :now FROM ledger_logs
-    ON CONFLICT DO NOTHING
-""")
 _KEYS = text("""
     SELECT k.log_id, l.origin, k.key_id, k.public_key, k.last_size
     FROM ledger_keys k JOIN ledger_logs l ON l.id = k.log_id ORDER BY k.log_id, k.first_size
@@ -131,7 +103,6 @@ _ADD_CHECKPOINT = text("""
     INSERT INTO ledger_checkpoints (log_id, size, root, note, signed_at)
     VALUES (:log_id, :size, :root, :note, :signed_at)
 """)
-_LEAVE_QUEUE = "DELETE FROM ledger_queue WHERE entry_id = ANY(CAST(%(ids)b AS bigint[]))"
 
 
 def integrate_batch(
@@ -160,16 +131,16 @@ def integrate(
 def _write_batch(
     connection: Connection, signers: Sequence[Signer], limit: int, record: SignedRecord | None
 ) -> Batch | None:
-    _check_witnesses(connection)
-    queue = connection.execute(_QUEUE, {"limit": limit}).all()
+    check_witnesses(connection)
+    queue = read_queue(connection, limit)
     if not queue:
         return None
     current = log.installation(connection)
-    _refuse_halted(connection, current)
-    size = connection.execute(_SIZE, {"log_id": current.log_id}).scalar_one()
-    unstored = _check_record(connection, current, size, record)
-    waiting = _drop_settled(connection, queue, current.log_id)
-    rows = cut_batch(waiting) if unstored is None else _rows_of(connection, current, unstored)
+    refuse_halted(connection, current)
+    size = size_of(connection, current.log_id)
+    unstored = check_against(connection, current, size, record)
+    waiting = drop_settled(connection, queue, current.log_id)
+    rows = cut_batch(waiting) if unstored is None else rows_of(connection, current.log_id, unstored)
     if not rows:
         return None
     _note_keys(connection, current, signers, size)
@@ -210,53 +181,7 @@ def _store(
             "signed_at": checkpoint.signed_at,
         },
     )
-    connection.exec_driver_sql(_LEAVE_QUEUE, {"ids": [row.entry_id for row in rows]})
-
-
-def _check_witnesses(connection: Connection) -> None:
-    """Raises LogBehindRecord when the policy's quorum holds trees that this database lacks: it is an older one,
-    restored. One witness alone stops nothing (docs/decisions/0013)."""
-    told = connection.execute(_CONTRADICTED).all()
-    last = reading.latest_checkpoint(connection) if told else None
-    if last is None:
-        return
-    claims = ", ".join(
-        f"{each.name} one of {each.alarm_size} leaves" if each.alarm_size else f"{each.name} another of {each.size}"
-        for each in told
-    )
-    reason = f"a quorum of witnesses cosigned other trees than the database's of {last.size} leaves: {claims}"
-    raise LogBehindRecord(reason, SignedTree(log.installation(connection).origin, last.size, last.root), last.size)
-
-
-def _refuse_halted(connection: Connection, current: Installation) -> None:
-    reason = connection.execute(_HALT_REASON, {"log_id": current.log_id}).scalar_one_or_none()
-    if reason is not None:
-        raise LogHalted(f"the log {current.origin} was halted: {reason}")
-
-
-def _rows_of(connection: Connection, current: Installation, tree: SignedTree) -> Sequence[Row[Any]]:
-    ids = {"ids": list(tree.entry_ids), "log_id": current.log_id}
-    return [row for row in connection.execute(_QUEUED_OF, ids) if not row.has_leaf]
-
-
-def _drop_settled(connection: Connection, queue: Sequence[Row[Any]], log_id: int) -> Sequence[Row[Any]]:
-    """The rows without those that get no leaf, which must not stop the log: entries that have theirs and were queued
-    again, and entries that an ended log never integrated (their streams' first entries in this log name them)."""
-    repeated = [row.entry_id for row in queue if row.has_leaf]
-    ended = [row.entry_id for row in queue if row.log_id != log_id and not row.has_leaf]
-    for what, ids in (("integrator_dropped_repeated", repeated), ("integrator_dropped_ended", ended)):
-        if ids:
-            events.warning(what, entry_ids=ids[:NAMED_AT_MOST], entries=len(ids))
-            connection.exec_driver_sql(_LEAVE_QUEUE, {"ids": ids})
-    return [row for row in queue if row.log_id == log_id and not row.has_leaf]
-
-
-def cut_batch(queue: Sequence[Row[Any]]) -> Sequence[Row[Any]]:
-    """The rows up to the first that must be the last leaf of a checkpoint."""
-    for place, row in enumerate(queue):
-        if row.closes_batch:
-            return queue[: place + 1]
-    return queue
+    leave_queue(connection, [row.entry_id for row in rows])
 
 
 def _read_frontier(connection: Connection, current: Installation, size: int, signers: Sequence[Signer]) -> Frontier:
@@ -280,116 +205,6 @@ def _read_frontier(connection: Connection, current: Installation, size: int, sig
             f"signed: {signed.size} leaves, root {signed.root.hex()}; held: {size} leaves, root {frontier.root().hex()}"
         )
     return frontier
-
-
-def _check_record(
-    connection: Connection, current: Installation, size: int, record: SignedRecord | None
-) -> SignedTree | None:
-    """Whether the database holds all that was signed; the tree whose commit is still due, if there is one.
-
-    Raises LogBehindRecord; Misconfigured when the record is gone, because then nobody knows.
-    """
-    if record is None:
-        return None
-    last = record.last()
-    if last is None:
-        if size:
-            raise Misconfigured(
-                f"{record.path} is missing, and {size} leaves were signed: restore the file. If it is lost, nobody can "
-                "tell whether this database is the newest one. When it comes from a backup: exhibit ledger "
-                "start-new-log. When you know that nothing is missing: exhibit ledger accept-database."
-            )
-        return None
-    origin = current.origin if last.origin is None and current.log_id == 1 else last.origin
-    if origin != current.origin:
-        if not connection.execute(_IS_EARLIER_LOG, {"log_id": current.log_id, "origin": origin}).scalar_one():
-            raise LogBehindRecord(f"the log {origin} was signed, which the database does not know", last, size)
-        return None
-    if last.size <= size:
-        stored = reading.checkpoint_of(connection, last.size, log_id=current.log_id)
-        if stored is None or stored.root != last.root:
-            raise LogBehindRecord(f"the database lacks the signed tree of {last.size} leaves", last, size)
-        return None
-    if last.size - len(last.entry_ids) != size or len(_rows_of(connection, current, last)) != len(last.entry_ids):
-        raise LogBehindRecord(f"{last.size} leaves were signed, the database holds {size}", last, size)
-    return last
-
-
-def check_record(connection: Connection, record: SignedRecord) -> str | None:
-    """Halt the log if the database is behind the record; why it is halted, if it is.
-
-    For a start, before anybody can write: an integrator may be at work beside it.
-
-    The record is read first: whatever it holds by then, a later snapshot of the database holds too, or its queue does.
-    Raises Misconfigured.
-    """
-    record_then = _AsRead(record)
-    with connection.begin():
-        connection.execute(_SNAPSHOT)
-        try:
-            current = log.installation(connection)
-            size = connection.execute(_SIZE, {"log_id": current.log_id}).scalar_one()
-            reason: str | None = connection.execute(_HALT_REASON, {"log_id": current.log_id}).scalar_one_or_none()
-            if reason is None:
-                _check_record(connection, current, size, record_then)
-            return reason
-        except NoInstallation:
-            return None
-        except LogBehindRecord as error:
-            behind = error
-    halt(connection, behind)
-    return str(behind)
-
-
-class _AsRead(SignedRecord):
-    """The record as it stood at one moment."""
-
-    def __init__(self, record: SignedRecord) -> None:
-        super().__init__(record.path)
-        self._last = record.last()
-
-    def last(self) -> SignedTree | None:
-        return self._last
-
-
-def halt(connection: Connection, behind: LogBehindRecord) -> None:
-    """From here on the database refuses every entry, until an operator has started a new log. Cannot be undone."""
-    events.error("ledger_halted", reason=str(behind))
-    with connection.begin():
-        connection.execute(
-            _HALT,
-            {
-                "signed_size": behind.signed.size,
-                "signed_root": bytes.fromhex(behind.signed.root),
-                "held_size": behind.held_size,
-                "reason": str(behind),
-                "now": utc_now(),
-            },
-        )
-
-
-def halt_by_hand(connection: Connection, reason: str) -> None:
-    """As ``halt``, for another cause than a missing tree: a lost key, or outsiders hold a head that is not ours."""
-    with connection.begin():
-        current = log.installation(connection)
-        last = reading.latest_checkpoint(connection, log_id=current.log_id)
-    if last is None:
-        raise Misconfigured("Nothing was signed in this log: there is nothing to end.")
-    halt(connection, LogBehindRecord(reason, SignedTree(current.origin, last.size, last.root), last.size))
-
-
-def accept_database(connection: Connection, record: SignedRecord) -> SignedTree:
-    """Begin a record that was lost, with the newest tree that the database holds. Raises Misconfigured."""
-    with record.held(), connection.begin():
-        current = log.installation(connection)
-        last = reading.latest_checkpoint(connection, log_id=current.log_id)
-        if record.last() is not None:
-            raise Misconfigured(f"{record.path} is there: what it says was signed is not for anybody to overrule.")
-        if last is None:
-            raise Misconfigured("Nothing was signed in this log: the record begins with the first signature.")
-        accepted = SignedTree(current.origin, last.size, last.root)
-        record.add(accepted)
-    return accepted
 
 
 def _note_keys(
@@ -507,9 +322,9 @@ def _settle(connection: Connection, keys: LogKeys, signers: Sequence[Signer], re
             current = log.installation(connection)
         except NoInstallation:
             return False
-        _refuse_halted(connection, current)
-        size = connection.execute(_SIZE, {"log_id": current.log_id}).scalar_one()
-        _check_record(connection, current, size, record)
+        refuse_halted(connection, current)
+        size = size_of(connection, current.log_id)
+        check_against(connection, current, size, record)
         now, earlier = _note_keys(connection, current, signers, size)
     keys.publish(now, earlier)
     return True

@@ -13,7 +13,7 @@ from app.anchors.loop import witnessing
 from app.anchors.outgoing import Outgoing
 from app.anchors.publication import published_checkpoint
 from app.anchors.standing import witness_standing
-from app.ledger import integrator
+from app.ledger import halting, integrator
 from app.ledger.log import LedgerHalted
 from app.ledger.policy import Policy, parse_policy
 from app.ledger.record import LogBehindRecord
@@ -37,7 +37,7 @@ def halt_if_told(engine: Engine) -> bool:
         try:
             integrator.integrate_batch(connection, SIGNER)
         except LogBehindRecord as behind:
-            integrator.halt(connection, behind)
+            halting.halt(connection, behind)
             return True
     return False
 

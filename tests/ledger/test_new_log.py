@@ -19,9 +19,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.kernel.errors import Misconfigured
 from app.kernel.primitives import utc_now
 from app.kernel.settings import Settings
-from app.ledger import audit, integrator, log, reading
+from app.ledger import audit, halting, integrator, log, reading
 from app.ledger.checkpoint import VerifierKey, open_checkpoint
-from app.ledger.integrator import LogHalted
+from app.ledger.halting import LogHalted
 from app.ledger.log import LedgerHalted
 from app.ledger.record import RECORD_NAME, LogBehindRecord, SignedRecord, SignedTree
 from app.ledger_operations import accept_database, start_new_log
@@ -174,7 +174,7 @@ def test_entry_when_the_log_is_halted_is_refused_also_in_plain_sql(
     stream = UUID(restored[0])
     append(sessions, [make_view(stream)])
     with integrating.connect() as connection:
-        assert integrator.check_record(connection, record) is not None
+        assert halting.check_record(connection, record) is not None
         with pytest.raises(LogHalted):
             integrator.integrate_batch(connection, SIGNER, record=record)
     with pytest.raises(IntegrityError, match="the log is halted"), engine.begin() as connection:
@@ -189,10 +189,10 @@ def test_halt_when_the_record_and_the_database_agree_is_none(
 ) -> None:
     (stream,) = open_log(sessions)
     with integrating.connect() as connection:
-        assert integrator.check_record(connection, record) is None
+        assert halting.check_record(connection, record) is None
         append(sessions, [make_view(stream)])
         _integrate(integrating, record)
-        assert integrator.check_record(connection, record) is None
+        assert halting.check_record(connection, record) is None
 
 
 def test_new_log_when_the_log_is_not_halted_is_refused(
@@ -266,7 +266,7 @@ def test_keys_when_their_log_ends_are_retired_with_its_last_size_and_no_other_is
     append(sessions, [make_view(stream), make_view(stream)])
     _integrate(integrating, record)
     with owning.connect() as connection:
-        integrator.halt_by_hand(connection, "lost")
+        halting.halt_by_hand(connection, "lost")
     with pytest.raises(IntegrityError, match="only after the keys of log 1 were retired"), owning.begin() as connection:
         connection.execute(
             text(
@@ -341,7 +341,7 @@ def test_integrator_when_killed_between_record_and_commit_makes_the_next_commit_
     assert signed is not None
     assert scalar(engine, "SELECT count(*) FROM ledger_leaves") == 0
     with integrating.connect() as connection:
-        assert integrator.check_record(connection, record) is None
+        assert halting.check_record(connection, record) is None
 
     assert _integrate(integrating, record) == [3, 4]
     with sessions() as session:
