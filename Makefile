@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-interop check bench corpus openapi
+.PHONY: serve test test-interop check bench bench-ingest corpus openapi
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/.installed
@@ -30,6 +30,9 @@ check: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-dev
 	$(RUN) -m benchmarks
+
+bench-ingest: $(VENV)/.installed-dev
+	$(RUN) -m benchmarks ingest_pictures ingest_videos jail ingest
 
 # Real photographs and videos by package name (Debian's tools fetch some), with known edits, into .corpus.
 corpus: $(VENV)/.installed-dev

@@ -163,8 +163,10 @@ def _tell(status: socket.socket, exit_code: int, cpu_s: int) -> None:
 
 
 def versions() -> dict[str, str]:
-    """What decodes here: kept with every fingerprint."""
-    found = {name: metadata.version(name) for name in ("pillow", "pillow-heif", "av", "numpy")}
+    """What decodes here, and OpenCV, which the worker finds points with: kept with every fingerprint."""
+    found = {
+        name: metadata.version(name) for name in ("pillow", "pillow-heif", "av", "numpy", "opencv-python-headless")
+    }
     found |= {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     # How pixels become the picture and the frames that are compared is part of what decodes.
     return found | dict(rule.split("/") for rule in (images.PICTURE_RULE, videos.FRAMES_RULE))
