@@ -12,7 +12,7 @@ MAY_COMMIT = (
     *("ledger/integrator.py", "ledger/halting.py"),
     "audits/loop.py",  # Another: a check of the whole log.
     "worker_process.py",  # What the worker found of its decoder at its start.
-    "ledger_operations.py",  # An operator's commands.
+    *("ledger_operations.py", "fingerprints_command.py"),  # An operator's commands.
     "anchors/stamping.py",  # A runner beside the jobs: a stamp that came and its entry.
 )
 
