@@ -32,7 +32,7 @@ def cut(content: bytes) -> bytes:
 FILES: dict[str, tuple[Any, str, str]] = {
     # outcome: the file, the item's fingerprint_status, and what its reason says
     "decoded": (PHOTOGRAPHS[0].read_bytes, "done", ""),
-    "partial": (lambda: cut(samples.excerpt(8, 10, container="matroska")), "done", "damaged or missing"),
+    "partial": (lambda: cut(samples.excerpt(8, 10, container="matroska")), "done", "cut off"),
     "undecodable": (samples.text_named_jpg, "undecodable", "none of the image and video formats"),
     "limit_time": (
         lambda: samples.repeated(samples.PHONE_VIDEO, 10),
