@@ -102,6 +102,15 @@ def test_decode_when_given_a_kind_of_picture_then_it_is_the_picture(decode: Deco
     assert (result.claims["width"], result.claims["height"], frames) == (320, 240, [])
 
 
+def test_decode_when_a_jpeg_is_ultra_hdr_then_its_gain_map_is_no_page(decode: Decode) -> None:
+    marked = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description hdrgm:Version="1.0"/></x:xmpmeta>'
+    gain_map = photograph().convert("L").resize((80, 60))
+    result, frames = decode(encoded(photograph(), "MPO", save_all=True, append_images=[gain_map], xmp=marked))
+    assert (result.outcome, result.is_partial, frames) == (DecodeOutcome.DECODED, False, [])
+    assert result.picture is not None
+    assert mean_difference(result.picture, np.asarray(photograph())) < 4
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format_name", ["TIFF", "PNG", "WEBP", "AVIF", "HEIF"])
 def test_decode_when_a_format_says_how_it_was_held_then_the_picture_is_upright(
