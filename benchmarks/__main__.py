@@ -11,6 +11,7 @@ CLAIMS = (
     "upload_store",
     "upload",
     "ingest",
+    "ingest_pictures",
     "ingest_videos",
     "jail",
     "verifiers",
