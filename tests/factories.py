@@ -110,7 +110,7 @@ def make_item(
 
 def make_compared(sessions: sessionmaker[Session], item: UUID, sha256: Sha256Hex) -> None:
     """End the item's fingerprinting as the jobs do for bytes that cannot be decoded."""
-    decoded = Decoded("none/1", "undecodable", "nothing but a head", {}, [], None)
+    decoded = Decoded("none/1", "undecodable", "nothing but a head", {}, [])
     commit_in(sessions, lambda uow: fingerprint_jobs.store(uow, FingerprintResult(item, sha256, decoded)))
     (match,) = match_job.JOBS
     Runner(sessions, None, WorkerLimits()).run(match, None, 0, {"evidence_id": str(item)})

@@ -204,7 +204,16 @@ def _send(
     if not is_logged:
         with working(request) as uow:
             window_s = provided.settings.view_window_s
-            viewing.log_reading(uow, actor, evidence_id, act=act, purpose=purpose, window_s=window_s)
+            viewing.log_reading(
+                uow,
+                actor,
+                evidence_id,
+                act=act,
+                rendering=viewing.ORIGINAL,
+                size_bytes=size_bytes,
+                purpose=purpose,
+                window_s=window_s,
+            )
             uow.commit()
     headers["Content-Length"] = str(end - start)
     if wanted is not None:
@@ -216,7 +225,13 @@ def _is_logged(
     provided: Services, session: Session, grant: Grant, evidence_id: UUID, act: viewing.Act, purpose: str
 ) -> bool:
     return viewing.is_logged(
-        session, grant, evidence_id, act=act, purpose=purpose, window_s=provided.settings.view_window_s
+        session,
+        grant,
+        evidence_id,
+        act=act,
+        rendering=viewing.ORIGINAL,
+        purpose=purpose,
+        window_s=provided.settings.view_window_s,
     )
 
 

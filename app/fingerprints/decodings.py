@@ -13,29 +13,18 @@ from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.blobs.store import BlobStore, StoredBlob
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.matching import Print
 from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, VideoShot
 from app.fingerprints.shots import SHOTS_RULE, Shot
-from app.kernel.primitives import Sha256Hex, canonical_json, new_id, sha256_hex, utc_now
-from app.media import previews
+from app.kernel.primitives import Sha256Hex, sha256_hex, utc_now
 from app.media.claims import SealedClaim
-from app.media.models import Decoding, Derivative
-from app.media.orphans import hold_stored
+from app.media.derivatives import StoredRendering, keep_renderings
+from app.media.models import Decoding
 from app.media.rules import OUTCOME_RANKS
 
 ROWS_AT_ONCE = 5_000
 SETS_AT_ONCE = 500
-PARAMETERS_SHA256 = sha256_hex(canonical_json(previews.PARAMETERS))
-
-
-@dataclass(frozen=True)
-class StoredPreview:
-    """A preview's file, and where it is: it is kept from being swept while its row is written."""
-
-    file: StoredBlob
-    blobs: BlobStore
 
 
 @dataclass(frozen=True)
@@ -48,7 +37,7 @@ class Decoded:
     claims: Mapping[str, Any]
     """Those that are kept with the bytes."""
     prints: list[Print]
-    preview: StoredPreview | None
+    renderings: Sequence[StoredRendering] = ()
     rules: tuple[str, ...] = ()
     """The fingerprint versions that were computed; ``prints`` and ``shots`` hold none of others."""
     shots: Sequence[Shot] = ()
@@ -102,9 +91,7 @@ def store_decoding(session: Session, sha256: Sha256Hex, number: int, decoded: De
     _store_shots(session, sha256, number, decoded.shots)
     _store_features(session, sha256, number, decoded.features)
     _put_in_force(session, sha256, number, decoded)
-    if decoded.preview is not None:
-        hold_stored(session, decoded.preview.blobs, decoded.preview.file.sha256)
-        _store_derivative(session, sha256, decoded.preview.file)
+    keep_renderings(session, sha256, decoded.renderings)
     return True
 
 
@@ -172,24 +159,4 @@ def _put_in_force(session: Session, sha256: Sha256Hex, number: int, decoded: Dec
         statement.on_conflict_do_update(
             index_elements=["blob_sha256", "rule"], set_={"decoding": statement.excluded.decoding}
         )
-    )
-
-
-def _store_derivative(session: Session, sha256: Sha256Hex, preview: StoredBlob) -> None:
-    session.execute(
-        insert(Derivative)
-        .values(
-            id=new_id(),
-            blob_sha256=sha256,
-            kind="preview",
-            tool=previews.TOOL,
-            tool_version=previews.TOOL_VERSION,
-            parameters=previews.PARAMETERS,
-            parameters_sha256=PARAMETERS_SHA256,
-            sha256=preview.sha256,
-            size_bytes=preview.size_bytes,
-            media_type=previews.MEDIA_TYPE,
-            made_at=utc_now(),
-        )
-        .on_conflict_do_nothing(constraint="uq_derivatives_once")
     )

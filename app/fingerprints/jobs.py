@@ -9,21 +9,22 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.blobs.store import BlobMissing, BlobStorageFailed, BlobStore, BlobUnreadable
-from app.fingerprints.algorithms.algorithm import Pixels
+from app.blobs.store import BlobMissing, BlobStorageFailed, BlobUnreadable
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
-from app.fingerprints.decodings import Decoded, StoredPreview, store_decoding
+from app.fingerprints.decodings import Decoded, store_decoding
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.match_job import MATCH, UNSETTLED, settle_as_failed
 from app.jobs import IN_BULK, Job
 from app.kernel.primitives import Sha256Hex
-from app.media import claims, previews
+from app.media import claims
 from app.media.claims import SealedClaim
+from app.media.derivatives import store_files
 from app.media.jail.decoder import DecoderDied, JailUnavailable, OnProgress
-from app.media.jail.result import DecodeOutcome, DecodeResult
+from app.media.jail.result import DecodeOutcome, DecodeResult, Pixels, VideoFrame
 from app.media.jobs import MediaResources
 from app.media.limits import decoder_text, limits_of
 from app.media.models import Decoding, Evidence
+from app.media.previews import FrameStrip, render_all
 from app.media.progress import clear_progress
 from app.media.reading import best_decoding, latest_decoding
 from app.media.rules import PARTIAL, FingerprintStatus, State
@@ -87,14 +88,22 @@ def decode(
 ) -> Decoded:
     """All that is taken from a blob by one decoding. Raises NOT_NOW, and DecoderDied, which counts: the file may be
     what kills its decoder."""
-    hasher = Hasher(catalog.current)
+    hasher, strip = Hasher(catalog.current), FrameStrip()
+
+    def take_frame(frame: VideoFrame) -> None:
+        hasher.take_frame(frame)
+        strip.take(frame)
+
+    def take_picture(rgb: Pixels) -> None:
+        hasher.take_picture(rgb)
+        strip.take(VideoFrame(0, rgb))
+
     fd = resources.blobs.open(sha256)
     try:
-        result = resources.decoder.decode(fd, hasher.take_frame, on_progress, hasher.take_picture)
+        result = resources.decoder.decode(fd, take_frame, on_progress, take_picture)
     finally:
         os.close(fd)
     hasher.end_video(result.end_ms)
-    preview = None if hasher.shown is None else _store_preview(resources.blobs, hasher.shown)
     claimed = claims.divide(result.claims)
     limits = None if result.sniffed is None else limits_of(resources.decoder.limits, result.sniffed)
     return Decoded(
@@ -104,7 +113,7 @@ def decode(
         claims=claimed.open,
         sealed=claimed.sealed,
         prints=hasher.prints,
-        preview=preview,
+        renderings=store_files(resources.blobs, render_all(hasher.shown, strip.tiles)),
         features=hasher.features,
         rules=() if result.sniffed is None else catalog.rules_for(result.sniffed.kind),
         limits={} if limits is None else limits.as_json(),
@@ -114,12 +123,6 @@ def decode(
 
 def _outcome_of(result: DecodeResult) -> str:
     return PARTIAL if result.outcome is DecodeOutcome.DECODED and result.is_partial else str(result.outcome)
-
-
-def _store_preview(blobs: BlobStore, rgb: Pixels) -> StoredPreview:
-    with blobs.begin() as writer:
-        writer.write(previews.render_preview(rgb))
-        return StoredPreview(writer.commit(), blobs)
 
 
 def store(uow: UnitOfWork, result: Result) -> None:

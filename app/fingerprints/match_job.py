@@ -30,12 +30,11 @@ from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, V
 from app.fingerprints.views import IDENTITY
 from app.jobs import Job
 from app.kernel.primitives import sha256_hex
-from app.ledger.event import EntryObject
-from app.media.events import EvidenceDerived
+from app.media.derivatives import record_derived
 from app.media.items import entry_object
 from app.media.jail.result import DecodeOutcome
 from app.media.models import Decoding, Evidence
-from app.media.reading import best_decoding, find_preview, latest_decoding
+from app.media.reading import best_decoding, latest_decoding
 from app.media.rules import PARTIAL, FingerprintStatus
 from app.media.service import system_actor
 from app.unit_of_work import UnitOfWork
@@ -103,14 +102,13 @@ def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:
         return result
     best = best_decoding(uow.session, evidence.blob_sha256, up_to=decoding.number)
     assert best is not None
-    settled_before = evidence.settled_decoding
     evidence.settled_decoding = decoding.number
     evidence.fingerprint_status = FingerprintStatus.DONE if result.digest.count else FingerprintStatus.UNDECODABLE
     evidence.fingerprint_reason = _reason_of(decoding, best)
     evidence.version += 1
     uow.session.flush()
     _record_fingerprinted(uow, evidence, decoding, best, result.digest)
-    _record_preview(uow, evidence, settled_before)
+    record_derived(uow, evidence)
     store_matches(uow, evidence, result.compared)
     return None
 
@@ -251,27 +249,6 @@ def _record_fingerprinted(
             algorithms=digest.versions,
             fingerprints=digest.count,
             fingerprints_sha256=digest.sha256,
-        )
-    )
-
-
-def _record_preview(uow: UnitOfWork, evidence: Evidence, settled_before: int) -> None:
-    """The entry of the preview, unless the item's stream has it from an earlier decoding."""
-    assert evidence.blob_sha256 is not None
-    preview = find_preview(uow.session, evidence.blob_sha256)
-    earlier = uow.session.get(Decoding, (evidence.blob_sha256, settled_before + 1)) if settled_before else None
-    if preview is None or (earlier is not None and preview.made_at < earlier.decoded_at):
-        return
-    uow.record(
-        EvidenceDerived(
-            stream=evidence.id,
-            actor=system_actor(uow.session),
-            object=EntryObject("derivative", preview.id, None, preview.sha256, preview.size_bytes),
-            kind=preview.kind,
-            tool=preview.tool,
-            version=preview.tool_version,
-            parameters_sha256=preview.parameters_sha256,
-            input_sha256=evidence.blob_sha256,
         )
     )
 

@@ -1,4 +1,4 @@
-"""The sealed fields that entries of one type have in one stream, opened where they still can be."""
+"""The entries of one type in one stream: what they were about, and their sealed fields, opened where they can be."""
 
 import json
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ _OF_TYPE = text("""
     SELECT e.seq, e.commitment, b.body FROM ledger_entries e LEFT JOIN ledger_bodies b USING (commitment)
     WHERE e.stream_id = :stream AND e.type = :type ORDER BY e.id
 """)
+_OBJECTS = text("SELECT object_id FROM ledger_entries WHERE stream_id = :stream AND type = :type")
 
 
 @dataclass(frozen=True)
@@ -47,3 +48,8 @@ def sealed_entries(session: Reader, stream: UUID, entry_type: str) -> list[Seale
         )
         for row in rows
     ]
+
+
+def objects_of(session: Reader, stream: UUID, entry_type: str) -> set[UUID]:
+    """The objects of every entry of this type in the stream."""
+    return set(session.scalars(_OBJECTS, {"stream": stream, "type": entry_type}))

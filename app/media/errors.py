@@ -50,6 +50,12 @@ class NoPreview(NotFound):
     advice = "Do not ask again: there will be no preview. The original can still be read, by those who may."
 
 
+class NoRendering(NotFound):
+    code = "no_rendering"
+    title = "This item has no such rendering"
+    advice = "See GET /v1/evidence/{id}/renderings for those that it has. Only what moves has a strip of frames."
+
+
 class ClaimsNotRead(NotFound):
     code = "claims_not_read"
     title = "The file's claims were not read yet"

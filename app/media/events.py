@@ -135,6 +135,8 @@ class EvidenceCorrected(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceViewed(Event):
+    """``rendering`` says what was read: the original, or what was made from it; ``bytes`` is the size of that."""
+
     TYPE: ClassVar[str] = "evidence.viewed"
     rendering: str
     bytes: int

@@ -13,9 +13,10 @@ from app.media.rules import FingerprintStatus, State
 
 MEDIA_KINDS = ("image", "video")
 DECODER_MODES = ("strict", "degraded")
-DERIVATIVE_KINDS = ("preview",)
+DERIVATIVE_KINDS = ("preview", "thumbnail", "strip")
 DERIVATIVE_MEDIA_TYPES = ("image/jpeg", "image/webp", "image/png")
-RENDERINGS = ("original",)
+RENDERINGS = ("original", "thumbnail", "strip")
+"""What a read of content may be of."""
 
 
 class Blob(Base):
@@ -177,6 +178,8 @@ class Derivative(Base):
     sha256: Mapped[str] = mapped_column(HexDigest)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     media_type: Mapped[str] = mapped_column(Text)
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+    """``{"width", "height"}`` in pixels; of a strip also its tiles' size, and its frames' ``times_ms``."""
     made_at: Mapped[datetime] = mapped_column(UtcTime)
 
 

@@ -185,8 +185,9 @@ def best_decoding(session: Session, sha256: str, *, up_to: int | None = None) ->
     return session.scalar(query.order_by(_RANK.desc(), Decoding.number.desc()).limit(1))
 
 
-def find_preview(session: Session, sha256: str) -> Derivative | None:
-    query = select(Derivative).where(Derivative.blob_sha256 == sha256, Derivative.kind == "preview")
+def find_derivative(session: Session, sha256: str, kind: str) -> Derivative | None:
+    """The newest of its kind."""
+    query = select(Derivative).where(Derivative.blob_sha256 == sha256, Derivative.kind == kind)
     return session.scalar(query.order_by(Derivative.made_at.desc(), Derivative.id).limit(1))
 
 

@@ -1,5 +1,6 @@
-"""Reading originals: who may, and the entry that is committed before the first byte leaves."""
+"""Reading content, originals and unblurred renderings: who may, and the entry that comes before the first byte."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 from uuid import UUID
@@ -12,15 +13,18 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import Grant
 from app.kernel.primitives import utc_now
-from app.media.errors import NoContent, NoPreview, PreviewNotReady
+from app.media.derivatives import newest_renderings
+from app.media.errors import NoContent, NoPreview, NoRendering, PreviewNotReady
 from app.media.events import EvidenceDownloaded, EvidenceViewed
 from app.media.items import entry_object, find_evidence
 from app.media.models import Blob, Derivative, Evidence, EvidenceView
-from app.media.reading import find_preview, has_own_results
+from app.media.reading import find_derivative, has_own_results
 from app.media.rules import State
 from app.unit_of_work import UnitOfWork
 
 ORIGINAL = "original"
+CONTENT_KINDS = frozenset({"thumbnail", "strip"})
+"""Renderings at or above the unblurred step: looking at them is reading content."""
 WITHOUT_BYTES = "A lead has no bytes until its file is received."
 Act = Literal["viewed", "downloaded"]
 PURPOSES = (
@@ -43,29 +47,73 @@ def find_original(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Ev
     return evidence, blob, grant
 
 
-def is_logged(session: Session, grant: Grant, evidence_id: UUID, *, act: Act, purpose: str, window_s: int) -> bool:
+def find_rendering(session: Session, actor: Actor, evidence_id: UUID, kind: str) -> tuple[Derivative, Grant]:
+    """An unblurred rendering that the actor may look at, as its content.
+
+    Raises NotFound, Forbidden, NoContent for a lead, PreviewNotReady while it is made, NoRendering when there is none.
+    """
+    evidence, blob, grant = find_original(session, actor, evidence_id)
+    _require_settled(evidence)
+    found = find_derivative(session, blob.sha256, kind)
+    if found is None:
+        raise NoRendering(f"There is no '{kind}' of this file.")
+    return found, grant
+
+
+def list_renderings(session: Session, actor: Actor, evidence_id: UUID) -> Sequence[Derivative]:
+    """What was made from the item's file, the newest of each kind. Raises NotFound, Forbidden, NoContent."""
+    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    if evidence.blob_sha256 is None:
+        raise NoContent(WITHOUT_BYTES)
+    if not has_own_results(evidence):
+        return []
+    return newest_renderings(session, evidence.blob_sha256)
+
+
+def _require_settled(evidence: Evidence) -> None:
+    """Raises NoPreview, PreviewNotReady."""
+    if has_own_results(evidence):
+        return
+    if evidence.state == State.QUARANTINED:
+        raise NoPreview("This item is quarantined: there is no preview of it, and there will be none.")
+    raise PreviewNotReady("The preview is made after the file is preserved. Ask again in a moment.")
+
+
+def is_logged(
+    session: Session, grant: Grant, evidence_id: UUID, *, act: Act, rendering: str, purpose: str, window_s: int
+) -> bool:
     """Whether this reading belongs to one that was logged within the window."""
     logged_at = session.scalar(
         select(EvidenceView.logged_at).where(
             EvidenceView.evidence_id == evidence_id,
             EvidenceView.account_id == grant.account_id,
             EvidenceView.act == act,
-            EvidenceView.rendering == ORIGINAL,
+            EvidenceView.rendering == rendering,
             EvidenceView.purpose == purpose,
         )
     )
     return logged_at is not None and utc_now() - logged_at < timedelta(seconds=window_s)
 
 
-def log_reading(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, act: Act, purpose: str, window_s: int) -> None:
+def log_reading(
+    uow: UnitOfWork,
+    actor: Actor,
+    evidence_id: UUID,
+    *,
+    act: Act,
+    rendering: str,
+    size_bytes: int,
+    purpose: str,
+    window_s: int,
+) -> None:
     """One entry per actor, item, rendering and purpose within the window; of requests at once, one writes it."""
-    evidence, blob, grant = find_original(uow.session, actor, evidence_id)
+    evidence, _, grant = find_original(uow.session, actor, evidence_id)
     now = utc_now()
     row = insert(EvidenceView).values(
         evidence_id=evidence_id,
         account_id=grant.account_id,
         act=act,
-        rendering=ORIGINAL,
+        rendering=rendering,
         purpose=purpose,
         logged_at=now,
     )
@@ -85,8 +133,8 @@ def log_reading(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, act: Act, p
             actor=grant.entry_actor,
             object=entry_object(uow.session, evidence),
             purpose=purpose,
-            rendering=ORIGINAL,
-            bytes=blob.size_bytes,
+            rendering=rendering,
+            bytes=size_bytes,
         )
     )
 
@@ -96,11 +144,8 @@ def get_preview(session: Session, actor: Actor, evidence_id: UUID) -> Derivative
     evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_PREVIEW)
     if evidence.blob_sha256 is None:
         raise NoContent(WITHOUT_BYTES)
-    if has_own_results(evidence):
-        preview = find_preview(session, evidence.blob_sha256)
-        if preview is not None:
-            return preview
+    _require_settled(evidence)
+    preview = find_derivative(session, evidence.blob_sha256, "preview")
+    if preview is None:
         raise NoPreview("This file could not be decoded: there is no preview of it, and there will be none.")
-    if evidence.state == State.QUARANTINED:
-        raise NoPreview("This item is quarantined: there is no preview of it, and there will be none.")
-    raise PreviewNotReady("The preview is made after the file is preserved. Ask again in a moment.")
+    return preview

@@ -177,6 +177,13 @@ EVIDENCE = (
         query={"ticket": "x"},
         granted_codes=frozenset({"content_address_invalid"}),
     ),
+    _read("getRenderings", "evidence"),
+    _original(
+        "getRendering",
+        query={"purpose": "verification"},
+        path={"kind": "thumbnail"},
+        granted_codes=frozenset({"no_rendering", "preview_not_ready"}),
+    ),
     _read("getClaims", "evidence", granted_codes=frozenset({"claims_not_read"})),
     _read("getPreview", "evidence", PREVIEW),
     Call("getLimits", "self"),

@@ -47,7 +47,7 @@ def decoded_item(sessions: sessionmaker[Session], olena: Actor, case_id: UUID, o
     item = make_item(sessions, olena, case_id, is_compared=False)
     with sessions() as session:
         sha256 = session.get_one(Evidence, item).blob_sha256
-    decoded = Decoded(decoder, outcome, None if outcome == "decoded" else "words", {}, [], None)
+    decoded = Decoded(decoder, outcome, None if outcome == "decoded" else "words", {}, [])
     result = fingerprint_jobs.Result(item, Sha256Hex(str(sha256)), decoded)
     commit_in(sessions, lambda uow: fingerprint_jobs.store(uow, result))
     Runner(sessions, None, WorkerLimits()).run(MATCH_JOBS[0], None, 0, {"evidence_id": str(item)})
