@@ -20,8 +20,9 @@ from app.media.places import FACTS
 OLD_SNAPSHOTS_S = 60.0
 LOCK_TIMEOUT = "60s"
 POLL_S = 0.2
-BESIDES = ("ledger_disclosures", "stored_answers", "sign_in_failures", "erasure_requests")
-"""Tables that hold values, or what follows from them, without a place in the map."""
+BESIDES = ("ledger_disclosures", "stored_answers", "sign_in_failures", "erasure_requests", "decodings")
+"""Tables that hold values, or what follows from them, without a place in the map; decodings held claims before they
+were sealed."""
 
 # Rows that died before now are invisible to every snapshot taken from now on; one taken earlier keeps them alive.
 _NOW = "SELECT txid_current(), clock_timestamp()"

@@ -1,9 +1,9 @@
 """The job ``recompute``: what a blob lacks since a rule changed, by one more decoding; and what is still lacking.
 
-A rule is a fingerprint version (``pdq/1``). When the catalog has one of which a blob has no results, the blob is due:
-it is decoded once for all such rules, their rows are added, those of older rules stay, and every item on it is settled
-anew, with its entry, and searched for. How far that is stands in the tables alone (``rules_in_force``), so that it goes
-on after any stop, and nothing is done twice.
+A rule is a fingerprint version (``pdq/1``). When the catalog has one of which a blob has no results, or a rendering
+was made by an earlier rule, the blob is due: it is decoded once for all such rules, their rows are added, those of
+older rules stay, and every item on it is settled anew, with its entry, and searched for. How far that is stands in the
+tables alone (``rules_in_force``), so that it goes on after any stop, and nothing is done twice.
 
 Meanwhile blobs that have the new rule are compared by it, and any pair of which one has not yet, by the newest rule
 that both have: see ``matching``.
@@ -22,6 +22,7 @@ from app.fingerprints.jobs import NOT_NOW, decode, enqueue_others
 from app.fingerprints.models import RuleInForce
 from app.jobs import IN_BULK, Job, enqueue
 from app.kernel.primitives import Sha256Hex
+from app.media.derivatives import outdated_renderings
 from app.media.jobs import MediaResources
 from app.media.models import Blob, Decoding, Evidence
 from app.media.reading import best_decoding, latest_decoding
@@ -68,7 +69,8 @@ def _plan(session: Session, catalog: Catalog, sha256: Sha256Hex) -> Plan | None:
     has = set(session.scalars(select(RuleInForce.rule).where(RuleInForce.blob_sha256 == sha256)))
     rules = catalog.rules_for(blob.kind)
     missing = tuple(rule for rule in rules if rule not in has)
-    if not missing:
+    is_outdated = session.scalar(select(outdated_renderings()).where(Blob.sha256 == sha256).select_from(Blob))
+    if not missing and not is_outdated:
         return None
     best = best_decoding(session, sha256)
     assert best is not None
@@ -150,7 +152,7 @@ def _has(rule: str) -> ColumnElement[bool]:
 def _is_due(catalog: Catalog) -> ColumnElement[bool]:
     decoded = select(Decoding.number).where(Decoding.blob_sha256 == Blob.sha256)
     of_kinds = [and_(Blob.kind == kind, or_(*(~_has(rule) for rule in catalog.rules_for(kind)))) for kind in KINDS]
-    return and_(decoded.exists(), or_(*of_kinds))
+    return and_(decoded.exists(), or_(*of_kinds, outdated_renderings()))
 
 
 def _has_job(*statuses: str) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import Session
 
@@ -13,9 +13,9 @@ from app.ledger.event import EntryObject
 from app.ledger.sealed_fields import objects_of
 from app.media import previews
 from app.media.events import EvidenceDerived
-from app.media.models import Derivative, Evidence
+from app.media.models import Blob, Derivative, Evidence
 from app.media.orphans import hold_stored
-from app.media.previews import Rendering
+from app.media.previews import Kind, Rendering
 from app.media.service import system_actor
 from app.unit_of_work import UnitOfWork
 
@@ -68,6 +68,20 @@ def newest_renderings(session: Session, sha256: str) -> list[Derivative]:
     """The newest of each kind, in the order of their kinds (no permission check)."""
     query = select(Derivative).where(Derivative.blob_sha256 == sha256).ext(distinct_on(Derivative.kind))
     return list(session.scalars(query.order_by(Derivative.kind, Derivative.made_at.desc(), Derivative.id)))
+
+
+def outdated_renderings() -> ColumnElement[bool]:
+    """The condition on blobs of which a rendering was made by an earlier rule, or by none though there were pixels."""
+
+    def made(*conditions: ColumnElement[bool]) -> ColumnElement[bool]:
+        return select(Derivative.id).where(Derivative.blob_sha256 == Blob.sha256, *conditions).exists()
+
+    def is_lacking(kind: Kind) -> ColumnElement[bool]:
+        return ~made(Derivative.kind == kind, Derivative.parameters_sha256 == previews.PARAMETERS_SHA256[kind])
+
+    # Not all that has pixels has a strip.
+    stale_strip = and_(made(Derivative.kind == "strip"), is_lacking("strip"))
+    return and_(made(), or_(is_lacking("preview"), is_lacking("thumbnail"), stale_strip))
 
 
 def record_derived(uow: UnitOfWork, evidence: Evidence) -> None:

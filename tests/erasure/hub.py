@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from PIL import ExifTags, Image
 from sqlalchemy.orm import Session, sessionmaker
 
 from tests.exports.custody_cases import integrating, publish_key
@@ -139,8 +140,9 @@ def _people(hub: Hub) -> None:
 
 
 def _items(hub: Hub, product: Product | None) -> tuple[str, str]:
-    """Two items on the same bytes."""
+    """Two items on the same bytes, which claim an owner and two serial numbers."""
     made = []
+    photograph = with_owner((ASSETS / "railway.jpg").read_bytes(), hub.words(), hub.words(), hub.words())
     for number in range(2):
         metadata = {
             "collector": hub.words(),
@@ -156,7 +158,7 @@ def _items(hub: Hub, product: Product | None) -> tuple[str, str]:
         }
         form: list[tuple[str, Any]] = [
             ("metadata", (None, json.dumps(metadata), "application/json")),
-            ("file", (f"{hub.words()}.jpg", (ASSETS / "railway.jpg").read_bytes(), "image/jpeg")),
+            ("file", (f"{hub.words()}.jpg", photograph, "image/jpeg")),
         ]
         path = f"/v1/cases/{hub.case_id}/evidence"
         made.append(
@@ -171,6 +173,17 @@ def _items(hub: Hub, product: Product | None) -> tuple[str, str]:
         path = f"/v1/evidence/{item}"
         wait_until(lambda: hub.custodian.get(path).json()["fingerprint_status"] == "done", path)  # noqa: B023
     return made[0], made[1]
+
+
+def with_owner(jpeg: bytes, owner: str, body: str, lens: str) -> bytes:
+    """The same picture, whose EXIF names its camera's owner and its serial numbers, in ASCII alone."""
+    exif = Image.Exif()
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    named = {ExifTags.Base.CameraOwnerName: owner, ExifTags.Base.BodySerialNumber: body}
+    for tag, text in {**named, ExifTags.Base.LensSerialNumber: lens}.items():
+        details[tag] = text.encode("ascii", "ignore").decode("ascii")
+    segment = exif.tobytes()
+    return jpeg[:2] + b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment + jpeg[2:]
 
 
 def _incident(hub: Hub, item: str) -> None:

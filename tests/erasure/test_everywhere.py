@@ -44,6 +44,7 @@ def test_name_when_erased_everywhere_then_no_table_holds_it_and_all_copies_verif
     assert hub.rare.encode() in before["all"]
     held = tables_with(database, hub.rare)
     assert {"ledger_disclosures.line", "stored_answers.body", "evidence.collector", "accounts.email"} <= set(held)
+    assert hub.rare in str(hub.entry("evidence.claims_read")["sealed"])
     assert erase_all(hub) > 50
     assert tables_with(database, hub.rare) == []
     for disclose in ("all", "none"):

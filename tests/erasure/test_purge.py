@@ -40,11 +40,13 @@ def api(product: Product) -> Iterator[Api]:
 
 
 def files_with(directory: Path, words: str) -> list[str]:
-    """Every file in which these words stand, as text or as JSON escapes it, in whatever case."""
+    """Every file in which these words stand, as text or as JSON escapes it, in whatever case; but for originals, which
+    are evidence whatever they claim."""
     spellings = {words.encode(), words.encode("ascii", "backslashreplace"), words.partition("-")[0].encode()}
     spellings |= {each.lower() for each in spellings}
     found = []
-    for file in sorted(each for each in directory.rglob("*") if each.is_file()):
+    originals = directory / "blobs"
+    for file in sorted(each for each in directory.rglob("*") if each.is_file() and originals not in each.parents):
         content = file.read_bytes()
         if any(each in content for each in spellings):
             found.append(str(file.relative_to(directory)))

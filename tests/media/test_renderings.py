@@ -7,15 +7,18 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from PIL import Image
 from sqlalchemy import text
 
+from app.fingerprints.recompute import enqueue_due
 from app.media.orphans import sweep_orphans
 from app.media.previews import PARAMETERS_SHA256
 from tests.media.conftest import Receive
 from tests.media.people import METADATA, Hub
 from tests.media_samples import PHOTOGRAPHS, excerpt, resized
+from tests.support.databases import TestDatabase
 from tests.support.work import Work, work_of
 
 
@@ -139,6 +142,35 @@ def test_renderings_of_a_video_when_made_then_each_item_on_its_bytes_has_their_e
         assert shown.size == (details["tile_width"] * len(details["times_ms"]), details["tile_height"])
     assert details["times_ms"][0] == 0
     assert len(details["times_ms"]) >= 2
+
+
+def test_renderings_when_their_rule_changes_then_recomputing_makes_them_and_each_item_has_the_entry(
+    hub: Hub, receive: Receive, work: Work, database: TestDatabase
+) -> None:
+    item = receive(photograph())
+    work.finish()
+    sessions = hub.api.app.state.services.sessions
+    with sessions.begin() as session:
+        assert enqueue_due(session, limit=10) == []
+    with psycopg.connect(database.owner_url) as owner:  # As it stands after a change of both rules.
+        owner.execute("ALTER TABLE derivatives DISABLE TRIGGER derivatives_fixed")
+        owner.execute("DELETE FROM derivatives WHERE kind = 'thumbnail'")
+        owner.execute("UPDATE derivatives SET parameters_sha256 = sha256('preview/1')")
+        owner.execute("ALTER TABLE derivatives ENABLE TRIGGER derivatives_fixed")
+    assert renderings(hub, item).keys() == {"preview"}
+
+    with sessions.begin() as session:
+        assert enqueue_due(session, limit=10) == [item["sha256"]]
+    work.finish()
+
+    made = renderings(hub, item)
+    assert {kind: each["parameters_sha256"] for kind, each in made.items()} == {
+        kind: PARAMETERS_SHA256[kind] for kind in ("preview", "thumbnail")
+    }
+    told = [data["kind"] for data in entries(hub, item, "evidence.derived")]
+    assert sorted(told) == ["preview", "preview", "thumbnail", "thumbnail"]
+    with sessions.begin() as session:
+        assert enqueue_due(session, limit=10) == []
 
 
 def test_renderings_when_the_file_cannot_be_decoded_then_there_are_none(hub: Hub, receive: Receive, work: Work) -> None:
