@@ -72,7 +72,7 @@ class RenderingShape(Shape):
 
 
 class RenderingsShape(Shape):
-    items: list[RenderingShape] = Field(description="At most one of each kind. Empty until the file is decoded.")
+    renderings: list[RenderingShape] = Field(description="At most one of each kind. Empty until the file is decoded.")
 
 
 @router.get(
@@ -85,7 +85,9 @@ class RenderingsShape(Shape):
 def list_renderings(evidence_id: UUID, request: Request, actor: Reader) -> RenderingsShape:
     """How each was made, and its digest; no pixel. `no_content` (409) for a lead."""
     with reading(request) as session:
-        return RenderingsShape(items=[_shape(each) for each in viewing.list_renderings(session, actor, evidence_id)])
+        return RenderingsShape(
+            renderings=[_shape(each) for each in viewing.list_renderings(session, actor, evidence_id)]
+        )
 
 
 @router.get(

@@ -39,7 +39,7 @@ def address(item: dict[str, Any], kind: str = "thumbnail", purpose: str = "verif
 def renderings(hub: Hub, item: dict[str, Any]) -> dict[str, dict[str, Any]]:
     answer = hub.verifier.get(f"/v1/evidence/{item['id']}/renderings")
     assert answer.status_code == 200, answer.text
-    return {each["kind"]: each for each in answer.json()["items"]}
+    return {each["kind"]: each for each in answer.json()["renderings"]}
 
 
 def test_thumbnail_when_looked_at_then_it_comes_with_safe_headers_and_one_entry_a_purpose(
