@@ -55,6 +55,7 @@ ACTS_ON_THE_ITEM = [
     "evidence.collected",
     "evidence.labelled",
     "evidence.preserved",
+    "evidence.claims_read",
     "evidence.fingerprinted",
     "evidence.derived",
     "evidence.linked_to_incident",

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,9 @@ from tests.media_samples import PHOTOGRAPHS, resized
 from tests.support.api import Person
 from tests.support.journey import all_pages, api_of, auditors_desk, close, settled, upload, wait_until
 from tests.support.product import Product, start_product
+
+ENOUGH = 12
+"""Uploads acknowledged, by when the worker and the integrator are at work, too."""
 
 
 def kill_all(product: Product) -> None:
@@ -41,10 +43,9 @@ def with_descendants(roots: set[int]) -> set[int]:
     return found
 
 
-def work_until_the_lights_go_out(person: Person, case_id: str, number: int) -> list[dict[str, Any]]:
-    """Uploads without a pause; the answers that came."""
+def work_until_the_lights_go_out(person: Person, case_id: str, number: int, acknowledged: list[dict[str, Any]]) -> None:
+    """Uploads without a pause; the answers that came are added to ``acknowledged``."""
     photographs = [resized(path, 0.25) for path in PHOTOGRAPHS[:4]]
-    acknowledged = []
     for turn in range(10_000):
         content = photographs[turn % len(photographs)] + f"{number}/{turn}".encode()
         try:
@@ -55,7 +56,6 @@ def work_until_the_lights_go_out(person: Person, case_id: str, number: int) -> l
             break
         assert answer.status_code == 201, answer.text
         acknowledged.append(answer.json())
-    return acknowledged
 
 
 def test_product_when_killed_in_the_middle_of_work_then_nothing_acknowledged_is_missing_and_the_log_is_whole(
@@ -67,12 +67,17 @@ def test_product_when_killed_in_the_middle_of_work_then_nothing_acknowledged_is_
     case_id = api.case(olena, verifier=(olena,))
     vkey = auditors_desk(tmp_path, api).vkey
     with ThreadPoolExecutor(3) as pool:
-        working = [pool.submit(work_until_the_lights_go_out, olena, case_id, number) for number in range(3)]
-        time.sleep(1.5)
-        kill_all(product)
-        acknowledged = [item for done in working for item in done.result()]
+        acknowledged: list[dict[str, Any]] = []
+        working = [
+            pool.submit(work_until_the_lights_go_out, olena, case_id, number, acknowledged) for number in range(3)
+        ]
+        try:
+            wait_until(lambda: len(acknowledged) >= ENOUGH, "the product is in the middle of work")
+        finally:
+            kill_all(product)
+        for thread in working:
+            thread.result()
     close(api)
-    assert len(acknowledged) >= 3
 
     again = start_product(open_directory / "data")
     api = api_of(again)
