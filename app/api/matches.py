@@ -321,7 +321,7 @@ def list_shots(
         after = read_cursor(cursor, str, int)
         rows = (
             []
-            if evidence.blob_sha256 is None
+            if evidence.blob_sha256 is None or not has_own_results(evidence)
             else queries.list_shots(session, evidence.blob_sha256, after=after, limit=limit + 1)
         )
         return page(

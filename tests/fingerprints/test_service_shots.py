@@ -26,9 +26,9 @@ def work(api: Api) -> Iterator[Work]:
         yield made
 
 
-def receive(hub: Hub, content: bytes) -> str:
+def receive(hub: Hub, content: bytes, case_id: str | None = None) -> str:
     form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file", content))]
-    answer = hub.collector.post(f"/v1/cases/{hub.case_id}/evidence", files=form)
+    answer = hub.collector.post(f"/v1/cases/{case_id or hub.case_id}/evidence", files=form)
     assert answer.status_code == 201, answer.text
     return str(answer.json()["id"])
 
@@ -74,6 +74,20 @@ def test_video_after_its_jobs_has_its_shots_in_pages_in_the_ledgers_digest_and_f
     for change in ("UPDATE shots SET to_ms = to_ms + 1", "DELETE FROM shots", "TRUNCATE shots"):
         with pytest.raises(DBAPIError), api.app.state.services.sessions() as session:
             session.execute(text(change))
+
+
+def test_item_that_waits_when_another_case_holds_its_bytes_then_nothing_tells_it(hub: Hub, work: Work) -> None:
+    body = samples.compilation(((samples.VIDEO, 22.5, 23.5), (samples.VIDEO, 25.0, 26.0)))
+    elsewhere = receive(hub, body)
+    work.finish()
+    assert listed(hub, elsewhere, "shots")["items"]
+    case_id = hub.api.case(hub.coordinator, collector=(hub.collector,), verifier=(hub.verifier,))
+    evidence_id = receive(hub, body, case_id)
+
+    for kind in ("shots", "fingerprints"):
+        assert listed(hub, evidence_id, kind)["items"] == []
+    item = hub.verifier.get(f"/v1/evidence/{evidence_id}").json()
+    assert (item["claims"], item["decoding"]) == (None, None)
 
 
 def test_photograph_after_its_jobs_has_no_shots(hub: Hub, work: Work) -> None:
