@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-interop check bench bench-ingest corpus openapi
+.PHONY: serve test test-interop check bench bench-ingest bench-search corpus openapi
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/.installed
@@ -33,6 +33,11 @@ bench: $(VENV)/.installed-dev
 
 bench-ingest: $(VENV)/.installed-dev
 	$(RUN) -m benchmarks ingest_pictures ingest_videos jail ingest
+
+# Ten million hashes take 3 GB of memory and 5 GB of the temporary directory, and a few minutes.
+bench-search: $(VENV)/.installed-bench
+	$(RUN) -m benchmarks.search --rows 1000000
+	$(RUN) -m benchmarks.search --rows 10000000
 
 # Real photographs and videos by package name (Debian's tools fetch some), with known edits, into .corpus.
 corpus: $(VENV)/.installed-dev
@@ -67,4 +72,9 @@ $(VENV)/.installed-interop: requirements-interop.lock $(VENV)/.installed-dev
 	grep -A1 -E '^(cython|wheel)==' requirements-interop.lock | grep -v '^--$$' > $(VENV)/build-tools.lock
 	$(RUN) -m pip install --quiet --require-hashes --no-deps --requirement $(VENV)/build-tools.lock
 	$(RUN) -m pip install --quiet --require-hashes --no-deps --no-build-isolation --requirement requirements-interop.lock
+	@touch $@
+
+# What benchmarks alone compare with.
+$(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed-dev
+	$(RUN) -m pip install --quiet --require-hashes --no-deps --requirement requirements-bench.lock
 	@touch $@
