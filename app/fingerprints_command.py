@@ -25,7 +25,7 @@ LOOK_EVERY_S = 2.0
 def recompute(settings: Settings, options: argparse.Namespace) -> int:
     """Have workers take from every stored file what it lacks, a few at a time, until none lacks anything.
 
-    1 when files still lack something: with ``--status`` now, else because their jobs were given up.
+    1 when files still lack something, or the search for an item was given up: with ``--status`` now, else in the end.
     """
     engine = open_engine(application_url(settings), pool_size=1)
     try:
@@ -33,7 +33,7 @@ def recompute(settings: Settings, options: argparse.Namespace) -> int:
         if options.status:
             found = _look(sessions, CATALOG)
             _write_status(found)
-            return 1 if found.due else 0
+            return 1 if found.due or found.unsearched else 0
         return feed(sessions, CATALOG, window=options.window, at_once=options.at_once)
     finally:
         engine.dispose()
@@ -47,28 +47,39 @@ def feed(
     at_once: int,
     look_every_s: float = LOOK_EVERY_S,
 ) -> int:
-    """Keep up to ``window`` jobs in the queue until nothing is due. Killed at any moment, it goes on when run again."""
-    said = ""
+    """Keep up to ``window`` jobs in the queue until nothing is due, or nothing that is due gets what it lacks. Killed
+    at any moment, it goes on when run again."""
+    said, after = "", None
     found = _look(sessions, catalog)
-    total = found.due - found.given_up
-    while found.due > found.given_up or found.unsettled:
+    total = at_round = found.due - found.given_up
+    while (left := found.due - found.given_up) or found.unsettled:
         if found.queued < window:
             with sessions.begin() as session:
-                enqueue_due(session, catalog, limit=window - found.queued, at_once=at_once)
-        done = total - (found.due - found.given_up)
-        line = f"{done} of {total} files done, {found.unsettled} items to be searched for again\n"
+                missing = window - found.queued
+                enqueued = enqueue_due(session, catalog, limit=missing, at_once=at_once, after=after)
+            if enqueued:
+                after = enqueued[-1]
+            elif not (found.queued or found.unsettled):
+                if left >= at_round:
+                    break  # A whole round gave none of them what it lacks: nor would another one.
+                at_round, after = left, None
+        line = f"{total - left} of {total} files done, {found.unsettled} items to be searched for again\n"
         if line != said:
             said = line
             sys.stdout.write(line)
             sys.stdout.flush()
         time.sleep(look_every_s)
         found = _look(sessions, catalog)
-    sys.stdout.write(f"{found.blobs - found.due} files have all, {found.given_up} were given up (exhibit jobs list)\n")
-    return 1 if found.due else 0
+    sys.stdout.write(
+        f"{found.blobs - found.due} files have all; {found.due - found.given_up} gave nothing more; "
+        f"{found.given_up} files and the search for {found.unsearched} items were given up (exhibit jobs list)\n"
+    )
+    return 1 if found.due or found.unsearched else 0
 
 
 def _look(sessions: sessionmaker[Session], catalog: Catalog) -> Lacking:
     with sessions() as session:
+        session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         found = lacking(session, catalog)
         session.rollback()
     return found
@@ -79,7 +90,7 @@ def _write_status(found: Lacking) -> None:
         sys.stdout.write(f"{rule}\t{blobs} of {found.blobs} files lack it\n")
     sys.stdout.write(
         f"{found.due} files to be decoded again: {found.queued} queued, {found.given_up} given up; "
-        f"{found.unsettled} items to be searched for again\n"
+        f"{found.unsettled} items to be searched for again, {found.unsearched} given up\n"
     )
 
 

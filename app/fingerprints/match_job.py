@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal, select, type_coerce
+from sqlalchemy import func, literal, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -177,7 +177,9 @@ def waiting(session: Session) -> list[Mapping[str, str]]:
     newer = select(Decoding).where(
         Decoding.blob_sha256 == Evidence.blob_sha256, Decoding.number > Evidence.settled_decoding
     )
-    query = select(Evidence.id).where(Evidence.fingerprint_status == FingerprintStatus.PENDING, newer.exists())
+    # Also what was settled before, and whose bytes were decoded again for another item or by a recompute.
+    is_due = or_(Evidence.fingerprint_status == FingerprintStatus.PENDING, Evidence.settled_decoding > 0)
+    query = select(Evidence.id).where(is_due, newer.exists())
     return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
 
 

@@ -3,7 +3,8 @@
 A rule is a fingerprint version (``pdq/1``). When the catalog has one of which a blob has no results, or a rendering
 was made by an earlier rule, the blob is due: it is decoded once for all such rules, their rows are added, those of
 older rules stay, and every item on it is settled anew, with its entry, and searched for. How far that is stands in the
-tables alone (``rules_in_force``), so that it goes on after any stop, and nothing is done twice.
+tables alone (``rules_in_force``), so that it goes on after any stop, and nothing is done twice. What broke the rules of
+the jail the last time is left alone: it is decoded again by name only, see ``again``.
 
 Meanwhile blobs that have the new rule are compared by it, and any pair of which one has not yet, by the newest rule
 that both have: see ``matching``.
@@ -23,6 +24,7 @@ from app.fingerprints.models import RuleInForce
 from app.jobs import IN_BULK, Job, enqueue
 from app.kernel.primitives import Sha256Hex
 from app.media.derivatives import outdated_renderings
+from app.media.jail.result import DecodeOutcome
 from app.media.jobs import MediaResources
 from app.media.models import Blob, Decoding, Evidence
 from app.media.reading import best_decoding, latest_decoding
@@ -64,7 +66,7 @@ def recompute_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
 def _plan(session: Session, catalog: Catalog, sha256: Sha256Hex) -> Plan | None:
     blob = session.get(Blob, sha256)
     latest = latest_decoding(session, sha256)
-    if blob is None or blob.kind is None or latest is None:
+    if blob is None or blob.kind is None or latest is None or latest.outcome == DecodeOutcome.POLICY_VIOLATION:
         return None
     has = set(session.scalars(select(RuleInForce.rule).where(RuleInForce.blob_sha256 == sha256)))
     rules = catalog.rules_for(blob.kind)
@@ -100,15 +102,20 @@ class Lacking:
     given_up: int
     """Of those: the job failed; `exhibit jobs list` shows it, `exhibit jobs retry` tries again."""
     unsettled: int
-    """Items that were not yet searched for by what their blob has now."""
+    """Items that were not yet searched for by what their blob has now, and will be."""
+    unsearched: int
+    """Items of which that search was given up."""
 
 
 _JOB_OF_BLOB = """EXISTS (SELECT FROM procrastinate_jobs job WHERE job.task_name = 'recompute'
     AND job.status::text = ANY(:{name}) AND job.args->>'sha256' = encode(blobs.sha256, 'hex'))"""
+_SEARCH_FAILED = """EXISTS (SELECT FROM procrastinate_jobs job WHERE job.task_name = 'match'
+    AND job.status = 'failed' AND job.args->>'evidence_id' = evidence.id::text)"""
 
 
 def lacking(session: Session, catalog: Catalog = CATALOG) -> Lacking:
-    """Counts over all blobs; a sequential read of them."""
+    """Counts over all blobs that may be decoded; a sequential read of them. Give it one snapshot: a job that ends
+    between two counts would be in neither."""
     by_rule: dict[str, int] = {}
     for kind in KINDS:
         for rule in catalog.rules_for(kind):
@@ -117,22 +124,29 @@ def lacking(session: Session, catalog: Catalog = CATALOG) -> Lacking:
     newer = select(Decoding).where(
         Decoding.blob_sha256 == Evidence.blob_sha256, Decoding.number > Evidence.settled_decoding
     )
-    unsettled = select(func.count()).where(Evidence.settled_decoding > 0, newer.exists())
+    unsettled = select(func.count()).select_from(Evidence).where(Evidence.settled_decoding > 0, newer.exists())
+    has_failed: ColumnElement[bool] = and_(literal(True), text(_SEARCH_FAILED))
     return Lacking(
         blobs=_count(session, Blob.kind.in_(KINDS)),
         by_rule=by_rule,
         due=_count(session, due),
         queued=_count(session, due, _has_job("todo", "doing")),
         given_up=_count(session, due, _has_job("failed")),
-        unsettled=session.scalar(unsettled) or 0,
+        unsettled=session.scalar(unsettled.where(~has_failed)) or 0,
+        unsearched=session.scalar(unsettled.where(has_failed)) or 0,
     )
 
 
-def enqueue_due(session: Session, catalog: Catalog = CATALOG, *, limit: int, at_once: int = 1) -> list[str]:
-    """Enqueue up to so many blobs that are due and have no job; their SHA-256. Serialised by an advisory lock, so that
-    two commands enqueue none twice. ``at_once``: how many of the jobs may run at the same time, in all workers."""
+def enqueue_due(
+    session: Session, catalog: Catalog = CATALOG, *, limit: int, at_once: int = 1, after: str | None = None
+) -> list[str]:
+    """Enqueue up to so many blobs that are due and have no job, in the order of their SHA-256, from ``after`` on;
+    their SHA-256. Serialised by an advisory lock, so that two commands enqueue none twice. ``at_once``: how many of the
+    jobs may run at the same time, in all workers."""
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": zlib.crc32(RECOMPUTE.encode("ascii"))})
     query = select(Blob.sha256).where(_is_due(catalog), ~_has_job("todo", "doing", "failed"))
+    if after is not None:
+        query = query.where(Blob.sha256 > after)
     found: Sequence[str] = session.scalars(query.order_by(Blob.sha256).limit(limit)).all()
     for sha256 in found:
         lane = int(sha256[:8], 16) % at_once
@@ -141,8 +155,14 @@ def enqueue_due(session: Session, catalog: Catalog = CATALOG, *, limit: int, at_
 
 
 def _count(session: Session, *conditions: ColumnElement[bool]) -> int:
-    decoded = select(Decoding.number).where(Decoding.blob_sha256 == Blob.sha256)
-    return session.scalar(select(func.count()).select_from(Blob).where(decoded.exists(), *conditions)) or 0
+    return session.scalar(select(func.count()).select_from(Blob).where(_may_be_decoded(), *conditions)) or 0
+
+
+def _may_be_decoded() -> ColumnElement[bool]:
+    """It was before, and the last time it broke no rule of the jail."""
+    latest = select(Decoding.outcome).where(Decoding.blob_sha256 == Blob.sha256)
+    outcome = latest.order_by(Decoding.number.desc()).limit(1).scalar_subquery()
+    return outcome != DecodeOutcome.POLICY_VIOLATION
 
 
 def _has(rule: str) -> ColumnElement[bool]:
@@ -150,9 +170,8 @@ def _has(rule: str) -> ColumnElement[bool]:
 
 
 def _is_due(catalog: Catalog) -> ColumnElement[bool]:
-    decoded = select(Decoding.number).where(Decoding.blob_sha256 == Blob.sha256)
     of_kinds = [and_(Blob.kind == kind, or_(*(~_has(rule) for rule in catalog.rules_for(kind)))) for kind in KINDS]
-    return and_(decoded.exists(), or_(*of_kinds, outdated_renderings()))
+    return and_(_may_be_decoded(), or_(*of_kinds, outdated_renderings()))
 
 
 def _has_job(*statuses: str) -> ColumnElement[bool]:

@@ -5,15 +5,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
+from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.recompute import enqueue_due, lacking
+from app.fingerprints_command import feed
+from app.jobs import enqueue_forgotten
 from app.media.jail.decoder import Decoder
+from app.media.jail.limits import DecodeLimits
 from tests import media_samples as samples
 from tests.media.people import METADATA, Hub
 from tests.media_samples import PHOTOGRAPHS
@@ -33,6 +39,8 @@ def decoder() -> Iterator[Decoder]:
 
 
 class Bench(Hub):
+    owner_url: str
+
     def receive(self, *files: bytes) -> list[str]:
         ids = []
         for content in files:
@@ -53,14 +61,37 @@ class Bench(Hub):
         with self.api.app.state.services.sessions.begin() as session:
             return enqueue_due(session, CHANGED, limit=limit)
 
+    def change(self, *statements: str) -> None:
+        """As the database's owner, past its triggers."""
+        with psycopg.connect(self.owner_url) as owner:
+            owner.execute("SET session_replication_role = replica")
+            for statement in statements:
+                owner.execute(statement.encode())
+
+    def recompute(self, work: Work, catalog: Catalog = CHANGED) -> int | None:
+        """The command, beside a worker; its exit status, None when it does not end."""
+        status: list[int] = []
+        sessions = self.api.app.state.services.sessions
+        command = threading.Thread(
+            target=lambda: status.append(feed(sessions, catalog, window=3, at_once=1, look_every_s=0.01)), daemon=True
+        )
+        command.start()
+        deadline = time.monotonic() + 8
+        while command.is_alive() and time.monotonic() < deadline:
+            work.finish()
+            command.join(0.02)
+        return status[0] if status else None
+
     def matches(self, item: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = self.verifier.get(f"/v1/evidence/{item}/matches").json()["items"]
         return found
 
 
 @pytest.fixture
-def bench(api: Api) -> Bench:
-    return Bench(api)
+def bench(api: Api, database: TestDatabase) -> Bench:
+    made = Bench(api)
+    made.owner_url = database.owner_url
+    return made
 
 
 def test_rule_that_changes_then_each_file_is_decoded_once_for_it_and_keeps_its_old_rows(
@@ -131,6 +162,61 @@ def test_file_that_kills_its_decoder_when_recomputed_then_it_is_left_out_and_the
     assert len(bench.enqueue(10)) == 1
     found = bench.lacking()
     assert (found.due, found.queued, found.given_up) == (2, 1, 1)
+
+
+def test_file_that_gives_no_pixels_any_more_when_its_renderings_are_outdated_then_recomputing_ends(
+    bench: Bench, decoder: Decoder
+) -> None:
+    (item,) = bench.receive(PHOTOGRAPHS[0].read_bytes())
+    Work(bench.api, decoder).finish()
+    bench.change("UPDATE derivatives SET parameters_sha256 = sha256('preview/1')")
+
+    with Decoder(DecodeLimits(jpeg_pixels=1000)) as tight:
+        assert bench.recompute(Work(bench.api, tight, jobs_of(CATALOG)), CATALOG) == 1
+    assert bench.rows("SELECT max(number) FROM decodings") == [(2,)], "once is enough to know"
+    assert bench.entries(item, "evidence.fingerprinted") == 2
+
+
+def test_item_whose_search_is_given_up_when_recomputing_then_the_command_ends_and_says_so(
+    bench: Bench, decoder: Decoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench.receive(PHOTOGRAPHS[0].read_bytes())
+    Work(bench.api, decoder).finish()
+    bench.enqueue(1)
+    work = Work(bench.api, decoder, jobs_of(CHANGED))
+    assert work.run_one() == "recompute"
+    with bench.api.app.state.services.sessions.begin() as session:
+        session.execute(text("UPDATE procrastinate_jobs SET status = 'failed'"))
+
+    assert bench.recompute(work) == 1
+    assert (bench.lacking().unsettled, bench.lacking().unsearched) == (0, 1)
+    assert "1 items" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_search_that_was_forgotten_after_recomputing_then_a_worker_finds_it(bench: Bench, decoder: Decoder) -> None:
+    bench.receive(PHOTOGRAPHS[0].read_bytes())
+    Work(bench.api, decoder).finish()
+    bench.enqueue(1)
+    work = Work(bench.api, decoder, jobs_of(CHANGED))
+    assert work.run_one() == "recompute"
+    with bench.api.app.state.services.sessions.begin() as session:
+        session.execute(text("DELETE FROM procrastinate_jobs"))
+    with bench.api.app.state.services.sessions.begin() as session:
+        assert [name for name, _ in enqueue_forgotten(session, jobs_of(CHANGED))] == ["match"]
+    assert (work.finish(), bench.lacking().unsettled) == (["match"], 0)
+
+
+def test_file_that_broke_the_rules_of_the_jail_when_a_rule_changes_then_it_is_left_alone(
+    bench: Bench, decoder: Decoder
+) -> None:
+    bench.receive(PHOTOGRAPHS[0].read_bytes(), PHOTOGRAPHS[1].read_bytes())
+    Work(bench.api, decoder).finish()
+    bench.change(
+        "UPDATE decodings SET outcome = 'policy_violation' WHERE blob_sha256 = (SELECT min(blob_sha256) FROM decodings)"
+    )
+
+    assert len(bench.enqueue(10)) == 1
+    assert (bench.lacking().due, bench.lacking().by_rule["dhash/2"]) == (1, 1)
 
 
 def test_jobs_in_bulk_when_a_new_upload_waits_then_it_goes_first(bench: Bench, decoder: Decoder) -> None:
