@@ -213,9 +213,9 @@ def with_rotation(mp4: bytes, clockwise_degrees: int) -> bytes:
 
 
 def truncated_jpeg(path: Path = PHOTOGRAPHS[0], fraction: float = 0.5) -> bytes:
-    """A JPEG that is cut off in the middle of its scan."""
+    """A JPEG that is cut off; at 0 it ends within its tables, before its first pixel."""
     whole = path.read_bytes()
-    return whole[: int(len(whole) * fraction)]
+    return whole[: max(100, int(len(whole) * fraction))]
 
 
 def text_named_jpg() -> bytes:

@@ -151,7 +151,7 @@ def test_still_of_a_video_is_found_whichever_comes_first(bench: Bench) -> None:
     ("content", "reason"),
     [
         (samples.text_named_jpg(), "undecodable: by its first bytes this is none of the image and video formats"),
-        (samples.truncated_jpeg(), "undecodable: OSError: image file is truncated"),
+        (samples.truncated_jpeg(fraction=0.0), "undecodable: the file ends early: nothing of the picture is there"),
     ],
     ids=["text", "truncated"],
 )
@@ -173,6 +173,20 @@ def test_damaged_photograph_is_preserved_and_flagged_undecodable_with_the_reason
     assert reason not in entry
     preview = bench.verifier.get(f"/v1/evidence/{item_id}/preview")
     assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
+
+
+def test_photograph_of_which_the_end_is_missing_is_found_to_be_the_whole_one_and_says_what_is_missing(
+    bench: Bench,
+) -> None:
+    body = samples.recompressed(PHOTO, 88)
+    whole, part = bench.receive(PHOTO.read_bytes(), body[: len(body) * 19 // 20])
+
+    item = bench.item(part)
+    assert (item["state"], item["fingerprint_status"]) == ("preserved", "done")
+    assert item["fingerprint_reason"].startswith("partial: the file ends early: about ")
+    assert bench.verifier.get(f"/v1/evidence/{part}/preview").status_code == 200
+    (match,) = bench.matches(part)
+    assert {match["query_id"], match["reference_id"]} == {whole, part}
 
 
 def test_matches_of_another_case_are_not_looked_for(bench: Bench) -> None:

@@ -247,7 +247,7 @@ def test_matches_when_pictures_are_others_then_none_is_found(corps: Corps, foota
 
 @pytest.mark.parametrize(
     ("content", "name"),
-    [(truncated_jpeg(DOGS), "cut.jpg"), (text_named_jpg(), "statement.jpg")],
+    [(truncated_jpeg(DOGS, 0.0), "cut.jpg"), (text_named_jpg(), "statement.jpg")],
     ids=["truncated", "text"],
 )
 def test_upload_when_the_file_cannot_be_decoded_then_it_is_preserved_and_says_so(

@@ -4,6 +4,7 @@ The rule ``picture/1``, part of every image fingerprint's meaning:
 JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8 whose longer side is still at least 768 pixels (draft mode) ·
 the first frame (further ones: ``sequences.py``) · 16-bit and float samples scaled to 8 bits · transparency over
 white · RGB · longer side at most 1024 pixels (Pillow's BOX filter with a reducing gap of 2) · EXIF orientation applied.
+Of a file that ends early or is damaged: ``damaged.py``.
 """
 
 import io
@@ -16,6 +17,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, Image
 
 from app.media.jail import sequences
+from app.media.jail.damaged import Found, rescue
 from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.png import prepare_png
@@ -68,19 +70,16 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
     """Sends size and picture, what else is known, and further frames or pages. Says why when some are missing.
 
     Raises TooManyPixels; MemoryError; OSError, ValueError, SyntaxError, EOFError and others of Pillow for a file
-    that it cannot read to the end.
+    of which it can read nothing.
     """
     if format_name == "WEBP":
         _check_webp(file, limits)
-    with Image.open(file, formats=[format_name]) as image:
-        most_pixels = limits.jpeg_pixels if format_name == "JPEG" else limits.image_pixels
-        _check_pixels(image.size, most_pixels)
-        width, height = image.size
-        color_mode = image.mode
-        reduced = _reduced(image)
+    most_pixels = limits.jpeg_pixels if format_name == "JPEG" else limits.image_pixels
+    first, color_mode, (width, height) = _first_of(file, format_name, most_pixels)
+    with first.image as image:
         exif = open_exif(image)
         orientation = orientation_of(exif)
-        picture = _upright(reduced, orientation)
+        picture = _upright(first.reduced, orientation)
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         emit({"type": "claims", "width": width, "height": height, "color_mode": color_mode}, memoryview(b""))
@@ -93,7 +92,26 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
         sequence = _send_further(image, picture, most_pixels, limits, emit)
         # Counting may walk the whole file, so it comes last: a limit that is hit here costs no pixels.
         emit({"type": "claims", "frame_count": int(getattr(image, "n_frames", 1))}, memoryview(b""))
-        return sequence.shortfall
+        return "; ".join(filter(None, (first.shortfall, sequence.shortfall))) or None
+
+
+def _first_of(file: BinaryIO, format_name: str, most_pixels: int) -> tuple[Found, str, tuple[int, int]]:
+    """The file's first picture, of one that ends early or is damaged what there is of it; its mode and its size."""
+    stated: list[tuple[str, tuple[int, int]]] = []
+
+    def reduce(image: Image.Image) -> Image.Image:
+        _check_pixels(image.size, most_pixels)
+        stated.append((image.mode, image.size))  # Draft mode changes both.
+        return _reduced(image)
+
+    try:
+        image = Image.open(file, formats=[format_name])
+        return Found(image, reduce(image)), *stated[-1]
+    except (MemoryError, TooManyPixels):
+        raise
+    except Exception as error:  # noqa: BLE001 - Pillow raises whatever comes to hand on a broken file
+        found = rescue(file, format_name, reduce, error, passing=TooManyPixels)
+        return found, *stated[-1]
 
 
 def _send_further(

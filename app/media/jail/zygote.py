@@ -20,7 +20,7 @@ from importlib import metadata
 import av
 from PIL import UnidentifiedImageError
 
-from app.media.jail import images, landlock, probes, videos, wire
+from app.media.jail import damaged, images, landlock, probes, sequences, videos, wire
 from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
 from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
 
@@ -58,7 +58,7 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
         end = {"outcome": "limit_memory", "reason": "decoding needed more memory than a file may have"}
     except images.TooManyPixels as error:
         end = {"outcome": "limit_pixels", "reason": str(error)}
-    except videos.NoPictures as error:
+    except (videos.NoPictures, damaged.NothingThere) as error:
         end = {"outcome": "undecodable", "reason": str(error)}
     except UnidentifiedImageError:
         end = {"outcome": "undecodable", "reason": f"not a readable {request.decoder} file"}
@@ -169,7 +169,8 @@ def versions() -> dict[str, str]:
     }
     found |= {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     # How pixels become the picture and the frames that are compared is part of what decodes.
-    return found | dict(rule.split("/") for rule in (images.PICTURE_RULE, videos.FRAMES_RULE))
+    rules = (images.PICTURE_RULE, damaged.DAMAGED_RULE, sequences.SEQUENCE_RULE, videos.FRAMES_RULE)
+    return found | dict(rule.split("/") for rule in rules)
 
 
 def walls() -> list[str]:
