@@ -119,8 +119,8 @@ def divide(claims: Mapping[str, Any]) -> FileClaims:
 def _divide_group(group: str, stated: Mapping[str, Any], sealed: dict[str, SealedClaim]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in stated.items():
-        if isinstance(value, bool | int) or (isinstance(value, str) and name in OPEN_TEXTS[group]):
+        if name in SEALED_TEXTS[group] and not isinstance(value, dict):
+            sealed.setdefault(SEALED_TEXTS[group][name], SealedClaim(GROUPS[group], str(value)))
+        elif isinstance(value, bool | int) or (isinstance(value, str) and name in OPEN_TEXTS[group]):
             kept[name] = value
-        elif isinstance(value, str) and name in SEALED_TEXTS[group]:
-            sealed.setdefault(SEALED_TEXTS[group][name], SealedClaim(GROUPS[group], value))
     return kept
