@@ -23,8 +23,10 @@ def seal_claims(uow: UnitOfWork, evidence_id: UUID, claims: Mapping[str, SealedC
     """
     if not claims:
         return
-    # Under the item's lock, as an erasure is: one of the two comes first and the other one sees it.
-    evidence = uow.session.scalars(select(Evidence).where(Evidence.id == evidence_id).with_for_update()).one()
+    # Under the item's lock, as an erasure is: one of the two comes first and the other one sees it. A row that only
+    # names the item (a match) does not wait: whoever seals for all items on the same bytes holds several of them.
+    query = select(Evidence).where(Evidence.id == evidence_id).with_for_update(key_share=True)
+    evidence = uow.session.scalars(query).one()
     earlier = sealed_entries(uow.session, evidence.id, ClaimsRead.TYPE)
     known = {field for entry in earlier for field in entry.fields}
     fresh = {name: claim for name, claim in claims.items() if name not in known}
