@@ -1,6 +1,5 @@
 """What an item's file says of itself, claim by claim."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -51,7 +50,6 @@ class ClaimsShape(Shape):
                     "notice": NOTICE,
                     "decoder": "heif/1.8.1 pillow/13.0.0",
                     "outcome": "decoded",
-                    "decoded_at": "2026-07-14T09:30:02Z",
                     "claims": [
                         {
                             "name": "taken_at",
@@ -88,7 +86,6 @@ class ClaimsShape(Shape):
     notice: str = Field(description="What to keep in mind, in words for people.")
     decoder: str = Field(description="The programs that read the file, with their versions.")
     outcome: str = Field(description="How decoding ended; a file that cannot be shown may still claim something.")
-    decoded_at: datetime
     claims: list[ClaimShape] = Field(description="Empty: the file says nothing that is known here.")
 
 
@@ -118,6 +115,5 @@ def _shape(found: ItemClaims) -> ClaimsShape:
         notice=NOTICE,
         decoder=found.decoder,
         outcome=found.outcome,
-        decoded_at=found.decoded_at,
         claims=[ClaimShape.model_validate(claim) for claim in found.claims],
     )

@@ -1,7 +1,6 @@
 """What was made from an item's file: a list, and the unblurred renderings, which are content."""
 
 import base64
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -31,7 +30,8 @@ OF_RENDERING = ("Cache-Control", "Content-Disposition", "Content-Security-Policy
 
 
 class RenderingShape(Shape):
-    """A file made anew from the item's pixels, without metadata. How it was made stands in a custody entry, too."""
+    """A file made anew from the item's pixels, without metadata. How it was made, and when the item got it, stands in a
+    custody entry, too."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -48,7 +48,6 @@ class RenderingShape(Shape):
                     "parameters_sha256": "5f1c2d0a9b3e4c6d7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6",
                     "input_sha256": "a1b2c3d4e5f60718293a4b5c6d7e8f90a1b2c3d4e5f60718293a4b5c6d7e8f90",
                     "details": {"width": 320, "height": 90, "tile_width": 160, "tile_height": 90, "times_ms": [0, 9]},
-                    "made_at": "2026-07-14T09:30:02Z",
                 }
             ]
         }
@@ -68,7 +67,6 @@ class RenderingShape(Shape):
         description="`width` and `height` in pixels. Of a strip also the size of its tiles, which stand in a row from "
         "the left, and `times_ms`: each one's time since the video's first frame."
     )
-    made_at: datetime
 
 
 class RenderingsShape(Shape):

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -47,7 +46,6 @@ class ItemClaims:
     evidence: Evidence
     decoder: str
     outcome: str
-    decoded_at: datetime
     claims: list[Claim]
 
 
@@ -57,7 +55,8 @@ def get_claims(session: Session, actor: Actor, evidence_id: UUID) -> ItemClaims:
     if evidence.blob_sha256 is None:
         raise NoContent("A lead has no bytes until its file is received.")
     # As everything that is kept with the bytes: not before the item itself was decoded.
-    decoding = best_decoding(session, evidence.blob_sha256) if has_own_results(evidence) else None
+    settled = evidence.settled_decoding or None
+    decoding = best_decoding(session, evidence.blob_sha256, up_to=settled) if has_own_results(evidence) else None
     if decoding is None:
         raise ClaimsNotRead(
             f"They are read when the file is decoded; its fingerprinting is '{evidence.fingerprint_status}'."
@@ -65,7 +64,7 @@ def get_claims(session: Session, actor: Actor, evidence_id: UUID) -> ItemClaims:
     entries = sealed_entries(session, evidence.id, ClaimsRead.TYPE)
     may_read = _may_read_original(session, actor, evidence_id)
     shown = [*_open_claims(decoding), *_sealed_claims(entries, may_read=may_read)]
-    return ItemClaims(evidence, decoding.decoder, decoding.outcome, decoding.decoded_at, shown)
+    return ItemClaims(evidence, decoding.decoder, decoding.outcome, shown)
 
 
 def _may_read_original(session: Session, actor: Actor, evidence_id: UUID) -> bool:

@@ -56,6 +56,10 @@ class Bench(Hub):
         found: dict[str, Any] = self.verifier.get(f"/v1/evidence/{item}").json()
         return found
 
+    def claims(self, item: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.verifier.get(f"/v1/evidence/{item}/claims").json()
+        return found
+
     def request(self, item: str, person: Person | None = None, **headers: str) -> Any:
         path = f"/v1/evidence/{item}"
         version = f'"{self.item(item)["version"]}"'
@@ -183,8 +187,11 @@ def test_items_of_two_cases_on_the_same_bytes_then_each_has_its_entry_of_the_new
     items = [bench.receive(DOGS.read_bytes()), bench.receive(DOGS.read_bytes(), second_case)]
     bench.finish(tight)
     bench.request(items[0])
+    assert Work(bench.api, generous).run_one() == "fingerprint"
+    assert bench.claims(items[1])["outcome"] == "limit_pixels", "as long as its own entry says so"
     bench.finish(generous)
 
+    assert bench.claims(items[1])["outcome"] == "decoded"
     assert [bench.item(item)["fingerprint_status"] for item in items] == ["done", "done"]
     assert [bench.entries(item, "evidence.fingerprinted") for item in items] == [2, 2]
     assert [bench.entries(item, "evidence.decoding_requested") for item in items] == [1, 0]

@@ -2,7 +2,9 @@
 
 import io
 import json
+import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +13,7 @@ import pytest
 from PIL import ExifTags, Image
 from sqlalchemy import text
 
+from app.kernel.primitives import utc_now
 from app.media.claims import SealedClaim
 from app.media.sealing import seal_claims
 from app.unit_of_work import unit_of_work
@@ -176,6 +179,33 @@ def test_decoding_again_when_nothing_was_erased_then_only_what_is_new_is_sealed(
     bench.decode_again(item, lens_serial_number="LENS-9")
     assert bench.entries(item, "evidence.claims_read") == 2
     assert bench.claims(item)["lens_serial_number"]["value"] == "LENS-9"
+
+
+def test_claims_and_renderings_when_another_case_had_the_bytes_before_then_no_time_tells_it(bench: Bench) -> None:
+    bench.receive()
+    keeper = bench.api.person("Other Custodian")
+    other_case = bench.api.case(bench.coordinator, verifier=(keeper,), custodian=(keeper,))
+    received_at = utc_now()
+    theirs = bench.receive(other_case, keeper)
+
+    for path in ("", "/claims", "/renderings", "/fingerprints"):
+        shown = keeper.get(f"/v1/evidence/{theirs}{path}").text
+        moments = [datetime.fromisoformat(found) for found in re.findall(r'"(20\d\d-\d\d-\d\dT[0-9:.]+Z)"', shown)]
+        assert [one for one in moments if received_at - timedelta(days=1) < one < received_at] == [], path
+
+
+def test_sealing_when_a_row_that_names_the_item_is_stored_meanwhile_then_it_does_not_wait(bench: Bench) -> None:
+    """Else sealing for all items on the same bytes and storing matches between them could wait for each other."""
+    item = bench.receive()
+    sessions = bench.api.app.state.services.sessions
+    with unit_of_work(sessions) as uow:
+        seal_claims(uow, UUID(item), {"lens_serial_number": SealedClaim("exif", "LENS-9")})
+        with sessions() as session:
+            session.execute(text("SET LOCAL lock_timeout = '200ms'"))
+            as_foreign_key = text("SELECT FROM evidence WHERE id = :item FOR KEY SHARE")
+            session.execute(as_foreign_key, {"item": item})
+            session.rollback()
+        uow.commit()
 
 
 def test_claims_when_kept_with_the_bytes_then_the_database_takes_none_that_identifies(bench: Bench) -> None:
