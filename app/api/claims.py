@@ -97,11 +97,11 @@ class ClaimsShape(Shape):
     responses=problem_responses(401, 403, 404, 409, 422),
 )
 def get_item_claims(evidence_id: UUID, request: Request, actor: Reader) -> ClaimsShape:
-    """Camera, times, place, size, codecs: claims, not facts, each with where in the file it stands.
+    """Camera, times, place, size, codecs: claims, not facts, and where each stands. XMP is not read yet.
 
     Those that identify a person, a place or a device are shown to whoever may read the original, with a token made for
-    content; everybody else sees that they are there. `claims_not_read` (404) until the file is decoded; `no_content`
-    (409) for a lead.
+    content, and in the custody log to whoever may read that; everybody else sees that they are there.
+    `claims_not_read` (404) until the file is decoded; `no_content` (409) for a lead.
     """
     with reading(request) as session:
         return _shape(get_claims(session, actor, evidence_id))

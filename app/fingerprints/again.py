@@ -26,6 +26,7 @@ from app.media.models import Decoding, Evidence
 from app.media.reading import latest_decoding
 from app.media.rules import PARTIAL, FingerprintStatus, State
 from app.media.service import FINGERPRINT, system_actor
+from app.media.turns import AGAIN
 from app.unit_of_work import UnitOfWork
 
 OUTCOMES = (*DecodeOutcome, PARTIAL, FingerprintStatus.FAILED)
@@ -42,11 +43,11 @@ def request_decoding(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, versio
         )
     if evidence.fingerprint_status == FingerprintStatus.PENDING:
         raise DecodingUnderWay("The item's fingerprint_status is 'pending': its bytes are to be decoded already.")
-    _offer(uow, evidence, grant.entry_actor, reason)
+    _offer(uow, evidence, grant.entry_actor, reason, priority=AGAIN)
     return evidence
 
 
-def _offer(uow: UnitOfWork, evidence: Evidence, by: EntryActor, reason: str | None, *, priority: int = 0) -> None:
+def _offer(uow: UnitOfWork, evidence: Evidence, by: EntryActor, reason: str | None, *, priority: int) -> None:
     assert evidence.blob_sha256 is not None
     latest = latest_decoding(uow.session, evidence.blob_sha256)
     evidence.fingerprint_status = FingerprintStatus.PENDING

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -47,6 +47,11 @@ class Evidence(Erasable, Base):
         CheckConstraint("(lease_holder IS NULL) = (lease_expires_at IS NULL)", name="lease_has_expiry"),
         Index("ix_evidence_case_id_registered_at_id", "case_id", "registered_at", "id"),
         Index("ix_evidence_blob_sha256", "blob_sha256"),
+        Index(
+            "ix_evidence_received_by_waiting",
+            "received_by",
+            postgresql_where=text("fingerprint_status = 'pending' AND settled_decoding = 0"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -34,6 +34,7 @@ from app.media.items import entry_object, lock_evidence, move
 from app.media.models import Blob, Evidence, EvidenceCorrection
 from app.media.rules import FingerprintStatus, State, Transition
 from app.media.sniff import sniff
+from app.media.turns import PRESERVING, turn_of
 from app.unit_of_work import UnitOfWork
 
 STORE = "local"
@@ -222,7 +223,7 @@ def _record_collected(
             notes=evidence.notes,
         )
     )
-    uow.enqueue(PRESERVE, evidence_id=str(evidence.id))
+    uow.enqueue_at(PRESERVING, PRESERVE, evidence_id=str(evidence.id))
 
 
 def record_read_back(uow: UnitOfWork, evidence_id: UUID, read_back: ReadBack) -> None:
@@ -241,7 +242,7 @@ def record_read_back(uow: UnitOfWork, evidence_id: UUID, read_back: ReadBack) ->
     if read_back.outcome is ReadBackOutcome.MATCH:
         move(evidence, Transition.PRESERVE)
         uow.record(EvidencePreserved(**frame, object=entry_object(uow.session, evidence), outcome=outcome))
-        uow.enqueue(FINGERPRINT, evidence_id=str(evidence.id))
+        uow.enqueue_at(turn_of(uow.session, evidence), FINGERPRINT, evidence_id=str(evidence.id))
         return
     move(evidence, Transition.QUARANTINE)
     evidence.reason_code = "readback_mismatch"

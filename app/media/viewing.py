@@ -147,5 +147,5 @@ def get_preview(session: Session, actor: Actor, evidence_id: UUID) -> Derivative
     _require_settled(evidence)
     preview = find_derivative(session, evidence.blob_sha256, "preview")
     if preview is None:
-        raise NoPreview("This file could not be decoded: there is no preview of it, and there will be none.")
+        raise NoPreview("This file could not be decoded: no preview of it, unless decoding it again goes better.")
     return preview
