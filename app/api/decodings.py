@@ -89,7 +89,7 @@ class DecodingRequest(Input):
     name="getLimits",
     summary="What decoding a file may cost, by format",
     response_model=LimitsShape,
-    responses=problem_responses(401),
+    responses=problem_responses(401, 403),
 )
 def get_limits(request: Request, actor: SignedIn) -> LimitsShape:  # noqa: ARG001
     """For every signed-in account. The operator sets them; an item that hits one names it with its number."""

@@ -120,6 +120,7 @@ def _work(world: World) -> None:
     verifier.get(f"{item}/preview")
     for path in (f"{case}/evidence", f"{case}/members", f"{case}/custody", f"{item}/fingerprints"):
         coordinator.get(path, params={"limit": 1})
+    coordinator.change(f"{item}/decodings", item, json={"reason": "The limits were raised."})
 
 
 def key(name: str) -> dict[str, str]:
@@ -156,6 +157,7 @@ def test_day_when_over_then_the_headers_that_clients_need_were_seen(record: Reco
         ("moveEvidence", "200"): {"etag"},
         ("takeLease", "200"): {"etag"},
         ("correctEvidence", "201"): {"etag"},
+        ("requestDecoding", "202"): {"etag"},
         ("decideMatch", "201"): {"location"},
         ("listEvidence", "200"): {"link"},
         ("getContent", "206"): {"content-range", "etag", "accept-ranges", "repr-digest", "content-disposition"},

@@ -79,7 +79,8 @@ def test_photograph_after_its_jobs_is_preserved_fingerprinted_and_previewed(benc
         "evidence.collected",
         "evidence.preserved",
         "evidence.fingerprinted",
-        "evidence.derived",
+        "evidence.derived",  # The preview.
+        "evidence.derived",  # The thumbnail.
     ]
     preview = bench.verifier.get(f"/v1/evidence/{item_id}/preview")
     assert (preview.status_code, preview.headers["Content-Type"]) == (200, "image/jpeg")

@@ -58,6 +58,7 @@ ACTS_ON_THE_ITEM = [
     "evidence.claims_read",
     "evidence.fingerprinted",
     "evidence.derived",
+    "evidence.derived",
     "evidence.linked_to_incident",
     "evidence.verification_opened",
     "evidence.leased",
