@@ -169,8 +169,8 @@ def _add_fingerprints(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     )
     recompute.set_defaults(command="fingerprints recompute")
     recompute.add_argument("--status", action="store_true", help="Only show how many files lack which rule.")
-    recompute.add_argument("--window", type=int, default=100, metavar="N", help="Files queued at a time (100).")
-    recompute.add_argument("--at-once", type=int, default=1, metavar="N", help="Files decoded at the same time (1).")
+    recompute.add_argument("--window", type=_count, default=100, metavar="N", help="Files queued at a time (100).")
+    recompute.add_argument("--at-once", type=_count, default=1, metavar="N", help="Files decoded at the same time (1).")
     what = "Offer stored items for decoding again, after an update of the decoder or a change of limits."
     offer = (
         commands.add_parser("decodings", help="What decoding stored files gave.")
@@ -184,7 +184,15 @@ def _add_fingerprints(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     offer.add_argument("--decoder-changed", action="store_true", help=what)
     what = "Only what was decoded last before this time (now), with its zone."
     offer.add_argument("--decoded-before", type=_moment, metavar="TIME", help=what)
-    offer.add_argument("--batch", type=int, default=100, metavar="N", help="Items in one transaction (100).")
+    offer.add_argument("--batch", type=_count, default=100, metavar="N", help="Items in one transaction (100).")
+
+
+def _count(text: str) -> int:
+    """Raises ValueError, which argparse tells."""
+    found = int(text)
+    if found < 1:
+        raise ValueError("a number from 1 on")
+    return found
 
 
 def _moment(text: str) -> datetime:

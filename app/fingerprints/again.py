@@ -88,7 +88,9 @@ def offer_batch(uow: UnitOfWork, wanted: Wanted, *, after: UUID | None, limit: i
     query = select(Evidence).outerjoin(Decoding, _is_latest()).where(*_conditions(wanted)).order_by(Evidence.id)
     if after is not None:
         query = query.where(Evidence.id > after)
-    items: Sequence[Evidence] = uow.session.scalars(query.limit(limit).with_for_update(of=Evidence)).all()
+    items: Sequence[Evidence] = uow.session.scalars(
+        query.limit(limit).with_for_update(of=Evidence, key_share=True)
+    ).all()
     for evidence in items:
         _offer(uow, evidence, system_actor(uow.session), None, priority=IN_BULK)
     return [evidence.id for evidence in items]

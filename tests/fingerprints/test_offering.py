@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import Actor
 from app.access.rules import Role
+from app.cli import main
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.again import Wanted, offer_batch
 from app.fingerprints.decodings import Decoded
@@ -120,8 +121,17 @@ def test_offer_when_it_goes_on_after_a_stop_then_none_is_offered_twice(
 def test_recompute_when_nothing_is_lacking_then_status_says_so(database: TestDatabase, items: dict[str, UUID]) -> None:
     assert items
     status = exhibit(database, "fingerprints", "recompute", "--status")
-    assert "pdq/1\t4 of 4 files lack it" in status.stdout, "the factory's files have no rows"
+    assert "pdq/1\t3 of 3 files lack it" in status.stdout, (
+        "the factory's have no rows; what broke the rules is left out"
+    )
     assert status.returncode == 1
+
+
+def test_numbers_of_a_command_when_below_one_then_they_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--window", "--at-once"):
+        with pytest.raises(SystemExit) as ended:
+            main(["fingerprints", "recompute", option, "0"])
+        assert (ended.value.code, f"{option}: invalid" in capsys.readouterr().err) == (2, True)
 
 
 def test_rules_in_force_when_set_back_or_removed_then_the_database_refuses(
