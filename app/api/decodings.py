@@ -58,7 +58,15 @@ class FormatLimitsShape(Shape):
         "size.",
         examples=[268_000_000],
     )
-    frames: int | None = Field(description="That are kept of one video; null for pictures.", examples=[None])
+    frames: int | None = Field(
+        description="That are kept of one video; of one picture's file, frames or pages after the first. Null: it "
+        "holds one picture.",
+        examples=[256],
+    )
+    sequence_pixels: int | None = Field(
+        description="Decoded in all for the further frames or pages of a picture's file; null for others.",
+        examples=[600_000_000],
+    )
     cpu_s: int = Field(description="Seconds of processor time.", examples=[20])
     wall_s: float = Field(description="Seconds from begin to end.", examples=[60.0])
     memory_bytes: int = Field(description="Address space of the decoding process.", examples=[2_147_483_648])
@@ -108,6 +116,7 @@ def _format(limits: FormatLimits) -> FormatLimitsShape:
         kind=limits.kind,
         pixels=limits.pixels,
         frames=limits.frames,
+        sequence_pixels=limits.sequence_pixels,
         cpu_s=limits.cpu_s,
         wall_s=limits.wall_ms / 1000,
         memory_bytes=limits.memory_bytes,

@@ -78,7 +78,7 @@ def _plan(session: Session, catalog: Catalog, sha256: Sha256Hex) -> Plan | None:
     assert best is not None
     # What was not decoded to the end before may be now: then all of it is taken anew.
     is_whole = OUTCOME_RANKS.get(best.outcome, 0) == _FULL_RANK
-    return Plan(sha256, latest.number + 1, missing if is_whole else rules)
+    return Plan(sha256, latest.number + 1, catalog.renews(missing, blob.kind) if is_whole else rules)
 
 
 def store(uow: UnitOfWork, result: Result) -> None:

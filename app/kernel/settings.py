@@ -67,6 +67,12 @@ class Settings(BaseSettings):
     )
     decode_video_pixels: int = Field(40_000_000, ge=100_000, le=1_000_000_000, description="Of one frame of a video.")
     decode_video_frames: int = Field(200_000, ge=10, le=10_000_000, description="Frames that are kept of one video.")
+    decode_sequence_frames: int = Field(
+        256, ge=1, le=100_000, description="Further frames or pages that are kept of one picture's file."
+    )
+    decode_sequence_pixels: int = Field(
+        600_000_000, ge=1_000_000, le=100_000_000_000, description="That are decoded in all for these."
+    )
     worker_concurrency: int = Field(2, ge=1)
     job_attempts: int = Field(4, ge=1, description="After so many tries a job ends as failed.")
 

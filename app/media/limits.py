@@ -10,6 +10,8 @@ from app.media.jail.limits import DecodeLimits
 from app.media.sniff import ALL_TYPES, JPEG, MediaKind, SniffedType
 
 DIGEST_CHARACTERS = 12
+HOLD_SEVERAL = frozenset({"GIF", "WEBP", "PNG", "AVIF", "TIFF", "HEIF", "JPEG"})
+"""Decoders of formats of several pictures (``jail.sequences``, which needs Pillow); an MPO begins as a JPEG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +23,18 @@ class FormatLimits:
     pixels: int
     """Of the picture, or of one frame."""
     frames: int | None
-    """That are kept of a video; None for a picture."""
+    """That are kept of a video; of a picture's file, further frames or pages. None: it holds one picture."""
     cpu_s: int
     wall_ms: int
     memory_bytes: int
+    sequence_pixels: int | None = None
+    """Decoded in all for a picture's further frames or pages."""
 
     def as_json(self) -> dict[str, Any]:
         """As a decoding keeps them: whole numbers, without the format, which the blob has."""
         named = {"pixels": self.pixels, "cpu_s": self.cpu_s, "wall_ms": self.wall_ms, "memory_bytes": self.memory_bytes}
-        return named if self.frames is None else {**named, "frames": self.frames}
+        further = {"frames": self.frames, "sequence_pixels": self.sequence_pixels}
+        return named | {name: value for name, value in further.items() if value is not None}
 
 
 def decode_limits(settings: Settings) -> DecodeLimits:
@@ -44,19 +49,24 @@ def decode_limits(settings: Settings) -> DecodeLimits:
         image_pixels=settings.decode_image_pixels,
         video_pixels=settings.decode_video_pixels,
         frames=settings.decode_video_frames,
+        sequence_frames=settings.decode_sequence_frames,
+        sequence_pixels=settings.decode_sequence_pixels,
     )
 
 
 def limits_of(limits: DecodeLimits, sniffed: SniffedType) -> FormatLimits:
     """Those that hold for a file of this format."""
+    sequence_pixels: int | None = None
     if sniffed.kind is MediaKind.VIDEO:
         pixels, frames, cpu_s, wall_s = limits.video_pixels, limits.frames, limits.video_cpu_s, limits.video_wall_s
     else:
-        is_jpeg = sniffed == JPEG
-        pixels, frames = limits.jpeg_pixels if is_jpeg else limits.image_pixels, None
+        pixels, frames = limits.jpeg_pixels if sniffed == JPEG else limits.image_pixels, None
         cpu_s, wall_s = limits.image_cpu_s, limits.image_wall_s
+        if sniffed.decoder in HOLD_SEVERAL:
+            frames, sequence_pixels = limits.sequence_frames, limits.sequence_pixels
+    memory_bytes = limits.memory_bytes
     return FormatLimits(
-        sniffed.media_type, sniffed.kind, pixels, frames, cpu_s, round(wall_s * 1000), limits.memory_bytes
+        sniffed.media_type, sniffed.kind, pixels, frames, cpu_s, round(wall_s * 1000), memory_bytes, sequence_pixels
     )
 
 

@@ -94,6 +94,10 @@ def test_limits_when_read_by_any_account_then_they_name_each_format_and_outcome(
     assert len(by_type) == len(limits_by_format(DecodeLimits()))
     assert (by_type["image/jpeg"]["pixels"], by_type["image/png"]["pixels"]) == (268_000_000, 128_000_000)
     assert (by_type["video/mp4"]["cpu_s"], by_type["video/mp4"]["frames"]) == (1800, 200_000)
+    further = {name: (one["frames"], one["sequence_pixels"]) for name, one in by_type.items() if "image" in name}
+    assert {name for name, limit in further.items() if limit != (256, 600_000_000)} == {"image/bmp"}
+    assert further["image/bmp"] == (None, None)
+    assert by_type["video/mp4"]["sequence_pixels"] is None
     assert {"limit_time", "limit_memory", "limit_pixels", "policy_violation"} <= {
         one["outcome"] for one in shown["outcomes"]
     }

@@ -117,6 +117,27 @@ def test_rule_that_changes_then_each_file_is_decoded_once_for_it_and_keeps_its_o
     assert Work(bench.api, decoder, jobs_of(CHANGED)).finish() == [], "a second time there is nothing to do"
 
 
+def test_animation_that_was_decoded_by_its_first_frame_alone_then_a_recompute_finds_what_is_behind_it(
+    bench: Bench, decoder: Decoder
+) -> None:
+    shown, hidden = (samples.upright(path).resize((320, 240)) for path in PHOTOGRAPHS[:2])
+    animation = samples.encoded(shown, "GIF", save_all=True, append_images=[hidden], duration=500)
+    (old,) = bench.receive(animation)
+    Work(bench.api, decoder).finish()
+    bench.change("DELETE FROM fingerprints WHERE time_ms > 0", "DELETE FROM rules_in_force WHERE rule = 'sequence/1'")
+    (new,) = bench.receive(samples.encoded(hidden))
+    work = Work(bench.api, decoder)
+    work.finish()
+    assert bench.matches(new) == []
+
+    with bench.api.app.state.services.sessions.begin() as session:
+        assert len(enqueue_due(session, CATALOG, limit=10)) == 1
+    assert work.finish() == ["recompute", "match"]
+    (match,) = bench.matches(new)
+    assert {match["query_id"], match["reference_id"]} == {old, new}
+    assert bench.rows("SELECT max(number) FROM decodings GROUP BY blob_sha256 ORDER BY 1") == [(1,), (2,)]
+
+
 ROCKET = next(path for path in PHOTOGRAPHS if path.stem == "rocket")
 CROP = 0.13
 """A crop of it that is found by dhash alone, by either version: PDQ is 96 bits off, phash 12."""

@@ -13,6 +13,8 @@ from app.fingerprints.matching import Explanation, Prints, explain, thresholds_o
 from app.media.jail.decoder import Decoder
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.result import DecodeOutcome, DecodeResult, VideoFrame
+from app.media.jail.sequences import ANIMATED, PAGED
+from app.media.limits import HOLD_SEVERAL
 from tests import media_samples
 from tests.media_jail.conftest import Decode
 from tests.media_jail.test_formats import mean_difference
@@ -140,6 +142,10 @@ def test_decode_when_a_sequence_is_cut_off_then_what_came_is_kept(
     result, frames = decode(whole[: len(whole) * 9 // 10])
     assert result.reason == reason
     assert (result.outcome, result.is_partial, len(frames)) == (DecodeOutcome.DECODED, True, 1)
+
+
+def test_formats_of_several_pictures_when_limits_are_shown_then_they_are_those_that_are_gone_through() -> None:
+    assert ANIMATED | PAGED - {"MPO"} | {"JPEG"} == HOLD_SEVERAL
 
 
 # What the worker makes of it.

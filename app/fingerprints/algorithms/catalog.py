@@ -4,7 +4,7 @@ When an algorithm's version changes, the one before moves to ``former``: it is c
 it is compared as long as a file has nothing newer. ``exhibit fingerprints recompute`` gives every file what it lacks.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
@@ -12,6 +12,7 @@ from app.fingerprints.algorithms.image_hashes import COLORHASH, DHASH, PHASH, WH
 from app.fingerprints.algorithms.local_features import VERSION as LOCAL_FEATURES_VERSION
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.shots import SHOTS_RULE
+from app.media.jail.sequences import SEQUENCE_RULE
 
 ALGORITHMS: tuple[Algorithm, ...] = (PDQ, PHASH, DHASH, WHASH, COLORHASH)
 
@@ -24,14 +25,20 @@ class Catalog:
     former: tuple[Algorithm, ...] = ()
     """The newest first."""
     local_features: str = LOCAL_FEATURES_VERSION
+    sequences: str = SEQUENCE_RULE
+    """By which the further pictures of an image's file are taken. It has no rows of its own: see ``renews``."""
 
     def rules_for(self, kind: str) -> tuple[str, ...]:
         """The versions of what is taken from a blob of this kind, ``image`` or ``video``."""
         if kind == "image":
             images = [algorithm.version for algorithm in self.current if algorithm.applies_to_images]
-            return (*images, self.local_features)
+            return (*images, self.local_features, self.sequences)
         frames = [algorithm.version for algorithm in self.current if algorithm.applies_to_frames]
         return (*frames, self.local_features, SHOTS_RULE)
+
+    def renews(self, missing: Collection[str], kind: str) -> tuple[str, ...]:
+        """What is to be taken from a blob that lacks these rules: where the pictures are others, all."""
+        return self.rules_for(kind) if self.sequences in missing else tuple(missing)
 
     def matching(self) -> dict[str, list[Algorithm]]:
         """What proposes matches: name → its versions, the newest first."""
