@@ -70,10 +70,15 @@ def confine(
 def _offer_to_the_oom_killer() -> None:
     """When the machine's memory runs out, this process goes first, and not the worker or the database."""
     try:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write("1000")
+        fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:
-        pass  # A read-only /proc. It is no wall: the limits below hold all the same.
+        return  # A read-only /proc. It is no wall: the limits below hold all the same.
+    try:
+        os.write(fd, b"1000")
+    except OSError:
+        pass  # As above.
+    finally:
+        os.close(fd)
 
 
 def _drop_capabilities() -> None:

@@ -10,6 +10,7 @@ Of a file that ends early or is damaged: ``damaged.py``.
 import io
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -22,16 +23,13 @@ from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.png import prepare_png
 from app.media.jail.tags import picture_tags
-from app.media.jail.wire import MAX_SIDE_PIXELS
+from app.media.jail.wire import MAX_SIDE_PIXELS, Stream
 
 PICTURE_RULE = "picture/1"
 DRAFT_SIDE_PIXELS = 768
 
-Emit = Callable[[dict[str, object], memoryview], None]
+Emit = Callable[[dict[str, object], memoryview | Stream], None]
 """Sends one header and its payload to the worker."""
-
-Array = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
-"""Height × width × 3 (RGB), contiguous."""
 
 _TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -43,6 +41,38 @@ _TRANSPOSITIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation → what shows the picture upright."""
+
+
+@dataclass(frozen=True, slots=True)
+class RgbRows:
+    """A picture's pixels, row by row, as a :class:`~app.media.jail.wire.Stream`."""
+
+    image: Image.Image
+    """RGB, loaded."""
+
+    @property
+    def size_bytes(self) -> int:
+        return self.image.width * self.image.height * 3
+
+    def write_to(self, write: Callable[[bytes], object]) -> None:
+        """By way of PPM, the one format that Pillow writes in blocks as they are; its header is left out."""
+        # Not Image.save, which asks for the current directory.
+        Image.SAVE["PPM"](self.image, _PpmPixels(write), "")
+
+
+class _PpmPixels(io.BytesIO):
+    """Takes a PPM file in two lines and the pixels, as Pillow writes it, and passes the pixels on."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self._lines_left = 3
+
+    def write(self, data: bytes, /) -> int:  # type: ignore[override]
+        if self._lines_left > 0:
+            self._lines_left -= data.count(b"\n")
+        else:
+            self._write(data)
+        return len(data)
 
 
 class TooManyPixels(Exception):
@@ -63,7 +93,8 @@ def prepare() -> None:
         benign.save(buffer, name)
         buffer.seek(0)
         with Image.open(buffer, formats=[name]) as image:
-            _upright(_reduced(image), orientation_of(open_exif(image)))
+            picture = _upright(_reduced(image), orientation_of(open_exif(image)))
+            RgbRows(picture).write_to(len)
 
 
 def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit) -> str | None:
@@ -83,7 +114,7 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         emit({"type": "claims", "width": width, "height": height, "color_mode": color_mode}, memoryview(b""))
-        emit({"type": "picture", "width": picture.shape[1], "height": picture.shape[0]}, picture.data)
+        emit({"type": "picture", "width": picture.width, "height": picture.height}, RgbRows(picture))
         # After the picture: nothing that a file says of itself may keep its pixels from being compared.
         if further := exif_claims(exif):
             emit({"type": "claims", **further}, memoryview(b""))
@@ -115,16 +146,16 @@ def _first_of(file: BinaryIO, format_name: str, most_pixels: int) -> tuple[Found
 
 
 def _send_further(
-    image: Image.Image, first: Array, most_pixels: int, limits: DecodeLimits, emit: Emit
+    image: Image.Image, first: Image.Image, most_pixels: int, limits: DecodeLimits, emit: Emit
 ) -> sequences.Sequence:
     """Frames of an animation, pages of a file of several: each as a picture of its own, with its time."""
 
-    def picture_of(one: Image.Image) -> Array:
+    def picture_of(one: Image.Image) -> Image.Image:
         return _upright(_reduced(one), orientation_of(open_exif(one)))
 
-    def send(time_ms: int, picture: Array) -> None:
-        header = {"type": "frame", "time_ms": time_ms, "width": picture.shape[1], "height": picture.shape[0]}
-        emit(header, picture.data)
+    def send(time_ms: int, picture: Image.Image) -> None:
+        header = {"type": "frame", "time_ms": time_ms, "width": picture.width, "height": picture.height}
+        emit(header, RgbRows(picture))
 
     sender = sequences.Sender(picture_of, lambda size: size[0] * size[1] <= most_pixels, limits, send)
     found = sender.go_through(image, first)
@@ -148,11 +179,9 @@ def _reduced(image: Image.Image) -> Image.Image:
     return reduced
 
 
-def _upright(reduced: Image.Image, orientation: int | None) -> Array:
-    """The pixels as they are to be seen: height × width × 3, uint8, contiguous."""
-    if orientation in _TRANSPOSITIONS:
-        reduced = reduced.transpose(_TRANSPOSITIONS[orientation])
-    return np.ascontiguousarray(np.asarray(reduced))
+def _upright(reduced: Image.Image, orientation: int | None) -> Image.Image:
+    """The picture as it is to be seen."""
+    return reduced.transpose(_TRANSPOSITIONS[orientation]) if orientation in _TRANSPOSITIONS else reduced
 
 
 def _in_rgb(image: Image.Image) -> Image.Image:

@@ -11,6 +11,7 @@ import platform
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 PROT_EXEC = 0x4
@@ -38,6 +39,9 @@ _LOAD_WORD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x1
 _OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_MACHINE = platform.machine()
+_IS_OWN_PID = b"the process's own number"
+"""Stands for one instruction, which only the process itself can write."""
 
 
 Test = Literal["always", "never", "no_bit", "equals", "own_pid"]
@@ -137,7 +141,7 @@ THREADS = Rule(errno.EPERM, "equals", 0, PTHREAD_FLAGS)
 
 def install(*, with_threads: bool = False) -> None:
     """Puts the filter on this process, for ever; needs no_new_privs. Raises NoFilter."""
-    program = compile_filter(platform.machine(), os.getpid(), with_threads=with_threads)
+    program = compile_filter(_MACHINE, os.getpid(), with_threads=with_threads)
     buffer = ctypes.create_string_buffer(program, len(program))
     address = ctypes.addressof(buffer)
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, address))
@@ -145,8 +149,20 @@ def install(*, with_threads: bool = False) -> None:
         raise NoFilter(f"seccomp: {os.strerror(ctypes.get_errno())}")
 
 
+def prepare() -> None:
+    """Compiles the filters, but for the process's own number, so that no child has to. Raises NoFilter."""
+    for with_threads in (False, True):
+        _pieces(_MACHINE, with_threads)
+
+
 def compile_filter(machine: str, own_pid: int, *, with_threads: bool = False) -> bytes:
     """The filter's program as an array of ``struct sock_filter``. Raises NoFilter for another processor."""
+    return _instruction(_JUMP_EQUAL, own_pid, if_true=1).join(_pieces(machine, with_threads))
+
+
+@cache
+def _pieces(machine: str, with_threads: bool) -> tuple[bytes, ...]:
+    """The program, cut wherever the process's own number is compared."""
     if machine not in _AUDIT_ARCH:
         raise NoFilter(f"there is no list of system calls for {machine}")
     program = [
@@ -163,13 +179,19 @@ def compile_filter(machine: str, own_pid: int, *, with_threads: bool = False) ->
     for name, numbers in CALLS.items():
         number = numbers[0] if machine == "x86_64" else numbers[1]
         if number is not None:
-            answer = _answer(THREADS if with_threads and name == "clone" else numbers[2], own_pid)
+            answer = _answer(THREADS if with_threads and name == "clone" else numbers[2])
             program += [_instruction(_JUMP_EQUAL, number, if_false=len(answer)), *answer]
     program.append(_instruction(_RETURN, _RETURN_KILL_PROCESS))
-    return b"".join(program)
+    pieces: list[list[bytes]] = [[]]
+    for instruction in program:
+        if instruction is _IS_OWN_PID:
+            pieces.append([])
+        else:
+            pieces[-1].append(instruction)
+    return tuple(b"".join(piece) for piece in pieces)
 
 
-def _answer(rule: Rule, own_pid: int) -> list[bytes]:
+def _answer(rule: Rule) -> list[bytes]:
     """The instructions behind one call's number: they end in a return on every path."""
     refuse = _instruction(_RETURN, _RETURN_KILL_PROCESS if rule.refused is None else _RETURN_ERRNO | rule.refused)
     allow = _instruction(_RETURN, _RETURN_ALLOW)
@@ -183,13 +205,13 @@ def _answer(rule: Rule, own_pid: int) -> list[bytes]:
         case "no_bit":
             return [load_low, _instruction(_JUMP_ANY_BIT, rule.values[0], if_false=1), refuse, allow]
         case "own_pid":
-            return [load_low, _instruction(_JUMP_EQUAL, own_pid, if_true=1), refuse, allow]
+            return [load_low, _IS_OWN_PID, refuse, allow]
         case "equals":
             tests = [
                 _instruction(_JUMP_EQUAL, value, if_true=len(rule.values) - place)
                 for place, value in enumerate(rule.values)
             ]
-            passed = [allow] if rule.also is None else _answer(rule.also, own_pid)
+            passed = [allow] if rule.also is None else _answer(rule.also)
             # The upper half must be zero, so that no address or number passes for its lower half.
             return [load_high, _instruction(_JUMP_EQUAL, 0, if_false=1 + len(tests)), load_low, *tests, refuse, *passed]
 

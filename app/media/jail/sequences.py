@@ -26,8 +26,6 @@ _MOST_LOOKED_AT = 10_000
 ANIMATED = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 PAGED = frozenset({"TIFF", "HEIF", "MPO"})
 
-Array = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
-
 
 @dataclass(slots=True)
 class Sequence:
@@ -46,10 +44,10 @@ class Sender:
 
     def __init__(
         self,
-        picture_of: Callable[[Image.Image], Array],
+        picture_of: Callable[[Image.Image], Image.Image],
         fits: Callable[[tuple[int, int]], bool],
         limits: DecodeLimits,
-        send: Callable[[int, Array], None],
+        send: Callable[[int, Image.Image], None],
     ) -> None:
         """``picture_of`` gives the pixels that the file stands at; ``send`` takes their time (ms) and them."""
         self._picture_of = picture_of
@@ -60,13 +58,13 @@ class Sender:
         self._kept_luma: np.ndarray[tuple[int, ...], np.dtype[np.int16]] | None = None
         self._kept_ms = 0
 
-    def go_through(self, image: Image.Image, first: Array) -> Sequence:
+    def go_through(self, image: Image.Image, first: Image.Image) -> Sequence:
         """``image`` stands at its first picture, which was decoded to ``first`` and sent. Raises MemoryError."""
         if image.format in PAGED:
             return self._go_through_pages(image)
         return self._go_through_frames(image, first) if image.format in ANIMATED else Sequence()
 
-    def _go_through_frames(self, image: Image.Image, first: Array) -> Sequence:
+    def _go_through_frames(self, image: Image.Image, first: Image.Image) -> Sequence:
         found = Sequence()
         self._kept_luma = _luma_of(first)
         time_ms = _duration_ms(image)
@@ -93,7 +91,7 @@ class Sender:
         found.shortfall = f"after {_MOST_LOOKED_AT} frames: an animation may not have more"
         return found
 
-    def _take_frame(self, picture: Array, time_ms: int) -> bool:
+    def _take_frame(self, picture: Image.Image, time_ms: int) -> bool:
         """Sends it when it changed. False when it should be sent, and too many were."""
         luma = _luma_of(picture)
         is_still = (
@@ -152,8 +150,8 @@ class Sender:
         return self._pixels_left >= 0 and self._fits(size)
 
 
-def _luma_of(picture: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
-    small = Image.fromarray(picture).resize(_LUMA_SIZE, Image.Resampling.BOX, reducing_gap=2.0).convert("L")
+def _luma_of(picture: Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.int16]]:
+    small = picture.resize(_LUMA_SIZE, Image.Resampling.BOX, reducing_gap=2.0).convert("L")
     return np.asarray(small, dtype=np.int16)
 
 

@@ -10,7 +10,8 @@ import os
 import select
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 MAX_HEADER_BYTES = 64 * 1024
 MAX_SIDE_PIXELS = 1024
@@ -71,11 +72,28 @@ class Channel:
             raise DeadlinePassed
 
 
-def send(fd: int, header: Mapping[str, object], payload: bytes | memoryview = b"") -> None:
+class Stream(Protocol):
+    """A payload that is never in memory as a whole: fresh memory is what a short-lived process pays for most."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def write_to(self, write: Callable[[bytes], object]) -> None:
+        """Gives ``size_bytes`` bytes, in pieces."""
+
+
+def send(fd: int, header: Mapping[str, object], payload: bytes | memoryview | Stream = b"") -> None:
     """Writes one message. Raises OSError when nobody reads any more."""
     text = json.dumps(header, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
-    view = memoryview(payload).cast("B")
-    parts = [memoryview(_LENGTHS.pack(len(text), len(view)) + text), view]
+    if isinstance(payload, bytes | memoryview):
+        view = memoryview(payload).cast("B")
+        _write(fd, [memoryview(_LENGTHS.pack(len(text), len(view)) + text), view])
+    else:
+        _write(fd, [memoryview(_LENGTHS.pack(len(text), payload.size_bytes) + text)])
+        payload.write_to(lambda piece: _write(fd, [memoryview(piece)]))
+
+
+def _write(fd: int, parts: list[memoryview]) -> None:
     while parts:
         if not parts[0]:
             parts.pop(0)

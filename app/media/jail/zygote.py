@@ -6,6 +6,7 @@ status socket it writes how the child ended; when the worker closes that socket,
 socket closes, the worker is gone: the zygote exits, and its children die with it (PDEATHSIG).
 """
 
+import ctypes
 import gc
 import json
 import os
@@ -14,19 +15,25 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 
 import av
 from PIL import UnidentifiedImageError
 
-from app.media.jail import damaged, images, landlock, probes, sequences, videos, wire
+from app.media.jail import damaged, images, landlock, probes, seccomp, sequences, videos, wire
 from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
 from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
 
 FILE_BUFFER_BYTES = 256 * 1024
 DECODERS_WITH_THREADS = frozenset({"HEIF"})
 """libde265 decodes in a thread that it starts, even when it is told to use none. All others must do without."""
+
+
+_libc = ctypes.PyDLL(None, use_errno=True)
+"""For a fork without what ``os.fork`` does in the child for programs with threads (it makes every lock anew), which
+touches two hundred pages: each has to be copied then. Sound, because the zygote makes sure that it has one thread."""
 
 
 @dataclass(slots=True)
@@ -41,7 +48,7 @@ class _Child:
 def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
     """Decodes the file behind ``input_fd`` in this, confined, process and sends all that comes of it."""
 
-    def emit(header: dict[str, object], payload: memoryview) -> None:
+    def emit(header: dict[str, object], payload: memoryview | wire.Stream) -> None:
         wire.send(output_fd, header, payload)
 
     shortfall: str | None = None
@@ -71,7 +78,9 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
 
 def _fork(request: Request, input_fd: int, output_fd: int) -> int:
     zygote_pid = os.getpid()
-    pid = os.fork()
+    pid = int(_libc.fork())
+    if pid < 0:
+        raise OSError(ctypes.get_errno(), "fork")
     if pid:
         return pid
     exit_code = EXIT_NOT_CONFINED
@@ -191,6 +200,8 @@ def main() -> None:
     videos.prepare()
     if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
         raise SystemExit("the zygote has threads: forking it would be unsafe")
+    with suppress(seccomp.NoFilter):  # Each child says so for itself, and degraded mode does without.
+        seccomp.prepare()
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"versions": versions(), "walls": walls()}).encode("ascii"))
