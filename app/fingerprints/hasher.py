@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
+from PIL import Image
+
+from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, reduced
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.orb import local_features
@@ -35,12 +37,13 @@ class Hasher:
     def take_picture(self, rgb: Pixels) -> None:
         """An image's only or first picture. Starts over, as the decoder does after a restart."""
         self.prints.clear()
-        self.features[:] = [local_features(rgb)]
+        image = Image.fromarray(rgb)
+        self.features[:] = [local_features(image)]
         self.shown, self._is_image = rgb, True
-        reduced = hashed_picture(rgb)
+        picture = reduced(image)
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
-                for view, found in hashes_in_views(algorithm, reduced):
+                for view, found in hashes_in_views(algorithm, picture):
                     self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
 
     def take_frame(self, frame: VideoFrame) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels
+from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, Reduced
 from app.fingerprints.algorithms.pdq import PDQ
 
 Array = np.ndarray[Any, Any]
@@ -30,8 +30,8 @@ SYMMETRIES: dict[str, Callable[[Array], Array]] = {
 INVERSE = {**{name: name for name in SYMMETRIES}, "rotate_90": "rotate_270", "rotate_270": "rotate_90"}
 
 
-def hashes_in_views(algorithm: Algorithm, rgb: Pixels) -> list[tuple[str, Hash]]:
+def hashes_in_views(algorithm: Algorithm, picture: Pixels | Reduced) -> list[tuple[str, Hash]]:
     """The picture's hash by this algorithm, first as it is; by PDQ in all eight views, reduced to luma only once."""
     if algorithm.version != PDQ.version:
-        return [(IDENTITY, algorithm.compute(rgb))]
-    return list(PDQ.of_luma_in_symmetries(PDQ.luma_of(rgb)).items())
+        return [(IDENTITY, algorithm.compute(picture))]
+    return list(PDQ.of_luma_in_symmetries(PDQ.luma_of(picture)).items())

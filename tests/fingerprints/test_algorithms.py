@@ -11,9 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from app.fingerprints.algorithms.algorithm import Algorithm, Pixels, hamming, hashed_picture
+from app.fingerprints.algorithms.algorithm import (
+    HASHED_SIDE_PIXELS,
+    Algorithm,
+    Pixels,
+    hamming,
+    hashed_picture,
+    reduced,
+)
 from app.fingerprints.algorithms.catalog import ALGORITHMS, compute_hashes
-from app.fingerprints.algorithms.image_hashes import COLORHASH, COLORHASH_BINBITS, DHASH, PHASH, WHASH
+from app.fingerprints.algorithms.image_hashes import (
+    _HUE_BINS,
+    _SATURATION_BINS,
+    COLORHASH,
+    COLORHASH_BINBITS,
+    DHASH,
+    PHASH,
+    WHASH,
+    _kinds,
+)
 from app.fingerprints.algorithms.pdq import PDQ
 from tests import media_samples
 
@@ -169,3 +185,24 @@ def test_faster_hashes_when_computed_then_every_bit_is_the_librarys_own(rgb: Pix
     image = Image.fromarray(rgb)
     assert WHASH.compute(rgb).value == bits_of(imagehash.whash(image))
     assert COLORHASH.compute(rgb).value == bits_of(imagehash.colorhash(image, binbits=COLORHASH_BINBITS))
+
+
+@pytest.mark.parametrize("red", [0, 1, 31, 32, 84, 85, 100, 127, 128, 169, 170, 200, 254, 255])
+def test_colorhash_when_it_counts_a_colour_then_in_the_bins_of_pillows_hue_and_saturation(red: int) -> None:
+    """Green and blue in all their values."""
+    others = np.indices((256, 256), np.uint8)
+    rgb = np.stack([np.full((256, 256), red, np.uint8), *others], axis=-1)
+    hue, saturation, _ = Image.fromarray(rgb).convert("HSV").split()
+    expected = np.asarray(hue.point(_HUE_BINS)) + np.asarray(saturation.point(_SATURATION_BINS))
+    assert (_kinds(*reduced(rgb).planes) == expected).all()
+
+
+def test_reduced_picture_when_reduced_again_then_it_is_the_same_and_each_form_is_of_the_same_pixels() -> None:
+    rgb = picture(0)
+    once = reduced(rgb)
+    assert reduced(once) is once
+    assert max(once.image.size) == HASHED_SIDE_PIXELS < max(rgb.shape)
+    pixels = hashed_picture(rgb)
+    assert (np.stack(once.planes, axis=-1) == pixels).all()
+    assert (np.asarray(once.grey) == np.asarray(Image.fromarray(pixels).convert("L"))).all()
+    assert (hashed_picture(pixels) == pixels).all()

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import imagehash
 import structlog
-from PIL import Image
 
 from app.blobs.local import LocalBlobStore
+from app.fingerprints.algorithms.algorithm import Reduced
 from app.fingerprints.algorithms.catalog import ALGORITHMS, Catalog
 from app.fingerprints.algorithms.image_hashes import DHASH
 from app.fingerprints.jobs import fingerprint_jobs
@@ -30,8 +30,8 @@ from app.media.jail.decoder import Decoder
 from app.worker import WorkerLimits, run_worker
 
 
-def _vertical(image: Image.Image) -> imagehash.ImageHash:
-    return imagehash.dhash_vertical(image)
+def _vertical(picture: Reduced) -> imagehash.ImageHash:
+    return imagehash.dhash_vertical(picture.image)
 
 
 DHASH_2 = replace(DHASH, version="dhash/2", function=_vertical)

@@ -5,6 +5,7 @@ the bits that an algorithm gives for the same pixels change, its version changes
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +14,9 @@ from PIL import Image
 Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
 """Height × width × 3 (RGB), uint8: the picture by the decoder's rule ``picture/1`` or ``frames/1``."""
 
+
+Plane = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+"""Height × width: one colour of a picture."""
 
 HASHED_SIDE_PIXELS = 512
 
@@ -60,22 +64,47 @@ class Algorithm(Protocol):
     def minimum_quality(self) -> int:
         """Hashes below it match nothing: they come from flat pictures. 0 where quality is not measured."""
 
-    def compute(self, rgb: Pixels) -> Hash:
-        """The hash of :func:`hashed_picture` of ``rgb``. Reduce once and pass that on when computing several."""
+    def compute(self, picture: "Pixels | Reduced") -> Hash:
+        """The hash of the reduced picture. Reduce once, by :func:`reduced`, when computing several."""
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """What every algorithm of version 1 looks at, in the forms that several of them need, each made once."""
+
+    image: Image.Image
+    """RGB, the longer side at most 512 pixels."""
+
+    @cached_property
+    def grey(self) -> Image.Image:
+        """Pillow's ``L``: ITU-R 601 in whole numbers."""
+        return self.image.convert("L")
+
+    @cached_property
+    def planes(self) -> tuple[Plane, Plane, Plane]:
+        """Red, green and blue, each height × width and contiguous."""
+        red, green, blue = (np.asarray(plane) for plane in self.image.split())
+        return red, green, blue
+
+
+def reduced(picture: "Pixels | Image.Image | Reduced") -> Reduced:
+    """The longer side at most 512 pixels, by Pillow's BOX filter; of an image it must be RGB.
+
+    One rule for photographs and frames, so that a still finds the video it was taken from. What is reduced stays so.
+    """
+    if isinstance(picture, Reduced):
+        return picture
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    scale = HASHED_SIDE_PIXELS / max(image.size)
+    if scale >= 1:
+        return Reduced(image)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return Reduced(image.resize(size, Image.Resampling.BOX))
 
 
 def hashed_picture(rgb: Pixels) -> Pixels:
-    """What every algorithm of version 1 looks at: the longer side at most 512 pixels, by Pillow's BOX filter.
-
-    One rule for photographs and frames, so that a still finds the video it was taken from. Given its own result, it
-    returns the same array.
-    """
-    height, width, _ = rgb.shape
-    scale = HASHED_SIDE_PIXELS / max(height, width)
-    if scale >= 1:
-        return rgb
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BOX))
+    """The pixels of :func:`reduced`. Given its own result, it returns the same."""
+    return np.asarray(reduced(rgb).image)
 
 
 def hamming(first: bytes, second: bytes) -> int:

@@ -7,7 +7,7 @@ it is compared as long as a file has nothing newer. ``exhibit fingerprints recom
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, hashed_picture
+from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, reduced
 from app.fingerprints.algorithms.image_hashes import COLORHASH, DHASH, PHASH, WHASH
 from app.fingerprints.algorithms.local_features import VERSION as LOCAL_FEATURES_VERSION
 from app.fingerprints.algorithms.pdq import PDQ
@@ -54,5 +54,5 @@ CATALOG = Catalog(ALGORITHMS)
 
 def compute_hashes(rgb: Pixels, algorithms: Iterable[Algorithm] = ALGORITHMS) -> list[tuple[Algorithm, Hash]]:
     """The hashes of one picture, which is reduced only once."""
-    reduced = hashed_picture(rgb)
-    return [(algorithm, algorithm.compute(reduced)) for algorithm in algorithms]
+    picture = reduced(rgb)
+    return [(algorithm, algorithm.compute(picture)) for algorithm in algorithms]

@@ -7,12 +7,13 @@ shapes: both are shown to people and never propose a match.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import imagehash
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image
 
-from app.fingerprints.algorithms.algorithm import Hash, Pixels, hashed_picture
+from app.fingerprints.algorithms.algorithm import Hash, Pixels, Plane, Reduced, reduced
 
 COLORHASH_BINBITS = 3
 WHASH_SIDE = 8
@@ -27,40 +28,40 @@ class ImageHashAlgorithm:
     bits: int
     finds_matches: bool
     threshold_bits: int
-    function: Callable[[Image.Image], imagehash.ImageHash]
+    function: Callable[[Reduced], imagehash.ImageHash]
     applies_to_images: bool = True
     applies_to_frames: bool = False
     minimum_quality: int = 0
 
-    def compute(self, rgb: Pixels) -> Hash:
-        found = self.function(Image.fromarray(hashed_picture(rgb)))
+    def compute(self, picture: Pixels | Reduced) -> Hash:
+        found = self.function(reduced(picture))
         return Hash(np.packbits(np.asarray(found.hash, dtype=np.bool_).reshape(-1)).tobytes(), None)
 
 
-def _whash(image: Image.Image) -> imagehash.ImageHash:
+def _whash(picture: Reduced) -> imagehash.ImageHash:
     """The library's bits without its wavelets, in a quarter of the time.
 
     The low band of Haar wavelets down to 8 × 8 is the sum over each block, times a constant; the band that is taken out
     first is a constant too. So a bit says whether the block's sum is above the median of all: whole numbers, where the
     library has rounding. Where a block lies on the median, rounding decides, and the library is asked.
     """
-    side = max(2 ** (min(image.size).bit_length() - 1), WHASH_SIDE)
-    grey = image.convert("L").resize((side, side), Image.Resampling.LANCZOS)
+    side = max(2 ** (min(picture.image.size).bit_length() - 1), WHASH_SIDE)
+    grey = picture.grey.resize((side, side), Image.Resampling.LANCZOS)
     block = side // WHASH_SIDE
     sums = np.asarray(grey, np.int64).reshape(WHASH_SIDE, block, WHASH_SIDE, block).sum(axis=(1, 3))
     ordered = np.sort(sums, axis=None)
     middle = ordered.size // 2
     if ordered[middle - 1] == ordered[middle]:
-        return imagehash.whash(image)
+        return imagehash.whash(picture.image)
     return imagehash.ImageHash(2 * sums > ordered[middle - 1] + ordered[middle])
 
 
-def _colorhash(image: Image.Image) -> imagehash.ImageHash:
-    """The library's bits by histograms of table look-ups instead of masks over all pixels, in a third of the time."""
-    hue, saturation, _ = image.convert("HSV").split()
-    kinds = ImageChops.add(hue.point(_HUE_BINS), saturation.point(_SATURATION_BINS))
-    counts = kinds.histogram(mask=image.convert("L").point(_NOT_BLACK))
-    pixels, not_black = image.width * image.height, sum(counts)
+def _colorhash(picture: Reduced) -> imagehash.ImageHash:
+    """The library's bits by table look-ups instead of HSV and masks over all pixels, in a tenth of the time."""
+    kinds = _kinds(*picture.planes)
+    kinds |= (np.asarray(picture.grey) < 32).view(np.uint8) * np.uint8(_BLACK)
+    counts = Image.fromarray(kinds).histogram()
+    pixels, not_black = kinds.size, sum(counts[:_BLACK])
     grey, faint, bright = (sum(counts[start : start + 6]) for start in (_GREY, _FAINT, _BRIGHT))
     colored = max(1, not_black - grey)
     most = 2**COLORHASH_BINBITS
@@ -76,16 +77,66 @@ def _colorhash(image: Image.Image) -> imagehash.ImageHash:
     return imagehash.ImageHash(np.array(bits, np.bool_))
 
 
-_GREY, _FAINT, _BRIGHT, _BETWEEN = 0, 16, 32, 48
+def _kinds(red: Plane, green: Plane, blue: Plane) -> Plane:
+    """What the library counts each pixel as: its hue's bin and its saturation's group, added."""
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    range_ = most - least
+    is_red, is_green = red == most, green == most  # Red before green before blue where they are equal, as Pillow asks.
+    r, g, b = (plane.astype(np.int16) for plane in (red, green, blue))
+    # How far, of the two other colours, the one after the strongest in the circle is above the one before it. Bits are
+    # chosen by masks: assigning where something holds takes ten times as long.
+    lead = r - g
+    lead ^= (lead ^ (b - r)) & -is_green.astype(np.int16)
+    lead ^= (lead ^ (g - b)) & -is_red.astype(np.int16)
+    sector = (2 - is_green.view(np.uint8)) * (1 - is_red.view(np.uint8))
+    hue = sector.astype(np.int32)
+    hue *= 256
+    hue += range_
+    hue *= 512
+    hue += lead
+    saturation = most.astype(np.uint16)
+    saturation *= 256
+    saturation += range_
+    hues, saturations = _tables()
+    kinds: Plane = hues.take(hue, mode="clip")
+    kinds += saturations.take(saturation, mode="clip")
+    return kinds
+
+
+@cache
+def _tables() -> tuple[np.ndarray[tuple[int], np.dtype[np.uint8]], np.ndarray[tuple[int], np.dtype[np.uint8]]]:
+    """Bins of hues by strongest colour, range and lead (3 × 256 × 512), groups of saturations by strength and range.
+
+    Of all there is Pillow is asked once, so that its roundings are ours: a hue depends on differences alone.
+    """
+    sector, row, column = np.indices((3, 256, 512), np.int16)
+    # A negative lead is found at the end of the row before.
+    lead, range_ = np.where(column < 256, column, column - 512), np.minimum(np.where(column < 256, row, row + 1), 255)
+    first = np.full_like(row, 255)
+    second, third = first - range_ + np.maximum(lead, 0), first - range_ + np.maximum(-lead, 0)
+    rotations = [(first, second, third), (third, first, second), (second, third, first)]
+    colours = [
+        np.choose(sector, of_sectors).clip(0, 255).astype(np.uint8) for of_sectors in zip(*rotations, strict=True)
+    ]
+    hue = Image.fromarray(np.stack(colours, axis=-1).reshape(-1, 512, 3)).convert("HSV")
+    most, range_ = np.indices((256, 256), np.int16)
+    least = (most - range_).clip(0)
+    saturation = Image.fromarray(np.stack([most, least, least], axis=-1).astype(np.uint8)).convert("HSV")
+    return (
+        np.asarray(hue.getchannel(0).point(_HUE_BINS)).reshape(-1),
+        np.asarray(saturation.getchannel(1).point(_SATURATION_BINS)).reshape(-1),
+    )
+
+
+_GREY, _FAINT, _BRIGHT, _BETWEEN, _BLACK = 0, 16, 32, 48, 64
 _HUE_BINS = [min(5, int(hue / 42.5)) for hue in range(256)]
 _SATURATION_BINS = [
     _GREY if value < 85 else _FAINT if value < 170 else _BRIGHT if value > 170 else _BETWEEN for value in range(256)
 ]
-_NOT_BLACK = [0] * 32 + [255] * 224
 """The library's bins: luma below 32 is black, saturation below 85 grey; exactly 170 is in neither of the two above."""
 
 
-PHASH = ImageHashAlgorithm("phash", "phash/1", 64, True, 10, imagehash.phash)
-DHASH = ImageHashAlgorithm("dhash", "dhash/1", 64, True, 10, imagehash.dhash)
+PHASH = ImageHashAlgorithm("phash", "phash/1", 64, True, 10, lambda picture: imagehash.phash(picture.grey))
+DHASH = ImageHashAlgorithm("dhash", "dhash/1", 64, True, 10, lambda picture: imagehash.dhash(picture.grey))
 WHASH = ImageHashAlgorithm("whash", "whash/1", 64, False, 6, _whash)
 COLORHASH = ImageHashAlgorithm("colorhash", "colorhash/1", 14 * COLORHASH_BINBITS, False, 6, _colorhash)

@@ -32,12 +32,12 @@ SMALLEST_SIDE_PIXELS = 64
 cv2.setNumThreads(1)  # One job is one core: its neighbours are other jobs.
 
 
-def local_features(rgb: Pixels, time_ms: int = 0) -> LocalFeatures:
-    """The points of a picture as the jail gave it (longer side 640 pixels or more, where the original had them).
+def local_features(picture: Pixels | Image.Image, time_ms: int = 0) -> LocalFeatures:
+    """The points of a picture as the jail gave it (RGB, longer side 640 pixels or more, where the original had them).
 
     From threads at once: each call has a detector of its own.
     """
-    luma = _luma(rgb)
+    luma = _luma(picture)
     if min(luma.shape) < SMALLEST_SIDE_PIXELS:
         return LocalFeatures(VERSION, time_ms, b"")
     detector = cv2.ORB.create(
@@ -53,8 +53,8 @@ def local_features(rgb: Pixels, time_ms: int = 0) -> LocalFeatures:
     return LocalFeatures(VERSION, time_ms, pack_points(xy, octaves, angles, descriptors))
 
 
-def _luma(rgb: Pixels) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    image = Image.fromarray(rgb).convert("L")
+def _luma(picture: Pixels | Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    image = (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("L")
     scale = SIDE_PIXELS / max(image.size)
     if scale < 1:
         size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
