@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import structlog
@@ -11,6 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.blobs.local import LocalBlobStore
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import match_job
+from app.fingerprints.finding import INDEX
+from app.fingerprints.index_keeping import KEEP_EVERY_S, Keeper
 from app.fingerprints.recompute import recompute_jobs
 from app.jobs import Chore, Job
 from app.kernel.settings import Settings
@@ -35,6 +38,11 @@ class Resources:
     blobs: LocalBlobStore
     decoder: Decoder
     progress: ProgressBoard = field(default_factory=ProgressBoard)
+
+    @cached_property
+    def index_keeper(self) -> Keeper:
+        """Of the index that this process searches in."""
+        return Keeper(INDEX, self.settings.data / "index")
 
 
 @contextmanager
@@ -61,7 +69,12 @@ def _write_progress(sessions: sessionmaker[Session], resources: Resources) -> di
     return {}
 
 
+def _keep_index(sessions: sessionmaker[Session], resources: Resources) -> dict[str, Any]:
+    return resources.index_keeper.keep(sessions)
+
+
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
+    Chore("keep_index", KEEP_EVERY_S, _keep_index),
 )

@@ -14,6 +14,8 @@ from app.anchors.standing import anchor_standing, witness_standing
 from app.api.http import Public, Shape, services
 from app.audits.service import Audited, newest_audit
 from app.blobs.store import BlobStorageFailed
+from app.fingerprints.models import IndexCheck
+from app.fingerprints.reading import newest_check
 from app.kernel.primitives import utc_now
 from app.ledger.integrator import ADVISORY_LOCK
 from app.ledger.policy import Policy
@@ -75,8 +77,8 @@ def get_health() -> Alive:
     dependencies=[Depends(Public())],
 )
 def get_readiness(request: Request) -> JSONResponse:
-    """Database, ledger integrator, worker and storage, with witnesses and time stamps where they are set up; 503 while
-    one of them is not ready.
+    """Database, ledger integrator, worker, fingerprint index and storage, with witnesses and time stamps where they are
+    set up; 503 while one of them is not ready.
     """
     components = {**_database_components(request), "storage": _storage(request)}
     ready = all(component.status == "ready" for component in components.values())
@@ -93,6 +95,7 @@ def _database_components(request: Request) -> dict[str, Component]:
             silence_s: Any = session.scalar(_WORKER_SILENCE_S)
             report = latest_report(session)
             newest = newest_audit(session)
+            checked = newest_check(session)
             outside = _outside(session, services(request).witness_policy)
     except SQLAlchemyError as error:
         unknown = Component(status="not_ready", detail="unknown: the database does not answer")
@@ -101,6 +104,7 @@ def _database_components(request: Request) -> dict[str, Component]:
     return {
         **outside,
         **_audit(newest, services(request).settings.audit_period_s),
+        **_index(checked),
         "database": Component(status="ready", detail="answers"),
         "decoder": _decoder(report),
         "integrator": _component(
@@ -136,6 +140,17 @@ def _audit(newest: Audited | None, period_s: int) -> dict[str, Component]:
     is_late = 0 < period_s < age_s / 2 - AUDIT_PATIENCE_S
     detail = f"{found}, {age_s / 3600:.1f} h ago{', and none since' if is_late else ''}"
     return {"audit": _component(not newest.faults and not is_late, detail)}
+
+
+def _index(newest: IndexCheck | None) -> dict[str, Component]:
+    """The newest comparison of the fingerprints' index with the database. After one that found something missing, not
+    ready until a later one finds nothing missing; searches are right all the same, for the index is set aside.
+    """
+    if newest is None:
+        return {}
+    age_s = (utc_now() - newest.at).total_seconds()
+    detail = f"{newest.missing} missing of what {newest.queries} queries should find, {age_s / 3600:.1f} h ago"
+    return {"index": _component(not newest.missing, detail)}
 
 
 def _outside(session: Session, policy: Policy | None) -> dict[str, Component]:

@@ -24,6 +24,7 @@ from app.api.http import Requires, Services, reading, services
 from app.api.problems import problem_responses
 from app.audits.service import newest_audit
 from app.blobs.store import BlobStorageFailed
+from app.fingerprints.reading import newest_check
 
 router = APIRouter(tags=["Health"])
 
@@ -69,7 +70,9 @@ def get_metrics(request: Request, actor: Reader) -> Response:
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)
     with reading(request) as session:
-        registry.register(_Counted([*_of_ledger(session), *_of_jobs(session), *_of_disk(services(request))]))
+        registry.register(
+            _Counted([*_of_ledger(session), *_of_jobs(session), *_of_index(session), *_of_disk(services(request))])
+        )
     return Response(
         generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST, "Cache-Control": "no-store"}
     )
@@ -125,6 +128,16 @@ def _of_jobs(session: Session) -> list[Metric]:
     for state in JOB_STATES:
         jobs.add_metric([state], counts.get(state, 0.0))
     return [jobs]
+
+
+def _of_index(session: Session) -> list[Metric]:
+    newest = newest_check(session)
+    at, queries, missing = (0.0, 0, 0) if newest is None else (newest.at.timestamp(), newest.queries, newest.missing)
+    return [
+        _gauge("exhibit_index_check_timestamp_seconds", "When the index was last compared; 0: never.", at),
+        _gauge("exhibit_index_check_queries", "Queries whose answers were compared with the database.", queries),
+        _gauge("exhibit_index_check_missing", "Blobs that it did not find. Anything but 0 is an alarm.", missing),
+    ]
 
 
 def _of_disk(held: Services) -> list[Metric]:

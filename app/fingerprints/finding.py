@@ -16,7 +16,7 @@ from app.cases.service import current_policy
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceMatched
-from app.fingerprints.index import Index, ScanIndex
+from app.fingerprints.following import FollowingIndex
 from app.fingerprints.matching import (
     Explanation,
     Print,
@@ -34,7 +34,8 @@ from app.media.rules import FingerprintStatus
 from app.media.service import system_actor
 from app.unit_of_work import UnitOfWork
 
-INDEX: Index = ScanIndex()
+INDEX = FollowingIndex({one.version for versions in CATALOG.matching().values() for one in versions})
+"""This process's; the worker's chore ``keep_index`` gives it its file."""
 FRAME_MINIMUM_QUALITY = 30
 SETTLED = (FingerprintStatus.DONE, FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED)
 _MATCHING_LOCK = 0x4D41

@@ -1,7 +1,7 @@
 """Who may be similar: the protocol of a search over fingerprints, and a plain scan behind it.
 
-A faster index comes later behind the same protocol. The scan reads the database itself, so a fingerprint is found by
-every search that starts after its commit.
+The scan reads the database itself, so a fingerprint is found by every search that starts after its commit. What it
+answers is the meaning of the protocol: ``following`` answers the same, faster.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,12 +14,11 @@ from sqlalchemy.orm import Session
 
 from app.fingerprints.decodings import in_force
 from app.fingerprints.models import Fingerprint, RuleInForce
+from app.fingerprints.search.hamming import scan, words_of
 from app.fingerprints.views import IDENTITY
 from app.kernel.database import HexDigest
 
 ROWS_AT_ONCE = 65_536
-
-Words = np.ndarray[tuple[int, int], np.dtype[np.uint64]]
 
 
 class Index(Protocol):
@@ -68,18 +67,8 @@ class ScanIndex:
         )
         if not any_view:
             query = query.where(Fingerprint.view == IDENTITY)
-        wanted = _words(hashes)
+        wanted = words_of(hashes)
         for rows in session.execute(query).partitions(ROWS_AT_ONCE):
-            stored = _words([row.value for row in rows])
-            is_near = np.zeros(len(rows), np.bool_)
-            for one in wanted:
-                is_near |= np.bitwise_count(stored ^ one).sum(axis=1, dtype=np.uint16) <= radius_bits
-            found.update(rows[int(place)].blob_sha256 for place in np.nonzero(is_near)[0])
+            near = scan(words_of([row.value for row in rows]), wanted, radius_bits).rows
+            found.update(rows[int(place)].blob_sha256 for place in np.unique(near))
         return found
-
-
-def _words(hashes: Sequence[bytes]) -> Words:
-    """Rows of 64-bit words; a hash that is no whole number of them is padded alike everywhere."""
-    width = -(-len(hashes[0]) // 8) * 8
-    joined = b"".join(value.ljust(width, b"\0") for value in hashes)
-    return np.frombuffer(joined, np.uint64).reshape(len(hashes), width // 8)

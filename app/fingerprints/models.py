@@ -13,6 +13,7 @@ from sqlalchemy import (
     SmallInteger,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
@@ -53,6 +54,59 @@ class Fingerprint(Base):
     """``identity``, or the symmetry under which a picture was hashed to be searched with."""
     value: Mapped[bytes] = mapped_column(BYTEA)
     quality: Mapped[int | None] = mapped_column(SmallInteger)
+
+
+class FingerprintBatch(Base):
+    """The fingerprints that one transaction stored of one decoding, under a number by which an index follows. Written
+    by triggers alone.
+
+    Numbers are given under a lock that is held until the commit is visible: who sees a number sees all that is under
+    it. The token makes the number one of this database: after a restore of an older state it is another one.
+    """
+
+    __tablename__ = "fingerprint_batches"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["blob_sha256", "decoding"],
+            ["decodings.blob_sha256", "decodings.number"],
+            name="fk_fingerprint_batches_decodings",
+        ),
+        CheckConstraint(
+            "(blob_sha256 IS NULL) = (number IS NOT DISTINCT FROM 0) AND (blob_sha256 IS NULL) = (decoding IS NULL)",
+            name="first_is_nobodys",
+        ),
+        UniqueConstraint("number", name="uq_fingerprint_batches_number"),
+        Index(
+            "ix_fingerprint_batches_open",
+            "blob_sha256",
+            "decoding",
+            unique=True,
+            postgresql_where=text("number IS NULL"),
+        ),
+    )
+
+    token: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    number: Mapped[int | None] = mapped_column(BigInteger)
+    """0: what was stored before there were numbers. None: not committed."""
+    blob_sha256: Mapped[str | None] = mapped_column(HexDigest)
+    decoding: Mapped[int | None]
+
+
+class IndexCheck(Base):
+    """A sample of what an index should find, compared with what it found. Anything missing sets that index aside."""
+
+    __tablename__ = "index_checks"
+    __table_args__ = (Index("ix_index_checks_at", "at"), Index("ix_index_checks_index_id", "index_id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    index_id: Mapped[UUID]
+    """Of the file, or of what a process holds in memory as long as there is no file."""
+    at: Mapped[datetime] = mapped_column(UtcTime)
+    hashes: Mapped[int] = mapped_column(BigInteger)
+    """So many were compared one by one."""
+    queries: Mapped[int]
+    missing: Mapped[int]
+    """Blobs that were found that way and not by the index."""
 
 
 class LocalFeatureSet(Base):

@@ -13,7 +13,16 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
 from app.fingerprints.decodings import in_force
-from app.fingerprints.models import BlobMatch, Fingerprint, LocalFeatureSet, Match, Relation, RuleInForce, VideoShot
+from app.fingerprints.models import (
+    BlobMatch,
+    Fingerprint,
+    IndexCheck,
+    LocalFeatureSet,
+    Match,
+    Relation,
+    RuleInForce,
+    VideoShot,
+)
 from app.fingerprints.views import IDENTITY
 from app.kernel.database import HexDigest
 from app.kernel.errors import NotFound
@@ -146,3 +155,8 @@ def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch
 def of_item(evidence_id: UUID) -> ColumnElement[bool]:
     """The matches that an item is part of, on either side."""
     return or_(Match.first_id == evidence_id, Match.second_id == evidence_id)
+
+
+def newest_check(session: Session) -> IndexCheck | None:
+    """The last comparison of an index with the database; None before the first one."""
+    return session.scalar(select(IndexCheck).order_by(IndexCheck.at.desc()).limit(1))

@@ -44,6 +44,9 @@ APPLICATION = {
     **dict.fromkeys(("ledger_streams", "ledger_entries", "ledger_logs"), READ),
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
+    # Written by triggers, with their owner's rights.
+    "fingerprint_batches": READ,
+    "index_checks": APPEND,
     # Which decoding's results are in force; a trigger lets it only rise.
     "rules_in_force": EDIT,
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
