@@ -14,6 +14,7 @@ CLAIMS = (
     "ingest_pictures",
     "ingest_videos",
     "jail",
+    "search",
     "verifiers",
     "ledger",
     "proofs",
