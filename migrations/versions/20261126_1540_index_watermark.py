@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r36_index_watermark"
-down_revision = "r33b_renderings"
+down_revision = "r60_turns"
 branch_labels = None
 depends_on = None
 
