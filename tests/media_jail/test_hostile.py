@@ -12,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import pytest
 
 from app.media.jail.decoder import Decoder
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.result import DecodeOutcome, VideoFrame
+from app.media.jail.zygote import words_of
 from tests import media_samples
 from tests.media_jail.conftest import Decode, decode_bytes
 
@@ -87,6 +89,15 @@ def test_decode_when_a_jpeg_is_cut_off_within_its_head_then_it_is_undecodable_wi
     assert (result.outcome, result.picture) == (DecodeOutcome.UNDECODABLE, None)
     assert result.reason
     assert "/" not in result.reason
+
+
+def test_reason_when_ffmpeg_names_the_descriptor_then_it_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"no recording" * 40)
+    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    with open(fd, "rb") as file, pytest.raises(av.error.InvalidDataError) as raised:
+        av.open(file, format="mov")
+    assert str(raised.value).endswith(f": '{fd}'")
+    assert words_of(raised.value).endswith("Invalid data found when processing input")
 
 
 def test_decode_when_it_is_text_then_it_is_undecodable(decode: Decode) -> None:

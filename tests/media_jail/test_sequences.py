@@ -1,8 +1,10 @@
 """Animated pictures and files of several pages: every frame and page that shows something else is given, bounded."""
 
 import io
+import os
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,6 +148,21 @@ def test_decode_when_a_sequence_is_cut_off_then_what_came_is_kept(
 
 def test_formats_of_several_pictures_when_limits_are_shown_then_they_are_those_that_are_gone_through() -> None:
     assert ANIMATED | PAGED - {"MPO"} | {"JPEG"} == HOLD_SEVERAL
+
+
+def test_read_claims_when_a_file_holds_several_pictures_then_only_the_first_is_decoded(
+    decoder: Decoder, tmp_path: Path
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(sequence("TIFF"))
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        result = decoder.read_claims(fd)
+    finally:
+        os.close(fd)
+    assert (result.outcome, result.is_partial, result.frame_count) == (DecodeOutcome.DECODED, False, 0)
+    assert result.claims["width"] > 0
+    assert not {"sequence", "frame_count"} & result.claims.keys()
 
 
 # What the worker makes of it.

@@ -160,7 +160,7 @@ class Decoder:
         return self._decode(fd, on_frame, on_progress, on_picture, claims_only=False)
 
     def read_claims(self, fd: int) -> DecodeResult:
-        """What the file says of itself: of a video nothing is decoded beyond its first frame. Raises as ``decode``."""
+        """What the file says of itself: nothing is decoded beyond its first frame or picture. Raises as ``decode``."""
         return self._decode(fd, None, None, None, claims_only=True)
 
     def _decode(
@@ -336,7 +336,13 @@ class _Conversation:
             try:
                 _widen(answer_fd)
                 with child_status:
-                    request = Request(self._sniffed.kind.value, self._sniffed.decoder, self._limits, self._is_strict)
+                    request = Request(
+                        self._sniffed.kind.value,
+                        self._sniffed.decoder,
+                        self._limits,
+                        self._is_strict,
+                        self._claims_only,
+                    )
                     try:
                         self._zygote.ask(request, [fd, child_answer_fd, child_status.fileno()])
                     finally:

@@ -97,8 +97,11 @@ def prepare() -> None:
             RgbRows(picture).write_to(len)
 
 
-def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit) -> str | None:
+def decode_image(
+    file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit, *, claims_only: bool = False
+) -> str | None:
     """Sends size and picture, what else is known, and further frames or pages. Says why when some are missing.
+    With ``claims_only`` it stops before these.
 
     Raises TooManyPixels; MemoryError; OSError, ValueError, SyntaxError, EOFError and others of Pillow for a file
     of which it can read nothing.
@@ -120,6 +123,8 @@ def decode_image(file: BinaryIO, format_name: str, limits: DecodeLimits, emit: E
             emit({"type": "claims", **further}, memoryview(b""))
         if tags := picture_tags(image):
             emit({"type": "claims", "container_tags": tags}, memoryview(b""))
+        if claims_only:
+            return first.shortfall
         sequence = _send_further(image, picture, most_pixels, limits, emit)
         # Counting may walk the whole file, so it comes last: a limit that is hit here costs no pixels.
         emit({"type": "claims", "frame_count": int(getattr(image, "n_frames", 1))}, memoryview(b""))

@@ -24,6 +24,8 @@ class Request:
     limits: DecodeLimits
     is_strict: bool = True
     """Whether a wall that the kernel does not give ends the child."""
+    claims_only: bool = False
+    """Of an image's file only the first picture is decoded, and nothing is counted."""
 
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode("ascii")
@@ -31,4 +33,4 @@ class Request:
     @classmethod
     def from_bytes(cls, text: bytes) -> "Request":
         fields = json.loads(text)
-        return cls(fields["kind"], fields["decoder"], DecodeLimits(**fields["limits"]), fields["is_strict"])
+        return cls(**{**fields, "limits": DecodeLimits(**fields["limits"])})

@@ -10,6 +10,7 @@ import ctypes
 import gc
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -58,7 +59,9 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
     try:
         with open(input_fd, "rb", buffering=FILE_BUFFER_BYTES, closefd=False) as file:
             if request.kind == "image":
-                shortfall = images.decode_image(file, request.decoder, request.limits, emit)
+                shortfall = images.decode_image(
+                    file, request.decoder, request.limits, emit, claims_only=request.claims_only
+                )
             else:
                 shortfall = videos.decode_video(file, request.decoder, request.limits, emit)
     except MemoryError:
@@ -70,10 +73,15 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
     except UnidentifiedImageError:
         end = {"outcome": "undecodable", "reason": f"not a readable {request.decoder} file"}
     except Exception as error:  # noqa: BLE001 - Pillow and FFmpeg raise whatever comes to hand on a broken file
-        end = {"outcome": "undecodable", "reason": f"{type(error).__name__}: {error}"[:300]}
+        end = {"outcome": "undecodable", "reason": words_of(error)}
     else:
         end = {"outcome": "decoded", "reason": shortfall or ""}
     wire.send(output_fd, {"type": "end", "is_complete": shortfall is None, **end})
+
+
+def words_of(error: Exception) -> str:
+    """FFmpeg puts the file's name behind its words, which here is a descriptor's number."""
+    return re.sub(r": '\d+'$", "", f"{type(error).__name__}: {error}")[:300]
 
 
 def _fork(request: Request, input_fd: int, output_fd: int) -> int:
