@@ -39,6 +39,11 @@ class Grant:
     case_is_open: bool
 
 
+NOWHERE = UUID(int=0)
+"""No case has this id. What does not exist is asked for there, so that refusing it takes the questions, and the time,
+that refusing an outsider takes."""
+
+
 def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operation, *, is_alone: bool = False) -> Grant:
     """Permit an operation in a case, or refuse.
 

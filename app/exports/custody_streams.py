@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.cases.service import NOWHERE
 from app.exports.errors import StreamsKeepChanging
 from app.exports.events import StreamSpan
 from app.kernel.database import read_session
@@ -139,10 +140,8 @@ _CASE_OF_ENTRY = text("""
 
 
 def find_subject(session: Session, scope: Scope, object_id: UUID) -> tuple[Subject, UUID]:
-    """With the case that it is in. Raises NotFound when there is no such object, or it is of another kind."""
-    case_id = session.execute(_SUBJECT, {"id": object_id, "scope": scope}).scalar_one_or_none()
-    if case_id is None:
-        raise NotFound()
+    """With the case that it is in; :data:`NOWHERE` when there is no such object, or it is of another kind."""
+    case_id = session.execute(_SUBJECT, {"id": object_id, "scope": scope}).scalar_one_or_none() or NOWHERE
     return Subject(scope, object_id, case_id), case_id
 
 

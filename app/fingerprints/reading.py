@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import authorise
+from app.cases.service import NOWHERE, authorise
 from app.fingerprints.decodings import in_force
 from app.fingerprints.models import (
     BlobMatch,
@@ -39,9 +39,9 @@ class ExplainedMatch:
 
 def get_match(session: Session, actor: Actor, match_id: UUID) -> ExplainedMatch:
     match = session.get(Match, match_id)
+    authorise(session, actor, NOWHERE if match is None else match.case_id, Operation.READ_METADATA)
     if match is None:
         raise NotFound()
-    authorise(session, actor, match.case_id, Operation.READ_METADATA)
     return explained(session, [match])[0]
 
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import authorise
+from app.cases.service import NOWHERE, authorise
 from app.fingerprints.errors import NotAnExactCopy, SameBytes, SubjectNeeded, SubjectNotInMatch
 from app.fingerprints.events import MatchDecided
 from app.fingerprints.models import Match, Relation
@@ -45,9 +45,9 @@ def decide_match(
     Raises SubjectNeeded, SubjectNotInMatch, NotAnExactCopy, SameBytes; DecidedMeanwhile by the database.
     """
     match = uow.session.get(Match, match_id)
+    grant = authorise(uow.session, actor, NOWHERE if match is None else match.case_id, Operation.VERIFY)
     if match is None:
         raise NotFound()
-    grant = authorise(uow.session, actor, match.case_id, Operation.VERIFY)
     _require_relation_fits(match, relation)
     subject = _subject_of(match, relation, subject_id)
     number = uow.session.scalar(

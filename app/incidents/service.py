@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.events import IncidentRegistered
-from app.cases.service import Grant, authorise
+from app.cases.service import NOWHERE, Grant, authorise
 from app.incidents.errors import (
     ALREADY_LINKED,
     CODE_TAKEN,
@@ -277,9 +277,10 @@ def is_linked(session: Session, *, incident_id: UUID, evidence_id: UUID) -> bool
 def find_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:
     """An incident and what permits the operation on it. Raises NotFound, Forbidden, CaseClosedToChanges."""
     incident = session.get(Incident, incident_id)
+    grant = authorise(session, actor, NOWHERE if incident is None else incident.case_id, operation)
     if incident is None:
         raise NotFound()
-    return incident, authorise(session, actor, incident.case_id, operation)
+    return incident, grant
 
 
 def _lock_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:

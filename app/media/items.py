@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import RULES, Operation
-from app.cases.service import Grant, authorise, permit, standing_in
+from app.cases.service import NOWHERE, Grant, authorise, permit, standing_in
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch
 from app.ledger.event import EntryObject
 from app.media.models import Blob, Evidence
@@ -18,9 +18,9 @@ def find_evidence(session: Session, actor: Actor, evidence_id: UUID, operation: 
     """An item and what permits the operation on it. Raises NotFound, Forbidden, CaseClosedToChanges."""
     if RULES[operation].changes_case:
         evidence = session.get(Evidence, evidence_id)
+        grant = authorise(session, actor, NOWHERE if evidence is None else evidence.case_id, operation)
         if evidence is None:
             raise NotFound()
-        grant = authorise(session, actor, evidence.case_id, operation)
     else:
         # In one round trip, with the blob that most readers want next.
         query = select(Evidence, Blob, *standing_in(actor, Evidence.case_id)).where(Evidence.id == evidence_id)
@@ -42,9 +42,7 @@ def lock_evidence(
     """
     # An outsider is refused before anything is locked; and the case comes before its items, for everybody.
     case_id = session.scalar(select(Evidence.case_id).where(Evidence.id == evidence_id))
-    if case_id is None:
-        raise NotFound()
-    grant = authorise(session, actor, case_id, operation)
+    grant = authorise(session, actor, case_id or NOWHERE, operation)
     query = select(Evidence, Blob).outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)
     query = query.where(Evidence.id == evidence_id).with_for_update(of=Evidence)
     evidence, _ = session.execute(query.execution_options(populate_existing=True)).one()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Connection, Engine, event
@@ -117,3 +118,31 @@ def test_acts_when_done_then_all_their_statements_are_one_transaction(api: Api, 
     assert changed.status_code == 200, changed.text
     assert seen
     assert all(seen)
+
+
+OF_ANOTHER_CASE = {
+    # What is asked of an item: the method, the path's end, a body.
+    "read": ("GET", "", None),
+    "claims": ("GET", "/claims", None),
+    "custody": ("GET", "/custody", None),
+    "labels": ("PUT", "/labels", NO_LABELS),
+    "decodings": ("POST", "/decodings", {"reason": "Once more."}),
+    "transitions": ("POST", "/transitions", {"event": "open_verification"}),
+}
+
+
+@pytest.mark.parametrize("act", OF_ANOTHER_CASE)
+def test_act_when_the_item_is_of_another_case_then_it_takes_the_questions_that_no_item_takes(
+    api: Api, item: tuple[Hub, str], act: str
+) -> None:
+    """How long a 404 takes must not tell whether there is such an item."""
+    hub, evidence_id = item
+    method, end, body = OF_ANOTHER_CASE[act]
+    asked = []
+    for one in (evidence_id, evidence_id, str(uuid4())):  # The first use of a token in a minute is noted.
+        with statements(api) as sent:
+            path = f"/v1/evidence/{one}{end}"
+            answer = hub.stranger.http.request(method, path, json=body, headers={"If-Match": '"1"'})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        asked.append(sent)
+    assert asked[1] == asked[2] != []
