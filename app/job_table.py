@@ -76,5 +76,5 @@ def _keep_index(sessions: sessionmaker[Session], resources: Resources) -> dict[s
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
-    Chore("keep_index", KEEP_EVERY_S, _keep_index),
+    Chore("keep_index", KEEP_EVERY_S, _keep_index, lambda resources: resources.index_keeper.stop()),
 )

@@ -61,12 +61,13 @@ class Chore:
     """What a worker does by itself now and then, first at its start; ``run(sessions, resources)``.
 
     Every worker does it, also at the same time. An exception is logged, and the next time is waited for. What it gives
-    back is logged, unless it is empty.
+    back is logged, unless it is empty. ``stop(resources)`` is called when the worker ends: it waits for what runs then.
     """
 
     name: str
     every_s: float
     run: Callable[[sessionmaker[Session], Any], Mapping[str, Any]]
+    stop: Callable[[Any], None] | None = None
 
 
 def enqueue(

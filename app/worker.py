@@ -180,7 +180,12 @@ def run_worker(
     app = _queue_app(app_url, Runner(sessions, resources, limits), jobs)
     with asyncio.Runner() as runner:
         housekeeping = [(chore, partial(chore.run, sessions, resources)) for chore in chores]
-        is_finished = runner.run(_work(app, sessions, jobs, limits, housekeeping))
+        try:
+            is_finished = runner.run(_work(app, sessions, jobs, limits, housekeeping))
+        finally:
+            for chore in chores:
+                if chore.stop is not None:
+                    chore.stop(resources)
         if not is_finished:
             logging.shutdown()
             os._exit(0)  # A thread cannot be ended; its job has been handed back.

@@ -112,10 +112,15 @@ class FollowingIndex:
             own = self._follow(session)
             if own is None or self._held is None:
                 return None
-            block = None if self._held.file is None else self._held.file.blocks.get(version)
-            side = self._held.sides[version].snapshot() if version in self._held.sides else None
+            held = self._held
+            block = None if held.file is None else held.file.blocks.get(version)
+            side = held.sides[version].snapshot() if version in held.sides else None
         queries = words_of(hashes)
-        found = own if block is None else own | block.blobs_near(queries, radius_bits)
+        try:
+            found = own if block is None else own | block.blobs_near(queries, radius_bits)
+        except IndexError:  # The disk gave other bytes than when the file was opened, and checked.
+            self._set_aside(held)
+            return None
         return found if side is None else found | side_blobs_near(side, queries, radius_bits)
 
     def adopt(self, opened: Opened) -> None:
@@ -145,6 +150,12 @@ class FollowingIndex:
             logger.warning("index_set_aside", index=str(self._held.id), has_file=self._held.file is not None)
             self._held = self._file = None
         return None
+
+    def _set_aside(self, held: Held) -> None:
+        logger.error("index_set_aside", index=str(held.id), has_file=held.file is not None)
+        with self._lock:
+            if self._held is held:
+                self._held = self._file = None
 
     def _begin(self, session: Session) -> bool:
         """From the file, else from nothing, where that is not too much to read."""

@@ -8,6 +8,7 @@ next search: the scan answers until a new file is there.
 
 import fcntl
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +48,10 @@ CHECKED_RADIUS_BITS = 31
 Signature = tuple[int, int, int]
 
 
+class Stopped(Exception):
+    """The process ends."""
+
+
 class Keeper:
     """Keeps one process's index, by the file in one directory."""
 
@@ -55,9 +60,20 @@ class Keeper:
         self._path = directory / "fingerprints"
         self._file_from_rows = file_from_rows
         self._seen: Signature | None = None
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End what is going on in another thread, soon: it takes minutes where there are many hashes."""
+        self._stopping.set()
 
     def keep(self, sessions: sessionmaker[Session]) -> dict[str, Any]:
         """One look: take a file that is new, make one when it is due, check when that is due; what was done."""
+        try:
+            return self._keep(sessions)
+        except Stopped:
+            return {}
+
+    def _keep(self, sessions: sessionmaker[Session]) -> dict[str, Any]:
         done: dict[str, Any] = {}
         with read_session(sessions) as session:
             if self._take(session):
@@ -67,7 +83,7 @@ class Keeper:
             if sizes is None or sizes.rows_beside > max(self._file_from_rows, SHARE_BESIDE * sizes.rows_in_file):
                 with alone(self._path) as is_alone:
                     if is_alone:
-                        done["hashes"] = build_file(session, self._index.versions, self._path)
+                        done["hashes"] = build_file(session, self._index.versions, self._path, self._stopping)
                         self._take(session)
                         sizes = self._index.sizes(session)
         if sizes is not None and self._is_check_due(sessions, sizes.id):
@@ -107,7 +123,7 @@ class Keeper:
         found = Check()
         with read_session(sessions) as session:
             for version in self._index.versions:
-                check_version(session, self._index, version, found)
+                check_version(session, self._index, version, found, self._stopping)
         if not found.queries:
             return {}
         with sessions.begin() as session:
@@ -155,11 +171,11 @@ class _Gathered:
         return Rows(np.concatenate(self.words), np.concatenate(self.owners), np.concatenate(self.blobs))
 
 
-def build_file(session: Session, versions: Sequence[str], path: Path) -> int:
-    """Make the file anew of all that is in the database; how many hashes it has. Raises OSError."""
+def build_file(session: Session, versions: Sequence[str], path: Path, stopping: threading.Event) -> int:
+    """Make the file anew of all that is in the database; how many hashes it has. Raises OSError, Stopped."""
     number, token = watermark(session)
     gathered: dict[str, _Gathered] = {}
-    for version, words, blobs in _stored(session, versions):
+    for version, words, blobs in _stored(session, versions, stopping):
         gathered.setdefault(version, _Gathered()).add(words, blobs)
     session.rollback()
     parts = {version: found.rows() for version, found in gathered.items()}
@@ -185,7 +201,9 @@ def alone(path: Path) -> Iterator[bool]:
         yield True
 
 
-def check_version(session: Session, index: FollowingIndex, version: str, found: Check) -> None:
+def check_version(
+    session: Session, index: FollowingIndex, version: str, found: Check, stopping: threading.Event
+) -> None:
     """Compare what the index finds near some hashes, which are a few bits away from stored ones, with what comparing
     every hash of the database finds. The index is asked afterwards: it then has all that was read."""
     queries = _queries(session, version)
@@ -193,7 +211,7 @@ def check_version(session: Session, index: FollowingIndex, version: str, found: 
         return
     asked = words_of(queries)
     expected: list[set[bytes]] = [set() for _ in queries]
-    for _, words, blobs in _stored(session, [version]):
+    for _, words, blobs in _stored(session, [version], stopping):
         found.hashes += len(words)
         for number, near in enumerate(expected):
             is_near = distances_bits(words, asked[number : number + 1]) <= CHECKED_RADIUS_BITS
@@ -222,10 +240,14 @@ def _queries(session: Session, version: str) -> list[bytes]:
     return queries
 
 
-def _stored(session: Session, versions: Sequence[str]) -> Iterator[tuple[str, Words, Digests]]:
-    """All hashes of these versions, part by part, with their blobs; as of one moment."""
+def _stored(
+    session: Session, versions: Sequence[str], stopping: threading.Event
+) -> Iterator[tuple[str, Words, Digests]]:
+    """All hashes of these versions, part by part, with their blobs; as of one moment. Raises Stopped."""
     rows = session.execute(hashes_query(versions).execution_options(stream_results=True, yield_per=ROWS_AT_ONCE))
     for part in rows.partitions():
+        if stopping.is_set():
+            raise Stopped
         of_version: dict[str, list[Any]] = {}
         for row in part:
             of_version.setdefault(row.version, []).append(row)

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from app.fingerprints.matching import Print
 from app.fingerprints.models import FingerprintBatch, IndexCheck
 from app.fingerprints.search.block import Rows, read_blocks, write_blocks
 from app.fingerprints.search.hamming import words_of
+from app.fingerprints.search.multi_index import Costs
 from app.fingerprints.views import IDENTITY
 from app.kernel.database import open_engine, session_factory
 from app.kernel.primitives import Sha256Hex, sha256_hex
@@ -345,7 +347,7 @@ def test_index_when_it_misses_something_then_the_check_says_so_and_every_process
     keeper, others_keeper = Keeper(index, tmp_path, 10), Keeper(other, tmp_path, 10)
     assert "index" not in api.client().get("/readyz").json()["components"]
     with sessions() as session:
-        build_file(session, index.versions, path)
+        build_file(session, index.versions, path, threading.Event())
         facts = read_blocks(path).facts
         rows = session.execute(hashes_query(index.versions)).all()
         # The file as it were if making it had lost all rows but three.
@@ -383,4 +385,36 @@ def test_index_when_there_is_more_to_read_than_it_may_and_no_file_then_the_scan_
 
     with sessions() as session:
         assert index.blobs_near(session, "pdq/1", values[:1], 0) == {bytes.fromhex(blob(0))}
+    assert answers(index, sessions, values)
+
+
+def test_file_when_the_worker_ends_then_making_it_ends_too_and_leaves_nothing(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    values = filled(sessions)
+    index = new_index()
+    keeper = Keeper(index, tmp_path, 10)
+    keeper.stop()
+
+    assert keeper.keep(sessions) == {}
+
+    assert os.listdir(tmp_path) == ["fingerprints.lock"]
+    assert answers(index, sessions, values)
+
+
+def test_file_when_it_turns_bad_after_it_was_opened_then_the_scan_answers_and_another_one_is_made(
+    sessions: Sessions, tmp_path: Path
+) -> None:
+    values = filled(sessions)
+    index = new_index()
+    keeper = Keeper(index, tmp_path, 10)
+    keeper.keep(sessions)
+    opened = read_blocks(tmp_path / "fingerprints")
+    block = opened.blocks["pdq/1"]
+    rotten = replace(block.index, ids=block.index.ids + np.uint32(10_000), costs=Costs(row_ns=float("inf")))
+    index.adopt(replace(opened, blocks={"pdq/1": replace(block, index=rotten)}))
+
+    assert answers(index, sessions, values)
+
+    assert keeper.keep(sessions)["hashes"] == 40
     assert answers(index, sessions, values)
