@@ -24,7 +24,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from app.fingerprints.algorithms.algorithm import Pixels, hashed_picture
+from app.fingerprints.algorithms.algorithm import Pixels, reduced
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.hasher import Hasher
@@ -60,9 +60,9 @@ def in_jail(decoder: Decoder, path: Path, take: Callable[[Pixels], None]) -> Non
 
 
 def all_hashes(rgb: Pixels) -> None:
-    reduced = hashed_picture(rgb)
+    picture = reduced(rgb)
     for algorithm in ALGORITHMS:
-        hashes_in_views(algorithm, reduced)
+        hashes_in_views(algorithm, picture)
 
 
 def drafted(body: bytes) -> Image.Image:
