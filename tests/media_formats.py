@@ -51,6 +51,7 @@ RECORDINGS: dict[str, tuple[str, str, str, str, dict[str, object]]] = {
     "ts-wrapping": ("video/mp2t", "mpegts", "libx264", "h264", {"first": (2**33 - 90_000) * RATE // 90_000}),
     "3gp-h263": ("video/3gpp", "3gp", "h263", "h263", {"size": (352, 288)}),
     "3gp-h264": ("video/3gpp", "3gp", "libx264", "h264", {}),
+    "3g2-h264": ("video/3gpp", "3g2", "libx264", "h264", {}),
 }
 
 

@@ -16,6 +16,7 @@ from app.media.jail.result import DecodeOutcome
 from app.media.sniff import HEAD_BYTES, sniff
 from tests import media_samples
 from tests.media_jail.conftest import Decode
+from tests.media_jail.hand_made import interlaced_png, tiled_tiff
 from tests.media_jail.test_formats import TRANSPOSITIONS, mean_difference
 from tests.media_samples import encoded
 
@@ -68,6 +69,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "jpeg-ycck": ycck,
     "jpeg-grey": lambda: encoded(photograph().convert("L"), "JPEG", quality=90),
     "png-16-bit": lambda: by_ffmpeg("png", "image2pipe", "rgb48be"),
+    "png-interlaced": lambda: interlaced_png(photograph()),
     "png-palette": lambda: encoded(palette(), "PNG"),
     "png-transparency": lambda: encoded(photograph().convert("RGBA"), "PNG"),
     "webp-lossless": lambda: encoded(photograph(), "WEBP", lossless=True),
@@ -80,6 +82,9 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "tiff-jpeg": lambda: encoded(photograph(), "TIFF", compression="jpeg"),
     "tiff-zstd": lambda: encoded(photograph(), "TIFF", compression="zstd"),
     "tiff-cmyk": lambda: encoded(photograph().convert("CMYK"), "TIFF"),
+    "tiff-tiled": lambda: tiled_tiff(photograph()),
+    "bigtiff": lambda: encoded(photograph(), "TIFF", big_tiff=True),
+    "bigtiff-tiled": lambda: tiled_tiff(photograph(), is_big=True),
     "tiff-16-bit": lambda: by_ffmpeg("tiff", "image2pipe", "rgb48le"),
     "heic": lambda: encoded(photograph(), "HEIF", quality=90),
     "heic-10-bit": ten_bit_heic,

@@ -130,6 +130,16 @@ def test_decode_when_notes_follow_the_last_box_then_it_is_not_cut_off(decode: De
     assert (result.outcome, result.is_partial) == (DecodeOutcome.DECODED, False)
 
 
+def test_decode_when_a_quicktime_file_has_no_brand_then_its_frames_are_given(decode: Decode) -> None:
+    """As cameras wrote it before there were brands: it begins with a ``wide`` box; no offset moves."""
+    whole = recording("mov-mjpeg")
+    assert whole[4:8] == b"ftyp"
+    result, frames = decode(whole[:4] + b"wide" + whole[8:])
+    assert (result.outcome, result.is_partial) == (DecodeOutcome.DECODED, False)
+    assert result.claims["container"] == "video/quicktime"
+    assert_in_time(frames)
+
+
 def test_decode_when_an_avi_has_no_index_then_its_frames_are_given(decode: Decode) -> None:
     whole = recording("avi-mjpeg")
     result, frames = decode(whole[: whole.rindex(b"idx1")])
