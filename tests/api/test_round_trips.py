@@ -146,3 +146,14 @@ def test_act_when_the_item_is_of_another_case_then_it_takes_the_questions_that_n
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         asked.append(sent)
     assert asked[1] == asked[2] != []
+
+
+def test_reads_when_repeated_then_none_writes(api: Api, item: tuple[Hub, str]) -> None:
+    """Each of their statements is a transaction of its own: what one of them wrote would stand without its entry."""
+    hub, evidence_id = item
+    for path in READS:
+        address = path.format(case=hub.case_id, item=evidence_id)
+        assert hub.verifier.get(address).status_code == 200  # The first use of a token in a minute is noted.
+        with statements(api) as sent:
+            assert hub.verifier.get(address).status_code == 200
+        assert [one for one in sent if not one.lstrip().upper().startswith(("SELECT", "WITH"))] == [], path

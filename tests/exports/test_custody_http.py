@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.exports.verifier.verify_custody import parse_key, verify
@@ -147,6 +147,29 @@ def test_file_when_taken_over_http_then_verifies_with_the_published_key_and_is_a
     assert log["sealed"]["reason"]["value"] == "Court order 7"
     assert log["log_index"] is not None
     assert log["checkpoint_size"] > log["log_index"]
+
+
+def test_file_when_taken_then_its_entry_and_all_that_is_written_with_it_are_one_transaction(
+    signed_api: Api, people: dict[str, Person], case_id: str
+) -> None:
+    """It is taken by GET, and who asks is read without a transaction; what is done must not be."""
+    engine: Engine = signed_api.app.state.services.sessions.kw["bind"]
+    is_alone: list[bool] = []
+
+    def look(connection: Connection, *_: Any) -> None:
+        is_alone.append(connection.connection.driver_connection.autocommit)  # type: ignore[union-attr]
+
+    assert people["Petro"].get("/v1/me").status_code == 200
+    event.listen(engine, "before_cursor_execute", look)
+    try:
+        taken = people["Petro"].get(f"/v1/cases/{case_id}/custody/file?purpose=audit")
+    finally:
+        event.remove(engine, "before_cursor_execute", look)
+    assert taken.status_code == 200, taken.text
+    begun = is_alone.index(False)
+    assert all(is_alone[:begun])
+    assert not any(is_alone[begun:])
+    assert len(is_alone) - begun > 5
 
 
 def test_csv_when_taken_then_a_table_that_says_it_is_a_reading_copy(people: dict[str, Person], case_id: str) -> None:
