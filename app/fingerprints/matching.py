@@ -4,7 +4,8 @@ Of each algorithm the newest version counts that both blobs have: what was not r
 compared by the rule before, as long as both sides have it.
 
 Two pictures: PDQ under the query's eight symmetries says ``same_picture``; phash or dhash alone say ``likely``, for a
-person to look at (they find slight crops, and more wrong pairs). A video on either side: PDQ of its frames, aligned.
+person to look at (they find slight crops, and more wrong pairs), unless much of one is even. A video on either side:
+PDQ of its frames, aligned.
 So also an animated picture and a file of several pages; where nothing aligns, each of their frames is a picture by
 itself, because one page of an album, or one frame among others, may be all that is used again.
 """
@@ -15,11 +16,12 @@ from typing import Any
 
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
+from app.fingerprints.algorithms.image_hashes import DHASH
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align
 from app.fingerprints.views import IDENTITY, INVERSE
 
-RULE = "match/1"
+RULE = "match/2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +125,25 @@ def _explain_pictures(
     if not kept:
         return None
     is_certain = any(ground.algorithm == PDQ.name for ground in kept)
+    if not is_certain and (_is_mostly_even(query, matching) or _is_mostly_even(reference, matching)):
+        return None
     return Explanation("same_picture" if is_certain else "likely", kept, [])
 
 
 def _says_something(versions_of_pdq: Sequence[Algorithm], prints: Prints) -> bool:
     """Near-flat pictures resemble each other by every hash: PDQ's quality tells them."""
     return any((one.quality or 0) >= pdq.minimum_quality for pdq in versions_of_pdq for one in prints.of(pdq))
+
+
+def _is_mostly_even(prints: Prints, matching: Mapping[str, Sequence[Algorithm]]) -> bool:
+    """Whether three of eight rows of dhash see no difference: much of such a picture is missing, and grey; of
+    unrelated ones what is grey resembles itself. (Measured with 10 % of the rows known: 51 of 60 pairs alike.)"""
+    versions = {algorithm.version for algorithm in matching.get(DHASH.name, ())}
+    return any(
+        one.value.count(0) * 8 >= 3 * len(one.value)
+        for one in prints.prints
+        if one.version in versions and one.view == IDENTITY
+    )
 
 
 def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Ground | None:
