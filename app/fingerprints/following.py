@@ -34,6 +34,7 @@ READ_AT_START = 200_000
 """So many hashes a process reads into memory when it has no file; with more, it scans until there is one."""
 
 READ_AT_ONCE = 100_000
+"""Hashes, or more where one batch has more."""
 
 
 @dataclass
@@ -65,10 +66,13 @@ class Sizes(NamedTuple):
 class FollowingIndex:
     """One for a process, and all its threads."""
 
-    def __init__(self, versions: Collection[str], read_at_start: int = READ_AT_START) -> None:
+    def __init__(
+        self, versions: Collection[str], read_at_start: int = READ_AT_START, read_at_once: int = READ_AT_ONCE
+    ) -> None:
         self.versions = tuple(sorted(versions))
         self._scan: Index = ScanIndex()
         self._read_at_start = read_at_start
+        self._read_at_once = read_at_once
         self._lock = threading.Lock()
         self._file: Opened | None = None
         self._held: Held | None = None
@@ -144,7 +148,7 @@ class FollowingIndex:
             if self._held is None and not self._begin(session):
                 return None
             assert self._held is not None
-            own = _read_on(session, self._held, self.versions)
+            own = _read_on(session, self._held, self.versions, self._read_at_once)
             if own is not None:
                 return own
             logger.warning("index_set_aside", index=str(self._held.id), has_file=self._held.file is not None)
@@ -202,12 +206,11 @@ def _is_wanting(index_id: UUID) -> Any:
     return exists().where(IndexCheck.index_id == index_id, IndexCheck.missing > 0)
 
 
-def _read_on(session: Session, held: Held, versions: Collection[str]) -> set[bytes] | None:
+def _read_on(session: Session, held: Held, versions: Collection[str], limit: int) -> set[bytes] | None:
     """See :meth:`FollowingIndex._follow`. None: the index is of another database or state, or was found wanting.
 
     The first row read is the watermark's own. A batch that may be cut off by the limit is left for the next round.
     """
-    limit = READ_AT_ONCE
     own: set[bytes] = set()
     while True:
         rows = session.execute(_batches_from(held, versions).limit(limit)).all()

@@ -93,8 +93,8 @@ def ask(index: FollowingIndex | ScanIndex, session: Session, value: bytes, radiu
     )
 
 
-def new_index(read_at_start: int = 200_000) -> FollowingIndex:
-    return FollowingIndex(VERSIONS, read_at_start)
+def new_index(read_at_start: int = 200_000, read_at_once: int = 100_000) -> FollowingIndex:
+    return FollowingIndex(VERSIONS, read_at_start, read_at_once)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -103,7 +103,7 @@ def test_answers_whatever_was_stored_rebuilt_and_restarted_then_are_those_of_a_s
 ) -> None:
     hashes = Hashes(seed)
     chance, scan, blobs = hashes.chance, ScanIndex(), 0
-    index = new_index()
+    index = new_index(read_at_once=5)
     keeper = Keeper(index, tmp_path, file_from_rows=4)
 
     def add() -> None:
@@ -129,7 +129,7 @@ def test_answers_whatever_was_stored_rebuilt_and_restarted_then_are_those_of_a_s
 
     def restart() -> None:
         nonlocal index, keeper
-        index = new_index()
+        index = new_index(read_at_once=chance.choice((2, 5, 1000)))
         keeper = Keeper(index, tmp_path, file_from_rows=4)
 
     def compare() -> None:
