@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -16,6 +17,7 @@ from tests import media_samples as samples
 from tests.media.people import METADATA, Hub
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api, Person
+from tests.support.databases import TestDatabase
 from tests.support.work import Work
 
 DOGS = PHOTOGRAPHS[0]
@@ -127,6 +129,29 @@ def test_item_that_hit_a_limit_when_it_is_offered_under_a_higher_one_then_it_is_
     (match,) = bench.matches(limited)
     assert {match["query_id"], match["reference_id"]} == {limited, seen}
     assert bench.entries(limited, "evidence.fingerprinted") == 2
+
+
+def test_item_that_is_signed_off_when_decoding_again_finds_a_match_then_its_state_stays_and_the_match_is_undecided(
+    bench: Bench, database: TestDatabase, tight: Decoder, generous: Decoder
+) -> None:
+    seen = bench.receive(samples.recompressed(DOGS))
+    bench.finish(generous)
+    signed = bench.receive(DOGS.read_bytes())
+    bench.finish(tight)
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("UPDATE evidence SET state = 'signed_off' WHERE id = %s", [signed])
+
+    assert bench.request(signed).status_code == 202
+    bench.finish(generous)
+
+    assert (bench.item(signed)["state"], bench.item(signed)["fingerprint_status"]) == ("signed_off", "done")
+    (match,) = bench.matches(signed)
+    assert {match["query_id"], match["reference_id"]} == {signed, seen}
+    assert match["decision"] is None
+    assert bench.entries(signed, "evidence.decoding_requested") == 1
+    assert bench.entries(signed, "evidence.fingerprinted") == 2
+    assert [bench.entries(one, "evidence.matched") for one in (signed, seen)] == [1, 1]
 
 
 def test_decoder_that_is_worse_then_what_was_found_stays_in_force_and_the_item_says_both(
