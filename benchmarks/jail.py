@@ -68,8 +68,9 @@ def main() -> None:
                 run()
                 times_ms[way].append((time.perf_counter() - started) * 1000)
         os.close(fd)
-    for way, taken in times_ms.items():
-        print(f"{way}: median {statistics.median(taken):.1f} ms, p95 {statistics.quantiles(taken, n=20)[-1]:.1f} ms")
+    for way, measured in times_ms.items():
+        p95 = statistics.quantiles(measured, n=20)[-1]
+        print(f"{way}: median {statistics.median(measured):.1f} ms, p95 {p95:.1f} ms")
     inside, outside = (statistics.median(times_ms[f"decoded in {where}"]) for where in ("the jail", "this process"))
     print(f"the jail's overhead: {inside - outside:.1f} ms a file of {len(body) // 1024} KiB")
 
