@@ -70,11 +70,6 @@ class Batch:
 Subtrees = tuple[int, int, list[bytes]]
 """Level, index of the first, hashes: complete subtrees that stand side by side."""
 
-# Along the keys, however small the tables were when they were last measured: a batch must not read the whole log.
-_BEGIN = text("""
-    SELECT pg_advisory_xact_lock(:key), set_config('enable_seqscan', 'off', true),
-        set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
-""")
 _LOCK = text("SELECT pg_advisory_xact_lock(:key)")
 _TRY_LOCK = text("SELECT pg_try_advisory_lock(:key)")
 _KEYS = text("""
@@ -122,7 +117,7 @@ def integrate(
 ) -> Batch | None:
     """As ``integrate_batch``, telling also whether more is waiting."""
     with ExitStack() as held, connection.begin():  # The record is let go after the commit.
-        connection.execute(_BEGIN, {"key": ADVISORY_LOCK})
+        connection.execute(_LOCK, {"key": ADVISORY_LOCK})
         if record is not None:
             held.enter_context(record.held())
         return _write_batch(connection, signers, limit, record)

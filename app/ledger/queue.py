@@ -14,9 +14,9 @@ NAMED_AT_MOST = 20
 events = structlog.get_logger("ledger.integrator")
 
 _QUEUED = """
-    SELECT q.entry_id, q.closes_batch, e.log_id, e.label, e.commitment, l.idx IS NOT NULL AS has_leaf
+    SELECT q.entry_id, q.closes_batch, e.log_id, e.label, e.commitment,
+        EXISTS (SELECT FROM ledger_leaves l WHERE l.commitment = e.commitment) AS has_leaf
     FROM ledger_queue q JOIN ledger_entries e ON e.id = q.entry_id
-        LEFT JOIN ledger_leaves l ON l.commitment = e.commitment
 """
 _QUEUE = text(_QUEUED + "ORDER BY q.entry_id LIMIT :limit")
 _QUEUED_OF = text(_QUEUED + "WHERE q.entry_id = ANY(CAST(:ids AS bigint[])) AND e.log_id = :log_id ORDER BY q.entry_id")
