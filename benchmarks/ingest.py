@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o711)
-        product = start_product(directory / "data")
+        product = start_product(directory / "data", EXHIBIT_API_PROCESSES="2")
         try:
             case_id, token = make_case(product)
             started = time.perf_counter()

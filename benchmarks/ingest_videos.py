@@ -19,6 +19,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # Before numpy: one core, as the worker runs.
+
 import av
 import numpy as np
 

@@ -28,7 +28,7 @@ def main() -> None:
         ready_s: list[float] = []
         peer_s: list[float] = []
         for _ in range(options.rounds + 1):
-            product = start_product(directory / "data")
+            product = start_product(directory / "data", EXHIBIT_API_PROCESSES="2")
             ready_s.append(product.ready_s)
             product.stop()
             started = time.perf_counter()

@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         directory = Path(name)
         directory.chmod(0o711)
-        product = start_product(directory / "data")
+        product = start_product(directory / "data", EXHIBIT_API_PROCESSES="2")
         try:
             case_id, token = make_case(product)
             pids = [pid for name, pid in product.children().items() if name.startswith("api")]

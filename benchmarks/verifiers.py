@@ -199,7 +199,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="exhibit-bench-") as directory:
         Path(directory).chmod(0o711)
-        product = start_product(Path(directory) / "data")
+        product = start_product(Path(directory) / "data", EXHIBIT_API_PROCESSES="2")
         try:
             verifiers = make_verifiers(product.base_url, product.admin_token, options.verifiers)
             run_load(verifiers, 2, Verifier.read_and_change)

@@ -65,7 +65,8 @@ class Product:
 def start_product(data_dir: Path, database: TestDatabase | None = None, **settings: str) -> Product:
     """Start it on a free port; on the test's database, or on its own embedded server when none is given.
 
-    With one API process, where a setting does not ask for more: the second costs 2 s of work to start.
+    With one API process, where a setting does not ask for more: the second costs 2 s of work to start. Benchmarks
+    ask for two, as it is shipped.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHIBIT_")}
     environment.pop("DATABASE_URL", None)
