@@ -35,7 +35,6 @@ router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Evidence"])
 
 OPERATION_ID = "requestDecoding"
 
-SignedIn = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]
 Requester = Annotated[Actor, Depends(Requires(Operation.REQUEST_DECODING))]
 
 MEANINGS = {
@@ -98,8 +97,9 @@ class DecodingRequest(Input):
     summary="What decoding a file may cost, by format",
     response_model=LimitsShape,
     responses=problem_responses(401, 403),
+    dependencies=[Depends(Requires(Operation.SIGNED_IN))],
 )
-def get_limits(request: Request, actor: SignedIn) -> LimitsShape:  # noqa: ARG001
+def get_limits(request: Request) -> LimitsShape:
     """For every signed-in account. The operator sets them; an item that hits one names it with its number."""
     settings = services(request).settings
     return LimitsShape(

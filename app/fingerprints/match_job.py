@@ -124,22 +124,7 @@ def settle_as_failed(uow: UnitOfWork, evidence_id: UUID, error: str) -> None:
         return
     evidence.fingerprint_status = FingerprintStatus.FAILED
     evidence.fingerprint_reason = error
-    evidence.version += 1
-    uow.session.flush()
-    uow.record(
-        EvidenceFingerprinted(
-            stream=evidence.id,
-            actor=system_actor(uow.session),
-            object=entry_object(uow.session, evidence),
-            status=str(evidence.fingerprint_status),
-            outcome=FingerprintStatus.FAILED,
-            decoder="",
-            algorithms=(),
-            fingerprints=0,
-            fingerprints_sha256=sha256_hex(b""),
-            reason_code=error,
-        )
-    )
+    _record_given_up(uow, evidence, error, PrintsDigest((), 0, sha256_hex(b"")))
     store_matches(uow, evidence, None)
 
 
@@ -150,6 +135,13 @@ def _give_up_again(uow: UnitOfWork, evidence: Evidence, error: str) -> None:
     digest = _digest_of_prints(uow.session, evidence.blob_sha256)
     evidence.fingerprint_status = FingerprintStatus.DONE if digest.count else FingerprintStatus.UNDECODABLE
     evidence.fingerprint_reason = _keeping(f"{FingerprintStatus.FAILED}: {error}", best)
+    _record_given_up(uow, evidence, error, digest, kept_outcome=best.outcome)
+
+
+def _record_given_up(
+    uow: UnitOfWork, evidence: Evidence, error: str, digest: PrintsDigest, kept_outcome: str | None = None
+) -> None:
+    """That the item is settled without another decoding; ``digest`` is of what it has all the same."""
     evidence.version += 1
     uow.session.flush()
     uow.record(
@@ -159,7 +151,7 @@ def _give_up_again(uow: UnitOfWork, evidence: Evidence, error: str) -> None:
             object=entry_object(uow.session, evidence),
             status=str(evidence.fingerprint_status),
             outcome=FingerprintStatus.FAILED,
-            kept_outcome=best.outcome,
+            kept_outcome=kept_outcome,
             decoder="",
             algorithms=digest.versions,
             fingerprints=digest.count,
