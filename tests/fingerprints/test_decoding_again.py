@@ -191,6 +191,10 @@ def test_decoding_that_is_given_up_then_the_item_keeps_what_it_had_and_says_so(b
     found = bench.item(item)
     assert found["fingerprint_status"] == "done"
     assert found["fingerprint_reason"].startswith("failed: worker_lost. What an earlier decoding gave (decoded)")
+    entry = bench.coordinator.get(f"/v1/evidence/{item}/custody", params={"limit": 200}).json()["items"][-1]
+    assert entry["type"] == "evidence.fingerprinted"
+    assert (entry["data"]["outcome"], entry["data"]["kept_outcome"]) == ("failed", "decoded")
+    assert entry["data"]["fingerprints"] > 0
 
 
 def test_item_that_is_decoded_again_when_another_arrives_meanwhile_then_it_is_found_with_what_it_has(
