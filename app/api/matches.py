@@ -82,7 +82,16 @@ class AlignedSpan(Shape):
     reference_start_ms: int
     reference_end_ms: int
     frames: int = Field(description="Distinct frames that match, on the side that has fewer.")
-    distance_bits: int = Field(description="The median over these frames.")
+    distance_bits: int | None = Field(description="The median over these frames; null by local features.")
+    speed: int = Field(
+        1000,
+        description="Reference time per query time, in thousandths: 1000 the same, or unknown since nothing moves; "
+        "negative: played backwards.",
+    )
+    transformation: str = Field("identity", description="What makes the reference's picture of the query's.")
+    query_view: str = Field("whole", description="Which area of the query's picture was compared.")
+    reference_view: str = Field("whole", description="Which area of the reference's picture was compared.")
+    by: Literal["pdq", "orb"] = Field("pdq", description="Hashes of whole pictures, or local features.")
 
 
 class RelationShape(Shape):

@@ -13,8 +13,11 @@ frame is a still.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+from app.fingerprints.views import IDENTITY
 
 RADIUS_BITS = 31
 MINIMUM_QUALITY = 30
@@ -30,6 +33,7 @@ MAXIMUM_FRAMES_OTHER = 16_000
 MAXIMUM_PAIRS = 200_000
 FEW_PARTNERS = 12
 """A frame with so few partners says where it belongs, and keeps them all."""
+SAME_SPEED = 1000
 _ROWS_AT_ONCE = 256
 
 Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -39,11 +43,22 @@ Flags = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
 
 @dataclass(frozen=True, slots=True)
 class TimedHash:
-    """One stored frame. A still has the time 0."""
+    """One stored frame, in one view. A still has the time 0."""
 
     time_ms: int
     value: bytes
     quality: int
+    view: str = IDENTITY
+
+
+@dataclass(frozen=True, slots=True)
+class FramePair:
+    """Two frames that local features found to show the same, geometry verified."""
+
+    query_ms: int
+    reference_ms: int
+    inliers: int
+    transformation: str = IDENTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +71,16 @@ class Segment:
     reference_end_ms: int
     frames: int
     """Distinct frames that match: the smaller number of the two sides."""
-    distance_bits: int
-    """The median distance of the frames that match, each with its nearest."""
+    distance_bits: int | None
+    """The median distance of the frames that match, each with its nearest. None by local features."""
+    speed: int = SAME_SPEED
+    """Thousandths of reference time per query time; negative: one is played backwards. 1000 also when unknown."""
+    transformation: str = IDENTITY
+    """What makes the reference's picture of the query's."""
+    query_view: str = "whole"
+    """Which area of the query's picture is the same: ``whole``, ``trimmed``, ``framed``."""
+    reference_view: str = "whole"
+    by: Literal["pdq", "orb"] = "pdq"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +132,26 @@ def align(
     gap_ms = int(LARGEST_GAP_MS * max(query_step, reference_step))
     segments = _occurrences(pairs, gap_ms) if has_single_frame else _spans(pairs, gap_ms)
     return sorted(segments, key=lambda segment: (segment.query_start_ms, segment.reference_start_ms))
+
+
+def align_points(pairs: Sequence[FramePair]) -> list[Segment]:
+    """The spans in which the frames lie that local features found to show the same, in the order of the query's time.
+
+    For what is cropped, framed, or covered in part, whose hashes are far apart.
+    """
+    return [
+        Segment(
+            one.query_ms,
+            one.query_ms,
+            one.reference_ms,
+            one.reference_ms,
+            frames=1,
+            distance_bits=None,
+            transformation=one.transformation,
+            by="orb",
+        )
+        for one in sorted(pairs, key=lambda one: (one.query_ms, one.reference_ms))
+    ][:MAXIMUM_SEGMENTS]
 
 
 def _thinned(frames: list[TimedHash], limit: int) -> tuple[list[TimedHash], float]:

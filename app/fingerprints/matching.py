@@ -73,7 +73,7 @@ class Explanation:
     grounds: list[Ground]
     segments: list[Segment]
 
-    def as_json(self) -> tuple[list[dict[str, Any]], list[dict[str, int]]]:
+    def as_json(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         return [asdict(ground) for ground in self.grounds], [asdict(segment) for segment in self.segments]
 
 
@@ -170,7 +170,7 @@ def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_
         if segments:
             found = (
                 -sum(segment.frames for segment in segments),
-                min(segment.distance_bits for segment in segments),
+                min(segment.distance_bits or 0 for segment in segments),
                 transformation,
                 segments,
             )
@@ -194,7 +194,7 @@ def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold
             segments += align(*pair, radius_bits=threshold_bits, minimum_quality=pdq.minimum_quality)
     if not segments:
         return None
-    distance_bits = min(segment.distance_bits for segment in segments)
+    distance_bits = min(segment.distance_bits or 0 for segment in segments)
     ground = Ground(pdq.name, pdq.version, distance_bits, threshold_bits, IDENTITY)
     return Explanation("same_picture", [ground], segments[:MAXIMUM_SEGMENTS])
 

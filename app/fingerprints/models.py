@@ -201,7 +201,7 @@ class BlobMatch(Base):
     tier: Mapped[str] = mapped_column(Text)
     grounds: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     """``[{"algorithm", "version", "distance_bits", "threshold_bits", "transformation"}]``, the strongest first."""
-    segments: Mapped[list[dict[str, int]]] = mapped_column(JSONB)
+    segments: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     found_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
