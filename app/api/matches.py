@@ -64,14 +64,42 @@ RelationWord = Literal[
 Tier = Literal["exact", "same_picture", "likely"]
 
 
-class GroundShape(Shape):
-    """One reason for a match."""
+Area = Literal["whole", "trimmed", "framed"]
 
-    algorithm: str = Field(examples=["pdq"])
-    version: str = Field(examples=["pdq/1"])
-    distance_bits: int
-    threshold_bits: int = Field(description="Distances up to this one match, by the case's policy at that time.")
+
+class GroundShape(Shape):
+    """One reason for a match: a distance of hashes, or points of local features that agree.
+
+    Places are in thousandths of the displayed picture's width and height.
+    """
+
+    algorithm: str = Field(examples=["pdq", "orb"])
+    version: str = Field(examples=["pdq/1", "orb/1"])
     transformation: str = Field(description="What makes the reference of the query.", examples=["identity", "mirror"])
+    query_view: Area = Field(
+        default="whole",
+        description="What of the query's picture was looked at: all of it, what uniform borders leave, or the picture"
+        " found inside a screenshot.",
+    )
+    reference_view: Area = Field(default="whole", description="The same of the reference's.")
+    distance_bits: int | None = Field(default=None, description="Of hashes.")
+    threshold_bits: int | None = Field(
+        default=None, description="Distances up to this one match, by the case's policy at that time."
+    )
+    inliers: int | None = Field(
+        default=None, description="Of local features: points that agree under one transformation."
+    )
+    threshold_inliers: int | None = Field(default=None, description="So many say what the tier says.")
+    query_ms: int | None = Field(default=None, description="Of a video or a file of several pictures: the frame.")
+    reference_ms: int | None = None
+    outline: list[tuple[int, int]] | None = Field(
+        default=None,
+        description="The four corners of the query's picture in the reference's, clockwise from the upper left; they"
+        " may lie outside.",
+    )
+    points: list[tuple[int, int, int, int]] | None = Field(
+        default=None, description="Some of the points that agree: x and y in the query, x and y in the reference."
+    )
 
 
 class AlignedSpan(Shape):

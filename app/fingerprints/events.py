@@ -40,7 +40,10 @@ class DecodingRequested(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceMatched(Event):
-    """``evidence`` is the other item; ``spans`` are [query from, to, reference from, to] in milliseconds."""
+    """``evidence`` is the other item; ``spans`` are [query from, to, reference from, to] in milliseconds.
+
+    ``algorithm`` is of the strongest ground: of a hash it says the distance, of local features the points that agree.
+    """
 
     TYPE: ClassVar[str] = "evidence.matched"
     match: UUID
@@ -48,8 +51,10 @@ class EvidenceMatched(Event):
     query: UUID
     tier: str
     algorithm: str
-    distance_bits: int
-    threshold_bits: int
+    distance_bits: int | None = None
+    threshold_bits: int | None = None
+    inliers: int | None = None
+    threshold_inliers: int | None = None
     transformation: str
     spans: tuple[tuple[int, int, int, int], ...]
 

@@ -3,8 +3,8 @@
 Plan (reads), compare (pure), then under the case's lock: is it complete, store. See ``match_job``.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.cases.service import current_policy
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
+from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceMatched
 from app.fingerprints.following import FollowingIndex
@@ -21,6 +22,7 @@ from app.fingerprints.matching import (
     Explanation,
     Print,
     Prints,
+    Thresholds,
     explain,
     rule_of,
     thresholds_of,
@@ -63,7 +65,7 @@ class Comparison:
     """What is to be compared: an item's blob with those blobs of its case that were settled and not yet looked at."""
 
     sha256: str
-    thresholds: dict[str, int]
+    thresholds: Thresholds
     rule: str
     prints: Prints | None
     """Of the item's blob; None when it has none, and resembles nothing but itself."""
@@ -127,6 +129,35 @@ def compare(comparison: Comparison) -> Compared:
     return Compared(comparison.sha256, comparison.rule, comparison.seen, explained)
 
 
+@dataclass(frozen=True)
+class Found:
+    """A stored blob that resembles what was searched for, and why; what was searched for is the query."""
+
+    blob_sha256: str
+    explanation: Explanation
+
+
+def search(
+    session: Session,
+    prints: Prints,
+    features: Sequence[LocalFeatures],
+    among_cases: Collection[UUID],
+    thresholds: Thresholds,
+    catalog: Catalog = CATALOG,
+) -> list[Found]:
+    """The settled blobs of these cases that resemble something which is not stored, by the same rule as what is:
+    the firm ones first, and of each tier the strongest. Exact copies are for the caller to look up.
+
+    Reads all of the candidates' fingerprints; no permission check: the caller chose the cases.
+    """
+    prints = replace(prints, features=features)
+    among = {blob for case_id in among_cases for blob, _ in _settled_blobs(session, case_id)}
+    others = _prints_of(session, _candidates(session, among, prints, thresholds, catalog))
+    explained = {sha256: explain(prints, theirs, thresholds, catalog) for sha256, theirs in others.items()}
+    found = [Found(sha256, explanation) for sha256, explanation in explained.items() if explanation is not None]
+    return sorted(found, key=lambda one: (one.explanation.strength(), one.blob_sha256))
+
+
 def is_complete(session: Session, evidence: Evidence, compared: Compared, catalog: Catalog = CATALOG) -> bool:
     """Whether nothing settled in the case, and no rule changed, since the comparison was planned.
 
@@ -166,9 +197,9 @@ def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None
     return made
 
 
-def _thresholds(session: Session, case_id: UUID, catalog: Catalog) -> dict[str, int]:
+def _thresholds(session: Session, case_id: UUID, catalog: Catalog) -> Thresholds:
     _, policy = current_policy(session, case_id)
-    return thresholds_of(policy.thresholds, catalog)
+    return thresholds_of(policy.thresholds, catalog=catalog)
 
 
 def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
@@ -184,7 +215,7 @@ def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
 
 
 def _candidates(
-    session: Session, among: Collection[str], prints: Prints, thresholds: dict[str, int], catalog: Catalog
+    session: Session, among: Collection[str], prints: Prints, thresholds: Thresholds, catalog: Catalog
 ) -> set[str]:
     found: set[str] = set()
     for algorithm in (algorithm for versions in catalog.matching().values() for algorithm in versions):
@@ -193,7 +224,7 @@ def _candidates(
             among,
             algorithm.version,
             [one.value for one in prints.of(algorithm, view=None)],
-            radius_bits=thresholds[algorithm.name],
+            radius_bits=thresholds.bits[algorithm.name],
             minimum_quality=FRAME_MINIMUM_QUALITY,
             any_view=prints.is_sequence,
         )
@@ -317,8 +348,10 @@ def _record_match(
             query=match.query_id,
             tier=match.tier,
             algorithm=str(ground["version"]),
-            distance_bits=int(ground["distance_bits"]),
-            threshold_bits=int(ground["threshold_bits"]),
+            distance_bits=ground.get("distance_bits"),
+            threshold_bits=ground.get("threshold_bits"),
+            inliers=ground.get("inliers"),
+            threshold_inliers=ground.get("threshold_inliers"),
             transformation=str(ground["transformation"]),
             spans=tuple(
                 (one["query_start_ms"], one["query_end_ms"], one["reference_start_ms"], one["reference_end_ms"])

@@ -17,11 +17,18 @@ from typing import Any
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.image_hashes import DHASH
+from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align
 from app.fingerprints.views import IDENTITY, INVERSE
 
-RULE = "match/2"
+RULE = "match/3"
+TIERS = ("exact", "same_picture", "likely")
+"""The strongest first."""
+SAME_PICTURE_INLIERS = 12
+LIKELY_INLIERS = 8
+WHOLE = "whole"
+"""The area of a picture that is all of it. Others are named by ``views``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +44,11 @@ class Print:
 
 @dataclass(frozen=True, slots=True)
 class Prints:
-    """All stored hashes of one blob."""
+    """All stored hashes of one blob, and the sets of local features that are compared."""
 
     is_video: bool
     prints: Sequence[Print] = field(default_factory=tuple)
+    features: Sequence[LocalFeatures] = field(default_factory=tuple)
 
     @property
     def is_sequence(self) -> bool:
@@ -49,52 +57,106 @@ class Prints:
 
     def first(self) -> "Prints":
         """Of an image: what is stored of its first picture."""
-        return Prints(self.is_video, [one for one in self.prints if one.time_ms == 0])
+        return Prints(
+            self.is_video,
+            [one for one in self.prints if one.time_ms == 0],
+            [one for one in self.features if one.time_ms == 0],
+        )
 
     def of(self, algorithm: Algorithm, view: str | None = IDENTITY) -> list[Print]:
         """``view`` None: in every view."""
         return [one for one in self.prints if one.version == algorithm.version and (view is None or one.view == view)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """One reason for a match. ``transformation`` is what makes the reference of the query."""
+    """One reason for a match: a distance of hashes, or points of local features that agree under one transformation.
+
+    Places are thousandths of the displayed picture's width and height.
+    """
 
     algorithm: str
     version: str
-    distance_bits: int
-    threshold_bits: int
-    transformation: str
+    transformation: str = IDENTITY
+    """The symmetry that makes the reference of the query."""
+    query_view: str = WHOLE
+    """The area of the query's picture that was looked at: ``whole``, ``trimmed`` or ``framed``."""
+    reference_view: str = WHOLE
+    distance_bits: int | None = None
+    threshold_bits: int | None = None
+    inliers: int | None = None
+    """Local features: points that agree."""
+    threshold_inliers: int | None = None
+    query_ms: int | None = None
+    """Of sequences: the frame."""
+    reference_ms: int | None = None
+    outline: tuple[tuple[int, int], ...] | None = None
+    """Four corners of the query's picture in the reference's; they may lie outside."""
+    points: tuple[tuple[int, int, int, int], ...] | None = None
+    """At most 40 of the points that agree: query x, y, reference x, y."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What is known of it; the rest is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     tier: str
     grounds: list[Ground]
+    """The strongest first."""
     segments: list[Segment]
 
+    def strength(self) -> tuple[int, int, int]:
+        """By which the stronger of two explanations sorts first."""
+        first = self.grounds[0]
+        distance = first.distance_bits if first.distance_bits is not None else 0
+        return TIERS.index(self.tier), -(first.inliers or 0), distance
+
     def as_json(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        return [asdict(ground) for ground in self.grounds], [asdict(segment) for segment in self.segments]
+        return [ground.as_json() for ground in self.grounds], [asdict(segment) for segment in self.segments]
 
 
-def thresholds_of(overrides: Mapping[str, int], catalog: Catalog = CATALOG) -> dict[str, int]:
-    """Per algorithm the distance in bits that still matches: the case's own, else the algorithm's."""
-    return {name: overrides.get(name, versions[0].threshold_bits) for name, versions in catalog.matching().items()}
+@dataclass(frozen=True)
+class Thresholds:
+    """From where on two blobs match."""
+
+    bits: Mapping[str, int]
+    """Algorithm → the largest distance."""
+    inliers: int = SAME_PICTURE_INLIERS
+    """Points of local features that agree: so many say ``same_picture``."""
+    inliers_likely: int = LIKELY_INLIERS
+    """So many say ``likely``."""
 
 
-def rule_of(thresholds: Mapping[str, int], catalog: Catalog = CATALOG) -> str:
+def thresholds_of(
+    bits: Mapping[str, int] | None = None,
+    *,
+    inliers: int = SAME_PICTURE_INLIERS,
+    inliers_likely: int = LIKELY_INLIERS,
+    catalog: Catalog = CATALOG,
+) -> Thresholds:
+    """What a case says of itself, else the algorithm's own."""
+    own = bits or {}
+    return Thresholds(
+        {name: own.get(name, versions[0].threshold_bits) for name, versions in catalog.matching().items()},
+        inliers,
+        inliers_likely,
+    )
+
+
+def rule_of(thresholds: Thresholds, catalog: Catalog = CATALOG) -> str:
     """The rule by which a pair was compared, in one line: pairs compared by another one are compared anew."""
-    parts = [f"{versions[0].version}<={thresholds[name]}" for name, versions in catalog.matching().items()]
-    return " ".join([RULE, *parts])
+    parts = [f"{versions[0].version}<={thresholds.bits[name]}" for name, versions in catalog.matching().items()]
+    features = f"{catalog.local_features}>={thresholds.inliers},{thresholds.inliers_likely}"
+    return " ".join([RULE, *parts, features])
 
 
-def explain(
-    query: Prints, reference: Prints, thresholds: Mapping[str, int], catalog: Catalog = CATALOG
-) -> Explanation | None:
+def explain(query: Prints, reference: Prints, thresholds: Thresholds, catalog: Catalog = CATALOG) -> Explanation | None:
     """Why the two are similar; None when they are not."""
     if query.is_sequence or reference.is_sequence:
         pdq = _common(catalog.matching()[PDQ.name], query, reference)
-        found = None if pdq is None else _explain_frames(pdq, query, reference, thresholds[PDQ.name])
+        found = None if pdq is None else _explain_frames(pdq, query, reference, thresholds.bits[PDQ.name])
         if found is not None or query.is_video or reference.is_video:
             return found
     return _explain_pictures(query.first(), reference.first(), thresholds, catalog)
@@ -113,9 +175,7 @@ def _common(versions: Sequence[Algorithm], query: Prints, reference: Prints) -> 
     return next((algorithm for algorithm in versions if algorithm.version in both), None)
 
 
-def _explain_pictures(
-    query: Prints, reference: Prints, thresholds: Mapping[str, int], catalog: Catalog
-) -> Explanation | None:
+def _explain_pictures(query: Prints, reference: Prints, thresholds: Thresholds, catalog: Catalog) -> Explanation | None:
     matching = catalog.matching()
     if not all(_says_something(matching[PDQ.name], prints) for prints in (query, reference)):
         return None
@@ -146,7 +206,7 @@ def _is_mostly_even(prints: Prints, matching: Mapping[str, Sequence[Algorithm]])
     )
 
 
-def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Mapping[str, int]) -> Ground | None:
+def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Thresholds) -> Ground | None:
     """The smallest distance over the query's views, when it is within the threshold."""
     distances = [
         (hamming(mine.value, theirs.value), mine.view != IDENTITY, mine.view)
@@ -156,10 +216,20 @@ def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds:
     if not distances:
         return None
     distance_bits, _, view = min(distances)
-    threshold_bits = thresholds[algorithm.name]
+    threshold_bits = thresholds.bits[algorithm.name]
     if distance_bits > threshold_bits:
         return None
-    return Ground(algorithm.name, algorithm.version, distance_bits, threshold_bits, view)
+    return _by_hash(algorithm, distance_bits, threshold_bits, view)
+
+
+def _by_hash(algorithm: Algorithm, distance_bits: int, threshold_bits: int, transformation: str) -> Ground:
+    return Ground(
+        algorithm=algorithm.name,
+        version=algorithm.version,
+        transformation=transformation,
+        distance_bits=distance_bits,
+        threshold_bits=threshold_bits,
+    )
 
 
 def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
@@ -178,9 +248,7 @@ def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_
     if best is None:
         return None
     _, distance_bits, transformation, segments = best
-    return Explanation(
-        "same_picture", [Ground(pdq.name, pdq.version, distance_bits, threshold_bits, transformation)], segments
-    )
+    return Explanation("same_picture", [_by_hash(pdq, distance_bits, threshold_bits, transformation)], segments)
 
 
 def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
@@ -195,7 +263,7 @@ def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold
     if not segments:
         return None
     distance_bits = min(segment.distance_bits or 0 for segment in segments)
-    ground = Ground(pdq.name, pdq.version, distance_bits, threshold_bits, IDENTITY)
+    ground = _by_hash(pdq, distance_bits, threshold_bits, IDENTITY)
     return Explanation("same_picture", [ground], segments[:MAXIMUM_SEGMENTS])
 
 

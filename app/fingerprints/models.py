@@ -200,7 +200,7 @@ class BlobMatch(Base):
     rule: Mapped[str] = mapped_column(Text)
     tier: Mapped[str] = mapped_column(Text)
     grounds: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
-    """``[{"algorithm", "version", "distance_bits", "threshold_bits", "transformation"}]``, the strongest first."""
+    """What ``matching.Ground`` says of each, the strongest first; what is not known is absent."""
     segments: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
     found_at: Mapped[datetime] = mapped_column(UtcTime)
 

@@ -11,7 +11,7 @@ from app.fingerprints.matching import Prints, explain, thresholds_of
 from app.media.jail.damaged import MISSING_LEVEL
 from tests.media_samples import PHOTOGRAPHS
 
-THRESHOLDS = thresholds_of({})
+THRESHOLDS = thresholds_of()
 
 
 def prints(picture: Image.Image, known: float) -> Prints:

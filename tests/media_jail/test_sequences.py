@@ -179,7 +179,7 @@ def prints_of(decoded: DecodeResult, frames: list[VideoFrame]) -> Prints:
 
 
 def compare(decode: Decode, query: bytes, reference: bytes) -> Explanation | None:
-    return explain(prints_of(*decode(query)), prints_of(*decode(reference)), thresholds_of({}))
+    return explain(prints_of(*decode(query)), prints_of(*decode(reference)), thresholds_of())
 
 
 @pytest.mark.parametrize("format_name", ["GIF", "TIFF"])
