@@ -1,0 +1,359 @@
+"""Whether the local features of two pictures lie alike: one picture, or a part of it, laid upon the other. Pure.
+
+Points are paired by their descriptors (each the other's nearest), and every pair of points by itself says how the
+picture was turned, scaled and moved: by its octaves and directions. Two pairs that say nearly the same propose a
+similarity; all such proposals are tried in a fixed order, none by chance, so that the answer is always the same. The
+best is refined to an affine transformation, by which further points are paired that were not each other's nearest.
+
+What counts as an inlier is meant to accuse nobody wrongly: a place counts once, on either side, however many octaves
+saw it; what turns, scales or shears more than an edit does is nothing; and what lies alike has to be most of what could
+be: a logo, a caption or a screen's controls in two pictures that show different things are not the same picture.
+
+The two sides are put in an order of their own first, so that swapping them gives the inverse transformation with the
+same inliers.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.fingerprints.algorithms.local_features import Points
+
+FEWEST_INLIERS = 6
+"""Below, there is nothing to say: pictures that have nothing in common reach this now and then."""
+
+NEAREST_BITS = 72
+"""Of two points that are each other's nearest. Two by chance differ in 128 of 256 bits, the nearest of 500 in 60-90."""
+GUIDED_BITS = 84
+"""Of two points that lie where they should."""
+SCALES_APART = 1.6
+"""By how much two points' octaves may scale otherwise than the picture: they are 1.2 apart, and a corner is seen in the
+next ones too."""
+DEGREES_APART = 25.0
+LOOSE_SHARE = 0.25
+"""Of its distance, that a place may lie elsewhere than another pair of points alone says."""
+TOLERANCE = 3.0
+"""How far a place may lie from where it should, in the pixels that the points were seen with."""
+LEAST_APART_PIXELS = 16.0
+"""Of two pairs that propose a transformation."""
+MOST_NEAREST = 250
+"""So many of the pairs, the likest, propose."""
+MOST_PROPOSALS = 400
+REFINED_PROPOSALS = 4
+
+LARGEST_SCALE = 6.0
+LARGEST_STRETCH = 1.4
+"""The most that one direction may be scaled more than another."""
+PLACE_PIXELS = 7.0
+"""What is nearer than this to another inlier is the same place, in the pixels that the points were seen with: a point
+is described by the 31 pixels around it, so near ones are much the same."""
+
+CELLS = 6
+"""The part that both pictures show is divided into so many by so many cells."""
+FEWEST_IN_CELL = 3
+"""A cell speaks when both pictures have so many points in it."""
+LEAST_SHARE = 0.3
+"""Of the cells that speak, in which something lies alike."""
+LEAST_COMMON = 0.15
+"""Of the smaller picture, that both show."""
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How one picture lies in the other.
+
+    ``matrix``: 2 × 3, float64, from the query's pixels to the reference's · ``pairs``: inliers × 4, float64, the places
+    ``x, y`` in the query and ``x, y`` in the reference, the surest first.
+    """
+
+    inliers: int
+    matrix: Array
+    pairs: Array
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Places as complex numbers, ``x + iy``: a similarity is then ``a z + b``."""
+
+    places: Array
+    scales: Array
+    angles: Array
+    """Radians."""
+    words: Array
+
+    @classmethod
+    def of(cls, points: Points) -> "_Side":
+        xy = points.xy.astype(np.float64)
+        words = np.ascontiguousarray(points.descriptors).view(np.uint64)
+        return cls(
+            xy[:, 0] + 1j * xy[:, 1], points.scales.astype(np.float64), np.deg2rad(points.angles, dtype=float), words
+        )
+
+    def key(self) -> tuple[int, bytes, bytes]:
+        return len(self.places), self.words.tobytes(), self.places.tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    """Points of both sides, one pair a row."""
+
+    rows: Array
+    columns: Array
+    bits: Array
+    q: Array
+    r: Array
+    q_scales: Array
+    r_scales: Array
+    turn: Array
+    """What each pair says of the transformation: scale and turn as one complex number."""
+
+    @classmethod
+    def of(cls, query: _Side, reference: _Side, rows: Array, columns: Array, bits: Array) -> "_Pairs":
+        q_scales, r_scales = query.scales[rows], reference.scales[columns]
+        turn = r_scales / q_scales * np.exp(1j * (reference.angles[columns] - query.angles[rows]))
+        return cls(rows, columns, bits, query.places[rows], reference.places[columns], q_scales, r_scales, turn)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def find_geometry(query: Points, reference: Points) -> Geometry | None:
+    """How the query's picture lies in the reference's (or in the mirrored one, where the points are of that); None when
+    fewer than six places lie alike, or too little of what both show does."""
+    first, second = _Side.of(query), _Side.of(reference)
+    if min(len(first.places), len(second.places)) < FEWEST_INLIERS:
+        return None
+    is_swapped = second.key() < first.key()
+    if is_swapped:
+        first, second = second, first
+    found = _find(first, second)
+    if found is None:
+        return None
+    matrix, pairs = found
+    q, r = pairs.q, pairs.r
+    if is_swapped:
+        matrix, q, r = _inverse(matrix), r, q
+    return Geometry(len(pairs), matrix, np.stack([q.real, q.imag, r.real, r.imag], axis=1))
+
+
+def _find(query: _Side, reference: _Side) -> tuple[Array, _Pairs] | None:
+    bits = _distances_bits(query.words, reference.words)
+    possible = _possible(query, reference, bits)
+    nearest = _taken(possible, _is_mutual(possible) & (possible.bits <= NEAREST_BITS))
+    if len(nearest) < FEWEST_INLIERS // 2:
+        return None
+    best: tuple[Array, _Pairs] | None = None
+    for a, b in _proposals(_taken(nearest, np.s_[:MOST_NEAREST])):
+        refined = _refine(possible, nearest, a, b)
+        if refined is not None and (best is None or len(refined[1]) > len(best[1])):
+            best = refined
+    if best is None or not _is_most_alike(query, reference, *best):
+        return None
+    return best
+
+
+def _distances_bits(some: Array, others: Array) -> Array:
+    """``(some, others)``, uint8 (255 for 256)."""
+    total = np.zeros((len(some), len(others)), np.uint16)
+    for word in range(some.shape[1]):
+        total += np.bitwise_count(some[:, word, None] ^ others[None, :, word])
+    return total
+
+
+def _possible(query: _Side, reference: _Side, bits: Array) -> _Pairs:
+    """All pairs that may be one point, the likest first."""
+    rows, columns = np.nonzero(bits <= GUIDED_BITS)
+    order = np.lexsort((columns, rows, bits[rows, columns]))
+    rows, columns = rows[order], columns[order]
+    return _Pairs.of(query, reference, rows, columns, bits[rows, columns])
+
+
+def _is_mutual(pairs: _Pairs) -> Array:
+    """Which pairs, in order of likeness, are the first of both their points."""
+    is_first = np.zeros((2, len(pairs)), bool)
+    for side, points in enumerate((pairs.rows, pairs.columns)):
+        is_first[side, np.unique(points, return_index=True)[1]] = True
+    both: Array = np.logical_and(is_first[0], is_first[1])
+    return both
+
+
+def _proposals(pairs: _Pairs) -> list[tuple[complex, complex]]:
+    """Similarities ``(a, b)`` by two pairs that agree, with which most pairs agree; the best, unlike each other."""
+    across_q, across_r = pairs.q[None, :] - pairs.q[:, None], pairs.r[None, :] - pairs.r[:, None]
+    sigma = _sigma(pairs.q_scales, pairs.r_scales, np.abs(pairs.turn))
+    slack = TOLERANCE * (sigma[:, None] + sigma[None, :]) + LOOSE_SHARE * np.abs(across_r)
+    agrees = np.abs(across_q * pairs.turn[:, None] - across_r) <= slack
+    agrees &= agrees.T & _is_alike(pairs.turn[:, None], pairs.turn[None, :])
+    support = agrees.sum(axis=1)
+    if support.max() < FEWEST_INLIERS // 2:
+        return []
+    some, others = np.nonzero(np.triu(agrees & (np.abs(across_q) >= LEAST_APART_PIXELS), 1))
+    if not len(some):
+        return []
+    order = np.lexsort((others, some, -np.minimum(support[some], support[others])))[:MOST_PROPOSALS]
+    some, others = some[order], others[order]
+    a = across_r[some, others] / across_q[some, others]
+    is_fit = (np.abs(a) <= LARGEST_SCALE) & (np.abs(a) >= 1 / LARGEST_SCALE)
+    a, some = a[is_fit], some[is_fit]
+    b = pairs.r[some] - a * pairs.q[some]
+    counts = _fits_similarity(pairs, a[:, None], b[:, None]).sum(axis=1)
+    chosen: list[tuple[complex, complex]] = []
+    for place in np.lexsort((np.arange(len(a)), -counts)):
+        if len(chosen) == REFINED_PROPOSALS or counts[place] < FEWEST_INLIERS // 2:
+            break
+        middle = 320 + 320j
+        if all(abs((a[place] - c) * middle + b[place] - d) > 20 * abs(c) for c, d in chosen):
+            chosen.append((complex(a[place]), complex(b[place])))
+    return chosen
+
+
+def _fits_similarity(pairs: _Pairs, a: Any, b: Any) -> Array:
+    """Which pairs lie and turn as ``a z + b`` says."""
+    is_fit: Array = np.abs(a * pairs.q + b - pairs.r) <= TOLERANCE * _sigma(pairs.q_scales, pairs.r_scales, np.abs(a))
+    is_fit &= _is_alike(pairs.turn, a)
+    return is_fit
+
+
+def _fits(pairs: _Pairs, matrix: Array) -> Array:
+    """Which pairs lie and turn as the matrix says."""
+    a = _similar_part(matrix)
+    sigma = _sigma(pairs.q_scales, pairs.r_scales, abs(a))
+    is_fit: Array = np.abs(_applied(matrix, pairs.q) - pairs.r) <= TOLERANCE * sigma
+    is_fit &= _is_alike(pairs.turn, a)
+    return is_fit
+
+
+def _sigma(q_scales: Array, r_scales: Array, scale: Any) -> Array:
+    """How exactly a pair's place in the reference can be told, in its pixels."""
+    sigma: Array = np.hypot(q_scales * scale, r_scales)
+    return sigma
+
+
+def _is_alike(some: Any, others: Any) -> Array:
+    """Whether two transformations turn and scale nearly alike."""
+    ratio = some / others
+    size = np.abs(ratio)
+    alike: Array = (size <= SCALES_APART) & (size >= 1 / SCALES_APART)
+    alike &= np.abs(np.angle(ratio)) <= np.deg2rad(DEGREES_APART)
+    return alike
+
+
+def _refine(possible: _Pairs, nearest: _Pairs, a: complex, b: complex) -> tuple[Array, _Pairs] | None:
+    """The affine transformation of all that lies alike, and those pairs: each place once."""
+    matrix = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+    inliers = _taken(nearest, _fits(nearest, matrix))
+    for _ in range(4):
+        fitted = _fitted(inliers)
+        matrix = matrix if fitted is None else fitted
+        inliers = _taken(possible, _fits(possible, matrix))
+        inliers = _taken(inliers, _is_mutual(inliers))
+        if len(inliers) < FEWEST_INLIERS:
+            return None
+    inliers = _distinct(inliers)
+    return (matrix, inliers) if len(inliers) >= FEWEST_INLIERS else None
+
+
+def _taken(pairs: _Pairs, which: Any) -> _Pairs:
+    return _Pairs(*(getattr(pairs, name)[which] for name in _Pairs.__slots__))
+
+
+def _fitted(pairs: _Pairs) -> Array | None:
+    """By least squares, weighed by how exactly each place is known; a similarity for few. None: no picture is edited
+    like that."""
+    if len(pairs) < 3:
+        return None
+    weights = 1 / np.hypot(pairs.q_scales, pairs.r_scales)
+    ones, zeros = np.ones(len(pairs)), np.zeros(len(pairs))
+    target = np.concatenate([pairs.r.real * weights, pairs.r.imag * weights])
+    x, y = pairs.q.real, pairs.q.imag
+    if len(pairs) >= 2 * FEWEST_INLIERS:
+        rows = np.stack([x, y, ones], axis=1) * weights[:, None]
+        solved = np.linalg.lstsq(rows, np.stack([target[: len(x)], target[len(x) :]], axis=1), rcond=None)[0]
+        matrix: Array = solved.T
+        if _is_possible(matrix):
+            return matrix
+    rows = np.concatenate([np.stack([x, -y, ones, zeros], axis=1), np.stack([y, x, zeros, ones], axis=1)])
+    c, s, dx, dy = np.linalg.lstsq(rows * np.tile(weights, 2)[:, None], target, rcond=None)[0]
+    matrix = np.array([[c, -s, dx], [s, c, dy]])
+    return matrix if _is_possible(matrix) else None
+
+
+def _is_possible(matrix: Array) -> bool:
+    long, short = np.linalg.svd(matrix[:, :2], compute_uv=False)
+    return bool(
+        np.linalg.det(matrix[:, :2]) > 0
+        and long <= LARGEST_SCALE
+        and short >= 1 / LARGEST_SCALE
+        and long <= LARGEST_STRETCH * short
+    )
+
+
+def _applied(matrix: Array, places: Array) -> Array:
+    moved: Array = (matrix[0, 0] + 1j * matrix[1, 0]) * places.real
+    moved += (matrix[0, 1] + 1j * matrix[1, 1]) * places.imag
+    moved += matrix[0, 2] + 1j * matrix[1, 2]
+    return moved
+
+
+def _similar_part(matrix: Array) -> complex:
+    """Turn and scale of an affine transformation."""
+    return complex((matrix[0, 0] + matrix[1, 1]) / 2, (matrix[1, 0] - matrix[0, 1]) / 2)
+
+
+def _distinct(pairs: _Pairs) -> _Pairs:
+    """Leave out what has a surer inlier at its place, on either side."""
+    is_same = np.zeros((len(pairs), len(pairs)), bool)
+    for places, scales in ((pairs.q, pairs.q_scales), (pairs.r, pairs.r_scales)):
+        is_same |= np.abs(places[:, None] - places) < PLACE_PIXELS * np.minimum(scales[:, None], scales)
+    is_left = np.ones(len(pairs), bool)
+    for place in range(len(pairs)):
+        if is_left[place]:
+            is_left[place + 1 :] &= ~is_same[place, place + 1 :]
+    return _taken(pairs, is_left)
+
+
+def _is_most_alike(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs) -> bool:
+    """Whether enough of the cells in which both pictures show something show the same."""
+    moved = _applied(matrix, query.places)
+    low_r, high_r = _box(reference.places)
+    low_q, high_q = _box(moved)
+    low = complex(max(low_q.real, low_r.real), max(low_q.imag, low_r.imag))
+    high = complex(min(high_q.real, high_r.real), min(high_q.imag, high_r.imag))
+    size = high - low
+    if size.real <= 0 or size.imag <= 0:
+        return False
+    smaller = min(_area(high_q - low_q), _area(high_r - low_r))
+    if _area(size) < LEAST_COMMON * smaller:
+        return False
+    theirs, ours = _in_cells(reference.places, low, size), _in_cells(moved, low, size)
+    alike = _in_cells(pairs.r, low, size) > 0
+    speaks = alike | ((theirs >= FEWEST_IN_CELL) & (ours >= FEWEST_IN_CELL))
+    return bool(alike.sum() >= LEAST_SHARE * speaks.sum())
+
+
+def _box(places: Array) -> tuple[complex, complex]:
+    return (
+        complex(places.real.min(), places.imag.min()),
+        complex(places.real.max(), places.imag.max()),
+    )
+
+
+def _area(size: complex) -> float:
+    return size.real * size.imag
+
+
+def _in_cells(places: Array, low: complex, size: complex) -> Array:
+    """How many places lie in each cell."""
+    x = np.floor((places.real - low.real) / size.real * CELLS)
+    y = np.floor((places.imag - low.imag) / size.imag * CELLS)
+    is_inside = (x >= 0) & (x <= CELLS) & (y >= 0) & (y <= CELLS)
+    column, row = np.minimum(x[is_inside], CELLS - 1), np.minimum(y[is_inside], CELLS - 1)
+    return np.bincount((row * CELLS + column).astype(np.int64), minlength=CELLS * CELLS)
+
+
+def _inverse(matrix: Array) -> Array:
+    turned = np.linalg.inv(matrix[:, :2])
+    return np.concatenate([turned, -turned @ matrix[:, 2:]], axis=1)
