@@ -53,7 +53,7 @@ class RenderingShape(Shape):
         }
     )
 
-    kind: Literal["preview", "thumbnail", "strip"]
+    kind: Literal["preview", "thumbnail", "strip", "frames"]
     is_content: bool = Field(description="Whether looking at it is reading content: with a purpose, and an entry.")
     sha256: str
     size_bytes: int
@@ -65,7 +65,8 @@ class RenderingShape(Shape):
     input_sha256: str = Field(description="The original that it was made from.")
     details: dict[str, Any] = Field(
         description="`width` and `height` in pixels. Of a strip also the size of its tiles, which stand in a row from "
-        "the left, and `times_ms`: each one's time since the video's first frame."
+        "the left, and `times_ms`: each one's time since the video's first frame. Of `frames`, those of the first one, "
+        "and how many there are: see `/frames`."
     )
 
 
@@ -144,6 +145,7 @@ def _shape(found: Derivative) -> RenderingShape:
     return RenderingShape.model_validate(
         {
             **{name: getattr(found, name) for name in RenderingShape.model_fields if hasattr(found, name)},
+            "details": {name: value for name, value in found.details.items() if name != "index"},
             "is_content": found.kind in viewing.CONTENT_KINDS,
             "input_sha256": found.blob_sha256,
         }

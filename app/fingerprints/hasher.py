@@ -1,6 +1,6 @@
 """What is taken from decoded pixels: hashes and points of a picture, or of a video's frames as they come. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -29,6 +29,8 @@ class Hasher:
     shots: list[Shot] = field(default_factory=list)
     features: list[LocalFeatures] = field(default_factory=list)
     shown: Pixels | None = None
+    on_shot: Callable[[int, Pixels], None] | None = None
+    """Is given each shot's time and picture when the shot is over."""
     _shown_quality: int = -1
     _changed: ChangedFrames = field(default_factory=ChangedFrames)
     _finder: ShotFinder = field(default_factory=ShotFinder)
@@ -81,6 +83,8 @@ class Hasher:
     def _take_shots(self, found: Iterable[FoundShot]) -> None:
         for one in found:
             self.shots.append(one.shot)
+            if self.on_shot is not None:
+                self.on_shot(one.shot.shown_ms, one.shown)
             if len(self.features) < MOST_FEATURE_SETS:
                 self.features.append(local_features(one.shown, one.shot.shown_ms))
 

@@ -19,6 +19,7 @@ from app.kernel.primitives import Sha256Hex
 from app.media import claims
 from app.media.claims import SealedClaim
 from app.media.derivatives import store_files
+from app.media.frames import WorkingFrames
 from app.media.jail.decoder import DecoderDied, JailUnavailable, OnProgress
 from app.media.jail.result import DecodeOutcome, DecodeResult, Pixels, VideoFrame
 from app.media.jobs import MediaResources
@@ -88,15 +89,18 @@ def decode(
 ) -> Decoded:
     """All that is taken from a blob by one decoding. Raises NOT_NOW, and DecoderDied, which counts: the file may be
     what kills its decoder."""
-    hasher, strip = Hasher(catalog.current), FrameStrip()
+    strip, frames = FrameStrip(), WorkingFrames()
+    hasher = Hasher(catalog.current, on_shot=frames.take_shot)
 
     def take_frame(frame: VideoFrame) -> None:
         hasher.take_frame(frame)
         strip.take(frame)
+        frames.take(frame)
 
     def take_picture(rgb: Pixels) -> None:
         hasher.take_picture(rgb)
         strip.take(VideoFrame(0, rgb))
+        frames.take(VideoFrame(0, rgb))
 
     fd = resources.blobs.open(sha256)
     try:
@@ -113,7 +117,7 @@ def decode(
         claims=claimed.open,
         sealed=claimed.sealed,
         prints=hasher.prints,
-        renderings=store_files(resources.blobs, render_all(hasher.shown, strip.tiles)),
+        renderings=store_files(resources.blobs, [*render_all(hasher.shown, strip.tiles), *frames.packed()]),
         features=hasher.features,
         rules=() if result.sniffed is None else catalog.rules_for(result.sniffed.kind),
         limits={} if limits is None else limits.as_json(),

@@ -135,6 +135,14 @@ def list_shots(session: Session, sha256: str, *, after: tuple[str, int] | None, 
     return session.scalars(query).all()
 
 
+def shots_between(session: Session, sha256: str, from_ms: int, to_ms: int) -> Sequence[VideoShot]:
+    """The shots in force that show something within these times, both of which count; in order of time."""
+    query = select(VideoShot).join(RuleInForce, in_force(VideoShot)).where(VideoShot.blob_sha256 == sha256)
+    return session.scalars(
+        query.where(VideoShot.from_ms <= to_ms, VideoShot.to_ms > from_ms).order_by(VideoShot.from_ms)
+    ).all()
+
+
 def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch]:
     """Each match with its explanation and the decision in force, in three queries however many there are."""
     if not matches:

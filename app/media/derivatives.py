@@ -34,7 +34,8 @@ def store_files(blobs: BlobStore, renderings: Sequence[Rendering]) -> list[Store
     stored = []
     for rendering in renderings:
         with blobs.begin() as writer:
-            writer.write(rendering.content)
+            for part in rendering.parts:
+                writer.write(part)
             stored.append(StoredRendering(rendering, writer.commit(), blobs))
     return stored
 
@@ -56,7 +57,7 @@ def keep_renderings(session: Session, sha256: str, stored: Sequence[StoredRender
                 parameters_sha256=previews.PARAMETERS_SHA256[kind],
                 sha256=each.file.sha256,
                 size_bytes=each.file.size_bytes,
-                media_type=previews.MEDIA_TYPE,
+                media_type=previews.MEDIA_TYPES[kind],
                 details=dict(each.rendering.details),
                 made_at=utc_now(),
             )
@@ -81,7 +82,7 @@ def outdated_renderings() -> ColumnElement[bool]:
 
     # Not all that has pixels has a strip.
     stale_strip = and_(made(Derivative.kind == "strip"), is_lacking("strip"))
-    return and_(made(), or_(is_lacking("preview"), is_lacking("thumbnail"), stale_strip))
+    return and_(made(), or_(is_lacking("preview"), is_lacking("thumbnail"), is_lacking("frames"), stale_strip))
 
 
 def record_derived(uow: UnitOfWork, evidence: Evidence) -> None:

@@ -56,6 +56,21 @@ class NoRendering(NotFound):
     advice = "See GET /v1/evidence/{id}/renderings for those that it has. Only what moves has a strip of frames."
 
 
+class NoFrame(NotFound):
+    code = "no_frame"
+    title = "This item has no such frame"
+    advice = (
+        "See GET /v1/evidence/{id}/frames for those that it has. Where there are none although there is a preview, an "
+        "operator has them made: `exhibit fingerprints recompute`."
+    )
+
+
+class PurposeNeeded(Invalid):
+    code = "purpose_needed"
+    title = "Content is looked at for a purpose"
+    advice = "Say why with 'purpose': it stands in the custody entry. The blurred step needs none."
+
+
 class ClaimsNotRead(NotFound):
     code = "claims_not_read"
     title = "The file's claims were not read yet"

@@ -13,9 +13,9 @@ from app.media.rules import FingerprintStatus, State
 
 MEDIA_KINDS = ("image", "video")
 DECODER_MODES = ("strict", "degraded")
-DERIVATIVE_KINDS = ("preview", "thumbnail", "strip")
-DERIVATIVE_MEDIA_TYPES = ("image/jpeg", "image/webp", "image/png")
-RENDERINGS = ("original", "thumbnail", "strip")
+DERIVATIVE_KINDS = ("preview", "thumbnail", "strip", "frames")
+DERIVATIVE_MEDIA_TYPES = ("image/jpeg", "image/webp", "image/png", "application/zip")
+RENDERINGS = ("original", "thumbnail", "strip", "frame", "comparison")
 """What a read of content may be of."""
 
 
@@ -184,7 +184,8 @@ class Derivative(Base):
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     media_type: Mapped[str] = mapped_column(Text)
     details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
-    """``{"width", "height"}`` in pixels; of a strip also its tiles' size, and its frames' ``times_ms``."""
+    """``{"width", "height"}`` in pixels; of a strip also its tiles' size, and its frames' ``times_ms``; of frames how
+    many, and the ``index``: ``[time_ms, offset, size, sha256]`` of each, in order of time."""
     made_at: Mapped[datetime] = mapped_column(UtcTime)
 
 

@@ -6,6 +6,7 @@
   half of all famous faces at 7 × 10 pixels (Sinha et al., "Face Recognition by Humans", 2006, result 1).
 - ``thumbnail``: small and not blurred. Looking at it is reading content.
 - ``strip``: frames of a video or an animation in a row, evenly over its time, likewise content.
+- ``frames``: working pictures of it, larger, each by itself: see ``frames.py``.
 
 None has any metadata: not a comment, no profile, no EXIF.
 """
@@ -23,11 +24,16 @@ from app.kernel.primitives import Sha256Hex, canonical_json, sha256_hex
 from app.media.jail.result import VideoFrame
 
 Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
-Kind = Literal["preview", "thumbnail", "strip"]
+Kind = Literal["preview", "thumbnail", "strip", "frames"]
 
 TOOL = "pillow"
 TOOL_VERSION: str = pillow_version
-MEDIA_TYPE = "image/jpeg"
+MEDIA_TYPES: Mapping[Kind, str] = {
+    "preview": "image/jpeg",
+    "thumbnail": "image/jpeg",
+    "strip": "image/jpeg",
+    "frames": "application/zip",
+}
 PARAMETERS: Mapping[Kind, Mapping[str, Any]] = {
     "preview": {
         "rule": "preview/2",
@@ -49,6 +55,17 @@ PARAMETERS: Mapping[Kind, Mapping[str, Any]] = {
         "format": "jpeg",
         "quality": 75,
     },
+    "frames": {
+        "rule": "frames/1",
+        "side_pixels": 640,
+        "colour": "rgb",
+        "format": "jpeg",
+        "quality": 80,
+        "span_ms": 1000,
+        "frames_at_most": 2000,
+        "bytes_at_most": 48 * 1024 * 1024,
+        "pack": "zip",
+    },
 }
 """What makes a rendering what it is. Changed ones are another rule: what was made before is made again beside it."""
 
@@ -59,11 +76,16 @@ PARAMETERS_SHA256: Mapping[Kind, Sha256Hex] = {
 
 @dataclass(frozen=True)
 class Rendering:
-    """One file's bytes; ``details``: ``{"width", "height"}`` in pixels; of a strip also its tiles' and their times."""
+    """One file's bytes, in parts that were not copied together; ``details``: ``{"width", "height"}`` in pixels; of a
+    strip also its tiles' and their times; of frames those of the first one, and the index of all."""
 
     kind: Kind
-    content: bytes
+    parts: tuple[bytes, ...]
     details: Mapping[str, Any]
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.parts)
 
 
 @dataclass(frozen=True)
@@ -91,7 +113,7 @@ class FrameStrip:
             self.tiles, self._span_ms = [], 1
         if self.tiles and self._span_of(self.tiles[-1]) == frame.time_ms // self._span_ms:
             return
-        self.tiles.append(Tile(frame.time_ms, _within(frame.rgb, PARAMETERS["strip"]["side_pixels"])))
+        self.tiles.append(Tile(frame.time_ms, within(frame.rgb, PARAMETERS["strip"]["side_pixels"])))
         while len(self.tiles) > PARAMETERS["strip"]["frames_at_most"]:
             self._span_ms *= 2
             firsts = {self._span_of(tile): tile for tile in reversed(self.tiles)}
@@ -106,11 +128,16 @@ def render_all(shown: Pixels | None, tiles: Sequence[Tile] = ()) -> list[Renderi
     frames of a strip, when there are two or more. Nothing without pixels."""
     if shown is None:
         return []
-    made = [_preview(shown), _thumbnail(shown)]
+    made = [preview_of(shown), _thumbnail(shown)]
     return [*made, _strip(tiles)] if len(tiles) > 1 else made
 
 
-def _preview(rgb: Pixels) -> Rendering:
+def as_pixels(image: Image.Image) -> Pixels:
+    return np.asarray(image.convert("RGB"))
+
+
+def preview_of(rgb: Pixels) -> Rendering:
+    """The safe step of any picture."""
     parameters = PARAMETERS["preview"]
     grey = Image.fromarray(rgb).convert("L")
     few = grey.resize(_fitting(grey.size, parameters["values_a_side"]), Image.Resampling.BOX)
@@ -123,7 +150,7 @@ def _preview(rgb: Pixels) -> Rendering:
 
 def _thumbnail(rgb: Pixels) -> Rendering:
     parameters = PARAMETERS["thumbnail"]
-    return _written("thumbnail", Image.fromarray(_within(rgb, parameters["side_pixels"])), parameters)
+    return _written("thumbnail", Image.fromarray(within(rgb, parameters["side_pixels"])), parameters)
 
 
 def _strip(tiles: Sequence[Tile]) -> Rendering:
@@ -139,7 +166,7 @@ def _strip(tiles: Sequence[Tile]) -> Rendering:
     return _written("strip", row, PARAMETERS["strip"], more)
 
 
-def _within(rgb: Pixels, side_pixels: int) -> Pixels:
+def within(rgb: Pixels, side_pixels: int) -> Pixels:
     """At most so many pixels a side, never larger than it was."""
     image = Image.fromarray(rgb)
     size = _fitting(image.size, side_pixels)
@@ -158,4 +185,4 @@ def _written(
 ) -> Rendering:
     written = io.BytesIO()
     image.save(written, "JPEG", quality=parameters["quality"])
-    return Rendering(kind, written.getvalue(), {"width": image.width, "height": image.height, **(more or {})})
+    return Rendering(kind, (written.getvalue(),), {"width": image.width, "height": image.height, **(more or {})})

@@ -11,11 +11,13 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.blobs.store import BlobMissing, BlobStore, BlobUnreadable
 from app.cases.service import Grant
-from app.kernel.primitives import utc_now
+from app.kernel.primitives import Sha256Hex, sha256_hex, utc_now
 from app.media.derivatives import newest_renderings
-from app.media.errors import NoContent, NoPreview, NoRendering, PreviewNotReady
+from app.media.errors import ContentUnavailable, NoContent, NoPreview, NoRendering, PreviewNotReady
 from app.media.events import EvidenceDownloaded, EvidenceViewed
+from app.media.frames import PackedFrame, index_of
 from app.media.items import entry_object, find_evidence
 from app.media.models import Blob, Derivative, Evidence, EvidenceView
 from app.media.reading import find_derivative, has_own_results
@@ -23,7 +25,7 @@ from app.media.rules import State
 from app.unit_of_work import UnitOfWork
 
 ORIGINAL = "original"
-CONTENT_KINDS = frozenset({"thumbnail", "strip"})
+CONTENT_KINDS = frozenset({"thumbnail", "strip", "frames"})
 """Renderings at or above the unblurred step: looking at them is reading content."""
 WITHOUT_BYTES = "A lead has no bytes until its file is received."
 Act = Literal["viewed", "downloaded"]
@@ -58,6 +60,46 @@ def find_rendering(session: Session, actor: Actor, evidence_id: UUID, kind: str)
     if found is None:
         raise NoRendering(f"There is no '{kind}' of this file.")
     return found, grant
+
+
+def find_frames(
+    session: Session, actor: Actor, evidence_id: UUID, operation: Operation
+) -> tuple[Evidence, Derivative | None, Grant]:
+    """An item's working pictures, for whoever may do ``operation`` with it; None when there are none.
+
+    Raises NotFound, Forbidden, NoContent for a lead, PreviewNotReady while they are made, NoPreview in quarantine.
+    """
+    evidence, grant = find_evidence(session, actor, evidence_id, operation)
+    if evidence.blob_sha256 is None:
+        raise NoContent(WITHOUT_BYTES)
+    _require_settled(evidence)
+    return evidence, find_derivative(session, evidence.blob_sha256, "frames"), grant
+
+
+def list_frames(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Evidence, list[PackedFrame]]:
+    """What is known of an item's frames without looking at one; nothing as long as they are not made.
+
+    Raises NotFound, Forbidden, NoContent for a lead.
+    """
+    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    if evidence.blob_sha256 is None:
+        raise NoContent(WITHOUT_BYTES)
+    if not has_own_results(evidence):
+        return evidence, []
+    pack = find_derivative(session, evidence.blob_sha256, "frames")
+    return evidence, [] if pack is None else index_of(pack.details)
+
+
+def read_frame(blobs: BlobStore, pack_sha256: Sha256Hex, frame: PackedFrame) -> bytes:
+    """One frame's JPEG, after its digest was compared: nothing else is ever decoded. Raises ContentUnavailable."""
+    end = frame.offset_bytes + frame.size_bytes
+    try:
+        jpeg = b"".join(blobs.read_range(pack_sha256, frame.offset_bytes, end))
+    except (BlobMissing, BlobUnreadable) as error:
+        raise ContentUnavailable() from error
+    if sha256_hex(jpeg) != frame.sha256:
+        raise ContentUnavailable("The storage gives other bytes than were stored for this frame.")
+    return jpeg
 
 
 def list_renderings(session: Session, actor: Actor, evidence_id: UUID) -> Sequence[Derivative]:

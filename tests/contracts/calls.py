@@ -184,6 +184,8 @@ EVIDENCE = (
         path={"kind": "thumbnail"},
         granted_codes=frozenset({"no_rendering", "preview_not_ready"}),
     ),
+    _read("listFrames", "evidence"),
+    _read("getFrame", "evidence", PREVIEW, path={"n": "0"}, granted_codes=frozenset({"no_frame"})),
     _read("getClaims", "evidence", granted_codes=frozenset({"claims_not_read"})),
     _read("getPreview", "evidence", PREVIEW),
     Call("getLimits", "self"),

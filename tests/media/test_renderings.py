@@ -117,12 +117,13 @@ def test_renderings_of_a_video_when_made_then_each_item_on_its_bytes_has_their_e
     work.finish()
 
     made = renderings(hub, item)
-    assert made.keys() == {"preview", "thumbnail", "strip"}
+    assert made.keys() == {"preview", "thumbnail", "strip", "frames"}
     assert renderings(hub, again) == made
     assert {kind: each["is_content"] for kind, each in made.items()} == {
         "preview": False,
         "thumbnail": True,
         "strip": True,
+        "frames": True,
     }
     for one in (item, again):
         derived = {data["kind"]: data for data in entries(hub, one, "evidence.derived")}
@@ -132,7 +133,7 @@ def test_renderings_of_a_video_when_made_then_each_item_on_its_bytes_has_their_e
             assert derived[kind]["input_sha256"] == each["input_sha256"] == item["sha256"]
             assert derived[kind]["parameters_sha256"] == each["parameters_sha256"] == rule
             assert (derived[kind]["tool"], derived[kind]["version"]) == (each["tool"], each["tool_version"])
-        assert len(entries(hub, one, "evidence.derived")) == 3
+        assert len(entries(hub, one, "evidence.derived")) == 4
 
     services = hub.api.app.state.services
     assert sweep_orphans(services.sessions, services.blobs, grace_s=0, kept_s=0).orphans == 0
@@ -154,7 +155,7 @@ def test_renderings_when_their_rule_changes_then_recomputing_makes_them_and_each
         assert enqueue_due(session, limit=10) == []
     with psycopg.connect(database.owner_url) as owner:  # As it stands after a change of both rules.
         owner.execute("ALTER TABLE derivatives DISABLE TRIGGER derivatives_fixed")
-        owner.execute("DELETE FROM derivatives WHERE kind = 'thumbnail'")
+        owner.execute("DELETE FROM derivatives WHERE kind IN ('thumbnail', 'frames')")
         owner.execute("UPDATE derivatives SET parameters_sha256 = sha256('preview/1')")
         owner.execute("ALTER TABLE derivatives ENABLE TRIGGER derivatives_fixed")
     assert renderings(hub, item).keys() == {"preview"}
@@ -165,10 +166,10 @@ def test_renderings_when_their_rule_changes_then_recomputing_makes_them_and_each
 
     made = renderings(hub, item)
     assert {kind: each["parameters_sha256"] for kind, each in made.items()} == {
-        kind: PARAMETERS_SHA256[kind] for kind in ("preview", "thumbnail")
+        kind: PARAMETERS_SHA256[kind] for kind in ("preview", "thumbnail", "frames")
     }
     told = [data["kind"] for data in entries(hub, item, "evidence.derived")]
-    assert sorted(told) == ["preview", "preview", "thumbnail", "thumbnail"]
+    assert sorted(told) == ["frames", "frames", "preview", "preview", "thumbnail", "thumbnail"]
     with sessions.begin() as session:
         assert enqueue_due(session, limit=10) == []
 
