@@ -1,5 +1,6 @@
 """The HTTP composition root: settings → engine, blobs, keys → routers."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +22,9 @@ from app.api.middleware import BoundedBody, RequestFrame
 from app.api.routers import ROUTERS
 from app.api.waiting import CheckpointWatch
 from app.blobs.local import LocalBlobStore
+from app.fingerprints.following import FollowingIndex
+from app.fingerprints.similar import SEARCHABLE
+from app.fingerprints.similar_index import LOOK_EVERY_S, Adopter
 from app.kernel.database import open_engine, session_factory
 from app.kernel.private_files import read_or_create_secret
 from app.kernel.settings import Settings
@@ -57,6 +61,7 @@ def open_services(settings: Settings) -> Services:
         raise RuntimeError("EXHIBIT_APP_DATABASE_URL is not set: start the API with `exhibit serve` or `exhibit api`")
     engine = open_engine(settings.app_database_url, pool_size=settings.database_pool_size)
     sessions = session_factory(engine)
+    index = FollowingIndex(SEARCHABLE)
     return Services(
         settings=settings,
         sessions=sessions,
@@ -64,6 +69,8 @@ def open_services(settings: Settings) -> Services:
         url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
         checkpoints=CheckpointWatch(sessions),
         witness_policy=read_policy(settings),
+        index=index,
+        adopter=Adopter(index, settings.data / "index"),
         threads=CapacityLimiter(min(settings.request_threads, settings.database_pool_size)),
     )
 
@@ -74,8 +81,18 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     # A thread that waits for a connection would hold the event loop's queue: as many threads as connections.
     to_thread.current_default_thread_limiter().total_tokens = services.settings.database_pool_size
+    following = asyncio.create_task(_follow_index(services))
     yield
+    following.cancel()
+    await asyncio.wait([following])
     services.sessions.kw["bind"].dispose()
+
+
+async def _follow_index(services: Services) -> None:
+    """From the start on and now and then: the file of the index is taken as soon as it is there, not by a request."""
+    while True:
+        await to_thread.run_sync(services.adopter.look, services.sessions)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def open_blobs(data: Path) -> LocalBlobStore:

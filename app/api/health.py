@@ -16,6 +16,7 @@ from app.audits.service import Audited, newest_audit
 from app.blobs.store import BlobStorageFailed
 from app.fingerprints.models import IndexCheck
 from app.fingerprints.reading import newest_check
+from app.fingerprints.similar_index import Standing
 from app.kernel.primitives import utc_now
 from app.ledger.integrator import ADVISORY_LOCK
 from app.ledger.policy import Policy
@@ -77,8 +78,8 @@ def get_health() -> Alive:
     dependencies=[Depends(Public())],
 )
 def get_readiness(request: Request) -> JSONResponse:
-    """Database, ledger integrator, worker, fingerprint index and storage, with witnesses and time stamps where they are
-    set up; 503 while one of them is not ready.
+    """Database, ledger integrator, worker, the fingerprints' index as last checked and as this process searches in it,
+    and storage, with witnesses and time stamps where they are set up; 503 while one of them is not ready.
     """
     components = {**_database_components(request), "storage": _storage(request)}
     ready = all(component.status == "ready" for component in components.values())
@@ -96,6 +97,7 @@ def _database_components(request: Request) -> dict[str, Component]:
             report = latest_report(session)
             newest = newest_audit(session)
             checked = newest_check(session)
+            searching = services(request).adopter.standing
             outside = _outside(session, services(request).witness_policy)
     except SQLAlchemyError as error:
         unknown = Component(status="not_ready", detail="unknown: the database does not answer")
@@ -105,6 +107,7 @@ def _database_components(request: Request) -> dict[str, Component]:
         **outside,
         **_audit(newest, services(request).settings.audit_period_s),
         **_index(checked),
+        **_search(searching),
         "database": Component(status="ready", detail="answers"),
         "decoder": _decoder(report),
         "integrator": _component(
@@ -151,6 +154,17 @@ def _index(newest: IndexCheck | None) -> dict[str, Component]:
     age_s = (utc_now() - newest.at).total_seconds()
     detail = f"{newest.missing} missing of what {newest.queries} queries should find, {age_s / 3600:.1f} h ago"
     return {"index": _component(not newest.missing, detail)}
+
+
+def _search(standing: Standing | None) -> dict[str, Component]:
+    """The index in the process that answers: not ready while there are more hashes than it reads without a file, and
+    no worker has made one for it. Searches by hashes are refused then; all else works."""
+    if standing is None:
+        return {"search": Component(status="not_ready", detail="the index is being taken")}
+    if not standing.is_ready:
+        return {"search": Component(status="not_ready", detail="waits for the index's file, which a worker makes")}
+    held = f"{standing.rows_in_file} hashes in the file, {standing.rows_beside} beside it"
+    return {"search": Component(status="ready", detail=held)}
 
 
 def _outside(session: Session, policy: Policy | None) -> dict[str, Component]:

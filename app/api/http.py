@@ -23,6 +23,8 @@ from app.access.rules import Operation
 from app.api.threads import session_of
 from app.api.waiting import CheckpointWatch
 from app.blobs.store import BlobStore
+from app.fingerprints.following import FollowingIndex
+from app.fingerprints.similar_index import Adopter
 from app.kernel.database import read_session, without_transaction
 from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
 from app.kernel.primitives import MAX_SAFE_INTEGER, Sha256Hex, canonical_json, decode_cursor, encode_cursor
@@ -47,6 +49,10 @@ class Services:
     checkpoints: CheckpointWatch
     witness_policy: Policy | None
     """Whose cosignatures a published checkpoint needs; None: nobody's."""
+    index: FollowingIndex
+    """Of hashes, for searches in this process."""
+    adopter: Adopter
+    """Keeps that index by the worker's file."""
     threads: CapacityLimiter
     """How many requests are worked on at once; the others wait in the order in which they came."""
 

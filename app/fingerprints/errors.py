@@ -1,6 +1,6 @@
-"""What can be wrong with a decision about a match, or with asking for another decoding."""
+"""What can be wrong with a decision about a match, with asking for another decoding, or with a search."""
 
-from app.kernel.errors import Conflict, Invalid, constraint_errors
+from app.kernel.errors import AppError, Conflict, Invalid, constraint_errors
 
 
 class SubjectNotInMatch(Invalid):
@@ -36,6 +36,34 @@ class DecodingUnderWay(Conflict):
     code = "decoding_under_way"
     title = "The item's bytes are to be decoded already"
     advice = "Wait until the item's fingerprint_status is no longer 'pending', and read what came of it."
+
+
+class UnknownAlgorithm(Invalid):
+    """A partner's hashes may be of an algorithm, or a version of one, that is not compared here."""
+
+    code = "unknown_algorithm"
+    title = "Hashes of this algorithm version are not searched"
+
+
+class NotAHash(Invalid):
+    code = "not_a_hash"
+    title = "This is no hash of the algorithm that is named"
+
+
+class RadiusTooWide(Invalid):
+    """Within more than a quarter of its bits, every hash is near thousands of others by chance."""
+
+    code = "radius_too_wide"
+    title = "The radius is wider than a search answers"
+
+
+class IndexNotReady(AppError):
+    """The index of the process that was asked is being taken or made anew; nothing need be done about it."""
+
+    code = "index_not_ready"
+    status = 503
+    title = "The index of hashes is not ready"
+    advice = "Ask again in a while. A file can be searched with meanwhile: POST /v1/similar."
 
 
 constraint_errors["uq_relations_number"] = DecidedMeanwhile("Read the match again, then decide.")

@@ -134,6 +134,12 @@ class FollowingIndex:
             self._held = None
             self._is_waiting = False
 
+    def wait_for_file(self) -> None:
+        """Hold nothing, and answer nothing, until :meth:`adopt`: what would be held without one is too much."""
+        with self._lock:
+            self._file = self._held = None
+            self._is_waiting = True
+
     def sizes(self, session: Session) -> Sizes | None:
         """After following; None where it could not, for want of a file."""
         with self._lock:

@@ -99,6 +99,10 @@ def _erase(operation: str, kind: str, json: Any = None, **more: Any) -> Call:
     return Call(operation, kind=kind, may=CUSTODIAN, json=json, **{"scope": "write", **more})
 
 
+def _hashes_in(case_id: str) -> dict[str, Any]:
+    return {"algorithm": "pdq/1", "hashes": ["00" * 32], "case_ids": [case_id]}
+
+
 _GROUND = {"reason_code": "x_y", "authority": "x_y"}
 _BAD_CREDENTIALS = frozenset({"bad_credentials"})
 _NOT_SIGNED = frozenset({"size_not_signed"})
@@ -195,6 +199,8 @@ EVIDENCE = (
     _write("decideMatch", "match", FINDINGS, {"relation": "excerpt_of", "reason": "x"}),
     _read("listRelations", "evidence"),
     _read("listFingerprints", "evidence"),
+    Call("searchHashes", "self", json={"algorithm": "pdq/1", "hashes": ["00" * 32]}),
+    _read("searchHashes", "case", json=lambda world, which: _hashes_in(world.objects["case"][which]["case_id"])),
     _read("listShots", "evidence"),
 )
 LEDGER = (
