@@ -1,4 +1,4 @@
-"""Cases, their members and policies."""
+"""Cases and their members."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -40,7 +40,6 @@ from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.cases import service
 from app.cases.models import Case
-from app.cases.policy import Policy
 from app.kernel.primitives import encode_cursor
 from app.unit_of_work import UnitOfWork
 
@@ -54,10 +53,6 @@ Manager = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
 
 Title = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 LongText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
-Dimension = Literal["provenance", "source", "date", "location", "content", "technical", "motivation"]
-
-
-AlgorithmName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")]
 
 
 class CaseCreate(Input):
@@ -125,24 +120,6 @@ class FoundAccount(Shape):
 class MemberChanged(Changed):
     account_id: UUID
     role: Role
-
-
-class PolicyInput(Input):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"required_dimensions": ["source", "date", "location"], "thresholds": {}}]}
-    )
-
-    required_dimensions: list[Dimension] = Field(min_length=1, max_length=7)
-    thresholds: dict[AlgorithmName, Annotated[int, Field(ge=0, le=64)]] = Field(
-        default_factory=dict, description="Per algorithm, the largest distance in bits that is a match."
-    )
-
-
-class PolicyShape(Changed):
-    case_id: UUID
-    version: int
-    required_dimensions: list[str]
-    thresholds: dict[str, int]
 
 
 def _case(case: Case) -> CaseShape:
@@ -321,42 +298,6 @@ def revoke_role(case_id: UUID, account_id: UUID, role: Role, request: Request, a
         return commit(uow, lambda receipts: MemberChanged(account_id=account_id, role=role, receipts=receipts))
 
 
-@router.get(
-    "/{case_id}/policy",
-    name="getPolicy",
-    summary="Read the case's policy",
-    response_model=PolicyShape,
-    responses=problem_responses(401, 403, 404, 422),
-)
-def get_policy(case_id: UUID, request: Request, response: Response, actor: Reader) -> PolicyShape:
-    """Which dimensions a submission needs, and how near is a match."""
-    with reading(request) as session:
-        version, policy = service.get_policy(session, actor, case_id)
-        with_version(response, version)
-        return _policy(case_id, version, policy)
-
-
-@router.put(
-    "/{case_id}/policy",
-    name="changePolicy",
-    summary="Set the case's policy",
-    response_model=PolicyShape,
-    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
-)
-def change_policy(
-    case_id: UUID, body: PolicyInput, request: Request, actor: Manager, if_match: IfMatch = None
-) -> JSONResponse:
-    """A new version; the old ones stay."""
-    policy = Policy(tuple(dict.fromkeys(body.required_dimensions)), dict(body.thresholds))
-    with working(request) as uow:
-        version, policy = service.change_policy(uow, actor, case_id, version=required_version(if_match), policy=policy)
-        return commit(
-            uow,
-            lambda receipts: _policy(case_id, version, policy).model_copy(update={"receipts": receipts}),
-            version=version,
-        )
-
-
 def _member_after(cursor: str | None) -> tuple[UUID, str] | None:
     parts = read_cursor(cursor, str, str)
     if parts is None:
@@ -365,15 +306,6 @@ def _member_after(cursor: str | None) -> tuple[UUID, str] | None:
         return UUID(parts[0]), parts[1]
     except ValueError as error:
         raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
-
-
-def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
-    return PolicyShape(
-        case_id=case_id,
-        version=version,
-        required_dimensions=list(policy.required_dimensions),
-        thresholds=policy.thresholds,
-    )
 
 
 def _case_answer(uow: UnitOfWork, case: Case) -> JSONResponse:

@@ -20,6 +20,7 @@ from app.api import (
     matches,
     metrics,
     organisation,
+    policies,
     problem_pages,
     public_log,
     renderings,
@@ -34,6 +35,7 @@ from app.api import (
 ROUTERS: tuple[APIRouter, ...] = (
     access.router,
     cases.router,
+    policies.router,
     uploads.router,
     evidence.router,
     claims.router,

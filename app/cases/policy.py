@@ -1,4 +1,4 @@
-"""A case's policy: which dimensions a submission needs, and how near is a match. Pure."""
+"""A case's policy: what a submission needs, how near is a match, whether other cases are compared. Pure."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -6,20 +6,39 @@ from typing import Any
 DIMENSIONS = ("provenance", "source", "date", "location", "content", "technical", "motivation")
 DEFAULT_REQUIRED_DIMENSIONS = tuple(dimension for dimension in DIMENSIONS if dimension != "motivation")
 
+BITS_RANGES = {"pdq": (0, 64), "phash": (0, 16), "dhash": (0, 16)}
+"""Per algorithm, the thresholds that a case may set: what is farther says nothing of two pictures."""
+INLIERS_RANGES = {"same_picture": (10, 100), "likely": (6, 100)}
+"""Per tier, how many points of local features a case may ask for: fewer agree between unrelated pictures."""
+DEFAULT_INLIERS = {"same_picture": 12, "likely": 8}
+
 
 @dataclass(frozen=True)
 class Policy:
     """One version of a case's rules.
 
     ``thresholds``: per algorithm the largest distance in bits that is still a match; absent: the algorithm's own.
+    ``inliers``: per tier how many points of local features have to agree; absent: :data:`DEFAULT_INLIERS`.
+    ``matching_across_cases``: whether its items are compared with those of other cases that allow it too.
     """
 
     required_dimensions: tuple[str, ...] = DEFAULT_REQUIRED_DIMENSIONS
     thresholds: dict[str, int] = field(default_factory=dict)
+    inliers: dict[str, int] = field(default_factory=dict)
+    matching_across_cases: bool = True
+
+    def inliers_of(self, tier: str) -> int:
+        return self.inliers.get(tier, DEFAULT_INLIERS[tier])
 
     def document(self) -> dict[str, Any]:
         return asdict(self) | {"required_dimensions": list(self.required_dimensions)}
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> "Policy":
-        return cls(tuple(document["required_dimensions"]), dict(document["thresholds"]))
+        """Also of a document from before a setting was there."""
+        return cls(
+            tuple(document["required_dimensions"]),
+            dict(document["thresholds"]),
+            dict(document.get("inliers", {})),
+            bool(document.get("matching_across_cases", True)),
+        )

@@ -199,7 +199,12 @@ def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None
 
 def _thresholds(session: Session, case_id: UUID, catalog: Catalog) -> Thresholds:
     _, policy = current_policy(session, case_id)
-    return thresholds_of(policy.thresholds, catalog=catalog)
+    return thresholds_of(
+        policy.thresholds,
+        inliers=policy.inliers_of("same_picture"),
+        inliers_likely=policy.inliers_of("likely"),
+        catalog=catalog,
+    )
 
 
 def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:

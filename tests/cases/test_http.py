@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import authenticate
 from app.access.rules import Role
+from app.cases.policy import Policy
 from app.cases.service import revoke_role
 from app.unit_of_work import unit_of_work
 from tests.contracts.world import LABELS
@@ -240,6 +241,50 @@ def test_policy_when_changed_then_versions_follow_each_other_and_the_digest_is_a
     assert (entry["type"], entry["data"]["policy_version"]) == ("case.policy_changed", 2)
     wrong = olena.change(path, path, "PUT", json={"required_dimensions": ["astrology"]})
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_request")
+
+
+def test_policy_when_it_says_nothing_of_a_threshold_then_it_is_the_products_and_other_cases_are_compared(
+    api: Api,
+) -> None:
+    olena = api.person("Olena")
+    policy = olena.get(f"/v1/cases/{api.case(olena)}/policy").json()
+    assert (policy["thresholds"], policy["inliers"], policy["matching_across_cases"]) == ({}, {}, True)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"thresholds": {"pdq": 65}},
+        {"thresholds": {"phash": 17}},
+        {"thresholds": {"whash": 1}},
+        {"inliers": {"same_picture": 9}},
+        {"inliers": {"same_picture": 20, "likely": 21}},
+        {"inliers": {"likely": 13}},
+        {"matching_across_cases": None},
+    ],
+)
+def test_policy_when_a_threshold_is_outside_its_range_then_422(api: Api, settings: dict[str, Any]) -> None:
+    olena = api.person("Olena")
+    path = f"/v1/cases/{api.case(olena)}/policy"
+    wrong = olena.change(path, path, "PUT", json={"required_dimensions": ["source"], **settings})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_request")
+
+
+def test_policy_when_thresholds_are_in_range_then_they_are_kept(api: Api) -> None:
+    olena = api.person("Olena")
+    path = f"/v1/cases/{api.case(olena)}/policy"
+    settings = {
+        "thresholds": {"pdq": 0, "dhash": 16},
+        "inliers": {"same_picture": 100, "likely": 6},
+        "matching_across_cases": False,
+    }
+    olena.change(path, path, "PUT", json={"required_dimensions": ["source"], **settings})
+    assert olena.get(path).json().items() >= settings.items()
+
+
+def test_policy_when_its_document_is_from_before_a_setting_was_there_then_it_reads_on() -> None:
+    old = {"required_dimensions": ["source"], "thresholds": {"pdq": 24, "whash": 60}}
+    assert Policy.of(old) == Policy(("source",), {"pdq": 24, "whash": 60}, {}, True)
 
 
 def test_token_when_limited_to_one_case_and_role_then_other_cases_are_404_and_other_roles_403(api: Api) -> None:

@@ -1,0 +1,149 @@
+"""A case's policy: what a submission needs, and what is a match."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import ConfigDict, Field, model_validator
+
+from app.access.actors import Actor
+from app.access.rules import Operation
+from app.api.http import (
+    Changed,
+    IfMatch,
+    Input,
+    Requires,
+    commit,
+    reading,
+    required_version,
+    with_version,
+    working,
+)
+from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
+from app.cases import service
+from app.cases.policy import BITS_RANGES, INLIERS_RANGES, Policy
+
+router = APIRouter(route_class=LedgerRoute, prefix="/v1/cases", tags=["Cases"])
+
+Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
+Manager = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
+
+Dimension = Literal["provenance", "source", "date", "location", "content", "technical", "motivation"]
+
+
+def _within(limits: tuple[int, int]) -> Any:
+    return Field(default=None, ge=limits[0], le=limits[1])
+
+
+class BitsInput(Input):
+    pdq: int | None = _within(BITS_RANGES["pdq"])
+    phash: int | None = _within(BITS_RANGES["phash"])
+    dhash: int | None = _within(BITS_RANGES["dhash"])
+
+
+class InliersInput(Input):
+    same_picture: int | None = _within(INLIERS_RANGES["same_picture"])
+    likely: int | None = _within(INLIERS_RANGES["likely"])
+
+
+class PolicyInput(Input):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "required_dimensions": ["source", "date", "location"],
+                    "thresholds": {"pdq": 24},
+                    "inliers": {"same_picture": 20},
+                }
+            ]
+        }
+    )
+
+    required_dimensions: list[Dimension] = Field(min_length=1, max_length=7)
+    thresholds: BitsInput = Field(
+        default_factory=BitsInput,
+        description="Per algorithm, the largest distance in bits that is a match; absent: the algorithm's own.",
+    )
+    inliers: InliersInput = Field(
+        default_factory=InliersInput,
+        description="Per tier, how many points of local features have to agree; absent: 12 and 8.",
+    )
+    matching_across_cases: bool = Field(
+        default=True,
+        description="Whether items are compared with those of other cases that allow it too. What is found is seen by"
+        " members of both cases; the coordinators of each are told that there is something.",
+    )
+
+    @model_validator(mode="after")
+    def _likely_asks_for_no_more(self) -> "PolicyInput":
+        policy = self.policy()
+        if policy.inliers_of("likely") > policy.inliers_of("same_picture"):
+            raise ValueError("'inliers.likely' must not be above 'inliers.same_picture' (12 where it is absent)")
+        return self
+
+    def policy(self) -> Policy:
+        return Policy(
+            tuple(dict.fromkeys(self.required_dimensions)),
+            self.thresholds.model_dump(exclude_none=True),
+            self.inliers.model_dump(exclude_none=True),
+            self.matching_across_cases,
+        )
+
+
+class PolicyShape(Changed):
+    case_id: UUID
+    version: int
+    required_dimensions: list[str]
+    thresholds: dict[str, int]
+    inliers: dict[str, int]
+    matching_across_cases: bool
+
+
+@router.get(
+    "/{case_id}/policy",
+    name="getPolicy",
+    summary="Read the case's policy",
+    response_model=PolicyShape,
+    responses=problem_responses(401, 403, 404, 422),
+)
+def get_policy(case_id: UUID, request: Request, response: Response, actor: Reader) -> PolicyShape:
+    """Which dimensions a submission needs, and how near is a match."""
+    with reading(request) as session:
+        version, policy = service.get_policy(session, actor, case_id)
+        with_version(response, version)
+        return _policy(case_id, version, policy)
+
+
+@router.put(
+    "/{case_id}/policy",
+    name="changePolicy",
+    summary="Set the case's policy",
+    response_model=PolicyShape,
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+)
+def change_policy(
+    case_id: UUID, body: PolicyInput, request: Request, actor: Manager, if_match: IfMatch = None
+) -> JSONResponse:
+    """A new version; the old ones stay. Where it changes what is a match, the case is compared anew."""
+    with working(request) as uow:
+        version, policy = service.change_policy(
+            uow, actor, case_id, version=required_version(if_match), policy=body.policy()
+        )
+        return commit(
+            uow,
+            lambda receipts: _policy(case_id, version, policy).model_copy(update={"receipts": receipts}),
+            version=version,
+        )
+
+
+def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
+    return PolicyShape(
+        case_id=case_id,
+        version=version,
+        required_dimensions=list(policy.required_dimensions),
+        thresholds=policy.thresholds,
+        inliers=policy.inliers,
+        matching_across_cases=policy.matching_across_cases,
+    )
