@@ -130,6 +130,7 @@ def _store_features(session: Session, sha256: Sha256Hex, number: int, features: 
             "version": one.version,
             "decoding": number,
             "time_ms": one.time_ms,
+            "view": one.view,
             "count": one.count,
             "points": one.points,
             "points_sha256": sha256_hex(one.points),

@@ -10,7 +10,7 @@ from app.ledger.event import Event
 @dataclass(frozen=True, kw_only=True)
 class EvidenceFingerprinted(Event):
     """``fingerprints_sha256`` is of the lines ``version view time_ms hex``, sorted, of the fingerprints in force; of a
-    set of local features ``hex`` is the SHA-256 of its packed points, and the view ``identity``.
+    set of local features ``hex`` is the SHA-256 of its packed points.
 
     Of a shot the line is ``version number from_ms to_ms shown_ms``; ``fingerprints`` is the number of all lines.
 

@@ -8,7 +8,7 @@ from PIL import Image
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, reduced
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.local_features import LocalFeatures
-from app.fingerprints.algorithms.orb import local_features
+from app.fingerprints.algorithms.orb import features_in_views
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.keyframes import ChangedFrames
 from app.fingerprints.matching import Print
@@ -16,8 +16,8 @@ from app.fingerprints.shots import FoundShot, Shot, ShotFinder
 from app.fingerprints.views import IDENTITY, hashes_in_views
 from app.media.jail.result import VideoFrame
 
-MOST_FEATURE_SETS = 2_000
-"""Of the shots of one recording, the first: 36 MB at the most in the worker. Further ones have their hashes alone."""
+MOST_FEATURE_SETS = 4_000
+"""Of one recording, two a frame: 72 MB at the most in the worker. Further frames have their hashes alone."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Hasher:
         """An image's only or first picture. Starts over, as the decoder does after a restart."""
         self.prints.clear()
         image = Image.fromarray(rgb)
-        self.features[:] = [local_features(image)]
+        self.features[:] = features_in_views(image)
         self.shown, self._is_image = rgb, True
         picture = reduced(image)
         for algorithm in self.algorithms:
@@ -86,7 +86,7 @@ class Hasher:
             if self.on_shot is not None:
                 self.on_shot(one.shot.shown_ms, one.shown)
             if len(self.features) < MOST_FEATURE_SETS:
-                self.features.append(local_features(one.shown, one.shot.shown_ms))
+                self.features += features_in_views(one.shown, one.shot.shown_ms)
 
     def _show(self, rgb: Pixels, quality: int) -> None:
         """The first frame that says something, else the best so far: many videos begin black."""

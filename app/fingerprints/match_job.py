@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal, or_, select, type_coerce
+from sqlalchemy import func, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -27,7 +27,6 @@ from app.fingerprints.finding import (
     store_matches,
 )
 from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, VideoShot
-from app.fingerprints.views import IDENTITY
 from app.jobs import Job
 from app.kernel.primitives import sha256_hex
 from app.media.derivatives import record_derived
@@ -214,7 +213,7 @@ def _digest_of_prints(session: Session, sha256: str) -> PrintsDigest:
     ).all()
     points_hex = func.encode(type_coerce(LocalFeatureSet.points_sha256, BYTEA), "hex")
     points = session.execute(
-        select(LocalFeatureSet.version, literal(IDENTITY), LocalFeatureSet.time_ms, points_hex)
+        select(LocalFeatureSet.version, LocalFeatureSet.view, LocalFeatureSet.time_ms, points_hex)
         .join(RuleInForce, in_force(LocalFeatureSet))
         .where(LocalFeatureSet.blob_sha256 == sha256)
     ).all()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SmallInteger, func, literal, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, SmallInteger, func, null, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -23,7 +23,6 @@ from app.fingerprints.models import (
     RuleInForce,
     VideoShot,
 )
-from app.fingerprints.views import IDENTITY
 from app.kernel.database import HexDigest
 from app.kernel.errors import NotFound
 
@@ -108,7 +107,7 @@ def list_fingerprints(
         select(
             LocalFeatureSet.version,
             LocalFeatureSet.time_ms,
-            literal(IDENTITY).label("view"),
+            LocalFeatureSet.view,
             null().cast(BYTEA).label("value"),
             null().cast(SmallInteger).label("quality"),
             LocalFeatureSet.count,
@@ -119,7 +118,9 @@ def list_fingerprints(
     )
     if after is not None:
         hashes = hashes.where(tuple_(Fingerprint.version, Fingerprint.time_ms, Fingerprint.view) > after)
-        features = features.where(tuple_(LocalFeatureSet.version, LocalFeatureSet.time_ms, literal(IDENTITY)) > after)
+        features = features.where(
+            tuple_(LocalFeatureSet.version, LocalFeatureSet.time_ms, LocalFeatureSet.view) > after
+        )
     listed = hashes.union_all(features)
     columns = listed.selected_columns
     rows = session.execute(listed.order_by(columns.version, columns.time_ms, columns.view).limit(limit))

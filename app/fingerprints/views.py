@@ -1,10 +1,11 @@
-"""The eight symmetries of a picture, under which it is searched with: mirrored and turned copies are found. Pure.
+"""Under which views a picture is searched with: as it is, turned, mirrored, and without what was put around it. Pure.
 
-Only the query's side is transformed; what is searched holds each picture as it is.
+A view's name is a symmetry (``mirror``), of an area of the picture (``trimmed.mirror``); without a prefix the area is
+the whole picture. Only the query's side is turned; areas are looked at on both sides.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,14 +14,25 @@ from app.fingerprints.algorithms.pdq import PDQ
 
 Array = np.ndarray[Any, Any]
 
-IDENTITY = "identity"
+VIEWS_RULE = "views/1"
+"""By which views are taken of a picture or a frame; what was fingerprinted before it has fewer."""
+
+IDENTITY: Final = "identity"
+MIRROR: Final = "mirror"
+
+WHOLE: Final = "whole"
+TRIMMED: Final = "trimmed"
+"""Without borders of one colour, bars with a caption, or the picture's own blurred sides."""
+FRAMED: Final = "framed"
+"""The picture that was found inside a screenshot."""
+AREAS = (WHOLE, TRIMMED, FRAMED)
 
 SYMMETRIES: dict[str, Callable[[Array], Array]] = {
     IDENTITY: lambda picture: picture,
     "rotate_90": lambda picture: np.rot90(picture, -1),
     "rotate_180": lambda picture: np.rot90(picture, 2),
     "rotate_270": lambda picture: np.rot90(picture, 1),
-    "mirror": lambda picture: picture[:, ::-1],
+    MIRROR: lambda picture: picture[:, ::-1],
     "flip": lambda picture: picture[::-1],
     "transpose": lambda picture: np.swapaxes(picture, 0, 1),
     "transverse": lambda picture: np.swapaxes(np.rot90(picture, 2), 0, 1),
@@ -28,6 +40,28 @@ SYMMETRIES: dict[str, Callable[[Array], Array]] = {
 """What is done to the picture, by name; turns are clockwise, in degrees."""
 
 INVERSE = {**{name: name for name in SYMMETRIES}, "rotate_90": "rotate_270", "rotate_270": "rotate_90"}
+
+
+def view_of(area: str, symmetry: str) -> str:
+    """The view's name, as it is stored."""
+    return symmetry if area == WHOLE else f"{area}.{symmetry}"
+
+
+def area_of(view: str) -> str:
+    """``whole``, ``trimmed`` or ``framed``."""
+    area, has_prefix, _ = view.partition(".")
+    return area if has_prefix else WHOLE
+
+
+def symmetry_of(view: str) -> str:
+    """Of whatever area: ``identity``, ``mirror``, ``rotate_90`` …"""
+    return view.rpartition(".")[2]
+
+
+def in_symmetries(value: bytes) -> Mapping[str, bytes]:
+    """The PDQ hashes of the picture that has this one, turned and mirrored, by the symmetry; a few bits off."""
+    found = PDQ.of_values_in_symmetries(np.frombuffer(value, np.uint8).reshape(1, -1))
+    return {symmetry: turned.tobytes() for symmetry, turned in found.items()}
 
 
 def hashes_in_views(algorithm: Algorithm, picture: Pixels | Reduced) -> list[tuple[str, Hash]]:

@@ -12,6 +12,7 @@ from app.fingerprints.algorithms.image_hashes import COLORHASH, DHASH, PHASH, WH
 from app.fingerprints.algorithms.local_features import VERSION as LOCAL_FEATURES_VERSION
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.shots import SHOTS_RULE
+from app.fingerprints.views import VIEWS_RULE
 from app.media.jail.sequences import SEQUENCE_RULE
 
 ALGORITHMS: tuple[Algorithm, ...] = (PDQ, PHASH, DHASH, WHASH, COLORHASH)
@@ -27,18 +28,26 @@ class Catalog:
     local_features: str = LOCAL_FEATURES_VERSION
     sequences: str = SEQUENCE_RULE
     """By which the further pictures of an image's file are taken. It has no rows of its own: see ``renews``."""
+    views: str = VIEWS_RULE
+    """Under which views hashes and points are taken. It has no rows of its own either."""
 
     def rules_for(self, kind: str) -> tuple[str, ...]:
         """The versions of what is taken from a blob of this kind, ``image`` or ``video``."""
         if kind == "image":
             images = [algorithm.version for algorithm in self.current if algorithm.applies_to_images]
-            return (*images, self.local_features, self.sequences)
+            return (*images, self.local_features, self.sequences, self.views)
         frames = [algorithm.version for algorithm in self.current if algorithm.applies_to_frames]
-        return (*frames, self.local_features, SHOTS_RULE)
+        return (*frames, self.local_features, SHOTS_RULE, self.views)
 
     def renews(self, missing: Collection[str], kind: str) -> tuple[str, ...]:
-        """What is to be taken from a blob that lacks these rules: where the pictures are others, all."""
-        return self.rules_for(kind) if self.sequences in missing else tuple(missing)
+        """What is to be taken from a blob that lacks these rules: where the pictures are others, all; where the views
+        are, what has views."""
+        if self.sequences in missing:
+            return self.rules_for(kind)
+        if self.views not in missing:
+            return tuple(missing)
+        with_views = {self.local_features, *(one.version for one in self.current if one.name == PDQ.name)}
+        return tuple(rule for rule in self.rules_for(kind) if rule in missing or rule in with_views)
 
     def matching(self) -> dict[str, list[Algorithm]]:
         """What proposes matches: name → its versions, the newest first."""

@@ -4,7 +4,7 @@ This module is their form, for whoever reads them; :mod:`app.fingerprints.algori
 alone. Why these points, and why in this form: docs/decisions/0019-local-features.md.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,12 @@ class LocalFeatures:
     """Of a video's frame, since the first one; 0 for a picture."""
     points: bytes
     """Packed. Empty for a picture without corners: that it has none was found out."""
+    view: str = "identity"
+    """``identity``, or ``mirror``: the points of the mirrored picture, to search with. Turns need no view of their own:
+    a point has a direction."""
+
+    def at(self, time_ms: int) -> "LocalFeatures":
+        return replace(self, time_ms=time_ms)
 
     @property
     def count(self) -> int:

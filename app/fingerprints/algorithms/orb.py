@@ -6,9 +6,15 @@ The rule ``orb/1``: of the luma of the decoder's picture (Pillow's ``L``: ITU-R 
 640 pixels on the longer side (Pillow's BOX filter); at most 500 corners (by FAST with threshold 10, which finds some in
 smooth and dark pictures too) over eight octaves 1.2 apart, the strongest of each by Harris' measure.
 
+Of the mirrored picture the same corners are described once more (view ``mirror``): a corner is one in a mirror too, and
+its direction is known, so they need not be found again. That takes a third of the time of finding them.
+
 Only the worker loads this module: OpenCV's start takes a quarter of a second and brings an FFmpeg of its own. It sees
 arrays and never a file; a lint rule holds that.
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -25,9 +31,15 @@ from app.fingerprints.algorithms.local_features import (
     pack_points,
 )
 
+Luma = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
+Array = np.ndarray[Any, Any]
+
 FAST_THRESHOLD = 10
 SMALLEST_SIDE_PIXELS = 64
 """A smaller picture has no patch of 31 pixels that lies inside it at more than one place."""
+
+IDENTITY, MIRROR = "identity", "mirror"
+"""As ``views`` names them, which knows of all symmetries."""
 
 cv2.setNumThreads(1)  # One job is one core: its neighbours are other jobs.
 
@@ -37,23 +49,52 @@ def local_features(picture: Pixels | Image.Image, time_ms: int = 0) -> LocalFeat
 
     From threads at once: each call has a detector of its own.
     """
+    return _found(_luma(picture))[0].at(time_ms)
+
+
+def features_in_views(picture: Pixels | Image.Image, time_ms: int = 0) -> list[LocalFeatures]:
+    """The points of a picture, and those of the same corners in its mirror."""
     luma = _luma(picture)
-    if min(luma.shape) < SMALLEST_SIDE_PIXELS:
-        return LocalFeatures(VERSION, time_ms, b"")
-    detector = cv2.ORB.create(
+    straight, corners = _found(luma)
+    return [straight.at(time_ms), _mirrored(luma, corners).at(time_ms)]
+
+
+def _detector() -> cv2.ORB:
+    return cv2.ORB.create(
         nfeatures=MAXIMUM_POINTS, scaleFactor=SCALE_STEP, nlevels=OCTAVES, fastThreshold=FAST_THRESHOLD
     )
-    keypoints, descriptors = detector.detectAndCompute(luma, None)
-    if not keypoints:
-        return LocalFeatures(VERSION, time_ms, b"")
-    keypoints, descriptors = keypoints[:MAXIMUM_POINTS], descriptors[:MAXIMUM_POINTS]
-    xy = np.array([keypoint.pt for keypoint in keypoints])
-    octaves = np.array([keypoint.octave for keypoint in keypoints])
-    angles = np.array([keypoint.angle for keypoint in keypoints])
-    return LocalFeatures(VERSION, time_ms, pack_points(xy, octaves, angles, descriptors))
 
 
-def _luma(picture: Pixels | Image.Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _found(luma: Luma) -> tuple[LocalFeatures, Sequence[cv2.KeyPoint]]:
+    if min(luma.shape) < SMALLEST_SIDE_PIXELS:
+        return LocalFeatures(VERSION, 0, b""), ()
+    corners, descriptors = _detector().detectAndCompute(luma, None)
+    return _packed(corners[:MAXIMUM_POINTS], descriptors, IDENTITY), corners[:MAXIMUM_POINTS]
+
+
+def _mirrored(luma: Luma, corners: Sequence[cv2.KeyPoint]) -> LocalFeatures:
+    """Where OpenCV leaves out a corner that lies too near the other edge by rounding, there is one fewer."""
+    right = luma.shape[1] - 1
+    in_mirror = [
+        cv2.KeyPoint(right - one.pt[0], one.pt[1], one.size, (180 - one.angle) % 360, one.response, one.octave)
+        for one in corners
+    ]
+    if not in_mirror:
+        return LocalFeatures(VERSION, 0, b"", MIRROR)
+    described, descriptors = _detector().compute(np.ascontiguousarray(luma[:, ::-1]), in_mirror)
+    return _packed(described, descriptors, MIRROR)
+
+
+def _packed(corners: Sequence[cv2.KeyPoint], descriptors: Array | None, view: str) -> LocalFeatures:
+    if descriptors is None or not corners:
+        return LocalFeatures(VERSION, 0, b"", view)
+    xy = np.array([corner.pt for corner in corners])
+    octaves = np.array([corner.octave for corner in corners])
+    angles = np.array([corner.angle for corner in corners])
+    return LocalFeatures(VERSION, 0, pack_points(xy, octaves, angles, descriptors[: len(corners)]), view)
+
+
+def _luma(picture: Pixels | Image.Image) -> Luma:
     image = (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("L")
     scale = SIDE_PIXELS / max(image.size)
     if scale < 1:
