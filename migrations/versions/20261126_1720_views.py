@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r37_views"
-down_revision = "r36_index_watermark"
+down_revision = "r40_frames"
 branch_labels = None
 depends_on = None
 
