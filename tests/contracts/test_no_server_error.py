@@ -21,6 +21,8 @@ from tests.contracts.calls import CALLS, Call
 from tests.contracts.document import Documented, operations
 from tests.contracts.world import METADATA, World, form, incident, link, spare_token, token
 
+pytestmark = pytest.mark.contract
+
 EXAMPLES = 40
 BOUNDARY = "limit0f0parts"
 

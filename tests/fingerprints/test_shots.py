@@ -119,7 +119,7 @@ def view(photograph: Path, left: int, top: int = 100) -> Pixels:
 def test_shots_when_a_camera_pans_slowly_then_there_are_few(tmp_path: Path) -> None:
     photograph = max(PHOTOGRAPHS, key=lambda path: samples.upright(path).width)
     reach = samples.upright(photograph).width - WIDTH
-    there_and_back = [*range(0, reach, 8), *range(reach, 0, -8)]
+    there_and_back = [*range(0, reach, 16), *range(reach, 0, -16)]
     pan = [(number * SAMPLE_MS, view(photograph, left)) for number, left in enumerate(there_and_back)]
 
     shots = shots_of(pan)
