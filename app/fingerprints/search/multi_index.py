@@ -92,7 +92,7 @@ class MultiIndex:
     def search(self, queries: Words, radius_bits: int) -> Hits:
         """Every row at ``radius_bits`` or less of a query: no more and no fewer than :func:`hamming.scan` finds."""
         steps, rest = divmod(radius_bits, self.bands.count)
-        keys_a_query = self.bands.count * _keys_within(self.bands.width, steps)
+        keys_a_query = self.bands.count * keys_within(self.bands.width, steps)
         if not len(self.words) or not len(queries):
             return NO_HITS
         if keys_a_query * self.costs.key_ns >= len(self.words) * self.costs.row_ns:
@@ -113,14 +113,14 @@ class MultiIndex:
             rows = scan(self.words, queries[number : number + 1], radius_bits).rows
             if rows.size:
                 yield int(number), rows
-        for group in _groups(np.flatnonzero(~is_scanned), candidates):
+        for group in groups_of(np.flatnonzero(~is_scanned), candidates):
             pairs = self._compare(queries, group, starts[group], lengths[group], radius_bits)
             for number in np.unique(pairs.queries):
                 yield int(number), pairs.rows[pairs.queries == number]
 
     def _buckets(self, queries: Words, steps: int, rest: int) -> tuple[np.ndarray, np.ndarray]:
         """Where the rows under each key to look up begin and how many they are: ``(queries, bands, keys)``."""
-        masks, fewer = _masks(self.bands.width, steps), _keys_within(self.bands.width, steps - 1)
+        masks, fewer = masks_within(self.bands.width, steps), keys_within(self.bands.width, steps - 1)
         keys = self.bands.keys(queries)
         shape = (len(queries), self.bands.count, len(masks))
         starts, lengths = np.empty(shape, np.uint32), np.empty(shape, np.uint32)
@@ -138,19 +138,7 @@ class MultiIndex:
         self, queries: Words, group: Numbers, starts: np.ndarray, lengths: np.ndarray, radius_bits: int
     ) -> Hits:
         """Fetch what lies under the keys and compare it with all bits."""
-        rows_of: list[np.ndarray] = []
-        numbers_of: list[np.ndarray] = []
-        for band in range(self.bands.count):
-            asked, key = np.nonzero(lengths[:, band])
-            long = lengths[asked, band, key].astype(np.int64)
-            before = np.cumsum(long) - long
-            places = np.repeat(starts[asked, band, key] - before, long) + np.arange(long.sum(), dtype=np.int64)
-            rows_of.append(self.ids[band][places])
-            numbers_of.append(np.repeat(group[asked], long))
-        rows, numbers = np.concatenate(rows_of).astype(np.int64), np.concatenate(numbers_of)
-        is_near = distances_bits(self.words[rows], queries[numbers]) <= radius_bits
-        pairs = np.unique(numbers[is_near] * len(self.words) + rows[is_near])
-        return Hits(*np.divmod(pairs, len(self.words)))
+        return near_among(self.words, fetched(self.ids, group, starts, lengths), queries, radius_bits)
 
 
 def table_shapes(bands: Bands, rows: int) -> dict[str, tuple[int, int]]:
@@ -172,6 +160,28 @@ def fill_tables(bands: Bands, words: Words, offsets: Table, ids: Table) -> None:
         ids[band] = keyed.astype(np.uint32)  # The lower half: the rows.
 
 
+def fetched(ids: Table, group: Numbers, starts: np.ndarray, lengths: np.ndarray) -> Hits:
+    """What lies under the keys of a group of queries, as pairs: some are there more than once. ``starts`` and
+    ``lengths`` are ``(queries of the group, bands, keys)``."""
+    rows_of: list[np.ndarray] = []
+    numbers_of: list[np.ndarray] = []
+    for band in range(len(ids)):
+        asked, key = np.nonzero(lengths[:, band])
+        long = lengths[asked, band, key].astype(np.int64)
+        before = np.cumsum(long) - long
+        places = np.repeat(starts[asked, band, key] - before, long) + np.arange(long.sum(), dtype=np.int64)
+        rows_of.append(ids[band][places])
+        numbers_of.append(np.repeat(group[asked], long))
+    return Hits(np.concatenate(numbers_of), np.concatenate(rows_of).astype(np.int64))
+
+
+def near_among(words: Words, pairs: Hits, queries: Words, radius_bits: int) -> Hits:
+    """Those of the pairs that are near, each once and in order."""
+    is_near = distances_bits(words[pairs.rows], queries[pairs.queries]) <= radius_bits
+    near = np.unique(pairs.queries[is_near] * len(words) + pairs.rows[is_near])
+    return Hits(*np.divmod(near, len(words)))
+
+
 def build(words: Words, costs: Costs = Costs()) -> MultiIndex:
     """An index in memory."""
     bands = Bands.fitting(len(words), words.shape[1] * WORD_BYTES * 8)
@@ -181,12 +191,12 @@ def build(words: Words, costs: Costs = Costs()) -> MultiIndex:
     return MultiIndex(bands, words, offsets, ids, costs)
 
 
-def _keys_within(width: int, steps: int) -> int:
+def keys_within(width: int, steps: int) -> int:
     return sum(math.comb(width, weight) for weight in range(steps + 1))
 
 
 @lru_cache(maxsize=64)
-def _masks(width: int, steps: int) -> Keys:
+def masks_within(width: int, steps: int) -> Keys:
     """What to change in a key so that it differs in ``steps`` bits or fewer: first those that change least."""
     masks = [
         sum(1 << bit for bit in bits) for weight in range(steps + 1) for bits in combinations(range(width), weight)
@@ -194,7 +204,7 @@ def _masks(width: int, steps: int) -> Keys:
     return np.array(masks, np.uint32)
 
 
-def _groups(numbers: Numbers, candidates: Numbers) -> Iterator[Numbers]:
+def groups_of(numbers: Numbers, candidates: Numbers) -> Iterator[Numbers]:
     """The queries in groups that have not too many candidates together."""
     if numbers.size:
         group_of = np.cumsum(candidates[numbers]) // PAIRS_AT_ONCE

@@ -1,0 +1,303 @@
+"""Local features of many pictures, filed by parts of their descriptors, and the vote for pictures that share some.
+
+A point answers a query's point when their descriptors differ in ``RADIUS_BITS`` or fewer of 256 bits, and in one bit
+or none of one of twelve bands of twenty bits (``multi_index.Bands``): of two that differ in 20, 40, 60 bits at chance,
+99.9, 88 and 34 of a hundred do. That is the rule, wherever a point is filed: in the file or beside it, alone or with
+others. So what is proposed depends on what is stored, and not on when and in which order.
+
+Of one query's keys the rarest are looked up first, up to ``MOST_COMPARED`` points: what very many pictures have
+(letters, a grid, a logo's edge) tells nothing and costs most. How many points lie under a key is counted over all
+blocks, so that this too depends on nothing else. Every answer votes for its picture, the less the more pictures answer
+the point, and for the turn and the scale between the two points; the votes of one turn and one scale count together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from app.fingerprints.algorithms.local_features import DESCRIPTOR_BYTES, OCTAVES, POINT_BYTES
+from app.fingerprints.search.hamming import Hits, Numbers, Words
+from app.fingerprints.search.multi_index import (
+    Bands,
+    Table,
+    fetched,
+    fill_tables,
+    groups_of,
+    masks_within,
+    near_among,
+    table_shapes,
+)
+
+BANDS = Bands(12, 20)
+STEPS = 1
+RADIUS_BITS = 64
+MOST_COMPARED = 16_000_000
+"""Points for one set of a query: 2 s of one processor at most."""
+
+TURN_BINS = 16
+"""Steps of a full turn; a vote counts in two neighbouring ones."""
+SCALE_BINS = 2 * OCTAVES + 1
+"""Octaves between two points; a vote counts in three neighbouring ones."""
+WEIGHT = 1_000
+"""Of a point that one picture alone answers; of one that n do it is this by the root of n."""
+
+SET: np.dtype[Any] = np.dtype([("blob", "V32"), ("decoding", "<u4"), ("time_ms", "<i8")])
+"""Which picture, or frame, a point belongs to."""
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class PointRows:
+    """Points of whole sets.
+
+    ``words``: n × 4, uint64 · ``turns``: n, uint16, the octave (3 bits) and the angle (9) · ``owners``: n, uint32, the
+    place of each point's set in ``sets``.
+    """
+
+    words: Words
+    turns: Array
+    owners: Array
+    sets: Array
+
+    @classmethod
+    def of(cls, packed: Sequence[bytes], sets: Array) -> "PointRows":
+        """The points of each set as they are stored."""
+        words, turns = unpacked(b"".join(packed))
+        counts = [len(points) // POINT_BYTES for points in packed]
+        return cls(words, turns, np.repeat(np.arange(len(sets), dtype=np.uint32), counts), sets)
+
+    @classmethod
+    def joined(cls, parts: Sequence["PointRows"]) -> "PointRows":
+        before = np.cumsum([0, *(len(part.sets) for part in parts)])
+        owners = [part.owners + np.uint32(start) for part, start in zip(parts, before, strict=False)]
+        return cls(
+            np.concatenate([part.words for part in parts]),
+            np.concatenate([part.turns for part in parts]),
+            np.concatenate(owners),
+            np.concatenate([part.sets for part in parts]),
+        )
+
+
+def unpacked(packed: bytes) -> tuple[Words, Array]:
+    """Descriptors and turns of points as they are stored. Raises ValueError for bytes that are no whole points."""
+    rows = np.frombuffer(packed, np.dtype([("geometry", "<u4"), ("descriptor", "u1", (DESCRIPTOR_BYTES,))]))
+    words = np.ascontiguousarray(rows["descriptor"]).view(np.uint64)
+    return words, (rows["geometry"] >> 20).astype(np.uint16)
+
+
+class Tables(Protocol):
+    """Where the rows under a key begin in ``ids``, and how many they are."""
+
+    @property
+    def ids(self) -> Table: ...
+
+    def spans(self, keys: Array) -> tuple[Array, Array]:
+        """Of ``(queries, bands, keys)`` the same shape twice, uint32."""
+
+
+@dataclass(frozen=True)
+class OffsetTables:
+    """For many points: a place for every possible key."""
+
+    offsets: Table
+    ids: Table
+
+    def spans(self, keys: Array) -> tuple[Array, Array]:
+        starts, lengths = np.empty(keys.shape, np.uint32), np.empty(keys.shape, np.uint32)
+        for band, offsets in enumerate(self.offsets):
+            starts[:, band] = offsets[keys[:, band]]
+            np.subtract(offsets[keys[:, band] + np.uint32(1)], starts[:, band], out=lengths[:, band])
+        return starts, lengths
+
+
+@dataclass(frozen=True)
+class SortedTables:
+    """For few points: the keys that there are, in order."""
+
+    keys: Table
+    ids: Table
+
+    @classmethod
+    def of(cls, words: Words) -> "SortedTables":
+        keys = BANDS.keys(words).T
+        ids = np.argsort(keys, axis=1, kind="stable").astype(np.uint32)
+        return cls(np.take_along_axis(keys, ids.astype(np.int64), axis=1), ids)
+
+    def spans(self, keys: Array) -> tuple[Array, Array]:
+        starts, lengths = np.empty(keys.shape, np.uint32), np.empty(keys.shape, np.uint32)
+        for band, held in enumerate(self.keys):
+            starts[:, band] = np.searchsorted(held, keys[:, band])
+            lengths[:, band] = np.searchsorted(held, keys[:, band], side="right") - starts[:, band]
+        return starts, lengths
+
+
+@dataclass(frozen=True)
+class PointBlock:
+    """Points with their tables: in a file or in memory; nothing changes them."""
+
+    rows: PointRows
+    tables: Tables
+
+    @classmethod
+    def in_memory(cls, rows: PointRows) -> "PointBlock":
+        return cls(rows, SortedTables.of(rows.words))
+
+    def __len__(self) -> int:
+        return len(self.rows.words)
+
+
+class PointSide:
+    """The points that came after the file, in blocks each more than twice as large as the next: to add some costs
+    little on average. Not for two threads at once, but what :meth:`snapshot` gave may be searched while another adds.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[PointBlock] = []
+        self._fresh: list[PointRows] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._blocks)) + sum(len(rows.words) for rows in self._fresh)
+
+    def add(self, rows: PointRows) -> None:
+        self._fresh.append(rows)
+
+    def snapshot(self) -> list[PointBlock]:
+        if self._fresh:
+            fresh = PointRows.joined(self._fresh)
+            while self._blocks and len(self._blocks[-1]) <= 2 * len(fresh.words):
+                fresh = PointRows.joined([self._blocks.pop().rows, fresh])
+            self._blocks.append(PointBlock.in_memory(fresh))
+            self._fresh = []
+        return list(self._blocks)
+
+
+class Voted(NamedTuple):
+    """A picture or frame, ``sets`` row, and its votes."""
+
+    which: Any
+    votes: int
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """Which of the query's points was answered by which set (numbered over all blocks), and the turn between them."""
+
+    points: Numbers
+    sets: Numbers
+    turned: Numbers
+    """In 512 steps of a full turn."""
+    scaled: Numbers
+    """In octaves, from 0 for the query's being seven above."""
+
+    @cached_property
+    def weights(self) -> Numbers:
+        """By how many sets answer the point."""
+        pairs = np.unique(self.points << 32 | self.sets)
+        counts = np.bincount(pairs >> 32, minlength=int(self.points.max(initial=0)) + 1)
+        weights: Numbers = np.rint(WEIGHT / np.sqrt(np.maximum(counts, 1))).astype(np.int64)
+        return weights
+
+
+def vote(blocks: Sequence[PointBlock], packed: bytes, limit: int, allowed: Array | None = None) -> list[Voted]:
+    """The sets with most votes of the points (as they are stored), best first, in an order that depends on the sets
+    alone. ``allowed``: of all the blocks' sets one after the other, which are asked for."""
+    words, turns = unpacked(packed)
+    sets = np.concatenate([block.rows.sets for block in blocks]) if blocks else np.empty(0, SET)
+    if not len(words) or not len(sets):
+        return []
+    answers = _answers(blocks, words, turns)
+    votes = _votes(answers, len(sets))
+    if allowed is not None:
+        votes[~allowed] = 0
+    some = np.flatnonzero(votes)
+    if len(some) > limit:
+        some = some[votes[some] >= np.partition(votes[some], -limit)[-limit]]
+    order = np.lexsort((sets["time_ms"][some], sets["blob"][some].view("S32"), -votes[some]))[:limit]
+    return [Voted(sets[place], int(votes[place])) for place in some[order]]
+
+
+def _answers(blocks: Sequence[PointBlock], words: Words, turns: Array) -> _Answers:
+    found: list[tuple[Numbers, ...]] = []
+    before = 0
+    for block, hits in zip(blocks, near_points(blocks, words), strict=True):
+        theirs, ours = block.rows.turns[hits.rows].astype(np.int64), turns[hits.queries].astype(np.int64)
+        turned, scaled = ((theirs >> 3) - (ours >> 3)) % 512, (theirs & 7) - (ours & 7) + OCTAVES
+        found.append((hits.queries, block.rows.owners[hits.rows].astype(np.int64) + before, turned, scaled))
+        before += len(block.rows.sets)
+    return _Answers(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+
+def near_points(blocks: Sequence[PointBlock], words: Words) -> list[Hits]:
+    """What answers each of the query's points, in each block."""
+    keys = BANDS.keys(words)[:, :, None] ^ masks_within(BANDS.width, STEPS)
+    spans = [block.tables.spans(keys) for block in blocks]
+    is_left_out = ~_rarest(sum(lengths.astype(np.int64) for _, lengths in spans))
+    hits = []
+    for block, (starts, lengths) in zip(blocks, spans, strict=True):
+        lengths[is_left_out] = 0
+        candidates = lengths.sum(axis=(1, 2), dtype=np.int64)
+        parts = [
+            near_among(
+                block.rows.words,
+                fetched(block.tables.ids, group, starts[group], lengths[group]),
+                words,
+                RADIUS_BITS,
+            )
+            for group in groups_of(np.flatnonzero(candidates), candidates)
+        ]
+        none = [Hits(np.empty(0, np.int64), np.empty(0, np.int64))]
+        hits.append(Hits(*(np.concatenate(column) for column in zip(*none, *parts, strict=True))))
+    return hits
+
+
+def _rarest(counts: Any) -> Array:
+    """Which keys are looked up, ``(points, bands, keys)``: those under which fewest lie; all that are as crowded as the
+    first one that is too much are left out."""
+    flat = np.sort(counts, axis=None)
+    beyond = np.searchsorted(np.cumsum(flat), MOST_COMPARED, side="right")
+    chosen: Array = counts < flat[beyond] if beyond < len(flat) else np.ones(counts.shape, bool)
+    return chosen
+
+
+def _votes(answers: _Answers, sets: int) -> Numbers:
+    """Of each set the votes for the turn and scale that has most; a point votes once for each."""
+    fine = answers.turned * TURN_BINS // 512
+    best = np.zeros(sets, np.int64)
+    voted: list[Array] = []
+    for turn in (fine, (fine + 1) % TURN_BINS):
+        for scale in (-1, 0, 1):
+            cell = (answers.sets * TURN_BINS + turn) * (SCALE_BINS + 2) + answers.scaled + scale + 1
+            voted.append(cell << 16 | answers.points)
+    once = np.unique(np.concatenate(voted))
+    cells, begin = np.unique(once >> 16, return_index=True)
+    if len(cells):
+        weights = np.add.reduceat(answers.weights[once & 0xFFFF], begin)
+        np.maximum.at(best, cells // (TURN_BINS * (SCALE_BINS + 2)), weights)
+    return best
+
+
+def shapes_of(points: int, sets: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Of a file's arrays."""
+    return {
+        "words": ((points, DESCRIPTOR_BYTES // 8), "<u8"),
+        "turns": ((points,), "<u2"),
+        "owners": ((points,), "<u4"),
+        "sets": ((sets, SET.itemsize), "u1"),
+        **{name: (shape, "<u4") for name, shape in table_shapes(BANDS, points).items()},
+    }
+
+
+def fill(arrays: Any) -> None:
+    """The tables of a file of which the rows are written."""
+    fill_tables(BANDS, arrays["words"], arrays["offsets"], arrays["ids"])
+
+
+def block_of(arrays: Any) -> PointBlock:
+    """A file's."""
+    sets = arrays["sets"].reshape(-1).view(SET) if arrays["sets"].size else np.empty(0, SET)
+    rows = PointRows(arrays["words"], arrays["turns"], arrays["owners"], sets)
+    return PointBlock(rows, OffsetTables(arrays["offsets"], arrays["ids"]))
