@@ -11,9 +11,10 @@ too much would have to be read first) the scan alone does.
 """
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -37,24 +38,44 @@ READ_AT_ONCE = 100_000
 """Hashes, or more where one batch has more."""
 
 
+class Taken(Protocol):
+    """What an open file holds."""
+
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
+    @property
+    def rows(self) -> int: ...
+
+
+class Beside(Protocol):
+    """What came after it."""
+
+    def __len__(self) -> int: ...
+
+
+F = TypeVar("F", bound=Taken)
+S = TypeVar("S", bound=Beside)
+
+
 @dataclass
-class Held:
+class Held(Generic[F, S]):
     """What the index has: everything up to a watermark."""
 
     number: int
     token: UUID
     id: UUID
     """The file's; without a file, this process's own."""
-    file: Opened | None = None
-    sides: dict[str, SideBlock] = field(default_factory=dict)
+    side: S
+    file: F | None = None
 
     @property
     def rows_in_file(self) -> int:
-        return 0 if self.file is None else sum(len(block.owners) for block in self.file.blocks.values())
+        return 0 if self.file is None else self.file.rows
 
     @property
     def rows_beside(self) -> int:
-        return sum(map(len, self.sides.values()))
+        return len(self.side)
 
 
 class Sizes(NamedTuple):
@@ -63,21 +84,157 @@ class Sizes(NamedTuple):
     rows_beside: int
 
 
-class FollowingIndex:
-    """One for a process, and all its threads."""
+class Follower(ABC, Generic[F, S]):
+    """One for a process, and all its threads. Of what it follows, the subclass says."""
+
+    name: ClassVar[str]
+    """Of the file, and of the checks."""
+
+    def __init__(self, versions: Collection[str], read_at_start: int, read_at_once: int) -> None:
+        self.versions = tuple(sorted(versions))
+        self._read_at_start = read_at_start
+        self._read_at_once = read_at_once
+        self._lock = threading.Lock()
+        self._file: F | None = None
+        self._held: Held[F, S] | None = None
+        self._is_waiting = False
+        """There is more to read than one should, and no file."""
+
+    @abstractmethod
+    def _empty(self) -> S:
+        """What is beside the file before anything came."""
+
+    @abstractmethod
+    def _everything(self) -> Any:
+        """The rows of these versions, with a ``blob`` column."""
+
+    @abstractmethod
+    def _of_batches(self) -> tuple[Any, Any, Any]:
+        """The table, how its rows belong to a batch, and those of its columns that are read. One is ``blob``."""
+
+    @abstractmethod
+    def _add(self, side: S, rows: Sequence[Any]) -> None:
+        """Rows as read by :meth:`_everything` or with a batch."""
+
+    def adopt(self, opened: F) -> None:
+        """Search in this file from now on, and go on from its watermark."""
+        with self._lock:
+            self._file = opened
+            self._held = None
+            self._is_waiting = False
+
+    def wait_for_file(self) -> None:
+        """Hold nothing, and answer nothing, until :meth:`adopt`: what would be held without one is too much."""
+        with self._lock:
+            self._file = self._held = None
+            self._is_waiting = True
+
+    def sizes(self, session: Session) -> Sizes | None:
+        """After following; None where it could not, for want of a file."""
+        with self._lock:
+            is_followed = self._follow(session) is not None
+            held = self._held
+            return Sizes(held.id, held.rows_in_file, held.rows_beside) if is_followed and held is not None else None
+
+    def _follow(self, session: Session) -> set[bytes] | None:
+        """Read what was committed since; the blobs of which the session itself has stored hashes and not committed
+        them. None where it cannot. The caller holds the lock."""
+        for _ in range(3):
+            if self._held is None and not self._begin(session):
+                return None
+            assert self._held is not None
+            own = self._read_on(session, self._held)
+            if own is not None:
+                return own
+            logger.warning("index_set_aside", index=str(self._held.id), has_file=self._held.file is not None)
+            self._held = self._file = None
+        return None
+
+    def _set_aside(self, held: Held[F, S]) -> None:
+        logger.error("index_set_aside", index=str(held.id), has_file=held.file is not None)
+        with self._lock:
+            if self._held is held:
+                self._held = self._file = None
+
+    def _begin(self, session: Session) -> bool:
+        """From the file, else from nothing, where that is not too much to read."""
+        if self._file is not None:
+            facts = self._file.facts
+            self._held = Held(facts["number"], UUID(facts["token"]), UUID(facts["id"]), self._empty(), self._file)
+            return True
+        if self._is_waiting:
+            return False
+        number, token = watermark(session)
+        rows = session.execute(self._everything().limit(self._read_at_start + 1)).all()
+        self._is_waiting = len(rows) > self._read_at_start
+        if self._is_waiting:
+            logger.info("index_waits_for_its_file", more_than=self._read_at_start)
+            return False
+        self._held = Held(number, token, new_id(), self._empty())
+        self._add(self._held.side, rows)
+        return True
+
+    def _read_on(self, session: Session, held: Held[F, S]) -> set[bytes] | None:
+        """See :meth:`_follow`. None: the index is of another database or state, or was found wanting.
+
+        The first row read is the watermark's own. A batch that may be cut off by the limit is left for the next round.
+        """
+        own: set[bytes] = set()
+        limit = self._read_at_once
+        while True:
+            rows = session.execute(self._batches_from(held).limit(limit)).all()
+            if not rows or rows[0].number != held.number or rows[0].token != held.token or rows[0].is_wanting:
+                return None
+            own |= {row.stored_of for row in rows if row.number is None}
+            whole = [row for row in rows[1:] if row.number is not None]
+            is_cut = len(rows) == limit
+            if is_cut and whole and rows[-1].number is not None:
+                whole = [row for row in whole if row.number != whole[-1].number]
+            self._add(held.side, [row for row in whole if row.blob is not None])
+            if whole:
+                held.number, held.token = whole[-1].number, whole[-1].token
+            if not is_cut:
+                return own
+            if not whole:
+                limit *= 4
+
+    def _batches_from(self, held: Held[F, S]) -> Any:
+        """The batch of the watermark, those above it with their rows, and those of the session's own transaction."""
+        table, belongs, columns = self._of_batches()
+        return (
+            select(
+                FingerprintBatch.number,
+                FingerprintBatch.token,
+                type_coerce(FingerprintBatch.blob_sha256, BYTEA).label("stored_of"),
+                *columns,
+                _is_wanting(held.id).label("is_wanting"),
+            )
+            .outerjoin(table, and_(belongs, FingerprintBatch.number > held.number))
+            .where(or_(FingerprintBatch.number >= held.number, FingerprintBatch.number.is_(None)))
+            .order_by(FingerprintBatch.number.asc().nulls_last())
+        )
+
+
+class HashSides:
+    """The hashes of each version that came after the file."""
+
+    def __init__(self) -> None:
+        self.of_version: dict[str, SideBlock] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self.of_version.values()))
+
+
+class FollowingIndex(Follower[Opened, HashSides]):
+    """Of hashes."""
+
+    name = "fingerprints"
 
     def __init__(
         self, versions: Collection[str], read_at_start: int = READ_AT_START, read_at_once: int = READ_AT_ONCE
     ) -> None:
-        self.versions = tuple(sorted(versions))
+        super().__init__(versions, read_at_start, read_at_once)
         self._scan: Index = ScanIndex()
-        self._read_at_start = read_at_start
-        self._read_at_once = read_at_once
-        self._lock = threading.Lock()
-        self._file: Opened | None = None
-        self._held: Held | None = None
-        self._is_waiting = False
-        """There is more to read than one should, and no file."""
 
     def candidates(
         self,
@@ -118,7 +275,8 @@ class FollowingIndex:
                 return None
             held = self._held
             block = None if held.file is None else held.file.blocks.get(version)
-            side = held.sides[version].snapshot() if version in held.sides else None
+            beside = held.side.of_version.get(version)
+            side = None if beside is None else beside.snapshot()
         queries = words_of(hashes)
         try:
             found = own if block is None else own | block.blobs_near(queries, radius_bits)
@@ -127,63 +285,28 @@ class FollowingIndex:
             return None
         return found if side is None else found | side_blobs_near(side, queries, radius_bits)
 
-    def adopt(self, opened: Opened) -> None:
-        """Search in this file from now on, and go on from its watermark."""
-        with self._lock:
-            self._file = opened
-            self._held = None
-            self._is_waiting = False
+    def _empty(self) -> HashSides:
+        return HashSides()
 
-    def wait_for_file(self) -> None:
-        """Hold nothing, and answer nothing, until :meth:`adopt`: what would be held without one is too much."""
-        with self._lock:
-            self._file = self._held = None
-            self._is_waiting = True
+    def _everything(self) -> Any:
+        return hashes_query(self.versions)
 
-    def sizes(self, session: Session) -> Sizes | None:
-        """After following; None where it could not, for want of a file."""
-        with self._lock:
-            is_followed = self._follow(session) is not None
-            held = self._held
-            return Sizes(held.id, held.rows_in_file, held.rows_beside) if is_followed and held is not None else None
+    def _of_batches(self) -> tuple[Any, Any, Any]:
+        belongs = and_(
+            Fingerprint.blob_sha256 == FingerprintBatch.blob_sha256,
+            Fingerprint.decoding == FingerprintBatch.decoding,
+            Fingerprint.version.in_(self.versions),
+        )
+        return Fingerprint, belongs, hashes_query(self.versions).selected_columns
 
-    def _follow(self, session: Session) -> set[bytes] | None:
-        """Read what was committed since; the blobs of which the session itself has stored hashes and not committed
-        them. None where it cannot. The caller holds the lock."""
-        for _ in range(3):
-            if self._held is None and not self._begin(session):
-                return None
-            assert self._held is not None
-            own = _read_on(session, self._held, self.versions, self._read_at_once)
-            if own is not None:
-                return own
-            logger.warning("index_set_aside", index=str(self._held.id), has_file=self._held.file is not None)
-            self._held = self._file = None
-        return None
-
-    def _set_aside(self, held: Held) -> None:
-        logger.error("index_set_aside", index=str(held.id), has_file=held.file is not None)
-        with self._lock:
-            if self._held is held:
-                self._held = self._file = None
-
-    def _begin(self, session: Session) -> bool:
-        """From the file, else from nothing, where that is not too much to read."""
-        if self._file is not None:
-            facts = self._file.facts
-            self._held = Held(facts["number"], UUID(facts["token"]), UUID(facts["id"]), self._file)
-            return True
-        if self._is_waiting:
-            return False
-        number, token = watermark(session)
-        rows = session.execute(hashes_query(self.versions).limit(self._read_at_start + 1)).all()
-        self._is_waiting = len(rows) > self._read_at_start
-        if self._is_waiting:
-            logger.info("index_waits_for_its_file", more_than=self._read_at_start)
-            return False
-        self._held = Held(number, token, new_id())
-        _add(self._held, rows)
-        return True
+    def _add(self, side: HashSides, rows: Sequence[Any]) -> None:
+        of_version: dict[str, list[Any]] = {}
+        for row in rows:
+            of_version.setdefault(row.version, []).append(row)
+        for version, found in of_version.items():
+            words = words_of([row.value for row in found])
+            blobs = np.frombuffer(b"".join(row.blob for row in found), np.uint8).reshape(len(found), DIGEST_BYTES)
+            side.of_version.setdefault(version, SideBlock(words.shape[1])).add(words, blobs)
 
 
 def watermark(session: Session) -> tuple[int, UUID]:
@@ -210,61 +333,3 @@ def is_of_this_database(session: Session, facts: Mapping[str, Any]) -> bool:
 
 def _is_wanting(index_id: UUID) -> Any:
     return exists().where(IndexCheck.index_id == index_id, IndexCheck.missing > 0)
-
-
-def _read_on(session: Session, held: Held, versions: Collection[str], limit: int) -> set[bytes] | None:
-    """See :meth:`FollowingIndex._follow`. None: the index is of another database or state, or was found wanting.
-
-    The first row read is the watermark's own. A batch that may be cut off by the limit is left for the next round.
-    """
-    own: set[bytes] = set()
-    while True:
-        rows = session.execute(_batches_from(held, versions).limit(limit)).all()
-        if not rows or rows[0].number != held.number or rows[0].token != held.token or rows[0].is_wanting:
-            return None
-        own |= {row.stored_of for row in rows if row.number is None}
-        whole = [row for row in rows[1:] if row.number is not None]
-        is_cut = len(rows) == limit
-        if is_cut and whole and rows[-1].number is not None:
-            whole = [row for row in whole if row.number != whole[-1].number]
-        _add(held, [row for row in whole if row.value is not None])
-        if whole:
-            held.number, held.token = whole[-1].number, whole[-1].token
-        if not is_cut:
-            return own
-        if not whole:
-            limit *= 4
-
-
-def _batches_from(held: Held, versions: Collection[str]) -> Any:
-    """The batch of the watermark, those above it with their hashes, and those of the session's own transaction."""
-    above = and_(
-        Fingerprint.blob_sha256 == FingerprintBatch.blob_sha256,
-        Fingerprint.decoding == FingerprintBatch.decoding,
-        Fingerprint.version.in_(versions),
-        FingerprintBatch.number > held.number,
-    )
-    return (
-        select(
-            FingerprintBatch.number,
-            FingerprintBatch.token,
-            type_coerce(FingerprintBatch.blob_sha256, BYTEA).label("stored_of"),
-            Fingerprint.version,
-            type_coerce(Fingerprint.blob_sha256, BYTEA).label("blob"),
-            Fingerprint.value,
-            _is_wanting(held.id).label("is_wanting"),
-        )
-        .outerjoin(Fingerprint, above)
-        .where(or_(FingerprintBatch.number >= held.number, FingerprintBatch.number.is_(None)))
-        .order_by(FingerprintBatch.number.asc().nulls_last())
-    )
-
-
-def _add(held: Held, rows: Sequence[Any]) -> None:
-    of_version: dict[str, list[Any]] = {}
-    for row in rows:
-        of_version.setdefault(row.version, []).append(row)
-    for version, found in of_version.items():
-        words = words_of([row.value for row in found])
-        blobs = np.frombuffer(b"".join(row.blob for row in found), np.uint8).reshape(len(found), DIGEST_BYTES)
-        held.sides.setdefault(version, SideBlock(words.shape[1])).add(words, blobs)

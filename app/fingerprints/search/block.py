@@ -50,6 +50,10 @@ class Opened:
     blocks: Mapping[str, Block]
     size_bytes: int
 
+    @property
+    def rows(self) -> int:
+        return sum(len(block.owners) for block in self.blocks.values())
+
 
 def write_blocks(path: Path, facts: Mapping[str, Any], parts: Mapping[str, Rows]) -> None:
     """Replace the file by one of these rows, in one step. Raises OSError where there is no room."""
