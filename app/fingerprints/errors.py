@@ -65,5 +65,10 @@ class IndexNotReady(AppError):
     title = "The index of hashes is not ready"
     advice = "Ask again in a while. A file can be searched with meanwhile: POST /v1/similar."
 
+class GroupTooLarge(Conflict):
+    code = "group_too_large"
+    title = "So many items are connected that their group is not computed"
+    advice = "Decide what the matches mean that connect them: 'unrelated' and 'same_event_other_camera' part a group."
+
 
 constraint_errors["uq_relations_number"] = DecidedMeanwhile("Read the match again, then decide.")

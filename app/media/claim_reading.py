@@ -87,6 +87,12 @@ def _open_claims(decoding: Decoding) -> Iterator[Claim]:
             yield from _of_group(name, value)
 
 
+def claimed_moments(claims: Mapping[str, Any]) -> list[Claim]:
+    """Those of a decoding's open claims that are times."""
+    groups = {name: value for name, value in claims.items() if name in GROUPS and isinstance(value, dict)}
+    return [one for name, value in groups.items() for one in _of_group(name, value) if one.moment is not None]
+
+
 def _of_group(group: str, stated: Mapping[str, Any]) -> Iterator[Claim]:
     prefix = "gps_" if group == "gps" else ""
     for name, value in sorted(stated.items()):

@@ -1,0 +1,89 @@
+"""How many independent origins the items have that are linked to an incident: for corroboration, copies do not count."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from app.access.actors import Actor
+from app.access.rules import Operation
+from app.fingerprints.appearances import Earliest, earliest_of
+from app.fingerprints.groups import OpenQuestions, load_connected, questions_about
+from app.fingerprints.kinship import appearances_of
+from app.fingerprints.origins import Bounds, Lineage
+from app.incidents.models import Incident, IncidentEvidence
+from app.incidents.service import find_incident
+
+ORIGINS_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Counted:
+    items: int
+    origins: Bounds
+
+
+@dataclass(frozen=True)
+class LinkedItem:
+    """An item that is linked now. ``origins``: the first items of what it comes from, as far as it is decided."""
+
+    evidence_id: UUID
+    linked_at: datetime
+    link_id: UUID
+    depicts: bool
+    capture: UUID
+    origins: list[UUID]
+
+
+@dataclass(frozen=True)
+class Corroboration:
+    incident: Incident
+    linked: Counted
+    depicting: Counted
+    """Of the items that show the incident itself."""
+    questions: OpenQuestions
+    earliest: Earliest
+    """Of what shows the incident itself, and of what that comes from or is in."""
+    items: list[LinkedItem]
+
+
+def get_corroboration(
+    session: Session, actor: Actor, incident_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> Corroboration:
+    """Raises NotFound, Forbidden, GroupTooLarge."""
+    incident, _ = find_incident(session, actor, incident_id, Operation.READ_METADATA)
+    links = _live_links(session, incident_id)
+    lineage = load_connected(session, incident.case_id, [link.evidence_id for link in links]).lineage
+    linked = [lineage.number_of[link.evidence_id] for link in links]
+    depicting = [lineage.number_of[link.evidence_id] for link in links if link.depicts]
+    shown = appearances_of(lineage, depicting)
+    return Corroboration(
+        incident,
+        Counted(len(linked), lineage.bounds(linked)),
+        Counted(len(depicting), lineage.bounds(depicting)),
+        questions_about(lineage, range(len(lineage.items))),
+        earliest_of(session, [lineage.items[number].id for number in sorted(shown)]),
+        [_linked_item(lineage, link) for link in links if after is None or (link.linked_at, link.id) > after][:limit],
+    )
+
+
+def _live_links(session: Session, incident_id: UUID) -> Sequence[IncidentEvidence]:
+    query = select(IncidentEvidence).where(
+        IncidentEvidence.incident_id == incident_id, IncidentEvidence.unlinked_at.is_(None)
+    )
+    return session.scalars(query.order_by(IncidentEvidence.linked_at, IncidentEvidence.id)).all()
+
+
+def _linked_item(lineage: Lineage, link: IncidentEvidence) -> LinkedItem:
+    number = lineage.number_of[link.evidence_id]
+    return LinkedItem(
+        link.evidence_id,
+        link.linked_at,
+        link.id,
+        link.depicts,
+        capture=lineage.items[lineage.stated.capture_of[number]].id,
+        origins=[lineage.items[source].id for source in sorted(lineage.sources_of(number))[:ORIGINS_SHOWN]],
+    )
