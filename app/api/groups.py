@@ -16,7 +16,7 @@ from app.api.waiting import LedgerRoute
 from app.fingerprints import groups
 from app.fingerprints.appearances import Appearance, Earliest
 from app.fingerprints.origins import Bounds
-from app.incidents.corroboration import LinkedItem, get_corroboration
+from app.incidents import corroboration
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Groups"])
 
@@ -44,9 +44,9 @@ class ContradictionShape(Shape):
     those that keep apart."""
 
     kind: Literal["same_and_apart", "derived_and_apart", "same_and_derived", "circle"] = Field(
-        description="Decided to be apart, and copies of each other by way of others; decided to be apart, and one comes "
-        "from the other or both from a third; a copy, and made from what it is a copy of; each comes from the next, and "
-        "the last from the first."
+        description="Decided to be apart, and copies of each other by way of others; decided to be apart, and one "
+        "comes from the other or both from a third; a copy, and made from what it is a copy of; each comes from the "
+        "next, and the last from the first."
     )
     match_ids: list[UUID] = Field(
         description="The match whose decision contradicts the others; of a circle all of its matches, at most 50."
@@ -81,7 +81,7 @@ class AppearanceShape(Shape):
     stated: str | None = Field(description="Of a file's: as it is stated, in ISO 8601.")
 
 
-class MemberShape(Shape):
+class GroupMemberShape(Shape):
     """An item of the group, as it stands to the item asked for."""
 
     evidence_id: UUID
@@ -100,8 +100,8 @@ class MemberShape(Shape):
     decided_at: datetime | None
 
 
-class GroupPage(Page[MemberShape]):
-    """The items that are, or may be, of one origin with the item asked for, in the order of their registration."""
+class GroupShape(Shape):
+    """The items that are, or may be, of one origin with the item asked for."""
 
     evidence_id: UUID
     size: int = Field(description="Members, with the item itself.")
@@ -122,7 +122,7 @@ class GroupPage(Page[MemberShape]):
     )
 
 
-class GroupShape(Shape):
+class ListedGroup(Shape):
     """Two or more items that are, or may be, of one origin."""
 
     evidence_id: UUID = Field(description="The first of them: its group is read under it.")
@@ -140,7 +140,7 @@ class CountedShape(Shape):
     origins: OriginsShape
 
 
-class LinkedItemShape(Shape):
+class OriginItemShape(Shape):
     evidence_id: UUID
     linked_at: datetime
     depicts: bool
@@ -151,8 +151,8 @@ class LinkedItemShape(Shape):
     )
 
 
-class IncidentOriginsPage(Page[LinkedItemShape]):
-    """The items linked to the incident, in the order of linking, and how many independent origins they have."""
+class IncidentOriginsShape(Shape):
+    """How many independent origins the items have that are linked to the incident."""
 
     incident_id: UUID
     depicting: CountedShape = Field(description="Of the items that show the incident itself: what corroborates it.")
@@ -171,39 +171,52 @@ class IncidentOriginsPage(Page[LinkedItemShape]):
 @router.get(
     "/evidence/{evidence_id}/group",
     name="getGroup",
-    summary="What an item is a copy of, comes from, and how many independent origins there are",
-    response_model=GroupPage,
+    summary="How many origins there are of what an item shows, and since when it is known",
+    response_model=GroupShape,
     responses=problem_responses(401, 403, 404, 409, 422),
 )
-def get_group(
-    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
-) -> dict[str, Any]:
-    """By the decisions in force at this moment, within the item's case; each member with the match and the decision by
-    which it belongs here. What is undecided leaves a range. `group_too_large` (409) beyond 100,000 items.
+def get_group(evidence_id: UUID, request: Request, actor: Reader) -> GroupShape:
+    """By the decisions in force at this moment, within the item's case. What is undecided leaves a range.
+    `group_too_large` (409) beyond 100,000 items.
     """
     with reading(request) as session:
-        found = groups.get_group(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
-        members = page(
-            request, response, found.members, limit, _member, lambda row: cursor_at(row.registered_at, row.evidence_id)
+        found = groups.get_group(session, actor, evidence_id)
+        return GroupShape(
+            evidence_id=evidence_id,
+            size=found.size,
+            captures=found.captures,
+            origins=_origins(found.origins),
+            undecided=_undecided(found.questions),
+            contradictions=_contradictions(found.questions),
+            earliest=_earliest(found.earliest),
+            possible_earlier=None if found.possible is None else _appearance(found.possible),
+            is_before_claimed=_is_before(found.earliest, found.claimed_from),
         )
-        return {
-            **members,
-            "evidence_id": evidence_id,
-            "size": found.size,
-            "captures": found.captures,
-            "origins": _origins(found.origins),
-            **_questions(found.questions),
-            "earliest": _earliest(found.earliest),
-            "possible_earlier": None if found.possible is None else _appearance(found.possible),
-            "is_before_claimed": _is_before(found.earliest, found.claimed_from),
-        }
+
+
+@router.get(
+    "/evidence/{evidence_id}/group/members",
+    name="listGroupMembers",
+    summary="What an item is a copy of, comes from, or may be",
+    response_model=Page[GroupMemberShape],
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def list_group_members(
+    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """In the order of their registration, with the item itself; each with the match and the decision by which it
+    belongs here, by way of as few others as there are, and of decisions before what is undecided.
+    """
+    with reading(request) as session:
+        rows = groups.list_members(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(request, response, rows, limit, _member, lambda row: cursor_at(row.registered_at, row.evidence_id))
 
 
 @router.get(
     "/cases/{case_id}/groups",
     name="listGroups",
     summary="List the groups of a case",
-    response_model=Page[GroupShape],
+    response_model=Page[ListedGroup],
     responses=problem_responses(401, 403, 404, 409, 422),
 )
 def list_groups(
@@ -221,34 +234,48 @@ def list_groups(
     "/incidents/{incident_id}/origins",
     name="getIncidentOrigins",
     summary="How many independent origins show an incident",
-    response_model=IncidentOriginsPage,
+    response_model=IncidentOriginsShape,
     responses=problem_responses(401, 403, 404, 409, 422),
 )
-def get_incident_origins(
-    incident_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
-) -> dict[str, Any]:
+def get_incident_origins(incident_id: UUID, request: Request, actor: Reader) -> IncidentOriginsShape:
     """For corroboration: copies, excerpts and edits of one recording count once, whether or not that recording is
     linked itself. What is undecided leaves a range.
     """
     with reading(request) as session:
-        found = get_corroboration(session, actor, incident_id, after=read_cursor_at(cursor), limit=limit + 1)
-        items = page(
-            request, response, found.items, limit, _linked_item, lambda row: cursor_at(row.linked_at, row.link_id)
+        found = corroboration.get_origins(session, actor, incident_id)
+        return IncidentOriginsShape(
+            incident_id=incident_id,
+            depicting=CountedShape.model_validate(found.depicting),
+            linked=CountedShape.model_validate(found.linked),
+            undecided=_undecided(found.questions),
+            contradictions=_contradictions(found.questions),
+            earliest=_earliest(found.earliest),
+            is_before_incident=_is_before(found.earliest, found.incident.occurred_from),
         )
-        return {
-            **items,
-            "incident_id": incident_id,
-            "depicting": CountedShape.model_validate(found.depicting),
-            "linked": CountedShape.model_validate(found.linked),
-            **_questions(found.questions),
-            "earliest": _earliest(found.earliest),
-            "is_before_incident": _is_before(found.earliest, found.incident.occurred_from),
-        }
 
 
-def _member(row: groups.Member) -> MemberShape:
+@router.get(
+    "/incidents/{incident_id}/origins/evidence",
+    name="listIncidentOrigins",
+    summary="List the items linked to an incident by what they come from",
+    response_model=Page[OriginItemShape],
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def list_incident_origins(
+    incident_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """In the order of linking."""
+    with reading(request) as session:
+        rows = corroboration.list_items(session, actor, incident_id, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(
+            request, response, rows, limit, OriginItemShape.model_validate,
+            lambda row: cursor_at(row.linked_at, row.link_id),
+        )  # fmt: skip
+
+
+def _member(row: groups.Member) -> GroupMemberShape:
     decision = None if row.match is None else row.match.decision
-    return MemberShape(
+    return GroupMemberShape(
         evidence_id=row.evidence_id,
         registered_at=row.registered_at,
         standing=row.standing.value,
@@ -262,8 +289,8 @@ def _member(row: groups.Member) -> MemberShape:
     )
 
 
-def _family(row: groups.Family) -> GroupShape:
-    return GroupShape(
+def _family(row: groups.Family) -> ListedGroup:
+    return ListedGroup(
         evidence_id=row.first,
         registered_at=row.registered_at,
         size=row.items,
@@ -275,10 +302,6 @@ def _family(row: groups.Family) -> GroupShape:
     )
 
 
-def _linked_item(row: LinkedItem) -> LinkedItemShape:
-    return LinkedItemShape.model_validate(row)
-
-
 def _origins(bounds: Bounds) -> OriginsShape:
     return OriginsShape.model_validate(bounds)
 
@@ -288,14 +311,11 @@ def _undecided(questions: groups.OpenQuestions) -> UndecidedShape:
     return UndecidedShape(same_picture=undecided.get("same_picture", 0), likely=undecided.get("likely", 0))
 
 
-def _questions(questions: groups.OpenQuestions) -> dict[str, Any]:
-    told = questions.contradictions[:CONTRADICTIONS_SHOWN]
-    return {
-        "undecided": _undecided(questions),
-        "contradictions": [
-            ContradictionShape(kind=one.kind.value, match_ids=list(one.matches[:CONTRADICTIONS_SHOWN])) for one in told
-        ],
-    }
+def _contradictions(questions: groups.OpenQuestions) -> list[ContradictionShape]:
+    return [
+        ContradictionShape(kind=one.kind.value, match_ids=list(one.matches[:CONTRADICTIONS_SHOWN]))
+        for one in questions.contradictions[:CONTRADICTIONS_SHOWN]
+    ]
 
 
 def _appearance(one: Appearance) -> AppearanceShape:

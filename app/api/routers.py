@@ -14,6 +14,8 @@ from app.api import (
     erasure,
     evidence,
     frames,
+
+    groups,
     health,
     incidents,
     ledger,
@@ -45,6 +47,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     decodings.router,
     matches.router,
     similar.router,
+
+    groups.router,
     custody.router,
     organisation.router,
     erasure.router,

@@ -5,7 +5,7 @@ its reversal count at once, and every member of the case reads the same. Questio
 connected with it; of items with the same bytes the matches are not read, which are as many as there are pairs.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,7 +26,7 @@ from app.fingerprints.models import Match
 from app.fingerprints.origins import Bounds, Contradiction, Item, Lineage, Link
 from app.fingerprints.reading import ExplainedMatch, explained
 from app.media.items import find_evidence
-from app.media.models import Evidence
+from app.media.service import corrections_of, current_values
 
 MAXIMUM_ITEMS = 100_000
 MAXIMUM_LINKS = 1_000_000
@@ -103,9 +103,10 @@ class OpenQuestions:
 
 @dataclass(frozen=True)
 class Group:
-    """What one item belongs to: a page of its members, and what holds of all."""
+    """What holds of all the items that one belongs to."""
 
-    evidence: Evidence
+    claimed_from: datetime | None
+    """The beginning of the time at which the item is claimed to have been recorded, as it reads now."""
     size: int
     captures: int
     origins: Bounds
@@ -113,7 +114,6 @@ class Group:
     earliest: Earliest
     possible: Appearance | None
     """Earlier than that, of items whose matches nobody decided."""
-    members: list[Member]
 
 
 @dataclass(frozen=True)
@@ -129,29 +129,34 @@ class Family:
     questions: OpenQuestions
 
 
-def get_group(
-    session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
-) -> Group:
+def get_group(session: Session, actor: Actor, evidence_id: UUID) -> Group:
     """Raises NotFound, Forbidden, GroupTooLarge."""
     evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    known = load_connected(session, evidence.case_id, [evidence_id])
-    lineage = known.lineage
+    lineage = load_connected(session, evidence.case_id, [evidence_id]).lineage
     own = lineage.number_of[evidence_id]
-    placed = places(lineage, own)
-    everything = sorted(placed)
+    everything = range(len(lineage.items))
     surely = appearances_of(lineage, [own])
-    earliest = earliest_of(session, [lineage.items[number].id for number in surely])
-    of_all = earliest_of(session, [lineage.items[number].id for number in everything])
+    earliest = earliest_of(session, [lineage.items[number].id for number in sorted(surely)])
+    of_others = earliest_of(session, [lineage.items[number].id for number in everything if number not in surely])
     return Group(
-        evidence,
+        current_values(evidence, corrections_of(session, evidence_id))["claimed_from"],
         size=len(everything),
-        captures=len({lineage.stated.capture_of[number] for number in everything}),
+        captures=len(set(lineage.stated.capture_of)),
         origins=lineage.bounds(everything),
         questions=questions_about(lineage, everything),
         earliest=earliest,
-        possible=of_all.first if of_all.is_before(earliest) else None,
-        members=_members(session, known, placed, everything, after, limit),
+        possible=of_others.first if of_others.is_before(earliest) else None,
     )
+
+
+def list_members(
+    session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[Member]:
+    """In the order of their registration. Raises NotFound, Forbidden, GroupTooLarge."""
+    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    known = load_connected(session, evidence.case_id, [evidence_id])
+    placed = places(known.lineage, known.lineage.number_of[evidence_id])
+    return _members(session, known, placed, after, limit)
 
 
 def list_groups(
@@ -218,11 +223,10 @@ def _members(
     session: Session,
     known: Known,
     placed: dict[int, Place],
-    everything: Iterable[int],
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> list[Member]:
-    shown = [number for number in everything if after is None or known.key(number) > after][:limit]
+    shown = [number for number in sorted(placed) if after is None or known.key(number) > after][:limit]
     items = known.lineage.items
     steps = {
         number: (items[number].id, items[near].id) for number in shown if (near := placed[number].nearer) is not None

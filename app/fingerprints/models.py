@@ -219,6 +219,7 @@ class Match(Base):
         CheckConstraint("query_id IN (first_id, second_id)", name="query_is_one"),
         CheckConstraint("(tier = 'exact') = (blob_match IS NULL)", name="explained"),
         Index("ix_matches_second_id", "second_id"),
+        Index("ix_matches_case_id", "case_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -1,4 +1,4 @@
-"""How many independent origins the items have that are linked to an incident: for corroboration, copies do not count."""
+"""How many independent origins the items linked to an incident have: for corroboration, copies do not count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,16 +47,11 @@ class Corroboration:
     questions: OpenQuestions
     earliest: Earliest
     """Of what shows the incident itself, and of what that comes from or is in."""
-    items: list[LinkedItem]
 
 
-def get_corroboration(
-    session: Session, actor: Actor, incident_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
-) -> Corroboration:
+def get_origins(session: Session, actor: Actor, incident_id: UUID) -> Corroboration:
     """Raises NotFound, Forbidden, GroupTooLarge."""
-    incident, _ = find_incident(session, actor, incident_id, Operation.READ_METADATA)
-    links = _live_links(session, incident_id)
-    lineage = load_connected(session, incident.case_id, [link.evidence_id for link in links]).lineage
+    incident, links, lineage = _linked(session, actor, incident_id)
     linked = [lineage.number_of[link.evidence_id] for link in links]
     depicting = [lineage.number_of[link.evidence_id] for link in links if link.depicts]
     shown = appearances_of(lineage, depicting)
@@ -66,8 +61,24 @@ def get_corroboration(
         Counted(len(depicting), lineage.bounds(depicting)),
         questions_about(lineage, range(len(lineage.items))),
         earliest_of(session, [lineage.items[number].id for number in sorted(shown)]),
-        [_linked_item(lineage, link) for link in links if after is None or (link.linked_at, link.id) > after][:limit],
     )
+
+
+def list_items(
+    session: Session, actor: Actor, incident_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[LinkedItem]:
+    """In the order of linking. Raises NotFound, Forbidden, GroupTooLarge."""
+    _, links, lineage = _linked(session, actor, incident_id)
+    shown = [link for link in links if after is None or (link.linked_at, link.id) > after][:limit]
+    return [_linked_item(lineage, link) for link in shown]
+
+
+def _linked(session: Session, actor: Actor, incident_id: UUID) -> tuple[Incident, Sequence[IncidentEvidence], Lineage]:
+    """An incident, its live links, and the items linked with whatever is connected with them."""
+    incident, _ = find_incident(session, actor, incident_id, Operation.READ_METADATA)
+    links = _live_links(session, incident_id)
+    known = load_connected(session, incident.case_id, [link.evidence_id for link in links])
+    return incident, links, known.lineage
 
 
 def _live_links(session: Session, incident_id: UUID) -> Sequence[IncidentEvidence]:

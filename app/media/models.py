@@ -47,6 +47,7 @@ class Evidence(Erasable, Base):
         CheckConstraint("(lease_holder IS NULL) = (lease_expires_at IS NULL)", name="lease_has_expiry"),
         Index("ix_evidence_case_id_registered_at_id", "case_id", "registered_at", "id"),
         Index("ix_evidence_blob_sha256", "blob_sha256"),
+        Index("ix_evidence_case_id_blob_sha256", "case_id", "blob_sha256"),
         Index(
             "ix_evidence_received_by_waiting",
             "received_by",

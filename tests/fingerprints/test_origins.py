@@ -194,9 +194,9 @@ def situations(draw: st.DrawFn) -> tuple[list[int], list[Link]]:
     blobs = draw(st.lists(st.integers(0, 4), min_size=count, max_size=count))
     pairs = [(a, b) for a, b in combinations(range(count), 2) if blobs[a] != blobs[b]]
     chosen = draw(st.lists(st.sampled_from(pairs), unique=True, max_size=6)) if pairs else []
-    links = []
-    for a, b in chosen:
-        a, b = draw(st.sampled_from([(a, b), (b, a)]))
+    links: list[Link] = []
+    for pair in chosen:
+        a, b = draw(st.sampled_from([pair, pair[::-1]]))
         open_so_far = sum(one.relation in (None, "potential") for one in links)
         links.append(link(a, draw(st.sampled_from(RELATIONS[: 9 if open_so_far < 3 else 7])), b))
     return blobs, links
