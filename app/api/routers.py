@@ -14,7 +14,6 @@ from app.api import (
     erasure,
     evidence,
     frames,
-
     groups,
     health,
     incidents,
@@ -47,7 +46,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     decodings.router,
     matches.router,
     similar.router,
-
     groups.router,
     custody.router,
     organisation.router,

@@ -65,6 +65,7 @@ class IndexNotReady(AppError):
     title = "The index of hashes is not ready"
     advice = "Ask again in a while. A file can be searched with meanwhile: POST /v1/similar."
 
+
 class GroupTooLarge(Conflict):
     code = "group_too_large"
     title = "So many items are connected that their group is not computed"

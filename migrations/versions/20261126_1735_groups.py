@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r41_groups"
-down_revision = "r36_index_watermark"
+down_revision = "r37_views"
 branch_labels = None
 depends_on = None
 
