@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+PEERS := .venv-peers
 # One test process more than processors: some tests wait, for a process to start or for a limit of time.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-interop check bench bench-ingest bench-search corpus openapi
+.PHONY: serve test test-interop check bench bench-ingest bench-search bench-matching corpus openapi
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/.installed
@@ -38,6 +39,15 @@ bench-ingest: $(VENV)/.installed-dev
 bench-search: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks.search --rows 1000000
 	$(RUN) -m benchmarks.search --rows 10000000
+
+# Recall and wrong pairs through the HTTP API on sources that nothing was tuned on, beside what others find on the same
+# files: SPLIT=tune while tuning. An hour on two cores, half of it the peers'.
+SPLIT ?= test
+bench-matching: $(VENV)/.installed-dev $(PEERS)/.installed .corpus/manifest.json
+	$(RUN) -m benchmarks.matching --split $(SPLIT) --peers $(PEERS)/bin/python
+
+.corpus/manifest.json:
+	$(MAKE) corpus
 
 # Real photographs and videos by package name (Debian's tools fetch some), with known edits, into .corpus.
 corpus: $(VENV)/.installed-dev
@@ -77,4 +87,12 @@ $(VENV)/.installed-interop: requirements-interop.lock $(VENV)/.installed-dev
 # What benchmarks alone compare with.
 $(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed-dev
 	$(RUN) -m pip install --quiet --require-hashes --no-deps --requirement requirements-bench.lock
+	@touch $@
+
+# Apart from ours, whose OpenCV and Pillow are others. pdqhash exists as source only: see above.
+$(PEERS)/.installed: requirements-peers.lock | $(VENV)/bin/python
+	$(PYTHON) -m venv $(PEERS)
+	awk '/^(cython|setuptools|wheel)==/ { take = 1 } take; !/\\$$/ { take = 0 }' requirements-peers.lock > $(PEERS)/build-tools.lock
+	$(PEERS)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement $(PEERS)/build-tools.lock
+	$(PEERS)/bin/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation --requirement requirements-peers.lock
 	@touch $@

@@ -43,7 +43,7 @@ LEAST_BYTES = 25_000
 LEAST_DETAIL = 4.0
 """Mean step between neighbouring pixels at 256 pixels, of 255: gradients and flat art are no photographs."""
 SAME_PICTURE_BITS = 64
-LONGEST_VIDEO_S = 20
+LONGEST_VIDEO_S = 12
 SCENE_S = 8
 
 _LEFT_OUT = (
@@ -147,7 +147,7 @@ def photographs(directory: Path) -> list[Source]:
 
 
 def videos(directory: Path) -> list[Source]:
-    """Every video, at most 20 seconds of it; the trailer, which has many scenes, in pieces of 8 seconds."""
+    """Every video, at most 12 seconds of it; the trailer, which has many scenes, in pieces of 8 seconds."""
     found: list[Source] = []
     for path in _files(directory, (".mp4", ".avi")):
         with av.open(str(path)) as container:

@@ -1,6 +1,6 @@
 """What is done to videos before they are used again. An edit maps frames to frames; spans say what is where.
 
-A clip is a list of RGB pictures at 12.5 a second, small enough to be held: 20 s at 640 pixels.
+A clip is a list of RGB pictures at 12.5 a second, small enough to be held: 12 s at 640 pixels.
 """
 
 from collections.abc import Callable
