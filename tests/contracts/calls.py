@@ -196,6 +196,7 @@ EVIDENCE = (
     _write("requestDecoding", "evidence", COORDINATOR | CUSTODIAN, {"reason": "x"}),
     _read("listMatches", "evidence"),
     _read("getMatch", "match"),
+    _read("getComparison", "match", PREVIEW),
     _write("decideMatch", "match", FINDINGS, {"relation": "excerpt_of", "reason": "x"}),
     _read("listRelations", "evidence"),
     _read("getGroup", "evidence"),

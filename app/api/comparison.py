@@ -1,0 +1,74 @@
+"""The picture that shows why two items match."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from app.api.content import PreviewReader
+from app.api.frames import OF_PICTURE, ContentPurpose, content_operation, picture_headers
+from app.api.headers import sends
+from app.api.http import reading, services, working
+from app.api.problems import problem_responses
+from app.api.waiting import LedgerRoute
+from app.fingerprints.comparing import RENDERING, drawn_comparison, find_comparison
+from app.media import viewing
+
+router = APIRouter(route_class=LedgerRoute, prefix="/v1/matches", tags=["Matches"])
+
+
+@router.get(
+    "/{match_id}/comparison.png",
+    name="getComparison",
+    summary="See why two items match",
+    response_class=Response,
+    responses={
+        200: sends(
+            *OF_PICTURE,
+            description="A PNG, 1280 pixels wide.",
+            content={"image/png": {"schema": {"type": "string", "format": "binary"}}},
+        ),
+        **problem_responses(401, 403, 404, 409, 422, 503),
+    },
+)
+def get_comparison(
+    match_id: UUID,
+    request: Request,
+    actor: PreviewReader,
+    rendering: Annotated[
+        Literal["preview", "comparison"],
+        Query(description="`preview`: the pictures grey and blurred. `comparison`: as they are, with a purpose."),
+    ] = "preview",
+    purpose: ContentPurpose = None,
+) -> Response:
+    """Both items side by side, the same way up, drawn from their working pictures. Of pictures: lines between points
+    that correspond, the outline of one in the other, the part that both show at one scale, and where it differs. Of
+    recordings: all aligned spans, time against time, and up to six pairs of frames. With tier, grounds and ids.
+
+    The pictures are blurred unless `rendering=comparison` asks for them as they are: that is a read of the content of
+    both items, for those who may read both originals. It needs a `purpose`, and is an entry in both streams, committed
+    before the first byte leaves; looks of one person for one purpose within 15 minutes are one entry in each.
+
+    `no_frame` (404) when there are no working pictures of one of them; `purpose_needed` (422).
+    """
+    provided = services(request)
+    is_content = rendering == "comparison"
+    content_operation(actor, is_content=is_content, purpose=purpose)
+    logged: dict[str, Any] = {"act": "viewed", "rendering": RENDERING, "purpose": purpose}
+    logged["window_s"] = provided.settings.view_window_s
+    with reading(request) as session:
+        found = find_comparison(session, actor, match_id, is_content=is_content)
+        unlogged = [
+            side.evidence_id
+            for side in found.sides
+            if is_content and not viewing.is_logged(session, side.grant, side.evidence_id, **logged)
+        ]
+    content = drawn_comparison(provided.blobs, found)
+    if unlogged:
+        with working(request) as uow:
+            for evidence_id in unlogged:
+                viewing.log_reading(uow, actor, evidence_id, size_bytes=len(content), **logged)
+            uow.commit()
+    name = f"{match_id}-comparison.png" if is_content else f"{match_id}-comparison-blurred.png"
+    return Response(content, media_type="image/png", headers=picture_headers(content, name, is_content=is_content))
