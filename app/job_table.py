@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.blobs.local import LocalBlobStore
+from app.fingerprints import crossing, match_job, rematching
 from app.fingerprints import jobs as fingerprint_jobs
-from app.fingerprints import match_job
 from app.fingerprints.finding import INDEX
 from app.fingerprints.index_keeping import KEEP_EVERY_S, Keeper
 from app.fingerprints.recompute import recompute_jobs
@@ -25,7 +25,14 @@ from app.media.progress import WRITE_EVERY_S, ProgressBoard, write_progress
 
 logger = structlog.get_logger("exhibit.worker")
 
-JOBS: tuple[Job, ...] = (*media_jobs.JOBS, *fingerprint_jobs.JOBS, *match_job.JOBS, *recompute_jobs())
+JOBS: tuple[Job, ...] = (
+    *media_jobs.JOBS,
+    *fingerprint_jobs.JOBS,
+    *match_job.JOBS,
+    *crossing.JOBS,
+    *rematching.JOBS,
+    *recompute_jobs(),
+)
 
 SWEEP_EVERY_S = 6 * 3600.0
 

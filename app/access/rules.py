@@ -49,6 +49,8 @@ class Operation(StrEnum):
     LOOK_UP_ACCOUNT = "look_up_account"
     """Which account has an e-mail address, for one who may add members to a case."""
     MANAGE_CASE = "manage_case"
+    READ_NOTICES = "read_notices"
+    """That an item of another case resembles one of this case: what only its coordinators are told."""
     RECEIVE_EVIDENCE = "receive_evidence"
     DECLINE_LEAD = "decline_lead"
     READ_METADATA = "read_metadata"
@@ -99,6 +101,7 @@ RULES: dict[Operation, Rule] = {
     Operation.LOOK_UP_ACCOUNT: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE),
     Operation.READ_METRICS: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR})),
     Operation.READ_AUDITS: Rule(organisation=frozenset(OrganisationRole)),
+    Operation.READ_NOTICES: Rule(frozenset({Role.COORDINATOR})),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),

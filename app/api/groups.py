@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.http import Cursor, Limit, Page, Requires, Shape, cursor_at, page, read_cursor_at, reading
-from app.api.matches import RelationWord, Tier
+from app.api.match_shapes import RelationWord, Tier
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.fingerprints import groups

@@ -39,6 +39,8 @@ class Grant:
     case_is_open: bool
 
 
+MATCH_AGAIN = "match_again"
+"""The job that compares a case anew by the rule of its policy."""
 NOWHERE = UUID(int=0)
 """No case has this id. What does not exist is asked for there, so that refusing it takes the questions, and the time,
 that refusing an outsider takes."""
@@ -276,6 +278,7 @@ def change_policy(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int,
             policy_sha256=sha256_hex(canonical_json(document)),
         )
     )
+    uow.enqueue(MATCH_AGAIN, case_id=str(case_id), policy_version=case.policy_version)
     return case.policy_version, policy
 
 

@@ -23,6 +23,14 @@ class SameBytes(Invalid):
     title = "Items with the same bytes are exact copies"
 
 
+class MatchOfTwoCases(Conflict):
+    """What is decided about two items is part of the record of both, and names them. Cases keep their records apart."""
+
+    code = "match_of_two_cases"
+    title = "The items belong to different cases"
+    advice = "Receive the file into this case too: then the two items of this case match, and you can decide that."
+
+
 class DecidedMeanwhile(Conflict):
     code = "decided_meanwhile"
     title = "Somebody else decided this match just now"

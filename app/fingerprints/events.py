@@ -43,20 +43,41 @@ class EvidenceMatched(Event):
     """``evidence`` is the other item; ``spans`` are [query from, to, reference from, to] in milliseconds.
 
     ``algorithm`` is of the strongest ground: of a hash it says the distance, of local features the points that agree.
+
+    Across cases nothing of the other item is said, and nothing by which the two entries could be paired: only the
+    strongest tier, and in ``notices`` what this case's coordinators are told.
     """
 
     TYPE: ClassVar[str] = "evidence.matched"
-    match: UUID
-    evidence: UUID
-    query: UUID
+    match: UUID | None = None
+    evidence: UUID | None = None
+    query: UUID | None = None
     tier: str
-    algorithm: str
+    algorithm: str | None = None
     distance_bits: int | None = None
     threshold_bits: int | None = None
     inliers: int | None = None
     threshold_inliers: int | None = None
-    transformation: str
-    spans: tuple[tuple[int, int, int, int], ...]
+    transformation: str | None = None
+    spans: tuple[tuple[int, int, int, int], ...] | None = None
+    notices: tuple[UUID, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceCompared(Event):
+    """The item was compared with those of other cases, and nothing new was found. So an item that was compared has one
+    entry more, whatever was found: the number of a later entry tells nothing."""
+
+    TYPE: ClassVar[str] = "evidence.compared"
+    rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoticeAcknowledged(Event):
+    """A coordinator has seen that an item of another case resembles this one."""
+
+    TYPE: ClassVar[str] = "evidence.notice_acknowledged"
+    notice: UUID
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,18 +5,16 @@ Plan (reads), compare (pure), then under the case's lock: is it complete, store.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, text
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from app.cases.policy import Policy
 from app.cases.service import current_policy
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.decodings import in_force
-from app.fingerprints.events import EvidenceMatched
 from app.fingerprints.following import FollowingIndex
 from app.fingerprints.matching import (
     Explanation,
@@ -27,18 +25,16 @@ from app.fingerprints.matching import (
     rule_of,
     thresholds_of,
 )
-from app.fingerprints.models import BlobMatch, Fingerprint, Match, RuleInForce
-from app.fingerprints.views import IDENTITY
-from app.kernel.primitives import new_id, sha256_hex, utc_now
-from app.media.items import entry_object
+from app.fingerprints.models import BlobMatch, Fingerprint, RuleInForce
+from app.kernel.primitives import sha256_hex
 from app.media.models import Blob, Evidence
 from app.media.rules import FingerprintStatus
-from app.media.service import system_actor
-from app.unit_of_work import UnitOfWork
 
 INDEX = FollowingIndex({one.version for versions in CATALOG.matching().values() for one in versions})
 """This process's; the worker's chore ``keep_index`` gives it its file."""
 FRAME_MINIMUM_QUALITY = 30
+PRINTS_AT_ONCE = 200_000
+"""Hashes of candidates that are held at a time: some 60 MB."""
 SETTLED = (FingerprintStatus.DONE, FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED)
 _MATCHING_LOCK = 0x4D41
 
@@ -75,6 +71,8 @@ class Comparison:
     """What is known to be similar already; see :class:`Compared`."""
     seen: frozenset["Settled"]
     """Every blob of the case that this comparison and the earlier ones took into account."""
+    is_part: bool = False
+    """Whether more is left to be compared in another round."""
     catalog: Catalog = CATALOG
 
 
@@ -87,6 +85,7 @@ class Compared:
     seen: frozenset["Settled"]
     explained: dict[str, Explanation | None]
     """Per similar blob its explanation; None: it was stored before."""
+    is_part: bool = False
 
 
 def plan_comparison(
@@ -99,23 +98,61 @@ def plan_comparison(
     """
     sha256 = evidence.blob_sha256
     assert sha256 is not None
-    thresholds = _thresholds(session, evidence.case_id, catalog)
+    thresholds = thresholds_in(session, evidence.case_id, catalog)
     rule = rule_of(thresholds, catalog)
     if earlier is not None and earlier.rule != rule:
         earlier = None
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     settled = _settled_blobs(session, evidence.case_id)
-    prints = _prints_of(session, [sha256]).get(sha256)
+    prints = prints_of(session, [sha256]).get(sha256)
     fresh = {blob for blob, _ in settled - seen_before} - {sha256}
     candidates: set[str] = set()
     if prints is not None:
         candidates = _candidates(session, fresh, prints, thresholds, catalog)
+    return plan_pairs(session, sha256, prints, candidates, settled, thresholds, earlier, catalog)
+
+
+def plan_pairs(
+    session: Session,
+    sha256: str,
+    prints: Prints | None,
+    candidates: Collection[str],
+    settled: frozenset[Settled],
+    thresholds: Thresholds,
+    earlier: Compared | None,
+    catalog: Catalog,
+) -> Comparison:
+    """What is to be compared of the candidates: not what is known, and of the rest so many as memory holds. What is
+    left for another round is not in ``seen``."""
+    rule = rule_of(thresholds, catalog)
+    seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
+    fresh = {blob for blob, _ in settled - seen_before}
     known = _known(session, sha256, candidates, rule)
-    others = _prints_of(session, candidates - known)
+    now, later = _at_once(session, set(candidates) - known)
     explained = {} if earlier is None else earlier.explained
     found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
     found.update(dict.fromkeys(known))
-    return Comparison(sha256, thresholds, rule, prints, others, found, seen_before | settled, catalog)
+    seen = seen_before | {one for one in settled if one[0] not in later}
+    return Comparison(sha256, thresholds, rule, prints, prints_of(session, now), found, seen, bool(later), catalog)
+
+
+def _at_once(session: Session, blobs: set[str]) -> tuple[set[str], set[str]]:
+    """Those of the blobs that are compared in this round, at least one, and those that are left."""
+    if not blobs:
+        return set(), set()
+    counts = session.execute(
+        select(Fingerprint.blob_sha256, func.count())
+        .where(Fingerprint.blob_sha256.in_(blobs))
+        .group_by(Fingerprint.blob_sha256)
+        .order_by(Fingerprint.blob_sha256)
+    ).all()
+    total, now = 0, set[str]()
+    for blob, count in counts:
+        total += count
+        if now and total > PRINTS_AT_ONCE:
+            break
+        now.add(blob)
+    return now, blobs - now
 
 
 def compare(comparison: Comparison) -> Compared:
@@ -126,7 +163,7 @@ def compare(comparison: Comparison) -> Compared:
         explanation = explain(comparison.prints, theirs, comparison.thresholds, comparison.catalog)
         if explanation is not None:
             explained[other] = explanation
-    return Compared(comparison.sha256, comparison.rule, comparison.seen, explained)
+    return Compared(comparison.sha256, comparison.rule, comparison.seen, explained, comparison.is_part)
 
 
 @dataclass(frozen=True)
@@ -152,7 +189,7 @@ def search(
     """
     prints = replace(prints, features=features)
     among = {blob for case_id in among_cases for blob, _ in _settled_blobs(session, case_id)}
-    others = _prints_of(session, _candidates(session, among, prints, thresholds, catalog))
+    others = prints_of(session, _candidates(session, among, prints, thresholds, catalog))
     explained = {sha256: explain(prints, theirs, thresholds, catalog) for sha256, theirs in others.items()}
     found = [Found(sha256, explanation) for sha256, explanation in explained.items() if explanation is not None]
     return sorted(found, key=lambda one: (one.explanation.strength(), one.blob_sha256))
@@ -163,42 +200,18 @@ def is_complete(session: Session, evidence: Evidence, compared: Compared, catalo
 
     The caller holds :func:`lock_matching`, so that the answer stays true until its transaction ends.
     """
-    if compared.rule != rule_of(_thresholds(session, evidence.case_id, catalog), catalog):
+    if compared.rule != rule_of(thresholds_in(session, evidence.case_id, catalog), catalog):
         return False
     settled = _settled_blobs(session, evidence.case_id)
     return {one for one in settled if one[0] != compared.sha256} <= compared.seen
 
 
-def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None) -> list[Match]:
-    """Store and record what is new between a settled item and the other settled items of its case.
-
-    The caller holds :func:`lock_matching`. Items that are still pending find this one when their turn comes. Without a
-    comparison, only copies of the same bytes.
-    """
-    if evidence.blob_sha256 is None:
-        return []
-    explained = {} if compared is None else _keep_blob_matches(uow.session, compared)
-    blobs = [evidence.blob_sha256, *explained]
-    others = uow.session.scalars(
-        select(Evidence)
-        .where(
-            Evidence.case_id == evidence.case_id,
-            Evidence.id != evidence.id,
-            or_(Evidence.fingerprint_status.in_(SETTLED), Evidence.settled_decoding > 0),
-            Evidence.blob_sha256.in_(blobs),
-        )
-        .order_by(Evidence.registered_at, Evidence.id)
-    ).all()
-    made = []
-    for other in others:
-        match = _match(uow, evidence, other, explained.get(other.blob_sha256 or ""))
-        if match is not None:
-            made.append(match)
-    return made
+def thresholds_in(session: Session, case_id: UUID, catalog: Catalog) -> Thresholds:
+    """Those of the case's policy."""
+    return case_thresholds(current_policy(session, case_id)[1], catalog)
 
 
-def _thresholds(session: Session, case_id: UUID, catalog: Catalog) -> Thresholds:
-    _, policy = current_policy(session, case_id)
+def case_thresholds(policy: Policy, catalog: Catalog = CATALOG) -> Thresholds:
     return thresholds_of(
         policy.thresholds,
         inliers=policy.inliers_of("same_picture"),
@@ -236,13 +249,25 @@ def _candidates(
     return found
 
 
+def blobs_near(session: Session, prints: Prints, thresholds: Thresholds, catalog: Catalog = CATALOG) -> set[str]:
+    """The blobs of any case that may be similar: those of which an index says so, and a few more."""
+    found: set[str] = set()
+    for algorithm in (algorithm for versions in catalog.matching().values() for algorithm in versions):
+        hashes = [one.value for one in prints.of(algorithm, view=None)]
+        near = INDEX.blobs_near(session, algorithm.version, hashes, thresholds.bits[algorithm.name]) if hashes else ()
+        if near is None:
+            return set(session.scalars(select(Fingerprint.blob_sha256).distinct()))
+        found |= {digest.hex() for digest in near}
+    return found
+
+
 def _known(session: Session, sha256: str, others: Iterable[str], rule: str) -> set[str]:
     """Those of the others with which a match by this rule is stored, by this case or another one."""
-    keys = {_pair_key(sha256, other, rule): other for other in others}
+    keys = {pair_key(sha256, other, rule): other for other in others}
     return {keys[key] for key in session.scalars(select(BlobMatch.key).where(BlobMatch.key.in_(list(keys))))}
 
 
-def _prints_of(session: Session, blobs: Iterable[str]) -> dict[str, Prints]:
+def prints_of(session: Session, blobs: Iterable[str]) -> dict[str, Prints]:
     """All stored hashes of these blobs, those without any left out."""
     wanted = list(blobs)
     if not wanted:
@@ -268,99 +293,7 @@ def _prints_of(session: Session, blobs: Iterable[str]) -> dict[str, Prints]:
     return {sha256: Prints(kinds.get(sha256) == "video", prints) for sha256, prints in grouped.items()}
 
 
-def _pair_key(first: str, second: str, rule: str) -> str:
+def pair_key(first: str, second: str, rule: str) -> str:
+    """The same for either direction."""
     low, high = sorted((first, second))
     return sha256_hex(f"{low} {high} {rule}".encode("ascii"))
-
-
-def _keep_blob_matches(session: Session, compared: Compared) -> dict[str, BlobMatch]:
-    """The stored explanation per similar blob; another case may have stored the same pair a moment ago, then theirs."""
-    keys = {_pair_key(compared.sha256, other, compared.rule): other for other in sorted(compared.explained)}
-    for key, other in sorted(keys.items()):
-        explanation = compared.explained[other]
-        if explanation is not None:
-            _keep_blob_match(session, key, compared.sha256, other, compared.rule, explanation)
-    rows = session.scalars(select(BlobMatch).where(BlobMatch.key.in_(list(keys))))
-    return {keys[row.key]: row for row in rows}
-
-
-def _keep_blob_match(
-    session: Session, key: str, query: str, reference: str, rule: str, explanation: Explanation
-) -> None:
-    grounds, segments = explanation.as_json()
-    session.execute(
-        insert(BlobMatch)
-        .values(
-            key=key,
-            query_sha256=query,
-            reference_sha256=reference,
-            rule=rule,
-            tier=explanation.tier,
-            grounds=grounds,
-            segments=segments,
-            found_at=utc_now(),
-        )
-        .on_conflict_do_nothing()
-    )
-
-
-def _match(uow: UnitOfWork, evidence: Evidence, other: Evidence, blob_match: BlobMatch | None) -> Match | None:
-    """A new match of two items, recorded in both streams; None when the pair is known (decided or not)."""
-    is_query = blob_match is None or blob_match.query_sha256 == evidence.blob_sha256
-    first, second = sorted((evidence.id, other.id))
-    match = uow.session.scalar(
-        insert(Match)
-        .values(
-            id=new_id(),
-            case_id=evidence.case_id,
-            first_id=first,
-            second_id=second,
-            query_id=evidence.id if is_query else other.id,
-            blob_match=None if blob_match is None else blob_match.key,
-            tier="exact" if blob_match is None else blob_match.tier,
-            found_at=utc_now(),
-        )
-        .on_conflict_do_nothing(constraint="uq_matches_pair")
-        .returning(Match)
-    )
-    if match is not None:
-        _record_match(uow, match, blob_match, evidence, other)
-        _record_match(uow, match, blob_match, other, evidence)
-    return match
-
-
-EXACT_GROUND: dict[str, Any] = {
-    "algorithm": "sha256",
-    "version": "sha256",
-    "distance_bits": 0,
-    "threshold_bits": 0,
-    "transformation": IDENTITY,
-}
-
-
-def _record_match(
-    uow: UnitOfWork, match: Match, blob_match: BlobMatch | None, stream: Evidence, other: Evidence
-) -> None:
-    ground = EXACT_GROUND if blob_match is None else blob_match.grounds[0]
-    segments = [] if blob_match is None else blob_match.segments
-    uow.record(
-        EvidenceMatched(
-            stream=stream.id,
-            actor=system_actor(uow.session),
-            object=entry_object(uow.session, stream),
-            match=match.id,
-            evidence=other.id,
-            query=match.query_id,
-            tier=match.tier,
-            algorithm=str(ground["version"]),
-            distance_bits=ground.get("distance_bits"),
-            threshold_bits=ground.get("threshold_bits"),
-            inliers=ground.get("inliers"),
-            threshold_inliers=ground.get("threshold_inliers"),
-            transformation=str(ground["transformation"]),
-            spans=tuple(
-                (one["query_start_ms"], one["query_end_ms"], one["reference_start_ms"], one["reference_end_ms"])
-                for one in segments
-            ),
-        )
-    )

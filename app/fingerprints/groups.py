@@ -36,7 +36,7 @@ _DECISION = """
         WHERE match_id = m.id ORDER BY number DESC LIMIT 1) d ON true
 """
 _JOINS = (
-    "m.case_id = :case_id AND m.tier <> 'exact' "
+    "m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact' "
     "AND coalesce(d.relation, '') NOT IN ('unrelated', 'same_event_other_camera')"
 )
 
@@ -63,7 +63,7 @@ _ITEMS = """
 """
 _LINKS = f"""
     SELECT m.id AS match_id, m.first_id, m.second_id, m.tier, d.relation, d.evidence_id AS subject
-    FROM matches m {_DECISION} WHERE m.case_id = :case_id AND m.tier <> 'exact'
+    FROM matches m {_DECISION} WHERE m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact'
 """  # noqa: S608
 
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
+from app.fingerprints.crossing import MATCH_ACROSS
 from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceFingerprinted
 from app.fingerprints.finding import (
@@ -24,8 +25,8 @@ from app.fingerprints.finding import (
     is_complete,
     lock_matching,
     plan_comparison,
-    store_matches,
 )
+from app.fingerprints.keeping import store_matches
 from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, VideoShot
 from app.jobs import Job
 from app.kernel.primitives import sha256_hex
@@ -109,6 +110,7 @@ def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:
     _record_fingerprinted(uow, evidence, decoding, best, result.digest)
     record_derived(uow, evidence)
     store_matches(uow, evidence, result.compared)
+    uow.enqueue(MATCH_ACROSS, evidence_id=str(evidence.id))
     return None
 
 
@@ -125,6 +127,7 @@ def settle_as_failed(uow: UnitOfWork, evidence_id: UUID, error: str) -> None:
     evidence.fingerprint_reason = error
     _record_given_up(uow, evidence, error, PrintsDigest((), 0, sha256_hex(b"")))
     store_matches(uow, evidence, None)
+    uow.enqueue(MATCH_ACROSS, evidence_id=str(evidence.id))
 
 
 def _give_up_again(uow: UnitOfWork, evidence: Evidence, error: str) -> None:

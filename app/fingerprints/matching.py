@@ -22,6 +22,7 @@ from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align
 from app.fingerprints.views import IDENTITY, INVERSE
 
+LIKELY = "likely"
 RULE = "match/3"
 TIERS = ("exact", "same_picture", "likely")
 """The strongest first."""

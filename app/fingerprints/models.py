@@ -21,6 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
 
 TIERS = ("exact", "same_picture", "likely")
+FIRM_TIERS = ("exact", "same_picture")
 RELATIONS = (
     "exact_copy",
     "same_capture",
@@ -209,7 +210,7 @@ class BlobMatch(Base):
 
 
 class Match(Base):
-    """A similarity of two items of a case."""
+    """A similarity of two items, of one case or of two."""
 
     __tablename__ = "matches"
     __table_args__ = (
@@ -218,12 +219,16 @@ class Match(Base):
         CheckConstraint("first_id < second_id", name="ordered"),
         CheckConstraint("query_id IN (first_id, second_id)", name="query_is_one"),
         CheckConstraint("(tier = 'exact') = (blob_match IS NULL)", name="explained"),
+        CheckConstraint("other_case_id <> case_id", name="other_is_another"),
         Index("ix_matches_second_id", "second_id"),
         Index("ix_matches_case_id", "case_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
+    """Of the first item, and of the second as long as there is no other."""
+    other_case_id: Mapped[UUID | None] = mapped_column(ForeignKey("cases.id"))
+    """The case of the second item where that is another one: then only members of both see the match."""
     first_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
     second_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
     query_id: Mapped[UUID]
@@ -231,6 +236,47 @@ class Match(Base):
     blob_match: Mapped[str | None] = mapped_column(HexDigest, ForeignKey("blob_matches.key"))
     tier: Mapped[str] = mapped_column(Text)
     found_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class MatchNotice(Base):
+    """For the coordinators of a case: an item of another case resembles one of theirs. One for each item and other
+    case; which case that is nobody is told."""
+
+    __tablename__ = "match_notices"
+    __table_args__ = (
+        one_of("tier", FIRM_TIERS),
+        UniqueConstraint("evidence_id", "other_case_id", name="uq_match_notices_evidence_id"),
+        CheckConstraint("other_case_id <> case_id", name="of_another"),
+        CheckConstraint("(acknowledged_by IS NULL) = (acknowledged_at IS NULL)", name="acknowledged"),
+        Index("ix_match_notices_case_id_found_at", "case_id", "found_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    other_case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
+    tier: Mapped[str] = mapped_column(Text)
+    """The strongest that was found when the notice was made."""
+    found_at: Mapped[datetime] = mapped_column(UtcTime)
+    acknowledged_by: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    acknowledged_at: Mapped[datetime | None] = mapped_column(UtcTime)
+
+
+class MatchComparison(Base):
+    """By which rule an item was compared last: with its case, or across cases. What was compared by another rule than
+    the one in force is compared anew."""
+
+    __tablename__ = "match_comparisons"
+    __table_args__ = (CheckConstraint("left_out >= 0", name="left_out_counts"),)
+
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+    across: Mapped[bool] = mapped_column(primary_key=True)
+    rule: Mapped[str] = mapped_column(Text)
+    decoding: Mapped[int]
+    """The number of the decoding by which the item was settled."""
+    left_out: Mapped[int]
+    """Likely matches that were too many to be kept, of the weakest."""
+    compared_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
 class Relation(Erasable, Base):

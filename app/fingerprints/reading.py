@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, SmallInteger, func, null, or_, select, tuple_
+from sqlalchemy import SmallInteger, func, null, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import NOWHERE, authorise
 from app.fingerprints.decodings import in_force
 from app.fingerprints.models import (
     BlobMatch,
@@ -19,12 +18,14 @@ from app.fingerprints.models import (
     IndexCheck,
     LocalFeatureSet,
     Match,
+    MatchComparison,
     Relation,
     RuleInForce,
     VideoShot,
 )
+from app.fingerprints.seeing import find_match, of_item_seen_by
+from app.fingerprints.standing import Standing, by_rules_in_force
 from app.kernel.database import HexDigest
-from app.kernel.errors import NotFound
 
 
 @dataclass(frozen=True)
@@ -34,26 +35,49 @@ class ExplainedMatch:
     match: Match
     blob_match: BlobMatch | None
     decision: Relation | None
+    standing: Standing
+
+    @property
+    def query_id(self) -> UUID:
+        """The item that the explanation calls the query."""
+        return self.standing.query_id
+
+    @property
+    def reference_id(self) -> UUID:
+        match = self.match
+        return match.second_id if self.query_id == match.first_id else match.first_id
 
 
 def get_match(session: Session, actor: Actor, match_id: UUID) -> ExplainedMatch:
-    match = session.get(Match, match_id)
-    authorise(session, actor, NOWHERE if match is None else match.case_id, Operation.READ_METADATA)
-    if match is None:
-        raise NotFound()
+    """To members of the cases of both items."""
+    match, _ = find_match(session, actor, match_id, Operation.READ_METADATA)
     return explained(session, [match])[0]
 
 
 def list_matches(
-    session: Session, evidence_id: UUID, *, undecided_only: bool, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    actor: Actor,
+    evidence_id: UUID,
+    *,
+    undecided_only: bool,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
 ) -> list[ExplainedMatch]:
-    """The matches of an item in the order in which they were found (no permission check: the caller found the item)."""
-    query = select(Match).where(of_item(evidence_id)).order_by(Match.found_at, Match.id).limit(limit)
+    """The matches of an item that the actor sees, in the order in which they were found (no permission check: the
+    caller found the item)."""
+    query = select(Match).where(of_item_seen_by(actor, evidence_id)).order_by(Match.found_at, Match.id).limit(limit)
     if undecided_only:
-        query = query.where(~select(Relation.id).where(Relation.match_id == Match.id).exists())
+        has_decision = select(Relation.id).where(Relation.match_id == Match.id).exists()
+        query = query.where(Match.other_case_id.is_(None), ~has_decision)
     if after is not None:
         query = query.where(tuple_(Match.found_at, Match.id) > after)
     return explained(session, session.scalars(query).all())
+
+
+def likely_left_out(session: Session, evidence_id: UUID) -> int:
+    """How many likely matches with its case were too many to be kept when the item was compared last."""
+    made = session.get(MatchComparison, (evidence_id, False))
+    return 0 if made is None else made.left_out
 
 
 def list_relations(
@@ -145,7 +169,7 @@ def shots_between(session: Session, sha256: str, from_ms: int, to_ms: int) -> Se
 
 
 def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch]:
-    """Each match with its explanation and the decision in force, in three queries however many there are."""
+    """Each match with its explanation and the decision in force, in a few queries however many there are."""
     if not matches:
         return []
     keys = {match.blob_match for match in matches if match.blob_match is not None}
@@ -156,14 +180,11 @@ def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch
             select(Relation).where(Relation.match_id.in_([match.id for match in matches])).order_by(Relation.number)
         )
     }
+    standing = by_rules_in_force(session, matches, blob_matches)
     return [
-        ExplainedMatch(match, blob_matches.get(match.blob_match or ""), decisions.get(match.id)) for match in matches
+        ExplainedMatch(match, standing[match.id].blob_match, decisions.get(match.id), standing[match.id])
+        for match in matches
     ]
-
-
-def of_item(evidence_id: UUID) -> ColumnElement[bool]:
-    """The matches that an item is part of, on either side."""
-    return or_(Match.first_id == evidence_id, Match.second_id == evidence_id)
 
 
 def newest_check(session: Session) -> IndexCheck | None:

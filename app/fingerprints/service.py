@@ -7,12 +7,11 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import NOWHERE, authorise
-from app.fingerprints.errors import NotAnExactCopy, SameBytes, SubjectNeeded, SubjectNotInMatch
+from app.fingerprints.errors import MatchOfTwoCases, NotAnExactCopy, SameBytes, SubjectNeeded, SubjectNotInMatch
 from app.fingerprints.events import MatchDecided
 from app.fingerprints.models import Match, Relation
-from app.fingerprints.reading import ExplainedMatch, explained, of_item
-from app.kernel.errors import NotFound
+from app.fingerprints.reading import ExplainedMatch, explained
+from app.fingerprints.seeing import find_match, of_item
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
 from app.media.models import Evidence
@@ -42,12 +41,12 @@ def decide_match(
     """A person's decision, superseding earlier ones; ``potential`` defers it. ``subject_id`` is the item of which the
     relation is said, needed where it has a direction.
 
-    Raises SubjectNeeded, SubjectNotInMatch, NotAnExactCopy, SameBytes; DecidedMeanwhile by the database.
+    Raises MatchOfTwoCases, SubjectNeeded, SubjectNotInMatch, NotAnExactCopy, SameBytes; DecidedMeanwhile by the
+    database.
     """
-    match = uow.session.get(Match, match_id)
-    grant = authorise(uow.session, actor, NOWHERE if match is None else match.case_id, Operation.VERIFY)
-    if match is None:
-        raise NotFound()
+    match, grant = find_match(uow.session, actor, match_id, Operation.VERIFY)
+    if match.other_case_id is not None:
+        raise MatchOfTwoCases("What a decision says of one item would stand in the other's case too.")
     _require_relation_fits(match, relation)
     subject = _subject_of(match, relation, subject_id)
     number = uow.session.scalar(

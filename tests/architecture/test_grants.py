@@ -31,6 +31,8 @@ APPLICATION = {
     "decoder_reports": APPEND,
     **dict.fromkeys(("derivatives", "fingerprints", "local_features", "shots", "blob_matches", "matches"), APPEND),
     "relations": APPEND,
+    "match_notices": APPEND,  # And their acknowledgement, below.
+    "match_comparisons": EDIT,
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
     **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures"), APPEND),
@@ -67,6 +69,7 @@ UPDATABLE_COLUMNS = {
         ),
     },
     "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason", "note", "erased"},
+    "match_notices": {"acknowledged_by", "acknowledged_at"},
     "erasure_requests": {"decision", "decided_by", "decided_at"},
     # What an erasure empties, and nothing else of these rows.
     "evidence_corrections": {"value", "reason", "erased"},

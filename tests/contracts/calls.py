@@ -162,6 +162,8 @@ CASES = (
     _write("lookUpAccount", "case", COORDINATOR, {"email": "outsider@hub.example"}),
     _read("getPolicy", "case"),
     _write("changePolicy", "case", COORDINATOR, {"required_dimensions": ["source"]}),
+    _read("listNotices", "case", COORDINATOR),
+    _write("acknowledgeNotice", "notice", COORDINATOR),
 )
 EVIDENCE = (
     _write("receiveEvidence", "case", RECEIVE, {}),

@@ -115,6 +115,11 @@ def _objects(world: World) -> None:
     objects["match"] = _of(
         "match_id", own=match(people["verifier"], own["id"]), foreign=match(people["everyone"], foreign["id"])
     )
+    objects["notice"] = {
+        "own": {"case_id": cases["A"], "notice_id": notice(people["coordinator"], cases["A"])},
+        "foreign": {"case_id": cases["B"], "notice_id": notice(people["everyone"], cases["B"])},
+        "missing": {"case_id": MISSING, "notice_id": MISSING},
+    }
     objects["entry"] = _of(
         "commitment",
         own=lead.json()["receipts"][0]["commitment"],
@@ -240,6 +245,12 @@ def erasure_request(person: Person, commitment: str) -> str:
     made = person.post(f"/v1/ledger/entries/{commitment}/erasure-requests", json=ground)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
+
+
+def notice(person: Person, case_id: str) -> str:
+    """That the picture lies in the other case too."""
+    found: str = person.get(f"/v1/cases/{case_id}/notices").json()["items"][0]["id"]
+    return found
 
 
 def match(person: Person, evidence_id: str) -> str:

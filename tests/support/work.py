@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from sqlalchemy import text
 
 from app.job_table import JOBS, Resources
-from app.jobs import Job
+from app.jobs import Job, enqueue_forgotten
 from app.media.jail.decoder import Decoder
 from app.worker import Runner, WorkerLimits
 from tests.support.api import Api
@@ -35,6 +35,12 @@ class Work:
         while (name := self.run_one()) is not None:
             ran.append(name)
         return ran
+
+    def sweep(self) -> list[str]:
+        """Enqueue what by its own state waits for a job and has none, as a worker does now and then, and run it."""
+        with self._sessions.begin() as session:
+            enqueue_forgotten(session, list(self._jobs.values()))
+        return self.finish()
 
     def run_one(self) -> str | None:
         """The name of the job that ran, the oldest; None when none waits. Raises what it raised."""

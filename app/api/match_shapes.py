@@ -1,0 +1,156 @@
+"""The shapes of matches and of decisions about them."""
+
+from datetime import datetime
+from typing import Literal, cast
+from uuid import UUID
+
+from pydantic import Field
+
+from app.api.http import Changed, Erased, Page, Shape
+from app.fingerprints import reading as queries
+from app.fingerprints.keeping import EXACT_GROUND
+from app.fingerprints.models import Relation
+from app.fingerprints.wording import explain_in_words
+
+RelationWord = Literal[
+    "exact_copy",
+    "same_capture",
+    "excerpt_of",
+    "contains",
+    "edited_from",
+    "same_event_other_camera",
+    "unrelated",
+    "potential",
+]
+
+
+Tier = Literal["exact", "same_picture", "likely"]
+
+
+Area = Literal["whole", "trimmed", "framed"]
+
+
+class GroundShape(Shape):
+    """One reason for a match: a distance of hashes, or points of local features that agree.
+
+    Places are in thousandths of the displayed picture's width and height.
+    """
+
+    algorithm: str = Field(examples=["pdq", "orb"])
+    version: str = Field(examples=["pdq/1", "orb/1"])
+    transformation: str = Field(description="What makes the reference of the query.", examples=["identity", "mirror"])
+    query_view: Area = Field(
+        default="whole",
+        description="What of the query's picture was looked at: all of it, what uniform borders leave, or the picture"
+        " found inside a screenshot.",
+    )
+    reference_view: Area = Field(default="whole", description="The same of the reference's.")
+    distance_bits: int | None = Field(default=None, description="Of hashes.")
+    threshold_bits: int | None = Field(
+        default=None, description="Distances up to this one match, by the case's policy at that time."
+    )
+    inliers: int | None = Field(
+        default=None, description="Of local features: points that agree under one transformation."
+    )
+    threshold_inliers: int | None = Field(default=None, description="So many say what the tier says.")
+    query_ms: int | None = Field(default=None, description="Of a video or a file of several pictures: the frame.")
+    reference_ms: int | None = None
+    outline: list[tuple[int, int]] | None = Field(
+        default=None,
+        description="The four corners of the query's picture in the reference's, clockwise from the upper left; they"
+        " may lie outside.",
+    )
+    points: list[tuple[int, int, int, int]] | None = Field(
+        default=None, description="Some of the points that agree: x and y in the query, x and y in the reference."
+    )
+
+
+class AlignedSpan(Shape):
+    """A span of the query that shows what a span of the reference shows."""
+
+    query_start_ms: int
+    query_end_ms: int
+    reference_start_ms: int
+    reference_end_ms: int
+    frames: int = Field(description="Distinct frames that match, on the side that has fewer.")
+    distance_bits: int | None = Field(description="The median over these frames; null by local features.")
+    speed: int = Field(
+        1000,
+        description="Reference time per query time, in thousandths: 1000 the same, or unknown since nothing moves; "
+        "negative: played backwards.",
+    )
+    transformation: str = Field("identity", description="What makes the reference's picture of the query's.")
+    query_view: str = Field("whole", description="Which area of the query's picture was compared.")
+    reference_view: str = Field("whole", description="Which area of the reference's picture was compared.")
+    by: Literal["pdq", "orb"] = Field("pdq", description="Hashes of whole pictures, or local features.")
+
+
+class RelationShape(Shape):
+    """A decision: `evidence_id` is `relation` the other. The highest number is in force."""
+
+    match_id: UUID
+    number: int
+    evidence_id: UUID
+    other_id: UUID
+    relation: RelationWord
+    reason: str
+    decided_by: UUID
+    decided_at: datetime
+    erased: list[str] = Erased
+
+
+class MatchShape(Changed):
+    id: UUID
+    case_id: UUID = Field(description="The query's.")
+    query_id: UUID = Field(description="The item that transformation and segments call the query.")
+    reference_id: UUID
+    reference_case_id: UUID = Field(description="Another one only where you are a member of both cases.")
+    tier: Tier = Field(description="The same bytes; surely the same picture; alike enough for a person to look at.")
+    grounds: list[GroundShape]
+    segments: list[AlignedSpan] = Field(description="Of videos: where each shows what the other shows.")
+    explanation: str = Field(
+        description="The grounds and segments in words.",
+        examples=["Local features: 143 points agree under a crop to the marked quadrilateral."],
+    )
+    rule: str | None = Field(description="The rule by which the pair was compared; null for the same bytes.")
+    still_found: bool | None = Field(
+        description="Whether the rule in force finds the pair too; null while it was not compared by it yet. What is"
+        " no longer found stays, with what was decided about it, and shows the grounds that it had."
+    )
+    found_at: datetime
+    decision: RelationShape | None = Field(description="The decision in force; null while nobody decided.")
+
+
+class MatchPage(Page[MatchShape]):
+    likely_left_out: int = Field(
+        description="Likely matches that were too many to be kept when the item was compared, the weakest. Firm ones"
+        " are never left out."
+    )
+
+
+def match_shape(found: queries.ExplainedMatch) -> MatchShape:
+    match, blob_match = found.match, found.blob_match
+    is_first = found.query_id == match.first_id
+    cases = (match.case_id, match.other_case_id or match.case_id)
+    tier = match.tier if blob_match is None else blob_match.tier
+    grounds = [EXACT_GROUND] if blob_match is None else blob_match.grounds
+    segments = [] if blob_match is None else blob_match.segments
+    return MatchShape(
+        id=match.id,
+        case_id=cases[0] if is_first else cases[1],
+        query_id=found.query_id,
+        reference_id=found.reference_id,
+        reference_case_id=cases[1] if is_first else cases[0],
+        tier=cast(Tier, tier),
+        grounds=[GroundShape(**ground) for ground in grounds],
+        segments=[AlignedSpan(**segment) for segment in segments],
+        explanation=explain_in_words(tier, grounds, segments),
+        rule=None if blob_match is None else blob_match.rule,
+        still_found=found.standing.still_found,
+        found_at=match.found_at,
+        decision=None if found.decision is None else relation_shape(found.decision),
+    )
+
+
+def relation_shape(row: Relation) -> RelationShape:
+    return RelationShape.model_validate(row)

@@ -1,0 +1,231 @@
+"""The job ``match_across``: compare a settled item with the items of other cases, for those who may see both.
+
+It runs after the item has settled, so that neither how long that takes nor what the item shows says whether another
+case has the same. No lock is needed: of two items that settle at once, the one whose job plans later sees the other.
+
+The product's own thresholds hold, whatever the cases say, so that no case can widen what it learns of another; and only
+firm matches count, since nobody outside both cases could look at a likely one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Boolean, ColumnElement, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased
+
+from app.cases.models import CasePolicy
+from app.fingerprints.algorithms.catalog import CATALOG, Catalog
+from app.fingerprints.events import EvidenceCompared, EvidenceMatched
+from app.fingerprints.finding import (
+    Compared,
+    Comparison,
+    blobs_near,
+    compare,
+    plan_pairs,
+    prints_of,
+)
+from app.fingerprints.keeping import earliest, is_settled, keep_blob_matches, keep_match, note_comparison
+from app.fingerprints.matching import rule_of, thresholds_of
+from app.fingerprints.models import FIRM_TIERS, BlobMatch, Match, MatchComparison, MatchNotice
+from app.jobs import Job
+from app.kernel.primitives import new_id, utc_now
+from app.media.items import entry_object
+from app.media.models import Evidence
+from app.media.service import system_actor
+from app.unit_of_work import UnitOfWork
+
+MATCH_ACROSS = "match_across"
+DUE_AT_ONCE = 500
+"""So many forgotten items get a job at a time."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    evidence_id: UUID
+    decoding: int
+    comparison: Comparison
+
+
+@dataclass(frozen=True)
+class Result:
+    evidence_id: UUID
+    decoding: int
+    compared: Compared
+
+
+def takes_part(case_id: Any) -> ColumnElement[bool]:
+    """Whether the case, a value or a column, allows that its items are compared with those of other cases."""
+    policy = aliased(CasePolicy)
+    allows = func.coalesce(policy.document["matching_across_cases"].astext.cast(Boolean), True)
+    newest = select(allows).where(policy.case_id == case_id).order_by(policy.version.desc()).limit(1)
+    return func.coalesce(newest.scalar_subquery(), False)
+
+
+def _elsewhere(evidence: Evidence) -> tuple[ColumnElement[bool], ...]:
+    """Items of the other cases that take part."""
+    return (Evidence.case_id != evidence.case_id, is_settled(), takes_part(Evidence.case_id))
+
+
+def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result | None) -> Plan | None:
+    evidence = session.scalar(
+        select(Evidence).where(Evidence.id == UUID(evidence_id), is_settled(), takes_part(Evidence.case_id))
+    )
+    if evidence is None or evidence.blob_sha256 is None:
+        return None
+    thresholds = thresholds_of(catalog=catalog)
+    if _is_compared(session, evidence, rule_of(thresholds, catalog)):
+        return None
+    if earlier is not None and earlier.decoding != evidence.settled_decoding:
+        earlier = None
+    sha256 = evidence.blob_sha256
+    prints = prints_of(session, [sha256]).get(sha256)
+    near = set() if prints is None else blobs_near(session, prints, thresholds, catalog) - {sha256}
+    settled = frozenset(
+        (blob, number)
+        for blob, number in session.execute(
+            select(Evidence.blob_sha256, func.max(Evidence.settled_decoding))
+            .where(Evidence.blob_sha256.in_(near), *_elsewhere(evidence))
+            .group_by(Evidence.blob_sha256)
+        )
+        if blob is not None
+    )
+    compared = None if earlier is None else earlier.compared
+    seen = frozenset() if compared is None else compared.seen
+    candidates = {blob for blob, _ in settled - seen}
+    comparison = plan_pairs(session, sha256, prints, candidates, settled, thresholds, compared, catalog)
+    return Plan(evidence.id, evidence.settled_decoding, comparison)
+
+
+def _is_compared(session: Session, evidence: Evidence, rule: str) -> bool:
+    made = session.get(MatchComparison, (evidence.id, True))
+    return made is not None and (made.rule, made.decoding) == (rule, evidence.settled_decoding)
+
+
+def work(plan: Plan, _: object) -> Result:
+    return Result(plan.evidence_id, plan.decoding, compare(plan.comparison))
+
+
+def _store(uow: UnitOfWork, result: Result) -> Result | None:
+    """Idempotent, by the rule and the decoding that the item was compared by last."""
+    query = select(Evidence).where(Evidence.id == result.evidence_id).with_for_update(read=True, key_share=True)
+    evidence = uow.session.scalars(query).one()
+    if evidence.settled_decoding != result.decoding or result.compared.is_part:
+        return result
+    if not note_comparison(uow.session, evidence, result.compared.rule, across=True, left_out=0):
+        return None
+    if not uow.session.scalar(select(exists().where(*_elsewhere(evidence)))):
+        return None  # There is nothing to be compared with.
+    found_at = utc_now()
+    made = _keep_matches(uow.session, evidence, result.compared, found_at)
+    notices = _give_notice(uow.session, evidence, made, found_at)
+    _record(uow, evidence, result.compared.rule, made, notices)
+    return None
+
+
+def _keep_matches(
+    session: Session, evidence: Evidence, compared: Compared, found_at: datetime
+) -> list[tuple[Match, Evidence]]:
+    """The new matches, each with the other item: of every case and blob one, the earliest."""
+    assert evidence.blob_sha256 is not None
+    kept, _ = keep_blob_matches(session, compared)
+    firm: dict[str, BlobMatch] = {blob: row for blob, row in kept.items() if row.tier in FIRM_TIERS}
+    chosen = earliest([evidence.blob_sha256, *firm], 1, *_elsewhere(evidence))
+    others = session.scalars(select(Evidence).where(Evidence.id.in_(chosen)).order_by(Evidence.id)).all()
+    made = []
+    for other in others:
+        match = keep_match(session, evidence, other, firm.get(other.blob_sha256 or ""), found_at)
+        if match is not None:
+            made.append((match, other))
+    return made
+
+
+def _give_notice(
+    session: Session, evidence: Evidence, made: Sequence[tuple[Match, Evidence]], found_at: datetime
+) -> dict[UUID, list[UUID]]:
+    """The new notices by item: one for each pair of an item and a case that is not its own."""
+    strongest: dict[tuple[UUID, UUID, UUID], str] = {}
+    for match, other in sorted(made, key=lambda one: FIRM_TIERS.index(one[0].tier)):
+        strongest.setdefault((evidence.id, evidence.case_id, other.case_id), match.tier)
+        strongest.setdefault((other.id, other.case_id, evidence.case_id), match.tier)
+    given: dict[UUID, list[UUID]] = {}
+    for (item, case_id, other_case_id), tier in strongest.items():
+        notice = session.scalar(
+            insert(MatchNotice)
+            .values(
+                id=new_id(),
+                case_id=case_id,
+                evidence_id=item,
+                other_case_id=other_case_id,
+                tier=tier,
+                found_at=found_at,
+            )
+            .on_conflict_do_nothing(constraint="uq_match_notices_evidence_id")
+            .returning(MatchNotice.id)
+        )
+        if notice is not None:
+            given.setdefault(item, []).append(notice)
+    return given
+
+
+def _record(
+    uow: UnitOfWork,
+    evidence: Evidence,
+    rule: str,
+    made: Sequence[tuple[Match, Evidence]],
+    notices: Mapping[UUID, Sequence[UUID]],
+) -> None:
+    """One entry in the stream of the item that was compared, whatever was found; and one in that of each other item."""
+    tiers = [match.tier for match, _ in made]
+    if not tiers:
+        uow.record(
+            EvidenceCompared(
+                stream=evidence.id,
+                actor=system_actor(uow.session),
+                object=entry_object(uow.session, evidence),
+                rule=rule,
+            )
+        )
+        return
+    strongest = min(tiers, key=FIRM_TIERS.index)
+    for item, tier in [(evidence, strongest), *((other, match.tier) for match, other in made)]:
+        uow.record(
+            EvidenceMatched(
+                stream=item.id,
+                actor=system_actor(uow.session),
+                object=entry_object(uow.session, item),
+                tier=tier,
+                notices=tuple(sorted(notices.get(item.id, ()))),
+            )
+        )
+
+
+def waiting(session: Session, catalog: Catalog = CATALOG) -> list[Mapping[str, str]]:
+    """Some of the items that were not compared by the rule in force: since it changed, or their case takes part now."""
+    rule = rule_of(thresholds_of(catalog=catalog), catalog)
+    is_compared = exists().where(
+        MatchComparison.evidence_id == Evidence.id,
+        MatchComparison.across,
+        MatchComparison.rule == rule,
+        MatchComparison.decoding == Evidence.settled_decoding,
+    )
+    query = select(Evidence.id).where(
+        is_settled(), Evidence.blob_sha256.is_not(None), ~is_compared, takes_part(Evidence.case_id)
+    )
+    found = session.scalars(query.order_by(Evidence.registered_at, Evidence.id).limit(DUE_AT_ONCE))
+    return [{"evidence_id": str(evidence_id)} for evidence_id in found]
+
+
+def crossing_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
+    """The job by the rules of this catalog."""
+
+    def plan(session: Session, *, evidence_id: str, earlier: Result | None = None) -> Plan | None:
+        return _plan(session, catalog, evidence_id, earlier)
+
+    return (Job(MATCH_ACROSS, plan, work, _store, None, (), lambda session: waiting(session, catalog)),)
+
+
+JOBS = crossing_jobs()

@@ -1,0 +1,99 @@
+"""What a match says, in words that a person understands, made from its grounds and spans. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = Mapping[str, Any]
+
+TURNED = {
+    "identity": "",
+    "mirror": "mirrored",
+    "flip": "turned upside down and mirrored",
+    "rotate_90": "turned by 90 degrees clockwise",
+    "rotate_180": "turned by 180 degrees",
+    "rotate_270": "turned by 90 degrees counter-clockwise",
+    "transpose": "mirrored and turned by 90 degrees counter-clockwise",
+    "transverse": "mirrored and turned by 90 degrees clockwise",
+}
+"""What is done to the query's picture to get the reference's."""
+AREAS = {"trimmed": "without its borders", "framed": "as the picture found inside a screenshot"}
+MOST_SPANS = 3
+
+
+def explain_in_words(tier: str, grounds: Sequence[Json], segments: Sequence[Json]) -> str:
+    """One or more sentences, the strongest reason first."""
+    if tier == "exact":
+        return "The two files have the same bytes: their SHA-256 is the same."
+    sentences = [_ground(ground) for ground in grounds]
+    if segments:
+        sentences += [_span(segment) for segment in segments[:MOST_SPANS]]
+    if len(segments) > MOST_SPANS:
+        sentences.append(f"{len(segments) - MOST_SPANS} more spans agree.")
+    if tier == "likely":
+        sentences.append("That is too little to be sure: a person has to look at both.")
+    return " ".join(sentences)
+
+
+def _ground(ground: Json) -> str:
+    how = _how(ground)
+    if ground.get("inliers") is not None:
+        where = " under a crop to the marked quadrilateral" if ground.get("outline") else ""
+        text = f"Local features: {ground['inliers']} points agree{where}{how}{_moments(ground)}"
+        if ground.get("threshold_inliers") is not None:
+            text += f" (at least {ground['threshold_inliers']} are asked for)"
+        return text + "."
+    text = f"{ground['algorithm']}: {ground['distance_bits']} bits differ"
+    return f"{text}{how}{_moments(ground)} (up to {ground['threshold_bits']} are the same picture by this rule)."
+
+
+def _how(ground: Json) -> str:
+    parts = []
+    if turned := TURNED.get(ground.get("transformation", "identity"), str(ground.get("transformation"))):
+        parts.append(f"with the query {turned}")
+    for side in ("query", "reference"):
+        area = AREAS.get(ground.get(f"{side}_view", "whole"))
+        if area:
+            parts.append(f"the {side} taken {area}")
+    return ", " + ", ".join(parts) + "," if parts else ""
+
+
+def _moments(ground: Json) -> str:
+    at = [f"{seconds(ground[f'{side}_ms'])} of the {side}" for side in ("query", "reference") if _has(ground, side)]
+    return f" at {' and '.join(at)}" if at else ""
+
+
+def _has(ground: Json, side: str) -> bool:
+    return ground.get(f"{side}_ms") is not None
+
+
+def _span(segment: Json) -> str:
+    query, reference = (_seconds_of(segment, side) for side in ("query", "reference"))
+    return f"{query} of the query {_verb(query)} at {reference} of the reference{_speed(segment)}."
+
+
+def _verb(span: str) -> str:
+    return "appear" if "-" in span else "appears"
+
+
+def _seconds_of(segment: Json, side: str) -> str:
+    start, end = segment[f"{side}_start_ms"], segment[f"{side}_end_ms"]
+    if start == end:
+        return f"Second {start / 1000:.1f}" if side == "query" else f"second {start / 1000:.1f}"
+    word = "Seconds" if side == "query" else "seconds"
+    return f"{word} {start / 1000:.1f}-{end / 1000:.1f}"
+
+
+def _speed(segment: Json) -> str:
+    speed = segment.get("speed", 1000)
+    words = []
+    if speed < 0:
+        words.append("played backwards")
+    if abs(speed) != 1000:
+        words.append(f"at {abs(speed) / 1000:.2f} times the speed")
+    if turned := TURNED.get(segment.get("transformation", "identity"), ""):
+        words.append(turned)
+    return ", " + ", ".join(words) if words else ""
+
+
+def seconds(time_ms: int) -> str:
+    return f"second {time_ms / 1000:.1f}"

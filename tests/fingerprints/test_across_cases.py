@@ -1,0 +1,252 @@
+"""Matches between cases: members of both see them, coordinators of each are told that there is one, nobody learns
+more; and uploading a file tells nobody whether another case has it."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from tests import media_samples as samples
+from tests.media_samples import PHOTOGRAPHS
+from tests.support.api import Api, Person
+from tests.support.work import Work, work_of
+
+METADATA = {"collector": "O", "method": "download", "acquired_at": "2026-07-14T09:30:00Z", "source": "A channel"}
+PHOTO, OTHER_PHOTO = PHOTOGRAPHS[0], PHOTOGRAPHS[1]
+
+
+class TwoCases:
+    """Case ``a`` and ``b`` with a coordinator and a collector each, and somebody who is in both."""
+
+    def __init__(self, api: Api, work: Work) -> None:
+        self.api, self.work = api, work
+        names = ("coordinator_a", "coordinator_b", "collector_a", "collector_b", "both")
+        self.people = {name: api.person(name) for name in names}
+        self.a, self.b = (
+            api.case(
+                self.people[f"coordinator_{case}"],
+                collector=(self.people[f"collector_{case}"],),
+                verifier=(self.people["both"],),
+            )
+            for case in "ab"
+        )
+
+    def __getattr__(self, name: str) -> Person:
+        return self.people[name]
+
+    def receive(self, person: Person, case_id: str, content: bytes) -> dict[str, Any]:
+        form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file", content))]
+        answer = person.post(f"/v1/cases/{case_id}/evidence", files=form)
+        assert answer.status_code == 201, answer.text
+        self.work.finish()
+        received: dict[str, Any] = answer.json()
+        return received
+
+    def set_policy(self, coordinator: Person, case_id: str, **settings: Any) -> None:
+        path = f"/v1/cases/{case_id}/policy"
+        body = {"required_dimensions": ["source"], **settings}
+        assert coordinator.change(path, path, "PUT", json=body).status_code == 200
+        self.work.finish()
+
+    def entries(self, stream: str) -> list[dict[str, Any]]:
+        query = text(
+            "SELECT b.body FROM ledger_bodies b JOIN ledger_entries e USING (commitment) "
+            "WHERE e.stream_id = CAST(:stream AS uuid) ORDER BY e.seq"
+        )
+        with self.api.app.state.services.sessions() as session:
+            return [json.loads(bytes(body)) for body in session.scalars(query, {"stream": stream})]
+
+
+@pytest.fixture
+def cases(api: Api) -> Iterator[TwoCases]:
+    with work_of(api) as work:
+        yield TwoCases(api, work)
+
+
+def matches(person: Person, item: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = person.get(f"/v1/evidence/{item}/matches").json()["items"]
+    return found
+
+
+def notices(person: Person, case_id: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = person.get(f"/v1/cases/{case_id}/notices").json()["items"]
+    return found
+
+
+def test_copy_in_another_case_then_members_of_both_see_the_match_and_both_coordinators_are_told(
+    cases: TwoCases,
+) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    second = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO))["id"]
+
+    (seen,) = matches(cases.both, first)
+    assert matches(cases.both, second) == [seen]
+    assert (seen["query_id"], seen["case_id"]) == (second, cases.b)
+    assert (seen["reference_id"], seen["reference_case_id"]) == (first, cases.a)
+    assert cases.both.get(f"/v1/matches/{seen['id']}").json() == seen
+    for coordinator, case_id, item in (
+        (cases.coordinator_a, cases.a, first),
+        (cases.coordinator_b, cases.b, second),
+    ):
+        (notice,) = notices(coordinator, case_id)
+        assert (notice["evidence_id"], notice["tier"], notice["acknowledged_at"]) == (item, "same_picture", None)
+        assert set(notice) == {"id", "evidence_id", "tier", "found_at", "acknowledged_at", "receipts"}
+
+
+def test_match_of_two_cases_then_members_of_one_find_nothing_of_it_anywhere(cases: TwoCases) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    second = cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())["id"]
+    (seen,) = matches(cases.both, first)
+
+    told = {notice["id"] for notice in notices(cases.coordinator_a, cases.a) + notices(cases.coordinator_b, cases.b)}
+    assert len(told) == 2, "either side knows its notice by an id of its own"
+    secrets = {cases.a: {second, cases.b, seen["id"]}, cases.b: {first, cases.a, seen["id"]}}
+    readers = (
+        (cases.coordinator_a, cases.collector_a, cases.a, first),
+        (cases.coordinator_b, cases.collector_b, cases.b, second),
+    )
+    for coordinator, collector, case_id, item in readers:
+        assert (coordinator.get(f"/v1/matches/{seen['id']}").status_code, matches(coordinator, item)) == (404, [])
+        assert collector.get(f"/v1/cases/{case_id}/notices").status_code == 403
+        for person in (coordinator, collector):
+            for path in _readable(case_id, item):
+                shown = person.get(path).text
+                assert not [secret for secret in secrets[case_id] if secret in shown], path
+        stored = json.dumps([cases.entries(item), cases.entries(case_id)])
+        assert not [secret for secret in secrets[case_id] if secret in stored]
+    missing = cases.coordinator_a.get("/v1/matches/00000000-0000-4000-8000-000000000000").json()
+    hidden = cases.coordinator_a.get(f"/v1/matches/{seen['id']}").json()
+    assert {key: hidden[key] for key in ("code", "title", "status")} == {
+        key: missing[key] for key in ("code", "title", "status")
+    }
+
+
+def _readable(case_id: str, item: str) -> list[str]:
+    of_item = ("", "/matches", "/relations", "/fingerprints", "/custody", "/claims")
+    of_case = ("", "/notices", "/evidence", "/custody", "/members", "/policy")
+    return [f"/v1/evidence/{item}{path}" for path in of_item] + [f"/v1/cases/{case_id}{path}" for path in of_case]
+
+
+def test_entries_of_a_match_of_two_cases_then_nothing_pairs_them_but_the_moment(cases: TwoCases) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    second = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO))["id"]
+
+    told = [entry for item in (first, second) for entry in cases.entries(item) if entry["type"] == "evidence.matched"]
+    assert [set(entry["data"]) for entry in told] == [{"tier", "notices"}] * 2
+    assert told[0]["data"]["notices"] != told[1]["data"]["notices"]
+
+
+def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_sees_no_difference(
+    cases: TwoCases,
+) -> None:
+    cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
+    cases.receive(cases.collector_b, cases.b, samples.recompressed(OTHER_PHOTO, 30))
+    known = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO, 80))
+    unknown = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTOGRAPHS[2], 80))
+
+    shown = []
+    for received in (known, unknown):
+        item = received["id"]
+        correction = {"field": "notes", "value": "x", "reason": "y"}
+        corrected = cases.collector_b.change(
+            f"/v1/evidence/{item}/corrections", f"/v1/evidence/{item}", "POST", json=correction
+        )
+        assert corrected.status_code == 201, corrected.text
+        now = cases.collector_b.get(f"/v1/evidence/{item}").json()
+        listed = cases.collector_b.get(f"/v1/evidence/{item}/matches").json()
+        seqs = [receipt["seq"] for receipt in received["receipts"] + corrected.json()["receipts"]]
+        shown.append((seqs[-1], now["version"], now["fingerprint_status"], now["state"], listed))
+    assert shown[0] == shown[1]
+    assert notices(cases.coordinator_b, cases.b), "and yet it was found"
+
+
+def test_case_that_opts_out_then_nothing_is_compared_with_it_until_it_takes_part_again(cases: TwoCases) -> None:
+    cases.set_policy(cases.coordinator_a, cases.a, matching_across_cases=False)
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    second = cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())["id"]
+    assert (matches(cases.both, first), notices(cases.coordinator_b, cases.b)) == ([], [])
+
+    cases.set_policy(cases.coordinator_a, cases.a)
+    cases.work.sweep()
+    (seen,) = matches(cases.both, second)
+    assert seen["tier"] == "exact"
+
+
+def test_many_copies_in_the_other_case_then_one_match_and_one_notice_for_them(cases: TwoCases) -> None:
+    for _ in range(3):
+        cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
+    second = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO))["id"]
+
+    assert len(matches(cases.both, second)) == 1
+    assert len(notices(cases.coordinator_b, cases.b)) == 1
+
+
+def test_likely_match_across_cases_then_nobody_is_told(cases: TwoCases) -> None:
+    cases.set_policy(cases.coordinator_b, cases.b, thresholds={"pdq": 64})
+    cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
+    second = cases.receive(cases.collector_b, cases.b, OTHER_PHOTO.read_bytes())["id"]
+    assert (matches(cases.both, second), notices(cases.coordinator_b, cases.b)) == ([], [])
+
+
+def test_match_of_two_cases_then_it_cannot_be_decided_and_does_not_hold_up_a_submission(cases: TwoCases) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())
+    (seen,) = matches(cases.both, first)
+    refused = cases.both.post(f"/v1/matches/{seen['id']}/decision", json={"relation": "exact_copy", "reason": "x"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "match_of_two_cases")
+    undecided = cases.both.get(f"/v1/evidence/{first}/matches?undecided=true").json()
+    assert undecided["items"] == []
+
+
+def test_notice_when_acknowledged_then_once_with_an_entry_and_listed_no_longer(cases: TwoCases) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())
+    (notice,) = notices(cases.coordinator_a, cases.a)
+    path = f"/v1/cases/{cases.a}/notices/{notice['id']}/acknowledgement"
+
+    done = cases.coordinator_a.put(path)
+    assert (done.status_code, done.json()["receipts"][0]["type"]) == (200, "evidence.notice_acknowledged")
+    assert cases.coordinator_a.put(path).json()["receipts"] == []
+    assert cases.entries(first)[-1]["data"]["notice"] == notice["id"]
+    assert cases.coordinator_a.get(f"/v1/cases/{cases.a}/notices?unacknowledged=true").json()["items"] == []
+    assert cases.coordinator_b.put(path).status_code == 404
+    elsewhere = f"/v1/cases/{cases.b}/notices/{notice['id']}/acknowledgement"
+    assert cases.coordinator_b.put(elsewhere).status_code == 404
+
+
+def test_notice_or_match_of_two_cases_by_raw_sql_without_an_entry_then_the_database_refuses(cases: TwoCases) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    second = cases.receive(cases.collector_b, cases.b, OTHER_PHOTO.read_bytes())["id"]
+    notice = text(
+        "INSERT INTO match_notices (id, case_id, evidence_id, other_case_id, tier, found_at) "
+        "VALUES (gen_random_uuid(), :a, :first, :b, 'exact', now())"
+    )
+    wrong_case = text(
+        "INSERT INTO matches (id, case_id, first_id, second_id, query_id, tier, found_at) VALUES "
+        "(gen_random_uuid(), :a, least(CAST(:first AS uuid), :second), greatest(CAST(:first AS uuid), :second), :first,"
+        " 'exact', now())"
+    )
+    values = {"a": cases.a, "b": cases.b, "first": first, "second": second}
+    for statement, constraint in ((notice, "exhibit_require_entry"), (wrong_case, "matches_name_their_cases")):
+        with pytest.raises(IntegrityError) as refused, cases.api.app.state.services.sessions.begin() as session:
+            session.execute(statement, values)
+        assert constraint in str(refused.value.orig.diag.constraint_name)  # type: ignore[union-attr]
+
+
+def test_comparing_across_cases_twice_then_one_entry(cases: TwoCases) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())
+    before = cases.entries(first)
+    with cases.api.app.state.services.sessions.begin() as session:
+        session.execute(
+            text(
+                "INSERT INTO procrastinate_jobs (queue_name, task_name, args) "
+                "VALUES ('exhibit', 'match_across', jsonb_build_object('evidence_id', CAST(:id AS text)))"
+            ),
+            {"id": first},
+        )
+    assert cases.work.finish() == ["match_across"]
+    assert cases.entries(first) == before
