@@ -13,7 +13,7 @@ from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.keyframes import ChangedFrames
 from app.fingerprints.matching import Print
 from app.fingerprints.shots import FoundShot, Shot, ShotFinder
-from app.fingerprints.views import IDENTITY, hashes_in_views
+from app.fingerprints.views import IDENTITY, hashes_in_views, hashes_of_areas
 from app.media.jail.result import VideoFrame
 
 MOST_FEATURE_SETS = 4_000
@@ -45,8 +45,10 @@ class Hasher:
         picture = reduced(image)
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
-                for view, found in hashes_in_views(algorithm, picture):
-                    self.prints.append(Print(algorithm.version, 0, view, found.value, found.quality))
+                found = hashes_in_views(algorithm, picture)
+                if algorithm.version == PDQ.version:
+                    found += hashes_of_areas(rgb, picture)
+                self.prints += [Print(algorithm.version, 0, view, one.value, one.quality) for view, one in found]
 
     def take_frame(self, frame: VideoFrame) -> None:
         """A video's frame, or what follows an image's first picture. Starts over at time 0, as the decoder does.

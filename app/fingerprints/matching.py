@@ -11,7 +11,7 @@ itself, because one page of an album, or one frame among others, may be all that
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
@@ -20,7 +20,7 @@ from app.fingerprints.algorithms.image_hashes import DHASH
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align
-from app.fingerprints.views import IDENTITY, INVERSE
+from app.fingerprints.views import IDENTITY, INVERSE, UPRIGHT, area_of, symmetry_of
 
 LIKELY = "likely"
 RULE = "match/3"
@@ -208,19 +208,22 @@ def _is_mostly_even(prints: Prints, matching: Mapping[str, Sequence[Algorithm]])
 
 
 def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Thresholds) -> Ground | None:
-    """The smallest distance over the query's views, when it is within the threshold."""
+    """The smallest distance over the areas of both in the query's symmetries, when it is within the threshold; of
+    equal ones that of the whole pictures as they are, if it is among them."""
     distances = [
-        (hamming(mine.value, theirs.value), mine.view != IDENTITY, mine.view)
+        (hamming(mine.value, theirs.value), mine.view != IDENTITY, theirs.view != IDENTITY, mine.view, theirs.view)
         for mine in query.of(algorithm, view=None)
-        for theirs in reference.of(algorithm)
+        for theirs in reference.of(algorithm, view=None)
+        if theirs.view in UPRIGHT
     ]
     if not distances:
         return None
-    distance_bits, _, view = min(distances)
+    distance_bits, _, _, mine, theirs = min(distances)
     threshold_bits = thresholds.bits[algorithm.name]
     if distance_bits > threshold_bits:
         return None
-    return _by_hash(algorithm, distance_bits, threshold_bits, view)
+    ground = _by_hash(algorithm, distance_bits, threshold_bits, symmetry_of(mine))
+    return replace(ground, query_view=area_of(mine), reference_view=area_of(theirs))
 
 
 def _by_hash(algorithm: Algorithm, distance_bits: int, threshold_bits: int, transformation: str) -> Ground:

@@ -11,6 +11,7 @@ import numpy as np
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, Reduced
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.areas import areas_in
 
 Array = np.ndarray[Any, Any]
 
@@ -39,12 +40,17 @@ SYMMETRIES: dict[str, Callable[[Array], Array]] = {
 }
 """What is done to the picture, by name; turns are clockwise, in degrees."""
 
-INVERSE = {**{name: name for name in SYMMETRIES}, "rotate_90": "rotate_270", "rotate_270": "rotate_90"}
-
 
 def view_of(area: str, symmetry: str) -> str:
     """The view's name, as it is stored."""
     return symmetry if area == WHOLE else f"{area}.{symmetry}"
+
+
+_INVERSE = {**{name: name for name in SYMMETRIES}, "rotate_90": "rotate_270", "rotate_270": "rotate_90"}
+INVERSE = {view_of(area, name): view_of(area, inverse) for area in AREAS for name, inverse in _INVERSE.items()}
+
+UPRIGHT = (IDENTITY, f"{TRIMMED}.{IDENTITY}", f"{FRAMED}.{IDENTITY}")
+"""The views of what is searched; the others are there to search with."""
 
 
 def area_of(view: str) -> str:
@@ -64,8 +70,32 @@ def in_symmetries(value: bytes) -> Mapping[str, bytes]:
     return {symmetry: turned.tobytes() for symmetry, turned in found.items()}
 
 
+def areas_of(rgb: Pixels, picture: Reduced) -> Mapping[str, Array]:
+    """The pixels of each area that may be what the picture shows, besides the whole; ``picture`` is the same, reduced.
+
+    At most two, of which one may be ``framed`` in a ``trimmed`` one or the other way about.
+    """
+    found: dict[str, Array] = {}
+    for area in areas_in(rgb, picture):
+        name = FRAMED if area.is_framed else TRIMMED
+        if name in found:
+            name = TRIMMED if area.is_framed else FRAMED
+        found[name] = np.ascontiguousarray(area.box.of(rgb))
+    return found
+
+
 def hashes_in_views(algorithm: Algorithm, picture: Pixels | Reduced) -> list[tuple[str, Hash]]:
     """The picture's hash by this algorithm, first as it is; by PDQ in all eight views, reduced to luma only once."""
     if algorithm.version != PDQ.version:
         return [(IDENTITY, algorithm.compute(picture))]
     return list(PDQ.of_luma_in_symmetries(PDQ.luma_of(picture)).items())
+
+
+def hashes_of_areas(rgb: Pixels, picture: Reduced) -> list[tuple[str, Hash]]:
+    """The PDQ hashes of the areas, in all eight views each; none of an area that says too little."""
+    return [
+        (view_of(area, symmetry), found)
+        for area, pixels in areas_of(rgb, picture).items()
+        for symmetry, found in PDQ.of_luma_in_symmetries(PDQ.luma_of(pixels)).items()
+        if (found.quality or 0) >= PDQ.minimum_quality
+    ]
