@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.blobs.local import LocalBlobStore
 from app.fingerprints import crossing, match_job, rematching
 from app.fingerprints import jobs as fingerprint_jobs
+from app.fingerprints.feature_index import FEATURES
+from app.fingerprints.feature_keeping import FeatureKeeper
 from app.fingerprints.finding import INDEX
 from app.fingerprints.index_keeping import KEEP_EVERY_S, Keeper
 from app.fingerprints.recompute import recompute_jobs
@@ -51,6 +53,11 @@ class Resources:
         """Of the index that this process searches in."""
         return Keeper(INDEX, self.settings.data / "index")
 
+    @cached_property
+    def feature_keeper(self) -> FeatureKeeper:
+        """Of the local features' index."""
+        return FeatureKeeper(FEATURES, self.settings.data / "index")
+
 
 @contextmanager
 def open_resources(settings: Settings) -> Iterator[Resources]:
@@ -80,8 +87,13 @@ def _keep_index(sessions: sessionmaker[Session], resources: Resources) -> dict[s
     return resources.index_keeper.keep(sessions)
 
 
+def _keep_feature_index(sessions: sessionmaker[Session], resources: Resources) -> dict[str, Any]:
+    return resources.feature_keeper.keep(sessions)
+
+
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
     Chore("keep_index", KEEP_EVERY_S, _keep_index, lambda resources: resources.index_keeper.stop()),
+    Chore("keep_feature_index", KEEP_EVERY_S, _keep_feature_index, lambda resources: resources.feature_keeper.stop()),
 )

@@ -96,7 +96,7 @@ def _database_components(request: Request) -> dict[str, Component]:
             silence_s: Any = session.scalar(_WORKER_SILENCE_S)
             report = latest_report(session)
             newest = newest_audit(session)
-            checked = newest_check(session)
+            checked, features_checked = newest_check(session), newest_check(session, "features")
             searching = services(request).adopter.standing
             outside = _outside(session, services(request).witness_policy)
     except SQLAlchemyError as error:
@@ -106,7 +106,8 @@ def _database_components(request: Request) -> dict[str, Component]:
     return {
         **outside,
         **_audit(newest, services(request).settings.audit_period_s),
-        **_index(checked),
+        **_index("index", checked),
+        **_index("feature_index", features_checked),
         **_search(searching),
         "database": Component(status="ready", detail="answers"),
         "decoder": _decoder(report),
@@ -145,7 +146,7 @@ def _audit(newest: Audited | None, period_s: int) -> dict[str, Component]:
     return {"audit": _component(not newest.faults and not is_late, detail)}
 
 
-def _index(newest: IndexCheck | None) -> dict[str, Component]:
+def _index(name: str, newest: IndexCheck | None) -> dict[str, Component]:
     """The newest comparison of the fingerprints' index with the database. After one that found something missing, not
     ready until a later one finds nothing missing; searches are right all the same, for the index is set aside.
     """
@@ -153,7 +154,7 @@ def _index(newest: IndexCheck | None) -> dict[str, Component]:
         return {}
     age_s = (utc_now() - newest.at).total_seconds()
     detail = f"{newest.missing} missing of what {newest.queries} queries should find, {age_s / 3600:.1f} h ago"
-    return {"index": _component(not newest.missing, detail)}
+    return {name: _component(not newest.missing, detail)}
 
 
 def _search(standing: Standing | None) -> dict[str, Component]:

@@ -9,12 +9,13 @@ next search: the scan answers until a new file is there.
 import fcntl
 import os
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -22,9 +23,16 @@ import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.fingerprints.following import FollowingIndex, hashes_query, is_of_this_database, watermark
+from app.fingerprints.following import (
+    Follower,
+    FollowingIndex,
+    Taken,
+    hashes_query,
+    is_of_this_database,
+    watermark,
+)
 from app.fingerprints.models import Fingerprint, IndexCheck
-from app.fingerprints.search.block import DIGEST_BYTES, Digests, Rows, read_blocks, write_blocks
+from app.fingerprints.search.block import DIGEST_BYTES, Digests, Opened, Rows, read_blocks, write_blocks
 from app.fingerprints.search.files import NotAnIndex
 from app.fingerprints.search.hamming import Words, distances_bits, words_of
 from app.kernel.database import read_session
@@ -47,20 +55,37 @@ CHECKED_RADIUS_BITS = 31
 
 Signature = tuple[int, int, int]
 
+F = TypeVar("F", bound=Taken)
+
 
 class Stopped(Exception):
     """The process ends."""
 
 
-class Keeper:
-    """Keeps one process's index, by the file in one directory."""
+class FileKeeper(ABC, Generic[F]):
+    """Keeps one process's index, by the file in one directory. What the file holds, the subclass says."""
 
-    def __init__(self, index: FollowingIndex, directory: Path, file_from_rows: int = FILE_FROM_ROWS) -> None:
+    _counted: ClassVar[str]
+    """What a file's rows are, in the log."""
+
+    def __init__(self, index: Follower[F, Any], directory: Path, file_from_rows: int) -> None:
         self._index = index
-        self._path = directory / "fingerprints"
+        self._path = directory / index.name
         self._file_from_rows = file_from_rows
         self._seen: Signature | None = None
         self._stopping = threading.Event()
+
+    @abstractmethod
+    def _read(self) -> F:
+        """Raises what :func:`search.files.open_index` raises."""
+
+    @abstractmethod
+    def _build(self, session: Session) -> int:
+        """Make the file anew; how many rows it has. Raises OSError, Stopped."""
+
+    @abstractmethod
+    def _compare(self, session: Session) -> "Check":
+        """What the index finds, beside what comparing everything in the database finds. Raises Stopped."""
 
     def stop(self) -> None:
         """End what is going on in another thread, soon: it takes minutes where there are many hashes."""
@@ -83,7 +108,7 @@ class Keeper:
             if sizes is None or sizes.rows_beside > max(self._file_from_rows, SHARE_BESIDE * sizes.rows_in_file):
                 with alone(self._path) as is_alone:
                     if is_alone:
-                        done["hashes"] = build_file(session, self._index.versions, self._path, self._stopping)
+                        done[self._counted] = self._build(session)
                         self._take(session)
                         sizes = self._index.sizes(session)
         if sizes is not None and self._is_check_due(sessions, sizes.id):
@@ -97,7 +122,7 @@ class Keeper:
             seen = (found.st_ino, found.st_size, found.st_mtime_ns)
             if seen == self._seen:
                 return False
-            opened = read_blocks(self._path)
+            opened = self._read()
         except FileNotFoundError:
             return False
         except (NotAnIndex, OSError) as error:
@@ -120,10 +145,8 @@ class Keeper:
         return newest is None or utc_now() - newest >= CHECK_EVERY
 
     def _check(self, sessions: sessionmaker[Session], index_id: UUID) -> dict[str, Any]:
-        found = Check()
         with read_session(sessions) as session:
-            for version in self._index.versions:
-                check_version(session, self._index, version, found, self._stopping)
+            found = self._compare(session)
         if not found.queries:
             return {}
         with sessions.begin() as session:
@@ -131,6 +154,7 @@ class Keeper:
                 IndexCheck(
                     id=new_id(),
                     index_id=index_id,
+                    name=self._index.name,
                     at=utc_now(),
                     hashes=found.hashes,
                     queries=found.queries,
@@ -140,6 +164,28 @@ class Keeper:
         if found.missing:
             logger.error("index_missed", index=str(index_id), missing=found.missing, queries=found.queries)
         return {"checked": found.queries, "missing": found.missing}
+
+
+class Keeper(FileKeeper[Opened]):
+    """Of the hashes' index."""
+
+    _counted = "hashes"
+    _index: FollowingIndex
+
+    def __init__(self, index: FollowingIndex, directory: Path, file_from_rows: int = FILE_FROM_ROWS) -> None:
+        super().__init__(index, directory, file_from_rows)
+
+    def _read(self) -> Opened:
+        return read_blocks(self._path)
+
+    def _build(self, session: Session) -> int:
+        return build_file(session, self._index.versions, self._path, self._stopping)
+
+    def _compare(self, session: Session) -> "Check":
+        found = Check()
+        for version in self._index.versions:
+            check_version(session, self._index, version, found, self._stopping)
+        return found
 
 
 @dataclass

@@ -97,17 +97,23 @@ class IndexCheck(Base):
     """A sample of what an index should find, compared with what it found. Anything missing sets that index aside."""
 
     __tablename__ = "index_checks"
-    __table_args__ = (Index("ix_index_checks_at", "at"), Index("ix_index_checks_index_id", "index_id"))
+    __table_args__ = (
+        one_of("name", ("fingerprints", "features")),
+        Index("ix_index_checks_at", "at"),
+        Index("ix_index_checks_index_id", "index_id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     index_id: Mapped[UUID]
     """Of the file, or of what a process holds in memory as long as there is no file."""
+    name: Mapped[str] = mapped_column(Text, server_default="fingerprints")
+    """``fingerprints``: hashes. ``features``: local features."""
     at: Mapped[datetime] = mapped_column(UtcTime)
     hashes: Mapped[int] = mapped_column(BigInteger)
-    """So many were compared one by one."""
+    """So many were compared one by one; of local features, points."""
     queries: Mapped[int]
     missing: Mapped[int]
-    """Blobs that were found that way and not by the index."""
+    """Blobs that were found that way and not by the index; of local features, points."""
 
 
 class LocalFeatureSet(Base):

@@ -187,6 +187,7 @@ def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch
     ]
 
 
-def newest_check(session: Session) -> IndexCheck | None:
+def newest_check(session: Session, name: str = "fingerprints") -> IndexCheck | None:
     """The last comparison of an index with the database; None before the first one."""
-    return session.scalar(select(IndexCheck).order_by(IndexCheck.at.desc()).limit(1))
+    query = select(IndexCheck).where(IndexCheck.name == name)
+    return session.scalar(query.order_by(IndexCheck.at.desc()).limit(1))

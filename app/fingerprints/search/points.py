@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from app.fingerprints.algorithms.local_features import DESCRIPTOR_BYTES, OCTAVES, POINT_BYTES
-from app.fingerprints.search.hamming import Hits, Numbers, Words
+from app.fingerprints.search.hamming import Hits, Numbers, Words, distances_bits
 from app.fingerprints.search.multi_index import (
     Bands,
     Table,
@@ -301,3 +301,11 @@ def block_of(arrays: Any) -> PointBlock:
     sets = arrays["sets"].reshape(-1).view(SET) if arrays["sets"].size else np.empty(0, SET)
     rows = PointRows(arrays["words"], arrays["turns"], arrays["owners"], sets)
     return PointBlock(rows, OffsetTables(arrays["offsets"], arrays["ids"]))
+
+
+def is_answer(words: Words, query: Words) -> Array:
+    """Which of the points answer one (a row), by the rule itself, without tables."""
+    apart = BANDS.keys(words) ^ BANDS.keys(query)
+    is_filed: Array = (np.bitwise_count(apart) <= STEPS).any(axis=1)
+    is_filed &= distances_bits(words, query) <= RADIUS_BITS
+    return is_filed

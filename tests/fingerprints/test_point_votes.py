@@ -1,0 +1,155 @@
+"""The vote for pictures that share points is what its rule says, however the points are divided into blocks."""
+
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.fingerprints.algorithms.local_features import OCTAVES, SIDE_PIXELS, pack_points
+from app.fingerprints.search import points
+from app.fingerprints.search.files import open_index, writing
+from app.fingerprints.search.points import (
+    BANDS,
+    RADIUS_BITS,
+    SET,
+    STEPS,
+    WEIGHT,
+    PointBlock,
+    PointRows,
+    PointSide,
+    block_of,
+    fill,
+    near_points,
+    shapes_of,
+    unpacked,
+    vote,
+)
+
+Sets = list[tuple[bytes, bytes]]
+"""Key and packed points of each."""
+
+
+class Drawn:
+    """Sets of points that often share some: turned, scaled, a few bits otherwise."""
+
+    def __init__(self, seed: int) -> None:
+        self.chance = np.random.default_rng(seed)
+        self.known = self.chance.integers(0, 2, (12, 256), dtype=np.uint8)
+
+    def points(self) -> bytes:
+        count, chance = int(self.chance.integers(0, 9)), self.chance
+        bits = self.known[chance.integers(0, len(self.known), count)]
+        bits ^= chance.random(bits.shape) < chance.uniform(0, 0.35, (count, 1))
+        xy = chance.integers(0, SIDE_PIXELS, (count, 2))
+        return pack_points(xy, chance.integers(0, OCTAVES, count), chance.uniform(0, 360, count), np.packbits(bits, 1))
+
+    def sets(self, count: int) -> Sets:
+        return [(key(self.chance.bytes(32), number), self.points()) for number in range(count)]
+
+
+def key(blob: bytes, time_ms: int) -> bytes:
+    return np.array((blob, 1, time_ms), SET).tobytes()
+
+
+def rows_of(sets: Sets) -> PointRows:
+    return PointRows.of([packed for _, packed in sets], np.frombuffer(b"".join(one for one, _ in sets), SET))
+
+
+def expected_votes(sets: Sets, query: bytes) -> dict[bytes, int]:
+    """The rule once more, point by point."""
+    answers = defaultdict(list)
+    words, turns = unpacked(query)
+    for name, packed in sets:
+        for their_words, their_turn in zip(*unpacked(packed), strict=True):
+            for number, (our_words, our_turn) in enumerate(zip(words, turns, strict=True)):
+                apart = np.unpackbits((their_words ^ our_words)[None].view(np.uint8))
+                bands = [int(apart[band : 240 : BANDS.count].sum()) for band in range(BANDS.count)]
+                if apart.sum() <= RADIUS_BITS and min(bands) <= STEPS:
+                    turned = (int(their_turn >> 3) - int(our_turn >> 3)) % 512 // 32
+                    answers[number].append((name, turned, int(their_turn & 7) - int(our_turn & 7)))
+    cells: dict[tuple[bytes, int, int], set[int]] = defaultdict(set)
+    for number, found in answers.items():
+        for name, turned, scaled in found:
+            for turn in (turned, (turned + 1) % 16):
+                for scale in (scaled - 1, scaled, scaled + 1):
+                    cells[name, turn, scale].add(number)
+    weight = {number: round(WEIGHT / len({one[0] for one in found}) ** 0.5) for number, found in answers.items()}
+    votes: dict[bytes, int] = Counter()
+    for (name, _, _), numbers in cells.items():
+        votes[name] = max(votes[name], sum(weight[number] for number in numbers))
+    return votes
+
+
+@given(st.integers(0, 2**32), st.lists(st.integers(0, 6), max_size=5))
+@settings(max_examples=30)
+def test_votes_when_points_are_divided_into_blocks_then_are_those_of_the_rule(seed: int, divided: list[int]) -> None:
+    drawn = Drawn(seed)
+    parts = [drawn.sets(count) for count in divided]
+    blocks = [PointBlock.in_memory(rows_of(part)) for part in parts if part]
+    query, everything = drawn.points(), [one for part in parts for one in part]
+
+    voted = vote(blocks, query, limit=100)
+
+    assert {one.which.tobytes(): one.votes for one in voted} == expected_votes(everything, query)
+    assert [one.votes for one in voted] == sorted((one.votes for one in voted), reverse=True)
+    assert [tuple(one) for one in vote(blocks, query, limit=3)] == [tuple(one) for one in voted[:3]]
+
+
+@given(st.integers(0, 2**32), st.lists(st.integers(1, 4), min_size=1, max_size=8))
+@settings(max_examples=20)
+def test_votes_when_points_came_in_any_order_then_are_the_same(seed: int, divided: list[int]) -> None:
+    drawn = Drawn(seed)
+    parts = [drawn.sets(count) for count in divided]
+    query = drawn.points()
+    sides = []
+    for order in (parts, [parts[place] for place in drawn.chance.permutation(len(parts))]):
+        side = PointSide()
+        for number, part in enumerate(order):
+            side.add(rows_of(part))
+            if number % 2:
+                side.snapshot()
+        sides.append(side)
+    assert len({tuple((one.which.tobytes(), one.votes) for one in vote(s.snapshot(), query, 50)) for s in sides}) == 1
+
+
+def test_votes_when_points_lie_in_a_file_then_are_those_of_points_in_memory(tmp_path: Path) -> None:
+    drawn = Drawn(3)
+    sets = drawn.sets(40)
+    rows = rows_of(sets)
+    with writing(tmp_path / "features", {}, shapes_of(len(rows.words), len(rows.sets))) as arrays:
+        arrays["words"][:], arrays["turns"][:], arrays["owners"][:] = rows.words, rows.turns, rows.owners
+        arrays["sets"][:] = rows.sets.view(np.uint8).reshape(len(rows.sets), -1)
+        fill(arrays)
+    in_file = block_of(open_index(tmp_path / "features").arrays)
+    for _ in range(10):
+        query = drawn.points()
+        found = [vote([block], query, 100) for block in (in_file, PointBlock.in_memory(rows))]
+        first, second = ([(one.which.tobytes(), one.votes) for one in part] for part in found)
+        assert first == second
+
+
+def test_keys_when_too_many_points_lie_under_them_then_the_rarest_are_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What a hundred pictures have costs a hundred comparisons a key; what one has is found all the same."""
+    drawn = Drawn(5)
+    common, rare = drawn.chance.bytes(32), drawn.chance.bytes(32)
+
+    def packed(*descriptors: bytes) -> bytes:
+        count = len(descriptors)
+        bits = np.frombuffer(b"".join(descriptors), np.uint8).reshape(count, 32)
+        return pack_points(np.zeros((count, 2)), np.zeros(count), np.zeros(count), bits)
+
+    crowd = PointBlock.in_memory(rows_of([(key(bytes(32), number), packed(common)) for number in range(100)]))
+    one = PointBlock.in_memory(rows_of([(key(b"\1" * 32, 0), packed(common, rare))]))
+    query = packed(common, rare)
+    assert len(vote([crowd, one], query, 200)) == 101
+
+    monkeypatch.setattr(points, "MOST_COMPARED", 500)
+
+    assert [voted.which.tobytes() for voted in vote([crowd, one], query, 200)] == [key(b"\1" * 32, 0)]
+    hits = near_points([crowd, one], unpacked(query)[0])
+    assert [len(found.rows) for found in hits] == [0, 1]
