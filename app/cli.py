@@ -30,6 +30,7 @@ COMMANDS = {
     "jobs retry": "app.jobs_command:retry_jobs",
     "fingerprints recompute": "app.fingerprints_command:recompute",
     "decodings offer": "app.fingerprints_command:offer",
+    "calibrate": "app.calibrate_command:calibrate",
     "ledger verify": "app.ledger_command:verify_ledger",
     "ledger audit-now": "app.ledger_command:audit_now",
     "ledger purge": "app.purge_command:purge_ledger",
@@ -171,6 +172,15 @@ def _add_fingerprints(commands: "argparse._SubParsersAction[argparse.ArgumentPar
     recompute.add_argument("--status", action="store_true", help="Only show how many files lack which rule.")
     recompute.add_argument("--window", type=_count, default=100, metavar="N", help="Files queued at a time (100).")
     recompute.add_argument("--at-once", type=_count, default=1, metavar="N", help="Files decoded at the same time (1).")
+    what = "Measure on your own files what each threshold finds, and finds wrongly; nothing is sent anywhere."
+    calibrate = commands.add_parser("calibrate", help=what, description=what)
+    calibrate.set_defaults(command="calibrate")
+    what = "Originals; copies in subdirectories named like them (of none: in unrelated), or told by copies.csv."
+    calibrate.add_argument("directory", type=Path, metavar="DIR", help=what)
+    calibrate.add_argument("--out", type=Path, default=Path("exhibit-calibration"), help="Where the results go.")
+    calibrate.add_argument("--most", type=_count, default=100, metavar="N", help="At most so many originals (100).")
+    what = "Where no copies are told: edits are made of so many originals (20)."
+    calibrate.add_argument("--edits-of", type=_count, default=20, metavar="N", help=what)
     what = "Offer stored items for decoding again, after an update of the decoder or a change of limits."
     offer = (
         commands.add_parser("decodings", help="What decoding stored files gave.")
