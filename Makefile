@@ -8,7 +8,7 @@ PEERS := .venv-peers
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-interop check bench bench-ingest bench-search bench-matching corpus openapi
+.PHONY: serve test test-interop check bench bench-ingest bench-search bench-matching bench-growth corpus openapi
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/.installed
@@ -48,6 +48,10 @@ bench-matching: $(VENV)/.installed-dev $(PEERS)/.installed .corpus/manifest.json
 
 .corpus/manifest.json:
 	$(MAKE) corpus
+
+# How the costs of searching grow, drawn into docs/: some minutes, 4 GB of memory and 8 of the temporary directory.
+bench-growth: $(VENV)/.installed-bench
+	$(RUN) -m benchmarks.growth
 
 # Real photographs and videos by package name (Debian's tools fetch some), with known edits, into .corpus.
 corpus: $(VENV)/.installed-dev
