@@ -1,14 +1,18 @@
-"""Where two videos show the same: spans of frames that match at one shift in time. Pure.
+"""Where two videos show the same: spans of frames that match along a line in time. Pure.
 
-Every pair of frames within the radius votes for its shift (reference time minus query time). The shift with the most
-distinct frames on both sides gives the first spans; its pairs are taken out and the rest votes again, so that a
-compilation names every span. A still is a video of one frame: it has no shift to vote on, only moments where it occurs.
-Playing speed is taken to be the same on both sides.
+Every pair of frames that look alike (``frame_pairs``: under any symmetry, in any areas) votes for a shift in time and a
+speed (``lines``). The line on which most lies gives the first spans; what they explain is taken out and the rest votes
+again, so that a compilation names every span. A still is a video of one frame: it has no line, only moments where it
+occurs.
+
+One frame is believed within the radius only. Several different ones that run along together are believed at a wider
+one: what is unrelated does not run along.
 
 Time and memory are bounded. Of two long videos the longer is thinned evenly, the other only past an hour of movement.
-Of a static shot every frame resembles every other: a frame with many partners keeps those at the shifts that most
-frames vote for. A static video has many frames (one in two seconds) and is found as a copy by them; one of a single
-frame is a still.
+A static video has many frames (one in two seconds) and is found as a copy by them; where no two of them run along with
+two of the other's, and of a single frame, it is a still.
+
+Which of two is called the query makes no difference: they are put in an order of their own, and the spans turned back.
 """
 
 from collections.abc import Sequence
@@ -17,38 +21,33 @@ from typing import Literal
 
 import numpy as np
 
-from app.fingerprints.views import IDENTITY
+from app.fingerprints.frame_pairs import Array, Frames, Integers, Pairs, Plane, TimedHash, frames_of, pairs_alike
+from app.fingerprints.lines import Line, line_at_same_speed, strongest_line
+from app.fingerprints.views import AREAS, IDENTITY, INVERSE
+
+__all__ = ["FramePair", "Segment", "TimedHash", "align", "align_points", "wider_radius"]
 
 RADIUS_BITS = 31
+WIDER_BITS = 17
+"""So many bits more for frames that run along with others: 48 in place of 31."""
 MINIMUM_QUALITY = 30
 MINIMUM_FRAMES = 2
-SHIFT_TOLERANCE_MS = 300
-"""Samples are 100 ms apart on either side, and a change may be kept one or two samples later after re-encoding."""
+LOOKS_AT_WIDER = 2.0
+"""Different looks (see ``Pairs.weight``) that a span shows, of which fewer than two frames are within the radius."""
+FRAMES_AT_WIDER = 4
+FRAMES_AT_A_SPEED = 5
+COVERED_AT_WIDER = 0.5
+"""Of the frames of either side within such a span, so many are to be on its line."""
 LARGEST_GAP_MS = 5000
 """A longer pause between matching frames ends a span. At least every 2 s a frame is kept, on either side."""
+FEW_OF_A_STILL = 16
+"""Frames that stand for a recording in which nothing moves."""
 MAXIMUM_SEGMENTS = 100
+MAXIMUM_LINES = 300
 MAXIMUM_FRAMES_LONGER = 4_000
 MAXIMUM_FRAMES_OTHER = 16_000
 """Thinning both sides would lose a moving video: the frames left on one side are not those left on the other."""
-MAXIMUM_PAIRS = 200_000
-FEW_PARTNERS = 12
-"""A frame with so few partners says where it belongs, and keeps them all."""
 SAME_SPEED = 1000
-_ROWS_AT_ONCE = 256
-
-Integers = np.ndarray[tuple[int], np.dtype[np.int64]]
-Bytes = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
-Flags = np.ndarray[tuple[int, int], np.dtype[np.bool_]]
-
-
-@dataclass(frozen=True, slots=True)
-class TimedHash:
-    """One stored frame, in one view. A still has the time 0."""
-
-    time_ms: int
-    value: bytes
-    quality: int
-    view: str = IDENTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +83,21 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Frames within the radius: indices, times and distances, row by row."""
+class _Span:
+    """Pairs along one line, in one plane."""
 
-    query: Integers
-    reference: Integers
-    query_ms: Integers
-    reference_ms: Integers
-    distance: Integers
+    symmetry: Plane
+    pairs: Pairs
+    speed: float = 1.0
 
-    def where(self, chosen: np.ndarray[tuple[int], np.dtype[np.bool_]] | Integers) -> "_Pairs":
-        return _Pairs(
-            self.query[chosen],
-            self.reference[chosen],
-            self.query_ms[chosen],
-            self.reference_ms[chosen],
-            self.distance[chosen],
-        )
+    @property
+    def order(self) -> tuple[int, int]:
+        return int(self.pairs.a_ms.min()), int(self.pairs.b_ms.min())
 
-    def distinct_frames(self) -> int:
-        return min(np.unique(self.query).size, np.unique(self.reference).size)
+
+def wider_radius(radius_bits: int) -> int:
+    """The distance at which frames are believed that run along with others."""
+    return radius_bits + WIDER_BITS if radius_bits else 0
 
 
 def align(
@@ -115,23 +109,157 @@ def align(
 ) -> list[Segment]:
     """The spans that both show, in the order of the query's time; empty when they show nothing in common.
 
-    A span needs two distinct frames on either side, unless one side has only one frame that says anything (a still,
-    or a short static recording).
+    Either side may have hashes of several areas of its frames, and those of a still in all symmetries; what is not
+    given turned is turned here. A span needs two distinct frames on either side, unless one side has only one frame
+    that says anything (a still, or a short static recording).
     """
-    usable_query = [frame for frame in query if frame.quality >= minimum_quality]
-    usable_reference = [frame for frame in reference if frame.quality >= minimum_quality]
-    if not usable_query or not usable_reference:
+    sides = frames_of(query, minimum_quality), frames_of(reference, minimum_quality)
+    if not all(side.plain for side in sides):
         return []
-    has_single_frame = len(usable_query) == 1 or len(usable_reference) == 1
-    is_query_longer = len(usable_query) > len(usable_reference)
+    is_turned_back = sides[0].order > sides[1].order
+    a, b = sides[::-1] if is_turned_back else sides
+    has_single_frame = len(a) == 1 or len(b) == 1
+    is_a_longer = len(a) > len(b)
     limits = (MAXIMUM_FRAMES_LONGER, MAXIMUM_FRAMES_OTHER)
-    query_limit, reference_limit = limits if is_query_longer else limits[::-1]
-    thinned_query, query_step = _thinned(usable_query, query_limit)
-    thinned_reference, reference_step = _thinned(usable_reference, reference_limit)
-    pairs = _pairs_within(thinned_query, thinned_reference, radius_bits)
-    gap_ms = int(LARGEST_GAP_MS * max(query_step, reference_step))
-    segments = _occurrences(pairs, gap_ms) if has_single_frame else _spans(pairs, gap_ms)
-    return sorted(segments, key=lambda segment: (segment.query_start_ms, segment.reference_start_ms))
+    a_limit, b_limit = limits if is_a_longer else limits[::-1]
+    gap_ms = int(LARGEST_GAP_MS * max(1.0, len(a) / a_limit, len(b) / b_limit))
+    a, b = a.thinned(a_limit), b.thinned(b_limit)
+    if has_single_frame:
+        spans = _occurrences(pairs_alike(a, b, radius_bits), len(a) == 1, gap_ms)
+    else:
+        wider = pairs_alike(a, b, wider_radius(radius_bits))
+        spans = _Spans(a, b, radius_bits, gap_ms).of(wider)
+        if not spans and (a.is_still(radius_bits) or b.is_still(radius_bits)):
+            is_a_still = a.is_still(radius_bits)
+            a, b = (a.thinned(FEW_OF_A_STILL), b) if is_a_still else (a, b.thinned(FEW_OF_A_STILL))
+            spans = _occurrences(pairs_alike(a, b, radius_bits), is_a_still, gap_ms)
+    segments = [_segment(span, is_turned_back) for span in spans]
+    return sorted(segments, key=lambda one: (one.query_start_ms, one.reference_start_ms))
+
+
+def _occurrences(planes: dict[Plane, Pairs], is_a_still: bool, gap_ms: int) -> list[_Span]:
+    """Of a still on one side: every stretch of the other side that shows it, under the nearest symmetry."""
+    found: list[_Span] = []
+    for symmetry, pairs in planes.items():
+        times = pairs.b_ms if is_a_still else pairs.a_ms
+        found += [_Span(symmetry, group) for group in _split_at_gaps(pairs, times, gap_ms)]
+    found.sort(key=lambda span: (int(span.pairs.distance.min()), -span.pairs.distinct_frames(), span.order))
+    kept: list[_Span] = []
+    for span in found:
+        if len(kept) < MAXIMUM_SEGMENTS and not any(_overlap(span, other) for other in kept):
+            kept.append(span)
+    return kept
+
+
+def _overlap(one: _Span, other: _Span) -> bool:
+    return all(
+        getattr(one.pairs, side).min() <= getattr(other.pairs, side).max()
+        and getattr(other.pairs, side).min() <= getattr(one.pairs, side).max()
+        for side in ("a_ms", "b_ms")
+    )
+
+
+class _Spans:
+    """Takes line after line out of the planes, the one on which most lies first."""
+
+    def __init__(self, a: Frames, b: Frames, radius_bits: int, gap_ms: int) -> None:
+        self._a_ms, self._b_ms = a.times_ms, b.times_ms
+        self._radius_bits = radius_bits
+        self._gap_ms = gap_ms
+
+    def of(self, planes: dict[Plane, Pairs]) -> list[_Span]:
+        spans: list[_Span] = []
+        left = dict(planes)
+        lines: dict[Plane, Line] = {}
+        for _ in range(MAXIMUM_LINES):
+            left = {plane: pairs for plane, pairs in left.items() if pairs.distinct_frames() >= MINIMUM_FRAMES}
+            if not left or len(spans) == MAXIMUM_SEGMENTS:
+                break
+            for plane in left.keys() - lines.keys():
+                lines[plane] = strongest_line(left[plane])
+            best = max(left, key=lambda plane: lines[plane].looks)
+            line = lines.pop(best)
+            is_on_line = line.holds(left[best])
+            found = self._believed(line, left[best].where(is_on_line))
+            if not found and line.speed != 1.0:
+                lines[best] = line_at_same_speed(left[best])
+                continue
+            if not found:
+                # The best line has no span, but a weaker one may: take only this line out.
+                left[best] = left[best].where(~is_on_line)
+                continue
+            for group in found[: MAXIMUM_SEGMENTS - len(spans)]:
+                spans.append(_Span(best, group, line.speed))
+                for plane, pairs in left.items():
+                    outside = _outside(pairs, group)
+                    if not outside.all():
+                        left[plane] = pairs.where(outside)
+                        lines.pop(plane, None)
+        return spans
+
+    def _believed(self, line: Line, pairs: Pairs) -> list[Pairs]:
+        return [group for group in _split_at_gaps(pairs, pairs.a_ms, self._gap_ms) if self._is_believed(line, group)]
+
+    def _is_believed(self, line: Line, pairs: Pairs) -> bool:
+        frames = pairs.distinct_frames()
+        if frames < MINIMUM_FRAMES:
+            return False
+        within = pairs.where(pairs.distance <= self._radius_bits)
+        if line.speed == 1.0 and within.distinct_frames() >= MINIMUM_FRAMES:
+            return True
+        least = FRAMES_AT_WIDER if line.speed == 1.0 else FRAMES_AT_A_SPEED
+        return (
+            frames >= least
+            and pairs.looks() >= LOOKS_AT_WIDER
+            and _covered(pairs.a, pairs.a_ms, self._a_ms) >= COVERED_AT_WIDER
+            and _covered(pairs.b, pairs.b_ms, self._b_ms) >= COVERED_AT_WIDER
+        )
+
+
+def _covered(frames: Integers, frames_ms: Integers, times_ms: Integers) -> float:
+    """Of one side's frames between the first and the last of the pairs', how many are among them."""
+    between = np.searchsorted(times_ms, frames_ms.max(), "right") - np.searchsorted(times_ms, frames_ms.min())
+    return np.unique(frames).size / max(int(between), 1)
+
+
+def _split_at_gaps(pairs: Pairs, times: Integers, gap_ms: int) -> list[Pairs]:
+    if times.size == 0:
+        return []
+    order = np.argsort(times, kind="stable")
+    breaks = np.nonzero(np.diff(times[order]) > gap_ms)[0] + 1
+    return [pairs.where(part) for part in np.split(order, breaks)]
+
+
+def _outside(pairs: Pairs, span: Pairs) -> Array:
+    """What the span does not explain: pairs inside it on both sides, at whatever line (a still shot has many)."""
+    in_a = (pairs.a_ms >= span.a_ms.min()) & (pairs.a_ms <= span.a_ms.max())
+    in_b = (pairs.b_ms >= span.b_ms.min()) & (pairs.b_ms <= span.b_ms.max())
+    outside: Array = ~(in_a & in_b)
+    return outside
+
+
+def _segment(span: _Span, is_turned_back: bool) -> Segment:
+    pairs = span.pairs
+    order = np.argsort(pairs.a, kind="stable")
+    _, starts = np.unique(pairs.a[order], return_index=True)
+    nearest = np.minimum.reduceat(pairs.distance[order], starts)
+    numbers, counts = np.unique(pairs.areas, return_counts=True)
+    of_a, of_b = divmod(int(numbers[np.argmax(counts)]), 10)
+    times = [(int(side.min()), int(side.max())) for side in (pairs.a_ms, pairs.b_ms)]
+    areas = [AREAS[of_a], AREAS[of_b]]
+    speed, symmetry = span.speed, span.symmetry
+    if is_turned_back:
+        times, areas, speed, symmetry = times[::-1], areas[::-1], 1 / speed, INVERSE[symmetry]
+    return Segment(
+        *times[0],
+        *times[1],
+        frames=pairs.distinct_frames(),
+        distance_bits=int(np.median(nearest)),
+        speed=round(speed * SAME_SPEED),
+        transformation=symmetry,
+        query_view=areas[0],
+        reference_view=areas[1],
+    )
 
 
 def align_points(pairs: Sequence[FramePair]) -> list[Segment]:
@@ -152,127 +280,3 @@ def align_points(pairs: Sequence[FramePair]) -> list[Segment]:
         )
         for one in sorted(pairs, key=lambda one: (one.query_ms, one.reference_ms))
     ][:MAXIMUM_SEGMENTS]
-
-
-def _thinned(frames: list[TimedHash], limit: int) -> tuple[list[TimedHash], float]:
-    """At most so many, evenly; and of how many frames one is left on average."""
-    if len(frames) <= limit:
-        return frames, 1.0
-    return [frames[place * len(frames) // limit] for place in range(limit)], len(frames) / limit
-
-
-def _pairs_within(query: list[TimedHash], reference: list[TimedHash], radius_bits: int) -> _Pairs:
-    query_bytes, reference_bytes = _as_bytes(query), _as_bytes(reference)
-    if query_bytes.shape[1] != reference_bytes.shape[1]:
-        raise ValueError("hashes of different length cannot be compared")
-    query_ms = np.array([frame.time_ms for frame in query], np.int64)
-    reference_ms = np.array([frame.time_ms for frame in reference], np.int64)
-    is_near = _nearness(query_bytes, reference_bytes, radius_bits)
-    if np.count_nonzero(is_near) > MAXIMUM_PAIRS:
-        _keep_likely_shifts(is_near, query_ms, reference_ms)
-    row, column = np.nonzero(is_near)
-    distance = np.bitwise_count(query_bytes[row] ^ reference_bytes[column]).sum(axis=1, dtype=np.int64)
-    return _Pairs(row, column, query_ms[row], reference_ms[column], distance)
-
-
-def _as_bytes(frames: list[TimedHash]) -> Bytes:
-    return np.frombuffer(b"".join(frame.value for frame in frames), np.uint8).reshape(len(frames), -1)
-
-
-def _nearness(query: Bytes, reference: Bytes, radius_bits: int) -> Flags:
-    """Whether each pair is within the radius. As a product of signs: of n bits, d different ones give n - 2 d."""
-    bits = query.shape[1] * 8
-    reference_signs = (np.unpackbits(reference, axis=1).astype(np.float32) * 2 - 1).T
-    is_near = np.empty((len(query), len(reference)), np.bool_)
-    for start in range(0, len(query), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        signs = np.unpackbits(query[rows], axis=1).astype(np.float32) * 2 - 1
-        is_near[rows] = signs @ reference_signs >= bits - 2 * radius_bits
-    return is_near
-
-
-def _keep_likely_shifts(is_near: Flags, query_ms: Integers, reference_ms: Integers) -> None:
-    """Clears, in place, pairs of frames with many partners at all but the shifts with the most pairs."""
-    has_many = np.nonzero(is_near.sum(axis=1) > FEW_PARTNERS)[0]
-    room = MAXIMUM_PAIRS - int(is_near.sum()) + int(is_near[has_many].sum())
-    lowest = int(reference_ms.min() - query_ms.max()) // SHIFT_TOLERANCE_MS
-    highest = int(reference_ms.max() - query_ms.min()) // SHIFT_TOLERANCE_MS
-    votes = np.zeros(highest - lowest + 1, np.int64)
-    for start in range(0, has_many.size, _ROWS_AT_ONCE):
-        rows = has_many[start : start + _ROWS_AT_ONCE]
-        bins = (reference_ms[np.newaxis, :] - query_ms[rows, np.newaxis]) // SHIFT_TOLERANCE_MS - lowest
-        votes += np.bincount(bins[is_near[rows]], minlength=votes.size)
-    by_votes = np.argsort(-votes, kind="stable")
-    is_kept = np.zeros(votes.size, np.bool_)
-    is_kept[by_votes[np.cumsum(votes[by_votes]) <= room]] = True
-    for start in range(0, has_many.size, _ROWS_AT_ONCE):
-        rows = has_many[start : start + _ROWS_AT_ONCE]
-        bins = (reference_ms[np.newaxis, :] - query_ms[rows, np.newaxis]) // SHIFT_TOLERANCE_MS - lowest
-        is_near[rows] &= is_kept[bins]
-
-
-def _occurrences(pairs: _Pairs, gap_ms: int) -> list[Segment]:
-    """Of a single frame on one side: every stretch of the other side that shows it."""
-    times = pairs.query_ms if np.unique(pairs.query).size > 1 else pairs.reference_ms
-    return [_segment(group) for group in _split_at_gaps(pairs, times, gap_ms)][:MAXIMUM_SEGMENTS]
-
-
-def _spans(pairs: _Pairs, gap_ms: int) -> list[Segment]:
-    segments: list[Segment] = []
-    while len(segments) < MAXIMUM_SEGMENTS and pairs.distinct_frames() >= MINIMUM_FRAMES:
-        shifts = pairs.reference_ms - pairs.query_ms
-        is_at_shift = np.abs(shifts - _best_shift(pairs, shifts)) <= SHIFT_TOLERANCE_MS
-        at_shift = pairs.where(is_at_shift)
-        groups = _split_at_gaps(at_shift, at_shift.query_ms, gap_ms)
-        found = [group for group in groups if group.distinct_frames() >= MINIMUM_FRAMES]
-        if not found:
-            # The best shift has no span, but a weaker one may: take only this shift out.
-            pairs = pairs.where(~is_at_shift)
-            continue
-        for group in found[: MAXIMUM_SEGMENTS - len(segments)]:
-            segments.append(_segment(group))
-            pairs = _without_span(pairs, segments[-1])
-    return segments
-
-
-def _best_shift(pairs: _Pairs, shifts: Integers) -> int:
-    """The shift, in steps of the tolerance, at which the most distinct query frames have a partner."""
-    bins = np.floor_divide(shifts, SHIFT_TOLERANCE_MS)
-    width = int(pairs.query.max()) + 1
-    votes = np.floor_divide(np.unique(bins * width + pairs.query), width)
-    candidates, counts = np.unique(votes, return_counts=True)
-    # A true shift may lie on the border of two bins: count each together with its right neighbour.
-    right = np.searchsorted(candidates, candidates + 1)
-    has_right = (right < candidates.size) & (candidates[np.minimum(right, candidates.size - 1)] == candidates + 1)
-    counts = counts + np.where(has_right, counts[np.minimum(right, candidates.size - 1)], 0)
-    best = candidates[int(np.argmax(counts))]
-    return int(np.median(shifts[(bins == best) | (bins == best + 1)]))
-
-
-def _split_at_gaps(pairs: _Pairs, times: Integers, gap_ms: int) -> list[_Pairs]:
-    if times.size == 0:
-        return []
-    order = np.argsort(times, kind="stable")
-    breaks = np.nonzero(np.diff(times[order]) > gap_ms)[0] + 1
-    return [pairs.where(part) for part in np.split(order, breaks)]
-
-
-def _without_span(pairs: _Pairs, segment: Segment) -> _Pairs:
-    """Leaves out what the span explains: pairs inside it on both sides, at whatever shift (a still shot has many)."""
-    in_query = (pairs.query_ms >= segment.query_start_ms) & (pairs.query_ms <= segment.query_end_ms)
-    in_reference = (pairs.reference_ms >= segment.reference_start_ms) & (pairs.reference_ms <= segment.reference_end_ms)
-    return pairs.where(~(in_query & in_reference))
-
-
-def _segment(pairs: _Pairs) -> Segment:
-    order = np.argsort(pairs.query, kind="stable")
-    _, starts = np.unique(pairs.query[order], return_index=True)
-    nearest = np.minimum.reduceat(pairs.distance[order], starts)
-    return Segment(
-        query_start_ms=int(pairs.query_ms.min()),
-        query_end_ms=int(pairs.query_ms.max()),
-        reference_start_ms=int(pairs.reference_ms.min()),
-        reference_end_ms=int(pairs.reference_ms.max()),
-        frames=pairs.distinct_frames(),
-        distance_bits=int(np.median(nearest)),
-    )

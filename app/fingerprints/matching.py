@@ -19,8 +19,8 @@ from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.image_hashes import DHASH
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align
-from app.fingerprints.views import IDENTITY, INVERSE, UPRIGHT, area_of, symmetry_of
+from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align, wider_radius
+from app.fingerprints.views import IDENTITY, UPRIGHT, area_of, symmetry_of
 
 LIKELY = "likely"
 RULE = "match/3"
@@ -237,22 +237,21 @@ def _by_hash(algorithm: Algorithm, distance_bits: int, threshold_bits: int, tran
 
 
 def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
-    """Two sequences, or a still and a sequence; the still's views are tried one by one."""
-    best: tuple[int, int, str, list[Segment]] | None = None
-    for transformation, mine, theirs in _alignable(pdq, query, reference):
-        segments = align(mine, theirs, radius_bits=threshold_bits)
-        if segments:
-            found = (
-                -sum(segment.frames for segment in segments),
-                min(segment.distance_bits or 0 for segment in segments),
-                transformation,
-                segments,
-            )
-            best = found if best is None else min(best, found, key=lambda one: one[:2])
-    if best is None:
+    """Two sequences, or a still and a sequence, in all views of either."""
+    sides = [_timed(prints.of(pdq, view=None)) for prints in (query, reference)]
+    segments = align(*sides, radius_bits=threshold_bits)
+    if not segments:
         return None
-    _, distance_bits, transformation, segments = best
-    return Explanation("same_picture", [_by_hash(pdq, distance_bits, threshold_bits, transformation)], segments)
+    return Explanation("same_picture", [_by_frames(pdq, segments, threshold_bits)], segments)
+
+
+def _by_frames(pdq: Algorithm, segments: Sequence[Segment], threshold_bits: int) -> Ground:
+    """What the longest span says."""
+    best = max(segments, key=lambda segment: (segment.frames, -(segment.distance_bits or 0)))
+    distance_bits = best.distance_bits or 0
+    within = threshold_bits if distance_bits <= threshold_bits else wider_radius(threshold_bits)
+    ground = _by_hash(pdq, distance_bits, within, best.transformation)
+    return replace(ground, query_view=best.query_view, reference_view=best.reference_view)
 
 
 def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
@@ -266,20 +265,9 @@ def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold
             segments += align(*pair, radius_bits=threshold_bits, minimum_quality=pdq.minimum_quality)
     if not segments:
         return None
-    distance_bits = min(segment.distance_bits or 0 for segment in segments)
-    ground = _by_hash(pdq, distance_bits, threshold_bits, IDENTITY)
+    ground = _by_frames(pdq, segments, threshold_bits)
     return Explanation("same_picture", [ground], segments[:MAXIMUM_SEGMENTS])
 
 
-def _alignable(pdq: Algorithm, query: Prints, reference: Prints) -> list[tuple[str, list[TimedHash], list[TimedHash]]]:
-    if not query.is_sequence:
-        frames = _timed(reference.of(pdq))
-        return [(one.view, _timed([one]), frames) for one in query.of(pdq, view=None)]
-    frames = _timed(query.of(pdq))
-    if not reference.is_sequence:
-        return [(INVERSE[one.view], frames, _timed([one])) for one in reference.of(pdq, view=None)]
-    return [(IDENTITY, frames, _timed(reference.of(pdq)))]
-
-
 def _timed(prints: Sequence[Print]) -> list[TimedHash]:
-    return [TimedHash(one.time_ms, one.value, one.quality or 0) for one in prints]
+    return [TimedHash(one.time_ms, one.value, one.quality or 0, one.view) for one in prints]
