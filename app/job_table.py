@@ -10,13 +10,14 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.blobs.local import LocalBlobStore
-from app.fingerprints import crossing, match_job, rematching
+from app.fingerprints import crossing, match_job, rematching, similar_job
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.feature_index import FEATURES
 from app.fingerprints.feature_keeping import FeatureKeeper
 from app.fingerprints.finding import INDEX
 from app.fingerprints.index_keeping import KEEP_EVERY_S, Keeper
 from app.fingerprints.recompute import recompute_jobs
+from app.fingerprints.similar_files import QueryFiles
 from app.jobs import Chore, Job
 from app.kernel.settings import Settings
 from app.media import jobs as media_jobs
@@ -34,6 +35,7 @@ JOBS: tuple[Job, ...] = (
     *crossing.JOBS,
     *rematching.JOBS,
     *recompute_jobs(),
+    *similar_job.JOBS,
 )
 
 SWEEP_EVERY_S = 6 * 3600.0
@@ -47,6 +49,11 @@ class Resources:
     blobs: LocalBlobStore
     decoder: Decoder
     progress: ProgressBoard = field(default_factory=ProgressBoard)
+
+    @cached_property
+    def query_files(self) -> QueryFiles:
+        """What is searched with."""
+        return QueryFiles(self.settings.data / "similar")
 
     @cached_property
     def index_keeper(self) -> Keeper:
@@ -96,4 +103,5 @@ CHORES: tuple[Chore, ...] = (
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
     Chore("keep_index", KEEP_EVERY_S, _keep_index, lambda resources: resources.index_keeper.stop()),
     Chore("keep_feature_index", KEEP_EVERY_S, _keep_feature_index, lambda resources: resources.feature_keeper.stop()),
+    *similar_job.CHORES,
 )

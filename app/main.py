@@ -24,6 +24,7 @@ from app.api.waiting import CheckpointWatch
 from app.blobs.local import LocalBlobStore
 from app.fingerprints.following import FollowingIndex
 from app.fingerprints.similar import SEARCHABLE
+from app.fingerprints.similar_files import QueryFiles
 from app.fingerprints.similar_index import LOOK_EVERY_S, Adopter
 from app.kernel.database import open_engine, session_factory
 from app.kernel.private_files import read_or_create_secret
@@ -70,6 +71,7 @@ def open_services(settings: Settings) -> Services:
         checkpoints=CheckpointWatch(sessions),
         witness_policy=read_policy(settings),
         index=index,
+        query_files=QueryFiles(settings.data / "similar"),
         adopter=Adopter(index, settings.data / "index"),
         threads=CapacityLimiter(min(settings.request_threads, settings.database_pool_size)),
     )
@@ -125,7 +127,7 @@ def build_app(*, cors_origins: tuple[str, ...] = ()) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(cors_origins),
             allow_methods=["*"],
-            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Range"],
+            allow_headers=["Authorization", "Content-Type", "If-Match", "Idempotency-Key", "Prefer", "Range"],
             expose_headers=EXPOSED_HEADERS,
         )
     require_declared_access(app)

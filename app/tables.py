@@ -5,10 +5,14 @@ from app.anchors import models as anchors
 from app.cases import models as cases
 from app.erasure import models as erasure
 from app.fingerprints import models as fingerprints
+from app.fingerprints import similar_models as similar
 from app.incidents import models as incidents
 from app.ledger import models as ledger
 from app.media import models as media
 from app.verification import key_models as reviewer_keys
 from app.verification import models as verification
 
-MODULES = (ledger, anchors, access, cases, media, fingerprints, incidents, verification, reviewer_keys, erasure)
+MODULES = (
+    *(ledger, anchors, access, cases, media, fingerprints, similar),
+    *(incidents, verification, reviewer_keys, erasure),
+)

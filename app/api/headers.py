@@ -17,6 +17,7 @@ DESCRIPTIONS = {
     "Content-Security-Policy": "A browser that opens the answer runs nothing of it.",
     "ETag": "The version, for `If-Match` of the next change; of bytes, what they are.",
     "Idempotency-Replayed": "`true`: the first answer to this `Idempotency-Key`, given again.",
+    "Preference-Applied": "`wait=…`: how many seconds the answer was waited for at the most (RFC 7240).",
     "Link": '`rel="next"`: the next page, while there is one.',
     "Location": "Where the new resource is.",
     "Repr-Digest": "SHA-256 of the whole file (RFC 9530), also with a part of it.",

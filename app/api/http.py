@@ -24,6 +24,7 @@ from app.api.threads import session_of
 from app.api.waiting import CheckpointWatch
 from app.blobs.store import BlobStore
 from app.fingerprints.following import FollowingIndex
+from app.fingerprints.similar_files import QueryFiles
 from app.fingerprints.similar_index import Adopter
 from app.kernel.database import read_session, without_transaction
 from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
@@ -53,6 +54,8 @@ class Services:
     """Of hashes, for searches in this process."""
     adopter: Adopter
     """Keeps that index by the worker's file."""
+    query_files: QueryFiles
+    """Files that are searched with."""
     threads: CapacityLimiter
     """How many requests are worked on at once; the others wait in the order in which they came."""
 

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 from uuid import UUID
 
 from starlette.requests import ClientDisconnect, Request
 
 from app.api.upload_form import METADATA_LIMIT_BYTES, UploadForm, UploadIncomplete, WrongParts, boundary_of
-from app.blobs.store import BlobStorageFailed, BlobStorageFull, BlobStore, BlobWriter, StoredBlob
+from app.blobs.store import BlobStorageFailed, BlobStorageFull, BlobWriter, StoredBlob
 from app.kernel.errors import AppError
 from app.kernel.primitives import Sha256Hex
 from app.kernel.settings import Settings
@@ -86,10 +86,19 @@ class Upload(Generic[Metadata]):
     file: ReceivedFile
 
 
+class Destination(Protocol):
+    """Where a file goes: a blob store, or a place for one that is not kept."""
+
+    def begin(self) -> BlobWriter:
+        """Raises BlobStorageFailed."""
+
+    def free_bytes(self) -> int: ...
+
+
 class FileReceiver:
     """The way of one file into the store. Leaving ``async with`` without :meth:`finish` throws the file away."""
 
-    def __init__(self, blobs: BlobStore, reserve_bytes: int) -> None:
+    def __init__(self, blobs: Destination, reserve_bytes: int) -> None:
         self._blobs = blobs
         self._reserve_bytes = reserve_bytes
         self._loop = asyncio.get_running_loop()
@@ -186,7 +195,7 @@ def open_upload(token_id: UUID) -> Iterator[None]:
 async def receive_upload(
     request: Request,
     settings: Settings,
-    blobs: BlobStore,
+    blobs: Destination,
     understand: Callable[[bytes], Awaitable[tuple[Metadata, str | None]]],
 ) -> Upload[Metadata]:
     """The metadata and the stored file of a form as it streams in.
@@ -212,7 +221,7 @@ async def receive_upload(
         raise
 
 
-def _refuse_at_once(request: Request, settings: Settings, blobs: BlobStore) -> None:
+def _refuse_at_once(request: Request, settings: Settings, blobs: Destination) -> None:
     _require_plain_body(request)
     declared = request.headers.get("Content-Length", "0")
     declared_bytes = int(declared) if declared.isdecimal() else 0

@@ -65,7 +65,7 @@ class LeadCreate(Input):
     lead_claim: Prose | None = None
 
 
-def _schema(model: type[Input]) -> dict[str, Any]:
+def schema_of(model: type[Input]) -> dict[str, Any]:
     """The model's JSON schema in one piece: what no route declares as its body is not in the document's components."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
@@ -83,7 +83,7 @@ FORM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["metadata", "file"],
     "properties": {
-        "metadata": _schema(EvidenceMetadata),
+        "metadata": schema_of(EvidenceMetadata),
         "file": {"type": "string", "format": "binary"},
     },
 }
@@ -102,7 +102,7 @@ FORM = {"schema": FORM_SCHEMA, "encoding": {"metadata": {"contentType": "applica
             "required": True,
             "content": {
                 "multipart/form-data": FORM,
-                "application/json": {"schema": _schema(LeadCreate)},
+                "application/json": {"schema": schema_of(LeadCreate)},
             },
         }
     },
@@ -169,14 +169,14 @@ def _understanding(
     shape: type[EvidenceMetadata],
 ) -> Callable[[bytes], Awaitable[tuple[EvidenceMetadata, str | None]]]:
     async def understand(raw: bytes) -> tuple[EvidenceMetadata, str | None]:
-        metadata = _parse(shape, raw)
+        metadata = parse_metadata(shape, raw)
         require_plausible_times(metadata.acquisition())
         return metadata, metadata.expected_sha256
 
     return understand
 
 
-def _parse(shape: Any, raw: bytes) -> Any:
+def parse_metadata(shape: Any, raw: bytes) -> Any:
     """Raises InvalidMetadata for broken JSON, unknown or missing fields and impossible values."""
     try:
         return shape.model_validate_json(raw)
@@ -187,7 +187,7 @@ def _parse(shape: Any, raw: bytes) -> Any:
 
 
 def _register_lead(request: Request, actor: Actor, case_id: UUID, key: str | None, body: bytes) -> Response:
-    lead: LeadCreate = _parse(LeadCreate, body)
+    lead: LeadCreate = parse_metadata(LeadCreate, body)
     with working(request) as uow:
         digest = request_digest("lead", str(case_id), lead)
         answer = replay(

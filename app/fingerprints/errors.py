@@ -65,6 +65,25 @@ class RadiusTooWide(Invalid):
     title = "The radius is wider than a search answers"
 
 
+class NoSuchSearch(AppError):
+    """Another person's search, and one whose answer has expired, is this, in the same words."""
+
+    code = "no_such_search"
+    status = 404
+    title = "There is no such search"
+    advice = "Search again: the file is not kept."
+
+
+class TooManySearches(AppError):
+    code = "too_many_searches"
+    status = 429
+    title = "Too many of your searches wait"
+    advice = "Wait until one of them is answered, or end one, then send this one again."
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, headers={"Retry-After": "10"})
+
+
 class IndexNotReady(AppError):
     """The index of the process that was asked is being taken or made anew; nothing need be done about it."""
 

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     free_space_reserve_bytes: int = Field(512 * MIB, description="Uploads stop (507) before less than this is free.")
     receive_timeout_s: float = Field(60.0, description="An upload that sends nothing for this long is cut off.")
 
+    search_wait_s: float = Field(5.0, ge=0, le=30, description="A search by a file is waited for, unless it says more.")
+
     orphan_grace_s: int = Field(86400, ge=3600, description="A stored file without a row is left alone for this long.")
     orphans_kept_s: int = Field(30 * 86400, ge=86400, description="Then it is set aside, and kept for this long.")
 

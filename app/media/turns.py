@@ -12,8 +12,12 @@ from app.jobs import IN_BULK
 from app.media.models import Evidence
 from app.media.rules import FingerprintStatus
 
-PRESERVING = 1
+PRESERVING = 2
 """Before all decoding: what was received is read back soon, whoever's files keep the decoder busy."""
+SEARCHING = 1
+"""Before new files: somebody waits for the answer."""
+SEARCHES_AT_ONCE = 2
+"""How many waiting searches of one person have the same turn; the next ones' is that of new files."""
 AT_ONCE = 4
 """How many waiting files of one person have the same turn."""
 LAST_TURN = IN_BULK + 1
@@ -38,3 +42,8 @@ def turn_of(session: Session, evidence: Evidence) -> int:
     )
     count = session.scalar(select(func.count()).select_from(before)) or 0
     return -(count // AT_ONCE)
+
+
+def turn_of_search(waiting: int) -> int:
+    """The priority of searching by a file, by how many searches of the person wait already."""
+    return SEARCHING - waiting // SEARCHES_AT_ONCE

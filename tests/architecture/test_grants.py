@@ -53,7 +53,7 @@ APPLICATION = {
     "rules_in_force": EDIT,
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
     # Nothing of the domain: answers to repeat, how far jobs have come.
-    **dict.fromkeys(("stored_answers", "fingerprint_progress"), ALL),
+    **dict.fromkeys(("stored_answers", "fingerprint_progress", "similar_searches"), ALL),
 }
 UPDATABLE_COLUMNS = {
     "ledger_streams": {"head_seq", "head_commitment", "next_label"},

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tests.contracts.document import Documented, operations
-from tests.contracts.world import LABELS, MISSING, World, form
+from tests.contracts.world import LABELS, METADATA, MISSING, World, form
 
 On = Literal["public", "self", "account", "administration", "auditing", "overseeing", "token", "case"]
 
@@ -48,6 +48,8 @@ class Call:
     refused: int = 403
     json: Any = None
     form: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=lambda: dict(METADATA))
+    """Of a form that is understood."""
     query: Mapping[str, str] = field(default_factory=dict)
     path: Mapping[str, str] = field(default_factory=dict)
     granted_codes: frozenset[str] = frozenset()
@@ -107,6 +109,8 @@ _GROUND = {"reason_code": "x_y", "authority": "x_y"}
 _BAD_CREDENTIALS = frozenset({"bad_credentials"})
 _NOT_SIGNED = frozenset({"size_not_signed"})
 _NO_ANCHOR = frozenset({"no_such_anchor"})
+_SEARCH = {"case_ids": [MISSING], "thresholds": {"pdq": 31}, "tier": "likely", "limit": 20}
+_NO_SEARCH = frozenset({"no_such_search"})
 _NO_TILE = frozenset({"no_such_tile"})
 _FINDING = {"dimension": "date", "result": "established", "confidence": "high", "rationale": "The clock."}
 _FILE = {"purpose": "audit"}
@@ -206,6 +210,9 @@ EVIDENCE = (
     _read("listGroups", "case"),
     _read("listFingerprints", "evidence"),
     Call("searchHashes", "self", json={"algorithm": "pdq/1", "hashes": ["00" * 32]}),
+    Call("searchSimilar", "self", form=True, metadata=_SEARCH),
+    Call("getSimilarSearch", "self", path={"search_id": MISSING}, granted_codes=_NO_SEARCH),
+    Call("endSimilarSearch", "self", path={"search_id": MISSING}, granted_codes=_NO_SEARCH),
     _read("searchHashes", "case", json=lambda world, which: _hashes_in(world.objects["case"][which]["case_id"])),
     _read("listShots", "evidence"),
 )

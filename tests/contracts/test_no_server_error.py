@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests.contracts.calls import CALLS, Call
 from tests.contracts.document import Documented, operations
-from tests.contracts.world import METADATA, World, form, incident, link, spare_token, token
+from tests.contracts.world import World, form, incident, link, spare_token, token
 
 pytestmark = pytest.mark.contract
 
@@ -92,6 +92,7 @@ ODD_TYPES = (
 ODD_HEADERS: dict[str, tuple[str, ...]] = {
     "If-Match": ("*", '"x"', 'W/"1"', '"-1"', '"9999999999"', '""', '"1", "2"', "1", "\xb2", '"\xb2"', '"1'),
     "Idempotency-Key": ("", " ", "k" * 201, "\xff", "a b", "k-1"),
+    "Prefer": ("wait", "wait=", "wait=-1", "wait=0, wait=1", "respond-async;;", ",", "=", "\xff", "p" * 300),
     "Range": ("bytes=0-0", "bytes=-1", "bytes=9999999999999999999-", "bytes=5-1", "bytes=--", "x=1-2", "bytes=0-0,2-3"),
     "If-Range": ('"x"', "\xff", "Sat, 01 Jan 2000 00:00:00 GMT"),
     "Authorization": ("", "Bearer", "Bearer  ", "Basic eDp4", "Bearer \xff", "Bearer " + "t" * 5000),
@@ -198,7 +199,7 @@ def usual(call: Call, world: World, objects: dict[str, str]) -> Request:
     body = b""
     if call.form:
         headers["Content-Type"] = f"multipart/form-data; boundary={BOUNDARY}"
-        body = form_of(json.dumps(METADATA).encode("ascii"), FILE_HEADS[0], b"--\r\n")
+        body = form_of(json.dumps(call.metadata).encode("ascii"), FILE_HEADS[0], b"--\r\n")
     elif documented.body:
         headers["Content-Type"] = "application/json"
         body = json.dumps(given_body(call, world)).encode("ascii")
@@ -232,7 +233,7 @@ def damaged_bodies(draw: Any, call: Call, world: World, objects: dict[str, str])
     fine = usual(call, world, objects)
     headers = tuple({**dict(fine.headers), "If-Match": draw(st.sampled_from(['"1"', '"2"', '"3"', '"4"']))}.items())
     if call.form:
-        metadata = _json(damaged(dict(METADATA), draw), draw)
+        metadata = _json(damaged(dict(call.metadata), draw), draw)
         end = draw(st.sampled_from([b"--\r\n", b"", b"\r\n"]))
         return replace(fine, headers=headers, body=form_of(metadata, draw(st.sampled_from(FILE_HEADS)), end))
     given = given_body(call, world)

@@ -60,7 +60,7 @@ class World:
 @contextmanager
 def open_world(database: TestDatabase, data: Path) -> Iterator[World]:
     """The API on a database of its own with everything in it. No integrator runs, so no request waits for one long."""
-    with running_api(database, data, checkpoint_wait_s=0.02) as api:
+    with running_api(database, data, checkpoint_wait_s=0.02, search_wait_s=0.02) as api:
         _publish_key(api)
         world = World(api)
         _people_and_cases(world)

@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,10 @@ class Hub:
     """An item of the second case alone."""
 
 
-@pytest.fixture(scope="module")
-def hub(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+@contextmanager
+def open_hub(postgres: TestServer, data: Path) -> Iterator[Hub]:
     database = create_database(postgres)
-    with running_api(database, tmp_path_factory.mktemp("hub") / "data") as api:
+    with running_api(database, data, search_wait_s=0) as api:
         first, second, both = (api.person(name) for name in ("First", "Second", "Both"))
         cases = (api.case(first, verifier=(both,)), api.case(second, verifier=(both,)))
         common = (receive(first, cases[0], small(0)), receive(second, cases[1], small(0)))
@@ -58,6 +59,12 @@ def hub(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield Hub(api, first, second, both, cases, common, secret)
     with postgres.administration() as owner:
         drop_database(owner, database.name)
+
+
+@pytest.fixture(scope="module")
+def hub(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    with open_hub(postgres, tmp_path_factory.mktemp("hub") / "data") as opened:
+        yield opened
 
 
 def receive(person: Person, case_id: str, content: bytes) -> str:

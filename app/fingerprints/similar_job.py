@@ -1,0 +1,173 @@
+"""The job ``search_similar``: decode the file in the jail, hash it as evidence, search, and let go of it.
+
+In two rounds: what decoding gave is searched for by a second ``plan``, which reads the database as every plan does.
+Nothing of it is stored; between the rounds it is in the worker's memory.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.fingerprints.algorithms.catalog import CATALOG
+from app.fingerprints.algorithms.local_features import LocalFeatures
+from app.fingerprints.finding import search
+from app.fingerprints.hasher import Hasher
+from app.fingerprints.keeping import EXACT_GROUND
+from app.fingerprints.matching import Prints, thresholds_of
+from app.fingerprints.similar_files import QueryFiles
+from app.fingerprints.similar_models import SimilarSearch
+from app.fingerprints.similar_searches import (
+    MOST_RESULTS,
+    SEARCH_SIMILAR,
+    cases_to_search,
+    finish_search,
+    forget_expired,
+    holds_copy,
+    is_wanted,
+    waiting_searches,
+)
+from app.jobs import Chore, Job
+from app.kernel.database import read_session
+from app.kernel.primitives import utc_now
+from app.media.jail.decoder import Decoder, JailUnavailable
+from app.media.jail.result import DecodeOutcome
+from app.media.rules import PARTIAL
+from app.unit_of_work import UnitOfWork
+
+SWEEP_EVERY_S = 60.0
+FILE_LOST = "file_lost"
+"""The search ends so when its file is gone: its worker was killed just after it was removed, or a disk lost it."""
+
+
+class SearchResources(Protocol):
+    """What the worker hands to this job."""
+
+    @property
+    def decoder(self) -> Decoder: ...
+
+    @property
+    def query_files(self) -> QueryFiles: ...
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What decoding the file gave."""
+
+    outcome: str
+    reason: str | None
+    prints: Prints
+    features: Sequence[LocalFeatures]
+
+
+@dataclass(frozen=True)
+class Plan:
+    search_id: UUID
+    taken: Taken | None = None
+    result: list[dict[str, Any]] | None = None
+
+
+Result = Plan
+"""``taken`` None: the file is lost."""
+
+
+def plan(session: Session, *, search_id: str, earlier: Result | None = None) -> Plan | None:
+    found = session.get(SimilarSearch, UUID(search_id))
+    if found is None or found.status != "pending" or found.expires_at <= utc_now():
+        return None
+    if earlier is None or earlier.taken is None:
+        return Plan(found.id)
+    return Plan(found.id, earlier.taken, _search(session, found, earlier.taken))
+
+
+def work(plan: Plan, resources: SearchResources) -> Result:
+    """Raises JailUnavailable, and DecoderDied, which counts: the file may be what kills its decoder."""
+    if plan.taken is not None:
+        resources.query_files.remove(plan.search_id)
+        return plan
+    try:
+        fd = resources.query_files.open(plan.search_id)
+    except FileNotFoundError:
+        return Plan(plan.search_id)
+    try:
+        return Plan(plan.search_id, _take(resources.decoder, fd))
+    finally:
+        os.close(fd)
+
+
+def _take(decoder: Decoder, fd: int) -> Taken:
+    """What is taken from evidence, by the same code."""
+    hasher = Hasher(CATALOG.current)
+    decoded = decoder.decode(fd, hasher.take_frame, None, hasher.take_picture)
+    hasher.end_video(decoded.end_ms)
+    is_partial = decoded.outcome is DecodeOutcome.DECODED and decoded.is_partial
+    is_video = decoded.sniffed is not None and decoded.sniffed.kind == "video"
+    outcome = PARTIAL if is_partial else str(decoded.outcome)
+    return Taken(outcome, decoded.reason, Prints(is_video, hasher.prints), hasher.features)
+
+
+def _search(session: Session, asked: SimilarSearch, taken: Taken) -> list[dict[str, Any]]:
+    case_ids = cases_to_search(session, asked)
+    assert asked.sha256 is not None
+    result: list[dict[str, Any]] = []
+    if holds_copy(session, asked.sha256, case_ids):
+        result.append({"blob_sha256": asked.sha256, "tier": "exact", "grounds": [EXACT_GROUND], "segments": []})
+    if taken.prints.prints and asked.tier != "exact":
+        thresholds = thresholds_of(asked.thresholds)
+        for one in search(session, taken.prints, taken.features, case_ids, thresholds):
+            grounds, segments = one.explanation.as_json()
+            told = {"tier": one.explanation.tier, "grounds": grounds, "segments": segments}
+            if one.blob_sha256 != asked.sha256 and is_wanted(one.explanation.tier, asked.tier):
+                result.append({"blob_sha256": one.blob_sha256, **told})
+    return result[:MOST_RESULTS]
+
+
+def store(uow: UnitOfWork, result: Result) -> Result | None:
+    """Idempotent by the search's status. Gives what decoding gave back, to be searched for first."""
+    if result.taken is not None and result.result is None:
+        return result
+    found = _lock(uow.session, result.search_id)
+    if found is None:
+        return None
+    if result.taken is None:
+        finish_search(found, "failed", reason=FILE_LOST)
+    else:
+        taken = result.taken
+        finish_search(found, "done", outcome=taken.outcome, reason=taken.reason, result=result.result)
+    return None
+
+
+def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
+    """After the last attempt. The file goes with the next sweep."""
+    found = _lock(uow.session, UUID(arguments["search_id"]))
+    if found is not None:
+        finish_search(found, "failed", reason=error)
+
+
+def waiting(session: Session) -> list[Mapping[str, str]]:
+    return [{"search_id": str(found)} for found in waiting_searches(session)]
+
+
+def _lock(session: Session, search_id: UUID) -> SimilarSearch | None:
+    query = select(SimilarSearch).where(SimilarSearch.id == search_id, SimilarSearch.status == "pending")
+    return session.scalar(query.with_for_update())
+
+
+def _sweep(sessions: sessionmaker[Session], resources: SearchResources) -> Mapping[str, Any]:
+    with sessions.begin() as session:
+        forgotten = forget_expired(session)
+
+    def waiting_now() -> list[UUID]:
+        with read_session(sessions) as session:
+            return waiting_searches(session)
+
+    files = resources.query_files.sweep(waiting_now)
+    return {"searches": forgotten, "files": files} if forgotten or files else {}
+
+
+JOBS: tuple[Job, ...] = (Job(SEARCH_SIMILAR, plan, work, store, give_up, (JailUnavailable,), waiting),)
+CHORES: tuple[Chore, ...] = (Chore("sweep_searches", SWEEP_EVERY_S, _sweep),)
