@@ -18,6 +18,7 @@ from app.fingerprints.finding import INDEX
 from app.fingerprints.index_keeping import KEEP_EVERY_S, Keeper
 from app.fingerprints.recompute import recompute_jobs
 from app.fingerprints.similar_files import QueryFiles
+from app.fingerprints.stop_list_finding import PROPOSE_EVERY_S, Demands, propose_frames
 from app.jobs import Chore, Job
 from app.kernel.settings import Settings
 from app.media import jobs as media_jobs
@@ -25,6 +26,7 @@ from app.media.jail.decoder import Decoder
 from app.media.limits import decode_limits
 from app.media.orphans import sweep_orphans
 from app.media.progress import WRITE_EVERY_S, ProgressBoard, write_progress
+from app.unit_of_work import unit_of_work
 
 logger = structlog.get_logger("exhibit.worker")
 
@@ -98,9 +100,18 @@ def _keep_feature_index(sessions: sessionmaker[Session], resources: Resources) -
     return resources.feature_keeper.keep(sessions)
 
 
+def _propose_frames(sessions: sessionmaker[Session], resources: Resources) -> dict[str, Any]:
+    demands = Demands(resources.settings.stop_list_sources, resources.settings.stop_list_uploaders)
+    with unit_of_work(sessions) as uow:
+        found = propose_frames(uow, INDEX, demands)
+        uow.commit()
+    return found
+
+
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
+    Chore("propose_frames", PROPOSE_EVERY_S, _propose_frames),
     Chore("keep_index", KEEP_EVERY_S, _keep_index, lambda resources: resources.index_keeper.stop()),
     Chore("keep_feature_index", KEEP_EVERY_S, _keep_feature_index, lambda resources: resources.feature_keeper.stop()),
     *similar_job.CHORES,

@@ -107,6 +107,18 @@ def require_metrics_reader(actor: Actor) -> None:
     _as_administrator(actor, Operation.READ_METRICS)
 
 
+def require_stop_list_editor(actor: Actor) -> EntryActor:
+    """The administrator as an entry's actor. Raises Forbidden."""
+    return _as_administrator(actor, Operation.EDIT_STOP_LIST)
+
+
+def require_stop_list_reader(actor: Actor) -> None:
+    """An administrator, or the organisation's auditor. Raises Forbidden."""
+    require_scope(actor, Operation.READ_STOP_LIST)
+    if permission(Operation.READ_STOP_LIST, frozenset(), actor.organisation_roles) is None:
+        raise Forbidden("Only the organisation's auditor and administrators may do this.")
+
+
 def require_audits_reader(actor: Actor) -> None:
     """An administrator, or the organisation's auditor. Raises Forbidden."""
     require_scope(actor, Operation.READ_AUDITS)

@@ -46,6 +46,10 @@ class Operation(StrEnum):
     """The installation's figures; a token of the scope ``read`` is enough, for a monitoring system to hold."""
     READ_AUDITS = "read_audits"
     """What the checks of the whole log found: sizes, counts and digests."""
+    EDIT_STOP_LIST = "edit_stop_list"
+    """Which frames matching leaves out, in every case."""
+    READ_STOP_LIST = "read_stop_list"
+    """In how many sources a frame occurs: figures over all cases."""
     LOOK_UP_ACCOUNT = "look_up_account"
     """Which account has an e-mail address, for one who may add members to a case."""
     MANAGE_CASE = "manage_case"
@@ -102,6 +106,8 @@ RULES: dict[Operation, Rule] = {
     Operation.READ_METRICS: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR})),
     Operation.READ_AUDITS: Rule(organisation=frozenset(OrganisationRole)),
     Operation.READ_NOTICES: Rule(frozenset({Role.COORDINATOR})),
+    Operation.EDIT_STOP_LIST: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
+    Operation.READ_STOP_LIST: Rule(organisation=frozenset(OrganisationRole)),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),

@@ -99,4 +99,23 @@ class GroupTooLarge(Conflict):
     advice = "Decide what the matches mean that connect them: 'unrelated' and 'same_event_other_camera' part a group."
 
 
+class NoSuchFrame(Invalid):
+    code = "no_such_frame"
+    title = "The item has no fingerprint at that time"
+    advice = "Take a time from the item's fingerprints: GET /v1/evidence/{id}/fingerprints."
+
+
+class FrameOnList(Conflict):
+    code = "frame_on_list"
+    title = "The stop list has this frame already"
+    advice = "Decide about the frame that is there: 'frame_id' names it."
+
+
+class NotFromThisStanding(Conflict):
+    code = "not_from_this_standing"
+    title = "The frame's standing does not allow this"
+    advice = "A proposed frame is stopped or dismissed, a dismissed or released one stopped, a stopped one released."
+
+
+constraint_errors["uq_stop_list_value"] = FrameOnList("Somebody else put it there just now.")
 constraint_errors["uq_relations_number"] = DecidedMeanwhile("Read the match again, then decide.")

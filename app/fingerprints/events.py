@@ -90,3 +90,42 @@ class MatchDecided(Event):
     subject: UUID
     relation: str
     number: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameProposed(Event):
+    """The system found a frame in many unrelated sources. ``value_sha256`` is of the hash's bytes: the hash itself
+    stands in the stop list alone."""
+
+    TYPE: ClassVar[str] = "system.frame_proposed"
+    hash_version: str
+    value_sha256: str
+    sources: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameStopped(Event):
+    """Matching leaves the frame out from now on."""
+
+    TYPE: ClassVar[str] = "system.frame_stopped"
+    hash_version: str
+    value_sha256: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameDismissed(Event):
+    """A person decided that a proposed frame is matched as any other, and not proposed again."""
+
+    TYPE: ClassVar[str] = "system.frame_dismissed"
+    hash_version: str
+    value_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrameReleased(Event):
+    """A stopped frame is matched again as any other."""
+
+    TYPE: ClassVar[str] = "system.frame_released"
+    hash_version: str
+    value_sha256: str

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    FetchedValue,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -22,6 +23,8 @@ from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
 
 TIERS = ("exact", "same_picture", "likely")
 FIRM_TIERS = ("exact", "same_picture")
+STOP_STANDINGS = ("proposed", "stopped", "dismissed", "released")
+STOP_KINDS = ("leader", "colour_bars", "test_card", "end_card", "logo", "interface", "even", "other")
 RELATIONS = (
     "exact_copy",
     "same_capture",
@@ -305,3 +308,45 @@ class Relation(Erasable, Base):
     reason: Mapped[str] = mapped_column(Text)
     decided_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     decided_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class StoppedFrame(Base):
+    """A frame that occurs in many unrelated sources, or is said to: while it is ``stopped`` matching leaves it out.
+
+    Every change of its standing has an entry in the system stream; triggers hold which follows which.
+    """
+
+    __tablename__ = "stop_list"
+    __table_args__ = (
+        one_of("standing", STOP_STANDINGS),
+        one_of("kind", STOP_KINDS),
+        CheckConstraint("sources > 0", name="sources_count"),
+        CheckConstraint("kind IS NOT NULL OR standing <> 'stopped'", name="stopped_has_kind"),
+        UniqueConstraint("change", name="uq_stop_list_change"),
+        UniqueConstraint("version", "value", name="uq_stop_list_value"),
+        Index("ix_stop_list_standing_since_id", "standing", "since", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[str] = mapped_column(Text)
+    """Of the hash: ``pdq/1``."""
+    value: Mapped[bytes] = mapped_column(BYTEA)
+    standing: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str | None] = mapped_column(Text)
+    """What it shows, as the person said who stopped it."""
+    sources: Mapped[int | None]
+    """In so many unrelated ones it was found, when it was looked for last; None: not yet."""
+    since: Mapped[datetime] = mapped_column(UtcTime)
+    """When it came to this standing."""
+    change: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue(), server_onupdate=FetchedValue())
+    """The number of its last change among those of the whole list, given by a trigger in the order of commits."""
+
+
+class StopListProgress(Base):
+    """Up to which :class:`FingerprintBatch` frames were looked at, whether they occur in many sources."""
+
+    __tablename__ = "stop_list_progress"
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)

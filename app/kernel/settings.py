@@ -50,6 +50,11 @@ class Settings(BaseSettings):
     orphan_grace_s: int = Field(86400, ge=3600, description="A stored file without a row is left alone for this long.")
     orphans_kept_s: int = Field(30 * 86400, ge=86400, description="Then it is set aside, and kept for this long.")
 
+    stop_list_sources: int = Field(
+        8, ge=2, description="A frame in so many unrelated videos is proposed for the stop list."
+    )
+    stop_list_uploaders: int = Field(3, ge=1, description="And only if so many people uploaded them.")
+
     lease_ttl_s: int = Field(4 * 3600, description="How long a verifier holds an item before others may take it.")
     view_window_s: int = Field(15 * 60, description="Repeated views in this time are one entry.")
 

@@ -13,6 +13,7 @@ MAY_COMMIT = (
     "audits/loop.py",  # Another: a check of the whole log.
     "worker_process.py",  # What the worker found of its decoder at its start.
     *("ledger_operations.py", "fingerprints_command.py"),  # An operator's commands.
+    "job_table.py",  # The workers' chores.
     "anchors/stamping.py",  # A runner beside the jobs: a stamp that came and its entry.
 )
 

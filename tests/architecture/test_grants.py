@@ -51,6 +51,8 @@ APPLICATION = {
     "index_checks": APPEND,
     # Which decoding's results are in force; a trigger lets it only rise.
     "rules_in_force": EDIT,
+    "stop_list": EDIT,
+    "stop_list_progress": frozenset({"SELECT", "UPDATE"}),
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
     # Nothing of the domain: answers to repeat, how far jobs have come.
     **dict.fromkeys(("stored_answers", "fingerprint_progress", "similar_searches"), ALL),

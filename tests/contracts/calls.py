@@ -216,6 +216,13 @@ EVIDENCE = (
     _read("searchHashes", "case", json=lambda world, which: _hashes_in(world.objects["case"][which]["case_id"])),
     _read("listShots", "evidence"),
 )
+STOP_LIST = (
+    Call("listStoppedFrames", "self"),
+    Call("listStopListFrames", "overseeing"),
+    Call("getStopListFrame", "overseeing", "stopped_frame"),
+    _administer("stopFrame", json={"hash_version": "pdq/0", "value": "00", "kind": "other", "reason": "x"}),
+    _administer("decideStopListFrame", "stopped_frame", {"decision": "release", "reason": "x"}),
+)
 LEDGER = (
     _custody("listEvidenceCustody", "evidence", own=VERIFIER),
     _custody("listIncidentCustody", "incident", own=VERIFIER),
@@ -324,4 +331,4 @@ REVIEWER_KEYS = (
     ),
     _write("revokeReviewerKey", "reviewer_key", COORDINATOR, {"reason_code": "other"}, own=FINDINGS),
 )
-CALLS = (*PEOPLE, *CASES, *EVIDENCE, *LEDGER, *VERIFICATION, *REVIEWER_KEYS)
+CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *VERIFICATION, *REVIEWER_KEYS)

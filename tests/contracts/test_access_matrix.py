@@ -48,10 +48,11 @@ def _in_organisation(call: Call, caller: Caller, which: str) -> int:
         return 403 if wider else GRANTED
     if call.on == "auditing":
         return GRANTED if "organisation_auditor" in caller.organisation else 403
+    is_absent = which == "missing" and call.kind != "nothing"
     if call.on == "overseeing":
-        return GRANTED if caller.organisation & {"administrator", "organisation_auditor"} else 403
+        permitted = caller.organisation & {"administrator", "organisation_auditor"}
+        return 403 if not permitted else 404 if is_absent else GRANTED
     if is_administrator:
-        is_absent = which == "missing" and call.kind != "nothing"
         return 404 if is_absent else GRANTED
     if call.on == "token":
         return 404

@@ -145,6 +145,7 @@ def _objects(world: World) -> None:
     objects["stranger"] = {which: {**path, **stranger} for which, path in objects["case"].items()}
     objects["account"] = _of("account_id", other=people["outsider"].id)
     objects["token"] = _of("token_id", other=spare_token(people["second collector"]))
+    objects["stopped_frame"] = _of("frame_id", own=stopped_frame(world.api.admin))
     objects["nothing"] = {"own": {}}
 
 
@@ -255,6 +256,14 @@ def notice(person: Person, case_id: str) -> str:
 
 def match(person: Person, evidence_id: str) -> str:
     return str(person.get(f"/v1/evidence/{evidence_id}/matches").json()["items"][0]["id"])
+
+
+def stopped_frame(administrator: Person) -> str:
+    """The id of a frame on the stop list."""
+    facts = {"hash_version": "pdq/1", "value": "0f" * 32, "kind": "test_card", "reason": "The broadcaster's."}
+    made = administrator.post("/v1/stop-list", json=facts)
+    assert made.status_code == 201, made.text
+    return str(made.json()["id"])
 
 
 def spare_token(owner: Person) -> str:
