@@ -79,6 +79,7 @@ def test_photograph_after_its_jobs_is_preserved_fingerprinted_and_previewed(benc
         "evidence.collected",
         "evidence.preserved",
         "evidence.fingerprinted",
+        "evidence.derived",  # The working picture.
         "evidence.derived",  # The preview.
         "evidence.derived",  # The thumbnail.
     ]

@@ -135,6 +135,6 @@ def test_worker_when_killed_after_a_step_of_a_job_then_another_does_the_job_and_
 
     assert rows(hub, "SELECT DISTINCT fingerprint_status FROM evidence") == [("done",)]
     assert rows(hub, "SELECT count(*), max(number) FROM decodings") == [(2, 1)]
-    once = {"evidence.fingerprinted": 1, "evidence.derived": 2, "evidence.matched": 1}  # A preview and a thumbnail.
+    once = {"evidence.fingerprinted": 1, "evidence.derived": 3, "evidence.matched": 1}  # Preview, thumbnail and frames.
     for one in (item, other):
         assert {kind: hub.entries(one, kind) for kind in once} == once

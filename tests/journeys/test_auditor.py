@@ -59,6 +59,7 @@ ACTS_ON_THE_ITEM = [
     "evidence.fingerprinted",
     "evidence.derived",
     "evidence.derived",
+    "evidence.derived",
     "evidence.linked_to_incident",
     "evidence.verification_opened",
     "evidence.leased",
