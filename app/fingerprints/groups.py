@@ -2,7 +2,8 @@
 
 Computed when asked, from the case's items, matches and the decisions in force alone (decision 0032): so a decision and
 its reversal count at once, and every member of the case reads the same. Questions go from an item to whatever is
-connected with it; of items with the same bytes the matches are not read, which are as many as there are pairs.
+connected with it; of items with the same bytes the matches are not read, which are as many as there are pairs. Nor are
+those with items of other cases: what is known there is told by no figure here.
 """
 
 from collections.abc import Collection, Sequence
