@@ -82,13 +82,14 @@ def _sum(edits: Iterable[Edit]) -> Edit:
 
 
 def score(queries: Sequence[Mapping[str, Any]], references: Sequence[str], answers: Answers) -> Scores:
-    """``queries``: rows of the corpus's manifest. What a query has no answer of counts as found by nobody."""
-    scores = Scores(pairs=len(queries) * len(references))
+    """``queries``: rows of the corpus's manifest. A query without an answer found nothing; a source that
+    is not among the references cannot be found."""
+    scores, there = Scores(pairs=len(queries) * len(references)), set(references)
     ranked: list[tuple[float, bool]] = []
     for row in queries:
         answered = {one.reference: one for one in answers.get(row["file"], ())}
         matched = {name: one for name, one in answered.items() if one.is_match}
-        truth = {source["reference"] for source in row["sources"]}
+        truth = {source["reference"] for source in row["sources"]} & there
         ranked += [(one.score, name in truth) for name, one in answered.items()]
         _count_wrong(scores, row, matched, truth)
         for name in sorted(truth):
@@ -99,7 +100,7 @@ def score(queries: Sequence[Mapping[str, Any]], references: Sequence[str], answe
                 edit.firm += matched[name].tier in FIRM
             elif not edit_of(row, name).endswith(AROUND):
                 scores.missed_files.append(f"{row['file']} → {name}")
-        _count_spans(scores, row, matched)
+        _count_spans(scores, row, matched, truth)
     scores.micro_ap, scores.recall_at_99, scores.recall_at_no_wrong = _ranked(ranked, scores.all.pairs)
     return scores
 
@@ -121,11 +122,11 @@ def _count_wrong(scores: Scores, row: Mapping[str, Any], matched: Mapping[str, A
         scores.nothing_firm += bool(firm)
 
 
-def _count_spans(scores: Scores, row: Mapping[str, Any], matched: Mapping[str, Answered]) -> None:
+def _count_spans(scores: Scores, row: Mapping[str, Any], matched: Mapping[str, Answered], truth: set[str]) -> None:
     """A span is found when at least half of the reference's seconds that it covers are named."""
     if row["kind"] != "video":
         return
-    for source in row["sources"]:
+    for source in (one for one in row["sources"] if one["reference"] in truth):
         edit = scores.edits[edit_of(row, source["reference"])]
         begin, end = sorted((source["from_s"], source["to_s"]))
         edit.spans += 1

@@ -26,6 +26,11 @@ def test_recall_counts_pairs_that_were_answered_of_those_that_are_true() -> None
     assert scores.wrong == 0
 
 
+def test_a_source_that_is_no_reference_is_expected_of_nobody() -> None:
+    scores = score([query("1", "a", "z", kind="video")], REFERENCES, {"1": [found("a")]})
+    assert (scores.all.pairs, scores.all.spans, scores.missed_files) == (1, 1, [])
+
+
 def test_wrong_pairs_are_told_by_tier_and_for_queries_that_match_nothing() -> None:
     answers = {"1": [found("c")], "2": [found("d", 1.0, "likely")], "3": []}
     scores = score([query("1"), query("2"), query("3")], REFERENCES, answers)
