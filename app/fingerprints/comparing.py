@@ -14,7 +14,8 @@ from app.access.rules import Operation
 from app.blobs.store import BlobStore
 from app.cases.service import Grant
 from app.fingerprints.alignment import Segment
-from app.fingerprints.comparison import Facts, Item, ShownPair, draw, wanted_pairs
+from app.fingerprints.comparison import Facts, Item, ShownPair, WantedPair, draw, views_of, wanted_pairs
+from app.fingerprints.comparison_pictures import area_in
 from app.fingerprints.decodings import in_force
 from app.fingerprints.matching import Ground
 from app.fingerprints.models import BlobMatch, Match, RuleInForce, VideoShot
@@ -121,17 +122,22 @@ def _known(kind: type[Ground] | type[Segment], stored: Mapping[str, Any]) -> dic
 
 def drawn_comparison(blobs: BlobStore, found: FoundComparison) -> bytes:
     """The PNG. Holds at most seven pairs of working pictures. Raises ContentUnavailable."""
-    pairs = [
-        ShownPair(
-            wanted,
-            _picture(blobs, found.query, wanted.query, is_blurred=found.facts.is_blurred),
-            _picture(blobs, found.reference, wanted.reference, is_blurred=found.facts.is_blurred),
-        )
-        for wanted in wanted_pairs(found.facts)
-    ]
-    return draw(found.facts, pairs)
+    return draw(found.facts, [_shown(blobs, found, wanted) for wanted in wanted_pairs(found.facts)])
 
 
-def _picture(blobs: BlobStore, side: ComparedItem, number: int, *, is_blurred: bool) -> Image.Image:
-    picture = opened(viewing.read_frame(blobs, side.pack_sha256, side.frames[number]))
-    return opened(preview_of(as_pixels(picture)).content) if is_blurred else picture
+def _shown(blobs: BlobStore, found: FoundComparison, wanted: WantedPair) -> ShownPair:
+    query = _picture(blobs, found.query, wanted.query)
+    reference = _picture(blobs, found.reference, wanted.reference)
+    views = views_of(found.facts, wanted)
+    areas = area_in(query, views[0]), area_in(reference, views[1])
+    if found.facts.is_blurred:
+        query, reference = _blurred(query), _blurred(reference)
+    return ShownPair(wanted, query, reference, *areas)
+
+
+def _picture(blobs: BlobStore, side: ComparedItem, number: int) -> Image.Image:
+    return opened(viewing.read_frame(blobs, side.pack_sha256, side.frames[number]))
+
+
+def _blurred(picture: Image.Image) -> Image.Image:
+    return opened(preview_of(as_pixels(picture)).content)

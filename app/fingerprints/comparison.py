@@ -27,7 +27,7 @@ from app.fingerprints.comparison_canvas import (
     Colour,
     moment,
 )
-from app.fingerprints.comparison_pictures import WORDS, Correspondence, Side, aligned_block, pictures_block
+from app.fingerprints.comparison_pictures import WORDS, Area, Correspondence, Side, aligned_block, pictures_block
 from app.fingerprints.comparison_recordings import (
     MOST_PAIRS,
     FramePair,
@@ -37,7 +37,7 @@ from app.fingerprints.comparison_recordings import (
     reference_at,
 )
 from app.fingerprints.matching import Ground
-from app.fingerprints.views import IDENTITY
+from app.fingerprints.views import IDENTITY, WHOLE
 
 RULE_NAME = "comparison/1"
 """What makes the drawing what it is."""
@@ -144,6 +144,12 @@ def _nearest(times_ms: Sequence[int], time_ms: int) -> int:
     return min(range(len(times_ms)), key=lambda number: (abs(times_ms[number] - time_ms), number))
 
 
+def views_of(facts: Facts, wanted: WantedPair) -> tuple[str, str]:
+    """Which area of either picture was looked at."""
+    by = facts.drawn if wanted.segment is None else facts.segments[wanted.segment]
+    return (WHOLE, WHOLE) if by is None else (by.query_view, by.reference_view)
+
+
 @dataclass(frozen=True, slots=True)
 class ShownPair:
     """Both pictures of a wanted pair."""
@@ -151,6 +157,9 @@ class ShownPair:
     wanted: WantedPair
     query: Image.Image
     reference: Image.Image
+    query_area: Area | None = None
+    reference_area: Area | None = None
+    """Where the picture lies in them, when not the whole was looked at."""
 
 
 def draw(facts: Facts, pairs: Sequence[ShownPair]) -> bytes:
@@ -180,14 +189,23 @@ def _pictures(facts: Facts, pair: ShownPair, ground: Ground | None) -> list[Bloc
         how = Correspondence(symmetry, ground.outline, ground.points or ())
     symmetry = how.upright(pair.reference.size)
     done = "" if symmetry == IDENTITY else f"Shown {WORDS[symmetry]}, to lie as the reference does."
-    query = Side(pair.query, "Query", _label(facts.query, pair.wanted.query), done)
-    reference = Side(pair.reference, "Reference", _label(facts.reference, pair.wanted.reference))
-    blocks = [pictures_block(query, reference, how)]
-    is_whole = ground is None or (ground.query_view == ground.reference_view == "whole")
-    aligned = (
-        None if facts.is_blurred or (how.outline is None and not is_whole) else aligned_block(query, reference, how)
+    query = Side(pair.query, "Query", _label(facts.query, pair.wanted.query), done, pair.query_area)
+    reference = Side(
+        pair.reference, "Reference", _label(facts.reference, pair.wanted.reference), area=pair.reference_area
     )
+    blocks = [pictures_block(query, reference, how)]
+    if facts.is_blurred or (how.outline is None and not _are_places_known(ground, pair)):
+        return blocks
+    aligned = aligned_block(query, reference, how)
     return blocks if aligned is None else [*blocks, aligned]
+
+
+def _are_places_known(ground: Ground | None, pair: ShownPair) -> bool:
+    """Whether what was looked at is the whole, or was found again in the working picture."""
+    if ground is None:
+        return True
+    sides = (ground.query_view, pair.query_area), (ground.reference_view, pair.reference_area)
+    return all(area is not None or view == WHOLE for view, area in sides)
 
 
 def _transformation(facts: Facts, ground: Ground) -> str:
@@ -207,6 +225,8 @@ def _frames_of(facts: Facts, pair: ShownPair) -> FramePair:
         pair.reference,
         facts.reference.times_ms[pair.wanted.reference],
         facts.segments[number].transformation,
+        pair.query_area,
+        pair.reference_area,
     )
 
 

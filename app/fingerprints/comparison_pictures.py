@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 
+from app.fingerprints.algorithms.algorithm import reduced
 from app.fingerprints.comparison_canvas import (
     INK,
     INNER,
@@ -26,7 +27,7 @@ from app.fingerprints.comparison_canvas import (
     ramp,
     resized,
 )
-from app.fingerprints.views import IDENTITY, SYMMETRIES
+from app.fingerprints.views import IDENTITY, SYMMETRIES, WHOLE, boxes_of
 
 THOUSAND = 1000
 TOP = 4
@@ -41,6 +42,7 @@ SMALLEST_SHARED = 30
 Outline = Sequence[Sequence[int]]
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
+EVERYTHING = (0, 0, THOUSAND, THOUSAND)
 CORNERS: tuple[Place, ...] = ((0, 0), (THOUSAND, 0), (THOUSAND, THOUSAND), (0, THOUSAND))
 """Upper left, upper right, lower right, lower left."""
 
@@ -81,6 +83,21 @@ _BY_DIRECTIONS = {
 }
 
 
+Area = tuple[int, int, int, int]
+"""Left, upper, right, lower in thousandths: the part that was looked at in place of the whole."""
+
+
+def area_in(picture: Image.Image, view: str) -> Area | None:
+    """Where what was looked at lies in a picture; None when that is the whole, or is not found in a smaller copy."""
+    if view == WHOLE:
+        return None
+    box = boxes_of(np.asarray(picture), reduced(picture)).get(view)
+    if box is None:
+        return None
+    across, down = THOUSAND / picture.width, THOUSAND / picture.height
+    return round(box.left * across), round(box.top * down), round(box.right * across), round(box.bottom * down)
+
+
 @dataclass(frozen=True, slots=True)
 class Side:
     """One picture and what is written under it."""
@@ -90,8 +107,7 @@ class Side:
     """``Query`` or ``Reference``."""
     label: str
     note: str = ""
-    area: tuple[int, int, int, int] | None = None
-    """Left, upper, right, lower in thousandths: the part that was looked at in place of the whole."""
+    area: Area | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +158,14 @@ def pictures_block(query: Side, reference: Side, how: Correspondence) -> Block:
 
     def in_query(x: float, y: float) -> Place:
         x, y = PLACES[symmetry](x, y)
-        return _inside(places[0], sizes[0], x, y)
+        return inside(places[0], sizes[0], x, y)
 
     def in_reference(x: float, y: float) -> Place:
-        return _inside(places[1], sizes[1], x, y)
+        return inside(places[1], sizes[1], x, y)
 
     for side, put in ((query, in_query), (reference, in_reference)):
         if side.area is not None:
-            _draw_area(block, side.area, put)
+            draw_area(block, side.area, put)
     _draw_points(block, how.points, in_query, in_reference)
     if how.outline is not None:
         _draw_outline(block, how.outline, in_reference, QUERY, _around(places[1], sizes[1]))
@@ -158,13 +174,13 @@ def pictures_block(query: Side, reference: Side, how: Correspondence) -> Block:
             _draw_outline(block, back, in_query, REFERENCE, _around(places[0], sizes[0]))
     for number, colour in ((0, QUERY), (1, REFERENCE)):
         place, size = places[number], sizes[number]
-        corners = [_inside(place, size, *each) for each in CORNERS]
+        corners = [inside(place, size, *each) for each in CORNERS]
         block.outline(corners, colour, 2.5)
         block.settle()
     return block
 
 
-def _inside(place: tuple[int, int], size: tuple[int, int], x: float, y: float) -> Place:
+def inside(place: tuple[int, int], size: tuple[int, int], x: float, y: float) -> Place:
     return place[0] + x * size[0] / THOUSAND, place[1] + y * size[1] / THOUSAND
 
 
@@ -175,7 +191,7 @@ def _write_under(block: Block, side: Side, left: int, top: int, colour: Colour) 
         block.text((left, top + 40), side.note, 14, QUIET)
 
 
-def _draw_area(block: Block, area: tuple[int, int, int, int], put: Callable[[float, float], Place]) -> None:
+def draw_area(block: Block, area: Area, put: Callable[[float, float], Place]) -> None:
     left, upper, right, lower = area
     corners = [put(*each) for each in ((left, upper), (right, upper), (right, lower), (left, lower))]
     for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
@@ -238,7 +254,7 @@ def outline_back(outline: Outline) -> list[Place] | None:
 def aligned_block(query: Side, reference: Side, how: Correspondence) -> Block | None:
     """The part that both show, at one scale and the same way up, and how far they differ there. None: too small a part
     or an outline that is none."""
-    outline = how.outline if how.outline is not None else _whole(how.symmetry)
+    outline = how.outline if how.outline is not None else _by_areas(how.symmetry, query.area, reference.area)
     part = _shared(outline)
     if part is None:
         return None
@@ -279,10 +295,19 @@ def difference(some: Image.Image, other: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(stops[low] * (1 - part) + stops[low + 1] * part).astype(np.uint8))
 
 
-def _whole(symmetry: str) -> list[Place]:
-    """The outline of a query that is all of the reference."""
-    back = PLACES[symmetry]
-    return [back(*each) for each in CORNERS]
+def _by_areas(symmetry: str, query: Area | None, reference: Area | None) -> list[Place]:
+    """The outline of a query whose area shows what that of the reference shows."""
+    put = PLACES[symmetry]
+    left, upper, right, lower = query or EVERYTHING
+    ends = put(left, upper), put(right, lower)
+    (low_x, high_x), (low_y, high_y) = (sorted(end[axis] for end in ends) for axis in (0, 1))
+    left, upper, right, lower = reference or EVERYTHING
+
+    def onto(x: float, y: float) -> Place:
+        across, down = (x - low_x) / (high_x - low_x), (y - low_y) / (high_y - low_y)
+        return left + across * (right - left), upper + down * (lower - upper)
+
+    return [onto(*put(*each)) for each in CORNERS]
 
 
 def _shared(outline: Sequence[Sequence[float]]) -> Box | None:

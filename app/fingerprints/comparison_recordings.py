@@ -26,7 +26,8 @@ from app.fingerprints.comparison_canvas import (
     moment,
     resized,
 )
-from app.fingerprints.comparison_pictures import turned
+from app.fingerprints.comparison_pictures import PLACES, Area, draw_area, inside, turned
+from app.fingerprints.views import IDENTITY
 
 MOST_PAIRS = 6
 PLOT_SIDE = 430
@@ -49,6 +50,8 @@ class FramePair:
     reference: Image.Image
     reference_ms: int
     symmetry: str
+    query_area: Area | None = None
+    reference_area: Area | None = None
 
 
 def colour_of(segment: int) -> Colour:
@@ -268,6 +271,7 @@ def frames_block(pairs: Sequence[FramePair]) -> Block:
             block.fill((left, top, left + cell, top + height), PANEL)
             at = round(left + (cell - size[0]) / 2), top + (height - size[1]) // 2
             block.picture(resized(picture, size), at)
+            _draw_area_of(block, pair, row, at, size)
             time_ms, name = ((pair.query_ms, "Query"), (pair.reference_ms, "Reference"))[row]
             colour = (QUERY, REFERENCE)[row]
             block.text((left + 2, top + height + 15), f"{name}  {moment(time_ms)}", 14, colour, "lm")
@@ -275,3 +279,10 @@ def frames_block(pairs: Sequence[FramePair]) -> Block:
         block.fill((left, 36 + 2 * (height + 34) - 2, left + cell, 36 + 2 * (height + 34) + 2), colour)
         block.text((left + cell, 36 + height + 15), f"segment {pair.segment + 1}", 13, colour, "rm")
     return block
+
+
+def _draw_area_of(block: Block, pair: FramePair, row: int, at: tuple[int, int], size: tuple[int, int]) -> None:
+    area = (pair.query_area, pair.reference_area)[row]
+    if area is not None:
+        put = PLACES[pair.symmetry if row == 0 else IDENTITY]
+        draw_area(block, area, lambda x, y: inside(at, size, *put(x, y)))

@@ -11,7 +11,7 @@ import numpy as np
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, Reduced
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.areas import areas_in
+from app.fingerprints.areas import Box, areas_in
 
 Array = np.ndarray[Any, Any]
 
@@ -70,18 +70,23 @@ def in_symmetries(value: bytes) -> Mapping[str, bytes]:
     return {symmetry: turned.tobytes() for symmetry, turned in found.items()}
 
 
-def areas_of(rgb: Pixels, picture: Reduced) -> Mapping[str, Array]:
-    """The pixels of each area that may be what the picture shows, besides the whole; ``picture`` is the same, reduced.
+def boxes_of(rgb: Pixels, picture: Reduced) -> Mapping[str, Box]:
+    """Where each area lies that may be what the picture shows, besides the whole; ``picture`` is the same, reduced.
 
     At most two, of which one may be ``framed`` in a ``trimmed`` one or the other way about.
     """
-    found: dict[str, Array] = {}
+    found: dict[str, Box] = {}
     for area in areas_in(rgb, picture):
         name = FRAMED if area.is_framed else TRIMMED
         if name in found:
             name = TRIMMED if area.is_framed else FRAMED
-        found[name] = np.ascontiguousarray(area.box.of(rgb))
+        found[name] = area.box
     return found
+
+
+def areas_of(rgb: Pixels, picture: Reduced) -> Mapping[str, Array]:
+    """The pixels of each area."""
+    return {name: np.ascontiguousarray(box.of(rgb)) for name, box in boxes_of(rgb, picture).items()}
 
 
 def hashes_in_views(algorithm: Algorithm, picture: Pixels | Reduced) -> list[tuple[str, Hash]]:

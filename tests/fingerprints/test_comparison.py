@@ -23,6 +23,7 @@ from app.fingerprints.comparison_pictures import (
     Correspondence,
     Side,
     aligned_block,
+    area_in,
     outline_back,
     pictures_block,
     turned,
@@ -142,6 +143,34 @@ def test_shared_part_when_the_query_is_a_turned_crop_then_both_are_alike_there_a
     assert apart(block.settle()) < 6
     assert apart(moved.settle()) > 15
     assert brightness_of_difference(moved.settle()) > 2 * brightness_of_difference(block.settle())
+
+
+@pytest.mark.parametrize("symmetry", ["identity", "mirror", "rotate_90"])
+def test_area_when_the_query_has_borders_then_it_is_found_again_marked_and_laid_upon_the_reference(
+    symmetry: str,
+) -> None:
+    reference = photograph()
+    bordered = Image.new("RGB", (400, 400))
+    bordered.paste(reference, (40, 80))
+    query = turned(bordered, INVERSE[symmetry])
+
+    area = area_in(query, "trimmed")
+
+    assert area is not None
+    expected = [PLACES[INVERSE[symmetry]](x, y) for x, y in ((100, 200), (900, 800))]
+    low, high = zip(*(sorted(axis) for axis in zip(*expected, strict=True)), strict=True)
+    assert np.abs(np.array(area) - (*low, *high)).max() <= 8
+    assert area_in(query, "whole") is None
+    assert area_in(reference, "trimmed") is None
+    side = Side(query, "Query", "", area=area)
+    block = aligned_block(side, Side(reference, "Reference", ""), Correspondence(symmetry))
+    assert block is not None
+    assert apart(block.settle()) < 12
+    marked = np.asarray(pictures_block(side, Side(reference, "", ""), Correspondence(symmetry)).settle()).astype(int)
+    plain_one = np.asarray(
+        pictures_block(Side(query, "Query", ""), Side(reference, "", ""), Correspondence(symmetry)).settle()
+    ).astype(int)
+    assert (np.abs(marked - plain_one).max(axis=2) > 60).sum() > 400
 
 
 def panels(sheet: Image.Image) -> list[np.ndarray[tuple[int, ...], np.dtype[np.int64]]]:
