@@ -15,7 +15,7 @@ from app.blobs.store import BlobStore
 from app.cases.service import Grant
 from app.fingerprints.alignment import Segment
 from app.fingerprints.comparison import Facts, Item, ShownPair, WantedPair, draw, views_of, wanted_pairs
-from app.fingerprints.comparison_pictures import area_in
+from app.fingerprints.comparison_places import area_in
 from app.fingerprints.decodings import in_force
 from app.fingerprints.matching import Ground
 from app.fingerprints.models import BlobMatch, Match, RuleInForce, VideoShot

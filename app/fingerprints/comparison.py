@@ -27,7 +27,8 @@ from app.fingerprints.comparison_canvas import (
     Colour,
     moment,
 )
-from app.fingerprints.comparison_pictures import WORDS, Area, Correspondence, Side, aligned_block, pictures_block
+from app.fingerprints.comparison_pictures import Side, aligned_block, pictures_block
+from app.fingerprints.comparison_places import WORDS, Area, Correspondence
 from app.fingerprints.comparison_recordings import (
     MOST_PAIRS,
     FramePair,

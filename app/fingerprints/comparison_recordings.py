@@ -26,7 +26,8 @@ from app.fingerprints.comparison_canvas import (
     moment,
     resized,
 )
-from app.fingerprints.comparison_pictures import PLACES, Area, draw_area, inside, turned
+from app.fingerprints.comparison_pictures import draw_area, inside
+from app.fingerprints.comparison_places import PLACES, Area, turned
 from app.fingerprints.views import IDENTITY
 
 MOST_PAIRS = 6

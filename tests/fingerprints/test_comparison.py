@@ -13,21 +13,15 @@ from app.fingerprints.alignment import Segment
 from app.fingerprints.comparison import Facts, Item, ShownPair, WantedPair, draw, wanted_pairs
 from app.fingerprints.comparison_canvas import MARGIN, PANEL, QUERY, REFERENCE, WIDTH, Colour, clock, ramp
 from app.fingerprints.comparison_pictures import (
-    CORNERS,
     GUTTER,
     PANEL_HEIGHT,
     PANEL_WIDTH,
-    PLACES,
-    THOUSAND,
     TOP,
-    Correspondence,
     Side,
     aligned_block,
-    area_in,
-    outline_back,
     pictures_block,
-    turned,
 )
+from app.fingerprints.comparison_places import CORNERS, PLACES, THOUSAND, Correspondence, area_in, outline_back, turned
 from app.fingerprints.comparison_recordings import (
     MOST_PAIRS,
     PLOT_LEFT,
