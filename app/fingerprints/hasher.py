@@ -8,16 +8,20 @@ from PIL import Image
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, reduced
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.local_features import LocalFeatures
-from app.fingerprints.algorithms.orb import features_in_views
+from app.fingerprints.algorithms.orb import features_in_views, local_features
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.keyframes import ChangedFrames
+from app.fingerprints.alignment import MINIMUM_QUALITY
+from app.fingerprints.borders import Borders
+from app.fingerprints.keyframes import ChangedFrames, MovedFarFrames
 from app.fingerprints.matching import Print
 from app.fingerprints.shots import FoundShot, Shot, ShotFinder
-from app.fingerprints.views import IDENTITY, hashes_in_views, hashes_of_areas
+from app.fingerprints.views import IDENTITY, TRIMMED, hashes_in_views, hashes_of_areas, view_of
 from app.media.jail.result import VideoFrame
 
 MOST_FEATURE_SETS = 4_000
-"""Of one recording, two a frame: 72 MB at the most in the worker. Further frames have their hashes alone."""
+"""Of one recording, two for each shot and one for each further frame: 72 MB at the most in the worker. What comes
+after that has its hashes alone."""
+TRIMMED_FRAME = view_of(TRIMMED, IDENTITY)
 
 
 @dataclass
@@ -33,7 +37,11 @@ class Hasher:
     """Is given each shot's time and picture when the shot is over."""
     _shown_quality: int = -1
     _changed: ChangedFrames = field(default_factory=ChangedFrames)
+    _changed_inside: ChangedFrames = field(default_factory=ChangedFrames)
+    _moved_far: MovedFarFrames = field(default_factory=MovedFarFrames)
+    _borders: Borders = field(default_factory=Borders)
     _finder: ShotFinder = field(default_factory=ShotFinder)
+    _features_of: set[tuple[int, str]] = field(default_factory=set)
     _is_image: bool = False
 
     def take_picture(self, rgb: Pixels) -> None:
@@ -61,15 +69,34 @@ class Hasher:
         if frame.time_ms == 0:
             self.prints.clear()
             self.shots.clear()
-            self._finder = ShotFinder()
             self.features.clear()
+            self._features_of.clear()
+            self._finder, self._borders = ShotFinder(), Borders()
+            self._changed_inside, self._moved_far = ChangedFrames(), MovedFarFrames()
             self.shown, self._shown_quality = None, -1
         moving = PDQ.compute(frame.rgb)
         self._take_shots(self._finder.take(frame.time_ms, frame.rgb, moving))
-        if not self._changed.keep(frame.time_ms, moving.value):
+        inside = self._borders.inside(frame.time_ms, frame.rgb)
+        trimmed = None if inside is None else PDQ.compute(inside)
+        # Borders stand still and make less of what moves between them: that is watched by itself.
+        has_moved = self._changed.has_moved(frame.time_ms, moving.value)
+        if not has_moved and (trimmed is None or not self._changed_inside.has_moved(frame.time_ms, trimmed.value)):
             return
+        self._changed.store(frame.time_ms, moving.value)
         self._show(frame.rgb, moving.quality or 0)
         self._add_frame(frame, moving)
+        for time_ms, held_back in self._borders.held_back(frame.time_ms, frame.rgb):
+            self._add_trimmed(time_ms, PDQ.compute(held_back))
+        if trimmed is not None:
+            self._changed_inside.store(frame.time_ms, trimmed.value)
+            self._add_trimmed(frame.time_ms, trimmed)
+        if self._moved_far.keep(self._finder.began_ms, frame.time_ms, moving.value):
+            self._add_features([local_features(frame.rgb, frame.time_ms)])
+
+    def _add_trimmed(self, time_ms: int, found: Hash) -> None:
+        """A frame without the recording's borders, unless it says too little."""
+        if (found.quality or 0) >= MINIMUM_QUALITY:
+            self.prints.append(Print(PDQ.version, time_ms, TRIMMED_FRAME, found.value, found.quality))
 
     def _add_frame(self, frame: VideoFrame, moving: Hash) -> None:
         self.prints.append(Print(PDQ.version, frame.time_ms, IDENTITY, moving.value, moving.quality))
@@ -87,8 +114,15 @@ class Hasher:
             self.shots.append(one.shot)
             if self.on_shot is not None:
                 self.on_shot(one.shot.shown_ms, one.shown)
-            if len(self.features) < MOST_FEATURE_SETS:
-                self.features += features_in_views(one.shown, one.shot.shown_ms)
+            self._add_features(features_in_views(one.shown, one.shot.shown_ms))
+
+    def _add_features(self, found: Iterable[LocalFeatures]) -> None:
+        """A further frame may be the one that stands for the shot, too."""
+        for one in found:
+            key = (one.time_ms, one.view)
+            if len(self.features) < MOST_FEATURE_SETS and key not in self._features_of:
+                self.features.append(one)
+                self._features_of.add(key)
 
     def _show(self, rgb: Pixels, quality: int) -> None:
         """The first frame that says something, else the best so far: many videos begin black."""

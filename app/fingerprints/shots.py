@@ -115,6 +115,11 @@ class ShotFinder:
         self._now: _Open | None = None
         self._last: _Look | None = None
 
+    @property
+    def began_ms(self) -> int:
+        """Where the shot began that the last frame belongs to, unless that was a flash."""
+        return 0 if self._now is None else self._now.first.time_ms
+
     def take(self, time_ms: int, rgb: Pixels, pdq: Hash) -> Iterator[FoundShot]:
         """The shots that are over now."""
         look = _Look(time_ms, rgb, pdq.value, pdq.quality or 0, _colours_of(rgb))
