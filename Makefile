@@ -8,7 +8,7 @@ PEERS := .venv-peers
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-interop check bench bench-ingest bench-search bench-matching bench-growth corpus openapi
+.PHONY: serve test test-interop check bench bench-ingest bench-search bench-features bench-matching bench-growth corpus openapi
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/.installed
@@ -39,6 +39,10 @@ bench-ingest: $(VENV)/.installed-dev
 bench-search: $(VENV)/.installed-bench
 	$(RUN) -m benchmarks.search --rows 1000000
 	$(RUN) -m benchmarks.search --rows 10000000
+
+# Local features of 20,000 photographs: 2 GB of memory, 1 GB of the temporary directory; of the corpus where there is one.
+bench-features: $(VENV)/.installed-dev
+	$(RUN) -m benchmarks.features
 
 # Recall and wrong pairs through the HTTP API on sources that nothing was tuned on, beside what others find on the same
 # files: SPLIT=tune while tuning. An hour on two cores, half of it the peers'.

@@ -49,12 +49,15 @@ PLACE_PIXELS = 7.0
 """What is nearer than this to another inlier is the same place, in the pixels that the points were seen with: a point
 is described by the 31 pixels around it, so near ones are much the same."""
 
-CELLS = 6
-"""The part that both pictures show is divided into so many by so many cells."""
-FEWEST_IN_CELL = 3
-"""A cell speaks when both pictures have so many points in it."""
-LEAST_SHARE = 0.3
-"""Of the cells that speak, in which something lies alike."""
+MOST_DOUBTFUL = 11
+"""So many inliers are left of two pictures of which not nearly all that both show is alike: no match without a person's
+look at it."""
+STRICT = (8, 3, 0.85)
+LENIENT = (5, 1, 0.75)
+"""What both pictures show is divided into so many rows, and as many columns; one speaks that has so many points in both
+pictures; of those that speak, in this share something must be alike. Measured: docs/decisions/0027."""
+CELLS = (6, 2, 0.4)
+"""The same of cells, so many by so many, for any match."""
 LEAST_COMMON = 0.15
 """Of the smaller picture, that both show."""
 
@@ -150,9 +153,11 @@ def _find(query: _Side, reference: _Side) -> tuple[Array, _Pairs] | None:
         refined = _refine(possible, nearest, a, b)
         if refined is not None and (best is None or len(refined[1]) > len(best[1])):
             best = refined
-    if best is None or not _is_most_alike(query, reference, *best):
+    if best is None:
         return None
-    return best
+    matrix, inliers = best
+    trusted = _taken(inliers, np.s_[: _trusted(query, reference, matrix, inliers)])
+    return (matrix, trusted) if len(trusted) else None
 
 
 def _distances_bits(some: Array, others: Array) -> Array:
@@ -315,23 +320,34 @@ def _distinct(pairs: _Pairs) -> _Pairs:
     return _taken(pairs, is_left)
 
 
-def _is_most_alike(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs) -> bool:
-    """Whether enough of the cells in which both pictures show something show the same."""
+def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs) -> int:
+    """How many of the inliers count, by whether what both pictures show is alike all over: a caption, a logo or an
+    application's controls are so in some rows and columns alone."""
     moved = _applied(matrix, query.places)
-    low_r, high_r = _box(reference.places)
-    low_q, high_q = _box(moved)
+    (low_q, high_q), (low_r, high_r) = _box(moved), _box(reference.places)
     low = complex(max(low_q.real, low_r.real), max(low_q.imag, low_r.imag))
     high = complex(min(high_q.real, high_r.real), min(high_q.imag, high_r.imag))
     size = high - low
-    if size.real <= 0 or size.imag <= 0:
-        return False
     smaller = min(_area(high_q - low_q), _area(high_r - low_r))
-    if _area(size) < LEAST_COMMON * smaller:
-        return False
-    theirs, ours = _in_cells(reference.places, low, size), _in_cells(moved, low, size)
-    alike = _in_cells(pairs.r, low, size) > 0
-    speaks = alike | ((theirs >= FEWEST_IN_CELL) & (ours >= FEWEST_IN_CELL))
-    return bool(alike.sum() >= LEAST_SHARE * speaks.sum())
+    if size.real <= 0 or size.imag <= 0 or _area(size) < LEAST_COMMON * smaller:
+        return 0
+
+    def shares(cells: int, fewest: int) -> tuple[float, float]:
+        """Of what speaks, how much is alike: the least of rows and columns, and of cells."""
+        ours, theirs, alike = (_in_cells(one, low, size, cells) for one in (moved, reference.places, pairs.r))
+        both = np.minimum(ours, theirs)
+        sums = [(both.sum(axis=axis), alike.sum(axis=axis)) for axis in (0, 1)]
+        lines, whole = [_share(*one, fewest) for one in sums], _share(both, alike, fewest)
+        return min(lines), whole
+
+    if shares(*LENIENT[:2])[0] < LENIENT[2] or shares(*CELLS[:2])[1] < CELLS[2]:
+        return 0
+    return len(pairs) if shares(*STRICT[:2])[0] >= STRICT[2] else MOST_DOUBTFUL
+
+
+def _share(both: Array, alike: Array, fewest: int) -> float:
+    is_alike = alike > 0
+    return float(is_alike.sum() / max(1, (is_alike | (both >= fewest)).sum()))
 
 
 def _box(places: Array) -> tuple[complex, complex]:
@@ -345,13 +361,14 @@ def _area(size: complex) -> float:
     return size.real * size.imag
 
 
-def _in_cells(places: Array, low: complex, size: complex) -> Array:
-    """How many places lie in each cell."""
-    x = np.floor((places.real - low.real) / size.real * CELLS)
-    y = np.floor((places.imag - low.imag) / size.imag * CELLS)
-    is_inside = (x >= 0) & (x <= CELLS) & (y >= 0) & (y <= CELLS)
-    column, row = np.minimum(x[is_inside], CELLS - 1), np.minimum(y[is_inside], CELLS - 1)
-    return np.bincount((row * CELLS + column).astype(np.int64), minlength=CELLS * CELLS)
+def _in_cells(places: Array, low: complex, size: complex, cells: int) -> Array:
+    """How many places lie in each cell, ``(rows, columns)``."""
+    x = np.floor((places.real - low.real) / size.real * cells)
+    y = np.floor((places.imag - low.imag) / size.imag * cells)
+    is_inside = (x >= 0) & (x <= cells) & (y >= 0) & (y <= cells)
+    column, row = np.minimum(x[is_inside], cells - 1), np.minimum(y[is_inside], cells - 1)
+    counts = np.bincount((row * cells + column).astype(np.int64), minlength=cells * cells)
+    return counts.reshape(cells, cells)
 
 
 def _inverse(matrix: Array) -> Array:

@@ -1,0 +1,173 @@
+"""One picture laid upon another by local features: what edits do is found, what is another picture is not."""
+
+from collections.abc import Callable
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from app.fingerprints.algorithms.local_features import Points, unpack_points
+from app.fingerprints.algorithms.orb import local_features
+from app.fingerprints.geometry import find_geometry
+from tests.media_samples import ASSETS, PHOTOGRAPHS, upright
+
+FIRM_INLIERS, LIKELY_INLIERS = 12, 8
+TEMPLE, TABLE = ASSETS / "temple.jpg", ASSETS / "table.jpg"
+
+
+def small(path: Path) -> Image.Image:
+    """At most 640 pixels: places in it are those of its points."""
+    return _small(path).copy()
+
+
+@cache
+def _small(path: Path) -> Image.Image:
+    picture = upright(path).copy()
+    picture.thumbnail((640, 640), Image.Resampling.BOX)
+    return picture
+
+
+def points_of(picture: Image.Image) -> Points:
+    return unpack_points(local_features(picture).points)
+
+
+@cache
+def points_of_photograph(path: Path) -> Points:
+    return points_of(small(path))
+
+
+def some_of(points: Points, count: int, seed: int = 0) -> Points:
+    chosen = np.random.default_rng(seed).permutation(len(points.xy))[:count]
+    return Points(points.xy[chosen], points.scales[chosen], points.angles[chosen], points.descriptors[chosen])
+
+
+def inset(picture: Image.Image, behind: Image.Image) -> Image.Image:
+    """40 % of the sides, in the lower right corner."""
+    edited, size = behind.copy(), (int(behind.width * 0.4), int(behind.height * 0.4))
+    shown = picture.copy()
+    shown.thumbnail(size)
+    edited.paste(shown, (behind.width - shown.width, behind.height - shown.height))
+    return edited
+
+
+def middle_half(picture: Image.Image) -> Image.Image:
+    """Half of the area."""
+    width, height = picture.size
+    return picture.crop((int(width * 0.15), int(height * 0.15), int(width * 0.86), int(height * 0.86)))
+
+
+EDITS: dict[str, tuple[Callable[[Image.Image], Image.Image], tuple[tuple[float, float], tuple[float, float]]]] = {
+    "turned a quarter": (lambda p: p.transpose(Image.Transpose.ROTATE_90), ((0, -1), (1, 0))),
+    "half its size": (lambda p: p.resize((p.width // 2, p.height // 2), Image.Resampling.BOX), ((2, 0), (0, 2))),
+    "stretched": (lambda p: p.resize((p.width, int(p.height * 0.8))), ((1, 0), (0, 1.25))),
+    "half of it": (middle_half, ((1, 0), (0, 1))),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+@pytest.mark.parametrize("photograph", [TEMPLE, TABLE], ids=lambda path: path.stem)
+def test_geometry_when_a_picture_was_edited_then_says_how(edit: str, photograph: Path) -> None:
+    make, expected = EDITS[edit]
+    found = find_geometry(points_of(make(small(photograph))), points_of_photograph(photograph))
+    assert found is not None
+    assert found.inliers >= FIRM_INLIERS
+    np.testing.assert_allclose(found.matrix[:, :2], expected, atol=0.06)
+
+
+def test_geometry_when_a_picture_lies_in_a_corner_of_another_then_both_are_found() -> None:
+    edited = points_of(inset(small(TABLE), small(TEMPLE)))
+    for photograph, fewest in ((TABLE, LIKELY_INLIERS), (TEMPLE, FIRM_INLIERS)):
+        found = find_geometry(edited, points_of_photograph(photograph))
+        assert found is not None
+        assert found.inliers >= fewest
+
+
+def test_pairs_when_found_then_the_matrix_leads_from_one_place_to_the_other() -> None:
+    found = find_geometry(points_of(middle_half(small(TEMPLE))), points_of_photograph(TEMPLE))
+    assert found is not None
+    assert found.pairs.shape == (found.inliers, 4)
+    moved = found.pairs[:, :2] @ found.matrix[:, :2].T + found.matrix[:, 2]
+    assert np.abs(moved - found.pairs[:, 2:]).max() < 20
+    assert np.median(np.abs(moved - found.pairs[:, 2:])) < 2
+    assert len(np.unique(found.pairs[:, :2], axis=0)) == found.inliers
+
+
+@pytest.mark.parametrize(("one", "other"), [*combinations(PHOTOGRAPHS, 2)], ids=lambda path: path.stem)
+def test_geometry_when_two_photographs_have_nothing_in_common_then_is_none_or_weak(one: Path, other: Path) -> None:
+    found = find_geometry(points_of_photograph(one), points_of_photograph(other))
+    assert found is None or found.inliers < LIKELY_INLIERS
+
+
+def captioned(picture: Image.Image, words: str) -> Image.Image:
+    edited = picture.copy()
+    draw = ImageDraw.Draw(edited)
+    draw.rectangle((0, picture.height * 0.8, picture.width, picture.height), fill=(250, 250, 250))
+    draw.text((10, picture.height * 0.82), words, fill=(0, 0, 0), font=ImageFont.load_default(picture.height * 0.12))
+    return edited
+
+
+def on_a_screen(picture: Image.Image) -> Image.Image:
+    """In an application with the same controls and words above and below whatever it shows."""
+    screen = Image.new("RGB", (540, 1110), (250, 250, 250))
+    draw = ImageDraw.Draw(screen)
+    screen.paste(ImageOps.contain(picture, (540, 650)), (0, 220))
+    for place, words in ((15, "21:47"), (90, "channel_24"), (165, "see what happened"), (680, "1,204 likes")):
+        draw.text((30, place), words, fill=(60, 60, 60), font=ImageFont.load_default(24))
+    for place in range(4):
+        draw.rounded_rectangle((30 + place * 130, 630, 90 + place * 130, 670), 15, outline=(60, 60, 60), width=3)
+    return screen
+
+
+SAME_ADDITIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "caption": lambda picture: captioned(picture, "BREAKING: seen today"),
+    "application": on_a_screen,
+}
+
+
+@pytest.mark.parametrize("addition", SAME_ADDITIONS)
+def test_geometry_when_two_photographs_bear_the_same_addition_then_they_are_not_one_picture(addition: str) -> None:
+    made = [points_of(SAME_ADDITIONS[addition](small(path))) for path in PHOTOGRAPHS]
+    for one, other in combinations(made, 2):
+        found = find_geometry(one, other)
+        assert found is None or found.inliers < FIRM_INLIERS
+
+
+@given(st.integers(0, 2**32), st.integers(0, 500), st.integers(0, 500))
+@settings(max_examples=15)
+def test_geometry_when_points_are_random_then_is_none(seed: int, some: int, others: int) -> None:
+    sides = iter(range(2))
+
+    def random(count: int) -> Points:
+        chance = np.random.default_rng([seed, count, next(sides)])
+        return Points(
+            chance.integers(0, 640, (count, 2)).astype(np.float32),
+            (1.2 ** chance.integers(0, 8, count)).astype(np.float32),
+            chance.uniform(0, 360, count).astype(np.float32),
+            chance.integers(0, 256, (count, 32), dtype=np.uint8),
+        )
+
+    assert find_geometry(random(some), random(others)) is None
+
+
+@given(st.sampled_from(sorted(EDITS)), st.integers(20, 500), st.integers(0, 9))
+@settings(max_examples=15)
+def test_geometry_when_the_sides_are_swapped_then_is_the_inverse(edit: str, count: int, seed: int) -> None:
+    query = some_of(points_of_edit(edit), count, seed)
+    reference = points_of_photograph(TEMPLE)
+    there, back = find_geometry(query, reference), find_geometry(reference, query)
+    assert (there is None) == (back is None)
+    if there is not None and back is not None:
+        assert there.inliers == back.inliers
+        np.testing.assert_array_equal(there.pairs, back.pairs[:, [2, 3, 0, 1]])
+        both = np.vstack([there.matrix, (0, 0, 1)]) @ np.vstack([back.matrix, (0, 0, 1)])
+        np.testing.assert_allclose(both, np.eye(3), atol=1e-6)
+
+
+@cache
+def points_of_edit(edit: str) -> Points:
+    return points_of(EDITS[edit][0](small(TEMPLE)))
