@@ -15,6 +15,7 @@ CLAIMS = (
     "ingest_videos",
     "jail",
     "search",
+    "similar",
     "verifiers",
     "ledger",
     "proofs",

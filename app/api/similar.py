@@ -22,6 +22,7 @@ from app.api.uploads import parse_metadata, schema_of
 from app.fingerprints import similar_searches as searches
 from app.fingerprints.similar import HashAnswer, algorithm_of, search_hashes, searched_cases
 from app.fingerprints.similar_searches import Answer, Question
+from app.fingerprints.wording import explain_in_words
 from app.kernel.primitives import Sha256Hex, new_id
 
 router = APIRouter(prefix="/v1/similar", tags=["Similar"])
@@ -123,6 +124,7 @@ class SimilarItemShape(Shape):
     tier: Tier
     grounds: list[GroundShape]
     segments: list[AlignedSpan]
+    explanation: str = Field(description="The same in words.")
 
 
 class SimilarSearchShape(Shape):
@@ -358,6 +360,7 @@ def _shape(answer: Answer) -> SimilarSearchShape:
                 tier=one.tier,
                 grounds=[GroundShape.model_validate(ground) for ground in one.grounds],
                 segments=[AlignedSpan.model_validate(segment) for segment in one.segments],
+                explanation=explain_in_words(one.tier, one.grounds, one.segments),
             )
             for one in answer.items
         ],

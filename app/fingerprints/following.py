@@ -19,7 +19,7 @@ from uuid import UUID
 
 import numpy as np
 import structlog
-from sqlalchemy import and_, exists, or_, select, type_coerce
+from sqlalchemy import and_, exists, or_, select, true, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -199,17 +199,23 @@ class Follower(ABC, Generic[F, S]):
                 limit *= 4
 
     def _batches_from(self, held: Held[F, S]) -> Any:
-        """The batch of the watermark, those above it with their rows, and those of the session's own transaction."""
+        """The batch of the watermark, those above it with their rows, and those of the session's own transaction.
+
+        The rows are asked for batch by batch, whatever the planner thinks of it: by its guesses it read all
+        fingerprints there are for each search (``OFFSET 0`` keeps it from turning this into a join).
+        """
         table, belongs, columns = self._of_batches()
+        of_batch = select(*columns).select_from(table).where(belongs, FingerprintBatch.number > held.number)
+        stored = of_batch.correlate(FingerprintBatch).offset(0).lateral("stored")
         return (
             select(
                 FingerprintBatch.number,
                 FingerprintBatch.token,
                 type_coerce(FingerprintBatch.blob_sha256, BYTEA).label("stored_of"),
-                *columns,
+                *stored.c,
                 _is_wanting(held.id).label("is_wanting"),
             )
-            .outerjoin(table, and_(belongs, FingerprintBatch.number > held.number))
+            .outerjoin(stored, true())
             .where(or_(FingerprintBatch.number >= held.number, FingerprintBatch.number.is_(None)))
             .order_by(FingerprintBatch.number.asc().nulls_last())
         )
