@@ -32,5 +32,11 @@ def show_match_ids(page: dict[str, Any]) -> None:
         print(match["id"])
 
 
-VIEWS = {"item": show_item, "matches": show_matches, "match_ids": show_match_ids}
+def show_found(search: dict[str, Any]) -> None:
+    print(f"{search['status']}, {search['outcome']}")
+    for item in search["found"]:
+        print(item["tier"])
+
+
+VIEWS = {"found": show_found, "item": show_item, "matches": show_matches, "match_ids": show_match_ids}
 VIEWS[sys.argv[1]](json.load(sys.stdin))

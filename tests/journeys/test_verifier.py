@@ -242,6 +242,35 @@ def test_matches_when_pictures_are_others_then_none_is_found(corps: Corps, foota
     refused(stranger.get(f"/v1/evidence/{footage.video}/matches"), 404, "not_found")
 
 
+def test_search_when_a_file_is_only_searched_with_then_its_footage_is_found_and_it_is_not_taken_in(
+    corps: Corps, footage: Footage
+) -> None:
+    before = all_pages(corps.petro, f"/v1/cases/{corps.case_id}/evidence")
+    forwarded = [("metadata", (None, '{"tier": "same_picture"}')), ("file", ("x.jpg", recompressed(TEMPLE, 60)))]
+
+    answer = ok(corps.petro.post("/v1/similar", files=forwarded, headers={"Prefer": "wait=30"}))
+
+    assert (answer["status"], answer["outcome"]) == ("done", "decoded")
+    found = [one["evidence_id"] for one in answer["found"]]
+    assert {footage.photograph, footage.recompressed} <= set(found) <= {*vars(footage).values()}
+    assert ok(corps.petro.get(f"/v1/similar/{answer['id']}")) == answer
+    refused(corps.olena.get(f"/v1/similar/{answer['id']}"), 404, "no_such_search")
+    assert all_pages(corps.petro, f"/v1/cases/{corps.case_id}/evidence") == before
+    assert list((corps.api.settings.data / "similar").iterdir()) == []
+
+
+def test_search_when_a_partner_sends_hashes_then_what_is_near_is_found_by_any_process(
+    corps: Corps, footage: Footage
+) -> None:
+    listed = all_pages(corps.petro, f"/v1/evidence/{footage.photograph}/fingerprints")
+    pdq = [one["value"] for one in listed if one["version"] == "pdq/1"][:24]
+    body = {"algorithm": "pdq/1", "hashes": pdq}
+    for answer in ok(corps.petro.post("/v1/similar/hashes", json=body))["answers"]:
+        assert {footage.photograph, footage.recompressed} <= {one["evidence_id"] for one in answer["found"]}
+    stranger = ok(corps.api.person("Passer-by").post("/v1/similar/hashes", json=body))["answers"]
+    assert all(answer["found"] == [] for answer in stranger)
+
+
 # --- what is damaged is evidence, too ---------------------------------------------------------------------------------
 
 
