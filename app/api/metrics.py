@@ -131,13 +131,19 @@ def _of_jobs(session: Session) -> list[Metric]:
 
 
 def _of_index(session: Session) -> list[Metric]:
-    newest = newest_check(session)
-    at, queries, missing = (0.0, 0, 0) if newest is None else (newest.at.timestamp(), newest.queries, newest.missing)
-    return [
-        _gauge("exhibit_index_check_timestamp_seconds", "When the index was last compared; 0: never.", at),
-        _gauge("exhibit_index_check_queries", "Queries whose answers were compared with the database.", queries),
-        _gauge("exhibit_index_check_missing", "Blobs that it did not find. Anything but 0 is an alarm.", missing),
-    ]
+    """Of the index of hashes, and of that of local features."""
+    metrics: list[Metric] = []
+    for name, prefix in (("fingerprints", "exhibit_index_check"), ("features", "exhibit_feature_index_check")):
+        newest = newest_check(session, name)
+        at, queries, missing = (
+            (0.0, 0, 0) if newest is None else (newest.at.timestamp(), newest.queries, newest.missing)
+        )
+        metrics += [
+            _gauge(f"{prefix}_timestamp_seconds", "When the index was last compared; 0: never.", at),
+            _gauge(f"{prefix}_queries", "Queries whose answers were compared with the database.", queries),
+            _gauge(f"{prefix}_missing", "What it did not find. Anything but 0 is an alarm.", missing),
+        ]
+    return metrics
 
 
 def _of_disk(held: Services) -> list[Metric]:

@@ -45,7 +45,7 @@ REFINED_PROPOSALS = 4
 LARGEST_SCALE = 6.0
 LARGEST_STRETCH = 1.4
 """The most that one direction may be scaled more than another."""
-PLACE_PIXELS = 7.0
+PLACE_PIXELS = 5.0
 """What is nearer than this to another inlier is the same place, in the pixels that the points were seen with: a point
 is described by the 31 pixels around it, so near ones are much the same."""
 
