@@ -94,7 +94,7 @@ def frames(path: Path, per_second: float) -> Iterator[tuple[float, np.ndarray]]:
             at_s = float(frame.time or 0)
             if at_s >= next_s:
                 next_s += 1 / per_second
-                yield at_s, frame.to_ndarray(format="rgb24")
+                yield at_s, np.ascontiguousarray(frame.to_ndarray(format="rgb24"))
 
 
 def vpdq_frames(path: Path) -> np.ndarray:
@@ -115,10 +115,13 @@ def compare_vpdq(query: np.ndarray, reference: np.ndarray) -> tuple[float, bool]
 
 def tmk_peer(name: str, hasher: Any, compare: Callable[[np.ndarray, np.ndarray], float]) -> Peer:
     def take(path: Path) -> np.ndarray:
+        """Without frames too even to be hashed, at which the library stops."""
         state = None
         for number, (at_s, rgb) in enumerate(frames(path, TMK_FRAMES_PER_S)):
-            state = hasher.process_frame(frame=rgb, frame_index=number, frame_timestamp=at_s, state=state)
-        return np.asarray(hasher.hash_from_final_state(state), np.float32)
+            if float(rgb.std()) > 20 or hasher.frame_hasher.compute(rgb, hash_format="vector") is not None:
+                state = hasher.process_frame(frame=rgb, frame_index=number, frame_timestamp=at_s, state=state)
+        found = None if state is None else hasher.hash_from_final_state(state)
+        return np.zeros(hasher.hash_length, np.float32) if found is None else np.asarray(found, np.float32)
 
     def scored(query: np.ndarray, reference: np.ndarray) -> tuple[float, bool]:
         score = compare(query, reference)
@@ -150,7 +153,7 @@ def peers_of(section: str) -> list[Peer]:
         l2 = TMKL2()
         found += [
             tmk_peer("perception TMKL1", TMKL1(), cosine),
-            tmk_peer("perception TMKL2", l2, lambda a, b: 1.0 - float(l2._compute_distance(a, b))),
+            tmk_peer("perception TMKL2", l2, lambda a, b: 1.0 - float(np.min(l2._compute_distance(a, b)))),
         ]
     return found
 
