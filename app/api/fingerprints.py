@@ -25,7 +25,12 @@ class FingerprintShape(Shape):
     algorithm: str = Field(examples=["pdq", "orb"])
     version: str = Field(examples=["pdq/1", "orb/1"])
     time_ms: int = Field(description="Of a video's frame, since the first one; 0 for a picture.")
-    view: str = Field(description="`identity`, or the symmetry under which the picture is searched with.")
+    view: str = Field(
+        description="`identity`, or the symmetry (`mirror`, `rotate_90` …) under which the picture is searched with. "
+        "`trimmed.` before it: without borders, bars or blurred bands around it; `framed.`: the picture found inside a "
+        "screenshot.",
+        examples=["identity", "mirror", "trimmed.identity"],
+    )
     value: str | None = Field(description="The hash, hexadecimal; null for local features.")
     quality: int | None
     points: int | None = Field(description="Of local features: how many points were found; null for a hash.")

@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from PIL import ImageOps
 from sqlalchemy import text
 
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
@@ -169,6 +170,40 @@ def test_rule_that_changes_when_neither_side_is_recomputed_then_they_are_compare
 
     (match,) = bench.matches(old)
     assert [ground["version"] for ground in match["grounds"]] == ["dhash/1"]
+
+
+def test_picture_from_before_there_were_views_when_recomputed_then_it_has_them_and_its_old_rows_stay(
+    bench: Bench, decoder: Decoder
+) -> None:
+    framed = ImageOps.expand(samples.upright(PHOTOGRAPHS[0]).resize((640, 427)), (0, 70), "black")
+    (item,) = bench.receive(samples.encoded(framed))
+    Work(bench.api, decoder).finish()
+    bench.change(
+        "DELETE FROM rules_in_force WHERE rule = 'views/1'",
+        "DELETE FROM fingerprints WHERE view LIKE '%.%'",
+        "DELETE FROM local_features WHERE view <> 'identity'",
+    )
+
+    assert bench.recompute(Work(bench.api, decoder), CATALOG) == 0
+
+    in_force = bench.rows(
+        "SELECT f.version, f.decoding, count(*) FROM fingerprints f JOIN rules_in_force r"
+        " ON r.blob_sha256 = f.blob_sha256 AND r.rule = f.version AND r.decoding = f.decoding GROUP BY 1, 2 ORDER BY 1"
+    )
+    assert in_force == [
+        ("colorhash/1", 1, 1),
+        ("dhash/1", 1, 1),
+        ("pdq/1", 2, 16),
+        ("phash/1", 1, 1),
+        ("whash/1", 1, 1),
+    ]
+    assert bench.rows("SELECT decoding, view FROM local_features ORDER BY 1, 2") == [
+        (1, "identity"),
+        (2, "identity"),
+        (2, "mirror"),
+    ]
+    assert bench.rows("SELECT count(*) FROM fingerprints WHERE decoding = 1 AND version = 'pdq/1'") == [(8,)]
+    assert bench.entries(item, "evidence.fingerprinted") == 2
 
 
 def test_file_that_kills_its_decoder_when_recomputed_then_it_is_left_out_and_the_rest_goes_on(
