@@ -52,12 +52,14 @@ class Alive(Shape):
 
 
 class Component(Shape):
-    status: Literal["ready", "not_ready"]
+    status: Literal["ready", "limited", "not_ready"] = Field(
+        description="`limited`: what `detail` says is refused, and all else works: the server is ready all the same."
+    )
     detail: str = Field(examples=["newest heartbeat 3 s ago"])
 
 
 class Readiness(Shape):
-    """Every component by name. `ready` only when all of them are."""
+    """Every component by name. `ready` only when none of them is `not_ready`."""
 
     status: Literal["ready", "not_ready"]
     components: dict[str, Component]
@@ -82,7 +84,7 @@ def get_readiness(request: Request) -> JSONResponse:
     and storage, with witnesses and time stamps where they are set up; 503 while one of them is not ready.
     """
     components = {**_database_components(request), "storage": _storage(request)}
-    ready = all(component.status == "ready" for component in components.values())
+    ready = all(component.status != "not_ready" for component in components.values())
     answer = Readiness(status="ready" if ready else "not_ready", components=components)
     return JSONResponse(answer.model_dump(), 200 if ready else 503)
 
@@ -158,12 +160,11 @@ def _index(name: str, newest: IndexCheck | None) -> dict[str, Component]:
 
 
 def _search(standing: Standing | None) -> dict[str, Component]:
-    """The index in the process that answers: not ready while there are more hashes than it reads without a file, and
-    no worker has made one for it. Searches by hashes are refused then; all else works."""
-    if standing is None:
-        return {"search": Component(status="not_ready", detail="the index is being taken")}
-    if not standing.is_ready:
-        return {"search": Component(status="not_ready", detail="waits for the index's file, which a worker makes")}
+    """The index in the process that answers: limited while there are more hashes than it reads without a file, and no
+    worker on its machine has made one."""
+    if standing is None or not standing.is_ready:
+        detail = "no index yet: searches by hashes are refused until a worker on this machine has made its file"
+        return {"search": Component(status="limited", detail=detail)}
     held = f"{standing.rows_in_file} hashes in the file, {standing.rows_beside} beside it"
     return {"search": Component(status="ready", detail=held)}
 

@@ -190,7 +190,8 @@ def test_search_when_the_index_waits_for_its_file_then_is_refused_and_readiness_
     assert (refused.status_code, refused.json()["code"]) == (503, "index_not_ready")
     assert int(refused.headers["Retry-After"]) > 0
     search_component = hub.api.client().get("/readyz").json()["components"]["search"]
-    assert search_component["status"] == "not_ready"
+    assert search_component["status"] == "limited"
+    assert "refused" in search_component["detail"]
 
 
 def test_search_when_the_workers_file_is_there_then_every_process_takes_it_and_goes_on(
