@@ -230,7 +230,9 @@ def stop_frame(body: FrameCreate, request: Request, actor: Editor, key: Idempote
 def decide_frame(
     frame_id: UUID, body: FrameDecision, request: Request, actor: Editor, if_match: IfMatch = None
 ) -> JSONResponse:
-    """What was found only by a stopped frame before is compared again, and so is what a released one may find."""
+    """From then on: matches that were found by the frame before stay, with what people decided about them; and what was
+    compared while it was stopped is not compared anew by itself.
+    """
     with working(request) as uow:
         frame = stop_list.decide_frame(
             uow,

@@ -104,6 +104,15 @@ def test_copies_of_copies_when_decided_to_be_unrelated_then_the_contradiction_is
     assert origins(made) == (1, 3)
 
 
+def test_excerpts_of_one_recording_when_decided_to_be_unrelated_then_nothing_contradicts_it() -> None:
+    excerpts = link(1, "excerpt_of", 0), link(2, "excerpt_of", 0)
+    made = lineage(3, *excerpts, link(1, "unrelated", 2))
+    assert made.contradictions == []
+    assert origins(made) == (1, 1)
+    other_cameras = lineage(3, *excerpts, link(1, "same_event_other_camera", 2))
+    assert [one.kind for one in other_cameras.contradictions] == [ContradictionKind.DERIVED_AND_APART]
+
+
 def test_excerpt_when_decided_to_be_of_another_camera_than_its_source_then_it_is_told() -> None:
     made = lineage(3, link(1, "excerpt_of", 0), link(2, "same_capture", 0), link(2, "same_event_other_camera", 1))
     assert [one.kind for one in made.contradictions] == [ContradictionKind.DERIVED_AND_APART]
