@@ -14,8 +14,8 @@ from app.fingerprints import crossing, match_job, rematching, similar_job
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.feature_index import FEATURES
 from app.fingerprints.feature_keeping import FeatureKeeper
-from app.fingerprints.finding import INDEX
 from app.fingerprints.index_keeping import KEEP_EVERY_S, Keeper
+from app.fingerprints.proposing import INDEX
 from app.fingerprints.recompute import recompute_jobs
 from app.fingerprints.similar_files import QueryFiles
 from app.fingerprints.stop_list_finding import PROPOSE_EVERY_S, Demands, propose_frames

@@ -18,7 +18,7 @@ from app.fingerprints.comparison import Facts, Item, ShownPair, WantedPair, draw
 from app.fingerprints.comparison_places import area_in
 from app.fingerprints.decodings import in_force
 from app.fingerprints.matching import Ground
-from app.fingerprints.models import BlobMatch, Match, RuleInForce, VideoShot
+from app.fingerprints.models import BlobMatch, RuleInForce, VideoShot
 from app.fingerprints.reading import get_match
 from app.kernel.primitives import Sha256Hex
 from app.media import viewing
@@ -67,11 +67,11 @@ def find_comparison(session: Session, actor: Actor, match_id: UUID, *, is_conten
     """
     found = get_match(session, actor, match_id)
     operation = Operation.READ_ORIGINAL if is_content else Operation.READ_PREVIEW
-    query = _find_side(session, actor, found.match.query_id, operation)
-    reference = _find_side(session, actor, _other_of(found.match), operation)
+    query = _find_side(session, actor, found.query_id, operation)
+    reference = _find_side(session, actor, found.reference_id, operation)
     facts = Facts(
         str(match_id),
-        found.match.tier,
+        found.match.tier if found.blob_match is None else found.blob_match.tier,
         query.as_item,
         reference.as_item,
         _grounds_of(found.blob_match),
@@ -79,10 +79,6 @@ def find_comparison(session: Session, actor: Actor, match_id: UUID, *, is_conten
         is_blurred=not is_content,
     )
     return FoundComparison(facts, query, reference)
-
-
-def _other_of(match: Match) -> UUID:
-    return match.second_id if match.query_id == match.first_id else match.first_id
 
 
 def _find_side(session: Session, actor: Actor, evidence_id: UUID, operation: Operation) -> ComparedItem:

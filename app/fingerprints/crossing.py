@@ -23,14 +23,14 @@ from app.fingerprints.events import EvidenceCompared, EvidenceMatched
 from app.fingerprints.finding import (
     Compared,
     Comparison,
-    blobs_near,
     compare,
     plan_pairs,
-    prints_of,
+    query_prints,
 )
 from app.fingerprints.keeping import earliest, is_settled, keep_blob_matches, keep_match, note_comparison
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import FIRM_TIERS, BlobMatch, Match, MatchComparison, MatchNotice
+from app.fingerprints.proposing import proposed_anywhere
 from app.jobs import Job
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
@@ -82,8 +82,9 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
     if earlier is not None and earlier.decoding != evidence.settled_decoding:
         earlier = None
     sha256 = evidence.blob_sha256
-    prints = prints_of(session, [sha256]).get(sha256)
-    near = set() if prints is None else blobs_near(session, prints, thresholds, catalog) - {sha256}
+    prints = query_prints(session, sha256, catalog)
+    near = {} if prints is None else proposed_anywhere(session, prints, thresholds, catalog)
+    near.pop(sha256, None)
     settled = frozenset(
         (blob, number)
         for blob, number in session.execute(
@@ -95,7 +96,7 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
     )
     compared = None if earlier is None else earlier.compared
     seen = frozenset() if compared is None else compared.seen
-    candidates = {blob for blob, _ in settled - seen}
+    candidates = {blob: near[blob] for blob, _ in settled - seen}
     comparison = plan_pairs(session, sha256, prints, candidates, settled, thresholds, compared, catalog)
     return Plan(evidence.id, evidence.settled_decoding, comparison)
 

@@ -4,7 +4,7 @@ Plan (reads), compare (pure), then under the case's lock: is it complete, store.
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, text
@@ -14,27 +14,25 @@ from app.cases.policy import Policy
 from app.cases.service import current_policy
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.local_features import LocalFeatures
-from app.fingerprints.decodings import in_force
-from app.fingerprints.following import FollowingIndex
 from app.fingerprints.matching import (
     Explanation,
-    Print,
     Prints,
     Thresholds,
     explain,
     rule_of,
     thresholds_of,
 )
-from app.fingerprints.models import BlobMatch, Fingerprint, RuleInForce
+from app.fingerprints.models import BlobMatch, Fingerprint
+from app.fingerprints.proposing import Proposed, proposed
+from app.fingerprints.stored_prints import prints_of, without_stopped
 from app.kernel.primitives import sha256_hex
-from app.media.models import Blob, Evidence
+from app.media.models import Evidence
 from app.media.rules import FingerprintStatus
 
-INDEX = FollowingIndex({one.version for versions in CATALOG.matching().values() for one in versions})
-"""This process's; the worker's chore ``keep_index`` gives it its file."""
-FRAME_MINIMUM_QUALITY = 30
 PRINTS_AT_ONCE = 200_000
 """Hashes of candidates that are held at a time: some 60 MB."""
+SET_IN_PRINTS = 120
+"""A frame's local features in both views take as much memory as so many hashes."""
 SETTLED = (FingerprintStatus.DONE, FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED)
 _MATCHING_LOCK = 0x4D41
 
@@ -71,6 +69,8 @@ class Comparison:
     """What is known to be similar already; see :class:`Compared`."""
     seen: frozenset["Settled"]
     """Every blob of the case that this comparison and the earlier ones took into account."""
+    moments: Proposed = field(default_factory=dict)
+    """Frames whose local features may lie alike."""
     is_part: bool = False
     """Whether more is left to be compared in another round."""
     catalog: Catalog = CATALOG
@@ -104,19 +104,22 @@ def plan_comparison(
         earlier = None
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     settled = _settled_blobs(session, evidence.case_id)
-    prints = prints_of(session, [sha256]).get(sha256)
+    prints = query_prints(session, sha256, catalog)
     fresh = {blob for blob, _ in settled - seen_before} - {sha256}
-    candidates: set[str] = set()
-    if prints is not None:
-        candidates = _candidates(session, fresh, prints, thresholds, catalog)
+    candidates = {} if prints is None else proposed(session, fresh, prints, thresholds, catalog)
     return plan_pairs(session, sha256, prints, candidates, settled, thresholds, earlier, catalog)
+
+
+def query_prints(session: Session, sha256: str, catalog: Catalog = CATALOG) -> Prints | None:
+    """All that a blob is searched for with."""
+    return prints_of(session, [sha256], None, catalog).get(sha256)
 
 
 def plan_pairs(
     session: Session,
     sha256: str,
     prints: Prints | None,
-    candidates: Collection[str],
+    candidates: Proposed,
     settled: frozenset[Settled],
     thresholds: Thresholds,
     earlier: Compared | None,
@@ -128,31 +131,40 @@ def plan_pairs(
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     fresh = {blob for blob, _ in settled - seen_before}
     known = _known(session, sha256, candidates, rule)
-    now, later = _at_once(session, set(candidates) - known)
+    now, later = _at_once(session, {blob: candidates[blob] for blob in candidates.keys() - known})
     explained = {} if earlier is None else earlier.explained
     found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
     found.update(dict.fromkeys(known))
     seen = seen_before | {one for one in settled if one[0] not in later}
-    return Comparison(sha256, thresholds, rule, prints, prints_of(session, now), found, seen, bool(later), catalog)
+    others = prints_of(
+        session, now, {blob: {theirs for _, theirs in moments} for blob, moments in now.items()}, catalog
+    )
+    return Comparison(sha256, thresholds, rule, prints, others, found, seen, now, bool(later), catalog)
 
 
-def _at_once(session: Session, blobs: set[str]) -> tuple[set[str], set[str]]:
+def _frames_of(candidates: Proposed) -> dict[str, set[int]]:
+    """Those whose local features are compared."""
+    return {blob: {theirs for _, theirs in moments} for blob, moments in candidates.items()}
+
+
+def _at_once(session: Session, blobs: Proposed) -> tuple[Proposed, set[str]]:
     """Those of the blobs that are compared in this round, at least one, and those that are left."""
     if not blobs:
-        return set(), set()
-    counts = session.execute(
-        select(Fingerprint.blob_sha256, func.count())
-        .where(Fingerprint.blob_sha256.in_(blobs))
-        .group_by(Fingerprint.blob_sha256)
-        .order_by(Fingerprint.blob_sha256)
-    ).all()
-    total, now = 0, set[str]()
-    for blob, count in counts:
-        total += count
+        return {}, set()
+    counts = dict(
+        session.execute(
+            select(Fingerprint.blob_sha256, func.count())
+            .where(Fingerprint.blob_sha256.in_(blobs))
+            .group_by(Fingerprint.blob_sha256)
+        ).all()
+    )
+    total, now = 0, dict[str, list[tuple[int, int]]]()
+    for blob in sorted(blobs):
+        total += counts.get(blob, 0) + SET_IN_PRINTS * max(1, len(blobs[blob]))
         if now and total > PRINTS_AT_ONCE:
             break
-        now.add(blob)
-    return now, blobs - now
+        now[blob] = blobs[blob]
+    return now, blobs.keys() - now.keys()
 
 
 def compare(comparison: Comparison) -> Compared:
@@ -160,7 +172,8 @@ def compare(comparison: Comparison) -> Compared:
     explained = dict(comparison.found)
     for other, theirs in comparison.others.items():
         assert comparison.prints is not None
-        explanation = explain(comparison.prints, theirs, comparison.thresholds, comparison.catalog)
+        moments = comparison.moments.get(other, ())
+        explanation = explain(comparison.prints, theirs, comparison.thresholds, comparison.catalog, moments)
         if explanation is not None:
             explained[other] = explanation
     return Compared(comparison.sha256, comparison.rule, comparison.seen, explained, comparison.is_part)
@@ -187,11 +200,17 @@ def search(
 
     Reads all of the candidates' fingerprints; no permission check: the caller chose the cases.
     """
-    prints = replace(prints, features=features)
+    prints = without_stopped(session, {"": replace(prints, features=list(features))})[""]
     among = {blob for case_id in among_cases for blob, _ in _settled_blobs(session, case_id)}
-    others = prints_of(session, _candidates(session, among, prints, thresholds, catalog))
-    explained = {sha256: explain(prints, theirs, thresholds, catalog) for sha256, theirs in others.items()}
-    found = [Found(sha256, explanation) for sha256, explanation in explained.items() if explanation is not None]
+    left = proposed(session, among, prints, thresholds, catalog)
+    found = []
+    while left:
+        now, later = _at_once(session, left)
+        for sha256, theirs in prints_of(session, now, _frames_of(now), catalog).items():
+            explanation = explain(prints, theirs, thresholds, catalog, now[sha256])
+            if explanation is not None:
+                found.append(Found(sha256, explanation))
+        left = {blob: left[blob] for blob in later}
     return sorted(found, key=lambda one: (one.explanation.strength(), one.blob_sha256))
 
 
@@ -232,65 +251,10 @@ def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
     return frozenset((blob, number) for blob, number in session.execute(query) if blob is not None)
 
 
-def _candidates(
-    session: Session, among: Collection[str], prints: Prints, thresholds: Thresholds, catalog: Catalog
-) -> set[str]:
-    found: set[str] = set()
-    for algorithm in (algorithm for versions in catalog.matching().values() for algorithm in versions):
-        found |= INDEX.candidates(
-            session,
-            among,
-            algorithm.version,
-            [one.value for one in prints.of(algorithm, view=None)],
-            radius_bits=thresholds.bits[algorithm.name],
-            minimum_quality=FRAME_MINIMUM_QUALITY,
-            any_view=prints.is_sequence,
-        )
-    return found
-
-
-def blobs_near(session: Session, prints: Prints, thresholds: Thresholds, catalog: Catalog = CATALOG) -> set[str]:
-    """The blobs of any case that may be similar: those of which an index says so, and a few more."""
-    found: set[str] = set()
-    for algorithm in (algorithm for versions in catalog.matching().values() for algorithm in versions):
-        hashes = [one.value for one in prints.of(algorithm, view=None)]
-        near = INDEX.blobs_near(session, algorithm.version, hashes, thresholds.bits[algorithm.name]) if hashes else ()
-        if near is None:
-            return set(session.scalars(select(Fingerprint.blob_sha256).distinct()))
-        found |= {digest.hex() for digest in near}
-    return found
-
-
 def _known(session: Session, sha256: str, others: Iterable[str], rule: str) -> set[str]:
     """Those of the others with which a match by this rule is stored, by this case or another one."""
     keys = {pair_key(sha256, other, rule): other for other in others}
     return {keys[key] for key in session.scalars(select(BlobMatch.key).where(BlobMatch.key.in_(list(keys))))}
-
-
-def prints_of(session: Session, blobs: Iterable[str]) -> dict[str, Prints]:
-    """All stored hashes of these blobs, those without any left out."""
-    wanted = list(blobs)
-    if not wanted:
-        return {}
-    rows = session.execute(
-        select(
-            Fingerprint.blob_sha256,
-            Fingerprint.version,
-            Fingerprint.time_ms,
-            Fingerprint.view,
-            Fingerprint.value,
-            Fingerprint.quality,
-        )
-        .join(RuleInForce, in_force())
-        .where(Fingerprint.blob_sha256.in_(wanted))
-        .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
-    )
-    kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(Blob.sha256.in_(wanted))).all())
-    grouped: dict[str, list[Print]] = {}
-    for row in rows:
-        found = Print(row.version, row.time_ms, row.view, row.value, row.quality)
-        grouped.setdefault(row.blob_sha256, []).append(found)
-    return {sha256: Prints(kinds.get(sha256) == "video", prints) for sha256, prints in grouped.items()}
 
 
 def pair_key(first: str, second: str, rule: str) -> str:

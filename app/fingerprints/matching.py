@@ -3,164 +3,85 @@
 Of each algorithm the newest version counts that both blobs have: what was not recomputed since a rule changed is
 compared by the rule before, as long as both sides have it.
 
-Two pictures: PDQ under the query's eight symmetries says ``same_picture``; phash or dhash alone say ``likely``, for a
-person to look at (they find slight crops, and more wrong pairs), unless much of one is even. A video on either side:
-PDQ of its frames, aligned.
+Two pictures: PDQ of any area of the one, under the eight symmetries, and any area of the other says ``same_picture``;
+so do twelve points of local features that lie alike (``agreeing``), eight say ``likely``. phash or dhash alone say
+``likely``, for a person to look at (they find slight crops, and more wrong pairs), unless much of one is even. A video
+on either side: PDQ of its frames, aligned; else the frames whose points lie alike.
 So also an animated picture and a file of several pages; where nothing aligns, each of their frames is a picture by
 itself, because one page of an album, or one frame among others, may be all that is used again.
+
+The answer is the same whichever of the two is called the query, but for what it calls them.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any
 
+from app.fingerprints.agreeing import Agreement, agreements
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.image_hashes import DHASH
-from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align, wider_radius
-from app.fingerprints.views import IDENTITY, UPRIGHT, area_of, symmetry_of
+from app.fingerprints.alignment import (
+    MAXIMUM_SEGMENTS,
+    FramePair,
+    Segment,
+    TimedHash,
+    align,
+    align_points,
+    wider_radius,
+)
+from app.fingerprints.grounds import (
+    LIKELY,
+    LIKELY_INLIERS,
+    SAME_PICTURE,
+    SAME_PICTURE_INLIERS,
+    TIERS,
+    Explanation,
+    Ground,
+    Thresholds,
+    rule_of,
+    thresholds_of,
+)
+from app.fingerprints.prints import Print, Prints
+from app.fingerprints.views import IDENTITY, INVERSE, WHOLE, area_of, symmetry_of
 
-LIKELY = "likely"
-RULE = "match/3"
-TIERS = ("exact", "same_picture", "likely")
-"""The strongest first."""
-SAME_PICTURE_INLIERS = 12
-LIKELY_INLIERS = 8
-WHOLE = "whole"
-"""The area of a picture that is all of it. Others are named by ``views``."""
+__all__ = [
+    "LIKELY",
+    "LIKELY_INLIERS",
+    "SAME_PICTURE_INLIERS",
+    "TIERS",
+    "Explanation",
+    "Ground",
+    "Print",
+    "Prints",
+    "Thresholds",
+    "explain",
+    "rule_of",
+    "thresholds_of",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """One stored hash of a blob."""
-
-    version: str
-    time_ms: int
-    view: str
-    value: bytes
-    quality: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Prints:
-    """All stored hashes of one blob, and the sets of local features that are compared."""
-
-    is_video: bool
-    prints: Sequence[Print] = field(default_factory=tuple)
-    features: Sequence[LocalFeatures] = field(default_factory=tuple)
-
-    @property
-    def is_sequence(self) -> bool:
-        """A video, or an image's file that holds further frames or pages."""
-        return self.is_video or any(one.time_ms > 0 for one in self.prints)
-
-    def first(self) -> "Prints":
-        """Of an image: what is stored of its first picture."""
-        return Prints(
-            self.is_video,
-            [one for one in self.prints if one.time_ms == 0],
-            [one for one in self.features if one.time_ms == 0],
-        )
-
-    def of(self, algorithm: Algorithm, view: str | None = IDENTITY) -> list[Print]:
-        """``view`` None: in every view."""
-        return [one for one in self.prints if one.version == algorithm.version and (view is None or one.view == view)]
+Moments = Sequence[tuple[int, int]]
+"""Frames that may show the same: times in the query and in the reference."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
-    """One reason for a match: a distance of hashes, or points of local features that agree under one transformation.
-
-    Places are thousandths of the displayed picture's width and height.
-    """
-
-    algorithm: str
-    version: str
-    transformation: str = IDENTITY
-    """The symmetry that makes the reference of the query."""
-    query_view: str = WHOLE
-    """The area of the query's picture that was looked at: ``whole``, ``trimmed`` or ``framed``."""
-    reference_view: str = WHOLE
-    distance_bits: int | None = None
-    threshold_bits: int | None = None
-    inliers: int | None = None
-    """Local features: points that agree."""
-    threshold_inliers: int | None = None
-    query_ms: int | None = None
-    """Of sequences: the frame."""
-    reference_ms: int | None = None
-    outline: tuple[tuple[int, int], ...] | None = None
-    """Four corners of the query's picture in the reference's; they may lie outside."""
-    points: tuple[tuple[int, int, int, int], ...] | None = None
-    """At most 40 of the points that agree: query x, y, reference x, y."""
-
-    def as_json(self) -> dict[str, Any]:
-        """What is known of it; the rest is left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    tier: str
-    grounds: list[Ground]
-    """The strongest first."""
-    segments: list[Segment]
-
-    def strength(self) -> tuple[int, int, int]:
-        """By which the stronger of two explanations sorts first."""
-        first = self.grounds[0]
-        distance = first.distance_bits if first.distance_bits is not None else 0
-        return TIERS.index(self.tier), -(first.inliers or 0), distance
-
-    def as_json(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        return [ground.as_json() for ground in self.grounds], [asdict(segment) for segment in self.segments]
-
-
-@dataclass(frozen=True)
-class Thresholds:
-    """From where on two blobs match."""
-
-    bits: Mapping[str, int]
-    """Algorithm → the largest distance."""
-    inliers: int = SAME_PICTURE_INLIERS
-    """Points of local features that agree: so many say ``same_picture``."""
-    inliers_likely: int = LIKELY_INLIERS
-    """So many say ``likely``."""
-
-
-def thresholds_of(
-    bits: Mapping[str, int] | None = None,
-    *,
-    inliers: int = SAME_PICTURE_INLIERS,
-    inliers_likely: int = LIKELY_INLIERS,
+def explain(
+    query: Prints,
+    reference: Prints,
+    thresholds: Thresholds,
     catalog: Catalog = CATALOG,
-) -> Thresholds:
-    """What a case says of itself, else the algorithm's own."""
-    own = bits or {}
-    return Thresholds(
-        {name: own.get(name, versions[0].threshold_bits) for name, versions in catalog.matching().items()},
-        inliers,
-        inliers_likely,
-    )
-
-
-def rule_of(thresholds: Thresholds, catalog: Catalog = CATALOG) -> str:
-    """The rule by which a pair was compared, in one line: pairs compared by another one are compared anew."""
-    parts = [f"{versions[0].version}<={thresholds.bits[name]}" for name, versions in catalog.matching().items()]
-    features = f"{catalog.local_features}>={thresholds.inliers},{thresholds.inliers_likely}"
-    return " ".join([RULE, *parts, features])
-
-
-def explain(query: Prints, reference: Prints, thresholds: Thresholds, catalog: Catalog = CATALOG) -> Explanation | None:
-    """Why the two are similar; None when they are not."""
+    moments: Moments = (),
+) -> Explanation | None:
+    """Why the two are similar; None when they are not. ``moments``: of sequences, whose local features are compared."""
     if query.is_sequence or reference.is_sequence:
         pdq = _common(catalog.matching()[PDQ.name], query, reference)
         found = None if pdq is None else _explain_frames(pdq, query, reference, thresholds.bits[PDQ.name])
-        if found is not None or query.is_video or reference.is_video:
+        if found is not None:
             return found
-    return _explain_pictures(query.first(), reference.first(), thresholds, catalog)
+        by_points = _explain_points(query, reference, moments, thresholds)
+        if query.is_video or reference.is_video or (by_points is not None and by_points.tier == SAME_PICTURE):
+            return by_points
+        by_first = _explain_pictures(query.first(), reference.first(), thresholds, catalog)
+        return min((one for one in (by_points, by_first) if one), key=Explanation.strength, default=None)
+    return _explain_pictures(query, reference, thresholds, catalog)
 
 
 def _explain_frames(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
@@ -177,18 +98,58 @@ def _common(versions: Sequence[Algorithm], query: Prints, reference: Prints) -> 
 
 
 def _explain_pictures(query: Prints, reference: Prints, thresholds: Thresholds, catalog: Catalog) -> Explanation | None:
+    by_hashes = _explain_hashes(query, reference, thresholds, catalog)
+    if by_hashes is not None and by_hashes.tier == SAME_PICTURE:
+        return by_hashes
+    by_points = _explain_points(query, reference, [(0, 0)], thresholds)
+    if by_points is None or by_hashes is None:
+        return by_points or by_hashes
+    return Explanation(by_points.tier, [*by_points.grounds, *by_hashes.grounds], [])
+
+
+def _explain_hashes(query: Prints, reference: Prints, thresholds: Thresholds, catalog: Catalog) -> Explanation | None:
     matching = catalog.matching()
-    if not all(_says_something(matching[PDQ.name], prints) for prints in (query, reference)):
-        return None
-    common = [_common(versions, query, reference) for versions in matching.values()]
+    pdq = _common(matching[PDQ.name], query, reference)
+    nearest = None if pdq is None else _nearest_area(pdq, query, reference, thresholds.bits[PDQ.name])
+    say_something = all(_says_something(matching[PDQ.name], prints) for prints in (query, reference))
+    others = [versions for name, versions in matching.items() if name != PDQ.name] if say_something else []
+    common = [_common(versions, query, reference) for versions in others]
     grounds = [_nearest(algorithm, query, reference, thresholds) for algorithm in common if algorithm is not None]
-    kept = [ground for ground in grounds if ground is not None]
+    kept = [ground for ground in (nearest, *grounds) if ground is not None]
     if not kept:
         return None
-    is_certain = any(ground.algorithm == PDQ.name for ground in kept)
-    if not is_certain and (_is_mostly_even(query, matching) or _is_mostly_even(reference, matching)):
+    if nearest is None and (_is_mostly_even(query, matching) or _is_mostly_even(reference, matching)):
         return None
-    return Explanation("same_picture" if is_certain else "likely", kept, [])
+    return Explanation(LIKELY if nearest is None else SAME_PICTURE, kept, [])
+
+
+def _explain_points(query: Prints, reference: Prints, moments: Moments, thresholds: Thresholds) -> Explanation | None:
+    """By local features: of two pictures the strongest agreement; of sequences the spans of all that are as sure."""
+    found = agreements(query, reference, moments, thresholds)
+    if not found:
+        return None
+    strongest = max(found, key=lambda one: (one.inliers, -one.query_ms, -one.reference_ms))
+    is_firm = strongest.inliers >= thresholds.inliers
+    if not (query.is_sequence or reference.is_sequence):
+        return Explanation(SAME_PICTURE if is_firm else LIKELY, [_by_points(strongest, thresholds, is_firm)], [])
+    as_sure = [one for one in found if one.inliers >= thresholds.inliers or not is_firm]
+    pairs = [FramePair(one.query_ms, one.reference_ms, one.inliers, one.transformation) for one in as_sure]
+    ground = _by_points(strongest, thresholds, is_firm, has_times=True)
+    return Explanation(SAME_PICTURE if is_firm else LIKELY, [ground], align_points(pairs)[:MAXIMUM_SEGMENTS])
+
+
+def _by_points(found: Agreement, thresholds: Thresholds, is_firm: bool, *, has_times: bool = False) -> Ground:
+    return Ground(
+        algorithm=found.version.partition("/")[0],
+        version=found.version,
+        transformation=found.transformation,
+        inliers=found.inliers,
+        threshold_inliers=thresholds.inliers if is_firm else thresholds.inliers_likely,
+        query_ms=found.query_ms if has_times else None,
+        reference_ms=found.reference_ms if has_times else None,
+        outline=found.outline,
+        points=found.points,
+    )
 
 
 def _says_something(versions_of_pdq: Sequence[Algorithm], prints: Prints) -> bool:
@@ -207,30 +168,64 @@ def _is_mostly_even(prints: Prints, matching: Mapping[str, Sequence[Algorithm]])
     )
 
 
-def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Thresholds) -> Ground | None:
-    """The smallest distance over the areas of both in the query's symmetries, when it is within the threshold; of
-    equal ones that of the whole pictures as they are, if it is among them."""
+def _nearest_area(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Ground | None:
+    """The smallest distance of any area of the one to any of the other, turned on either side."""
+    mine, theirs = (
+        [one for one in prints.of(pdq, view=None) if (one.quality or 0) >= pdq.minimum_quality]
+        for prints in (query, reference)
+    )
     distances = [
-        (hamming(mine.value, theirs.value), mine.view != IDENTITY, theirs.view != IDENTITY, mine.view, theirs.view)
-        for mine in query.of(algorithm, view=None)
-        for theirs in reference.of(algorithm, view=None)
-        if theirs.view in UPRIGHT
+        (hamming(one.value, other.value), _transformation(one, other), area_of(one.view), area_of(other.view))
+        for one in mine
+        for other in theirs
+        if IDENTITY in (symmetry_of(one.view), symmetry_of(other.view))
     ]
     if not distances:
         return None
-    distance_bits, _, _, mine, theirs = min(distances)
-    threshold_bits = thresholds.bits[algorithm.name]
+    distance_bits, transformation, query_view, reference_view = min(
+        distances, key=lambda found: (found[0], found[1] != IDENTITY, _plainness(found[2], found[3]), found[1:])
+    )
     if distance_bits > threshold_bits:
         return None
-    ground = _by_hash(algorithm, distance_bits, threshold_bits, symmetry_of(mine))
-    return replace(ground, query_view=area_of(mine), reference_view=area_of(theirs))
+    return _by_hash(pdq, distance_bits, threshold_bits, transformation, query_view, reference_view)
 
 
-def _by_hash(algorithm: Algorithm, distance_bits: int, threshold_bits: int, transformation: str) -> Ground:
+def _plainness(query_view: str, reference_view: str) -> int:
+    """Fewer areas that are not all of the picture come first."""
+    return sum(area != WHOLE for area in (query_view, reference_view))
+
+
+def _transformation(query: Print, reference: Print) -> str:
+    """What makes the reference's picture of the query's: one of the two was turned to be like the other."""
+    turned = symmetry_of(query.view)
+    return turned if turned != IDENTITY else INVERSE[symmetry_of(reference.view)]
+
+
+def _nearest(algorithm: Algorithm, query: Prints, reference: Prints, thresholds: Thresholds) -> Ground | None:
+    """The smallest distance of the pictures as they are, when it is within the threshold."""
+    distances = [
+        hamming(mine.value, theirs.value) for mine in query.of(algorithm) for theirs in reference.of(algorithm)
+    ]
+    threshold_bits = thresholds.bits[algorithm.name]
+    if not distances or min(distances) > threshold_bits:
+        return None
+    return _by_hash(algorithm, min(distances), threshold_bits)
+
+
+def _by_hash(
+    algorithm: Algorithm,
+    distance_bits: int,
+    threshold_bits: int,
+    transformation: str = IDENTITY,
+    query_view: str = WHOLE,
+    reference_view: str = WHOLE,
+) -> Ground:
     return Ground(
         algorithm=algorithm.name,
         version=algorithm.version,
         transformation=transformation,
+        query_view=query_view,
+        reference_view=reference_view,
         distance_bits=distance_bits,
         threshold_bits=threshold_bits,
     )
@@ -242,7 +237,7 @@ def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_
     segments = align(*sides, radius_bits=threshold_bits)
     if not segments:
         return None
-    return Explanation("same_picture", [_by_frames(pdq, segments, threshold_bits)], segments)
+    return Explanation(SAME_PICTURE, [_by_frames(pdq, segments, threshold_bits)], segments)
 
 
 def _by_frames(pdq: Algorithm, segments: Sequence[Segment], threshold_bits: int) -> Ground:
@@ -250,8 +245,7 @@ def _by_frames(pdq: Algorithm, segments: Sequence[Segment], threshold_bits: int)
     best = max(segments, key=lambda segment: (segment.frames, -(segment.distance_bits or 0)))
     distance_bits = best.distance_bits or 0
     within = threshold_bits if distance_bits <= threshold_bits else wider_radius(threshold_bits)
-    ground = _by_hash(pdq, distance_bits, within, best.transformation)
-    return replace(ground, query_view=best.query_view, reference_view=best.reference_view)
+    return _by_hash(pdq, distance_bits, within, best.transformation, best.query_view, best.reference_view)
 
 
 def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
@@ -266,7 +260,7 @@ def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold
     if not segments:
         return None
     ground = _by_frames(pdq, segments, threshold_bits)
-    return Explanation("same_picture", [ground], segments[:MAXIMUM_SEGMENTS])
+    return Explanation(SAME_PICTURE, [ground], segments[:MAXIMUM_SEGMENTS])
 
 
 def _timed(prints: Sequence[Print]) -> list[TimedHash]:

@@ -18,6 +18,8 @@ TURNED = {
 """What is done to the query's picture to get the reference's."""
 AREAS = {"trimmed": "without its borders", "framed": "as the picture found inside a screenshot"}
 MOST_SPANS = 3
+MARGIN = 20
+"""Thousandths by which a corner may lie outside."""
 
 
 def explain_in_words(tier: str, grounds: Sequence[Json], segments: Sequence[Json]) -> str:
@@ -37,13 +39,23 @@ def explain_in_words(tier: str, grounds: Sequence[Json], segments: Sequence[Json
 def _ground(ground: Json) -> str:
     how = _how(ground)
     if ground.get("inliers") is not None:
-        where = " under a crop to the marked quadrilateral" if ground.get("outline") else ""
-        text = f"Local features: {ground['inliers']} points agree{where}{how}{_moments(ground)}"
+        text = f"Local features: {ground['inliers']} points agree{how}{_moments(ground)}{_where(ground)}"
         if ground.get("threshold_inliers") is not None:
             text += f" (at least {ground['threshold_inliers']} are asked for)"
         return text + "."
     text = f"{ground['algorithm']}: {ground['distance_bits']} bits differ"
     return f"{text}{how}{_moments(ground)} (up to {ground['threshold_bits']} are the same picture by this rule)."
+
+
+def _where(ground: Json) -> str:
+    places = [place for corner in ground.get("outline") or () for place in corner]
+    if not places:
+        return ""
+    if all(-MARGIN <= place <= 1000 + MARGIN for place in places):
+        return "; the query is the marked quadrilateral of the reference"
+    if all(place <= MARGIN or place >= 1000 - MARGIN for place in places):
+        return "; the reference is a part of the query"
+    return "; each shows a part of the other"
 
 
 def _how(ground: Json) -> str:

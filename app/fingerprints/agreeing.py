@@ -1,0 +1,159 @@
+"""Where local features of two blobs lie alike: points, transformation and outline of the strongest agreement. Pure.
+
+A picture is laid upon the other as it is and, where that does not say enough, mirrored: either side's mirror in turn,
+because the points of a mirrored picture are described anew, and neither side is to be the better one to search with.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import atan2, degrees
+
+import numpy as np
+
+from app.fingerprints.algorithms.local_features import SIDE_PIXELS, Array, LocalFeatures, Points, unpack_points
+from app.fingerprints.geometry import Geometry, find_geometry
+from app.fingerprints.grounds import Thresholds
+from app.fingerprints.prints import Prints
+from app.fingerprints.views import IDENTITY, MIRROR
+
+MAXIMUM_PAIRS = 400
+"""Pairs of frames of two sequences that are laid upon each other, those that were proposed first."""
+MAXIMUM_POINTS = 40
+SURELY_PLAIN = 3
+"""So many times the points that are asked for: what is symmetrical itself resembles its mirror by fewer."""
+LARGEST_PLACE = 100_000
+"""Thousandths: a corner that lies farther outside lies there."""
+TURNS = ("identity", "rotate_90", "rotate_180", "rotate_270")
+TURNS_OF_MIRROR = ("mirror", "transverse", "flip", "transpose")
+"""The mirrored picture, turned clockwise by so many quarters."""
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two pictures or frames of which so many points lie alike."""
+
+    version: str
+    query_ms: int
+    reference_ms: int
+    inliers: int
+    transformation: str
+    outline: tuple[tuple[int, int], ...] | None
+    points: tuple[tuple[int, int, int, int], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """A geometry, and which of the two pictures was mirrored for it."""
+
+    found: Geometry
+    is_query_mirrored: bool = False
+    is_reference_mirrored: bool = False
+
+
+def agreements(
+    query: Prints, reference: Prints, moments: Sequence[tuple[int, int]], thresholds: Thresholds
+) -> list[Agreement]:
+    """Of these frames all that agree in as many points as ``likely`` asks for."""
+    mine, theirs = _by_time(query.features), _by_time(reference.features)
+    found = []
+    for query_ms, reference_ms in list(dict.fromkeys(moments))[:MAXIMUM_PAIRS]:
+        sets = mine.get(query_ms, {}), theirs.get(reference_ms, {})
+        laid = _laid(*sets, thresholds) if all(IDENTITY in one for one in sets) else None
+        if laid is not None and laid.found.inliers >= thresholds.inliers_likely:
+            version = sets[0][IDENTITY].version
+            found.append(
+                _agreement(version, query_ms, reference_ms, laid, _pixels(query.size), _pixels(reference.size))
+            )
+    return found
+
+
+def _by_time(features: Sequence[LocalFeatures]) -> dict[int, dict[str, LocalFeatures]]:
+    found: dict[int, dict[str, LocalFeatures]] = {}
+    for one in features:
+        found.setdefault(one.time_ms, {})[one.view] = one
+    return found
+
+
+def _laid(
+    query: Mapping[str, LocalFeatures], reference: Mapping[str, LocalFeatures], thresholds: Thresholds
+) -> _Laid | None:
+    """The strongest way in which the one lies upon the other; the plain one, where that is sure."""
+    if query[IDENTITY].version != reference[IDENTITY].version:
+        return None
+    mine, theirs = unpack_points(query[IDENTITY].points), unpack_points(reference[IDENTITY].points)
+    plain = find_geometry(mine, theirs)
+    ways = [] if plain is None else [_Laid(plain)]
+    if plain is None or plain.inliers < SURELY_PLAIN * thresholds.inliers:
+        ways += _mirrored(_points(query, MIRROR), theirs, is_query=True)
+        ways += _mirrored(mine, _points(reference, MIRROR), is_query=False)
+    return max(ways, key=lambda one: one.found.inliers, default=None)
+
+
+def _points(sets: Mapping[str, LocalFeatures], view: str) -> Points | None:
+    return unpack_points(sets[view].points) if view in sets else None
+
+
+def _mirrored(query: Points | None, reference: Points | None, *, is_query: bool) -> list[_Laid]:
+    if query is None or reference is None:
+        return []
+    found = find_geometry(query, reference)
+    return [] if found is None else [_Laid(found, is_query, not is_query)]
+
+
+def _pixels(size: Size | None) -> Size | None:
+    """Of the picture that points are found in."""
+    if size is None:
+        return None
+    scale = min(1.0, SIDE_PIXELS / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _agreement(
+    version: str, query_ms: int, reference_ms: int, laid: _Laid, mine: Size | None, theirs: Size | None
+) -> Agreement:
+    outline, points = None, None
+    if mine is not None and theirs is not None:
+        outline, points = _outline(laid, mine, theirs), _points_of(laid, mine, theirs)
+    transformation = _symmetry(laid)
+    return Agreement(version, query_ms, reference_ms, laid.found.inliers, transformation, outline, points)
+
+
+def _symmetry(laid: _Laid) -> str:
+    """The nearest of the eight."""
+    matrix = laid.found.matrix
+    quarters = round(degrees(atan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1])) / 90) % 4
+    if laid.is_query_mirrored:
+        return TURNS_OF_MIRROR[quarters]
+    if laid.is_reference_mirrored:
+        # Turned, and then mirrored: the mirror turns it the other way.
+        return TURNS_OF_MIRROR[-quarters % 4]
+    return TURNS[quarters]
+
+
+def _outline(laid: _Laid, mine: Size, theirs: Size) -> tuple[tuple[int, int], ...]:
+    width, height = mine
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
+    moved = _unmirrored(corners, mine, laid.is_query_mirrored) @ laid.found.matrix[:, :2].T + laid.found.matrix[:, 2]
+    places = _thousandths(_unmirrored(moved, theirs, laid.is_reference_mirrored), theirs)
+    return tuple((int(x), int(y)) for x, y in places)
+
+
+def _points_of(laid: _Laid, mine: Size, theirs: Size) -> tuple[tuple[int, int, int, int], ...]:
+    pairs = laid.found.pairs[:MAXIMUM_POINTS]
+    q = _thousandths(_unmirrored(pairs[:, :2], mine, laid.is_query_mirrored), mine)
+    r = _thousandths(_unmirrored(pairs[:, 2:], theirs, laid.is_reference_mirrored), theirs)
+    return tuple((int(a), int(b), int(c), int(d)) for a, b, c, d in np.concatenate([q, r], axis=1))
+
+
+def _unmirrored(places: Array, size: Size, is_mirrored: bool) -> Array:
+    """Places in the mirrored picture as places in the picture, or the other way about."""
+    if not is_mirrored:
+        return places
+    return np.stack([size[0] - 1 - places[:, 0], places[:, 1]], axis=1)
+
+
+def _thousandths(places: Array, size: Size) -> Array:
+    moved: Array = np.clip(np.rint(places / np.array(size) * 1000), -LARGEST_PLACE, LARGEST_PLACE)
+    return moved

@@ -1,0 +1,122 @@
+"""Reading what blobs are compared by: all their hashes, and the local features of frames that were proposed."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import and_, any_, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+
+from app.fingerprints.algorithms.catalog import CATALOG, Catalog
+from app.fingerprints.algorithms.local_features import LocalFeatures
+from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.decodings import in_force
+from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce
+from app.fingerprints.prints import Print, Prints
+from app.fingerprints.stop_list import is_stopped
+from app.kernel.database import HexDigest
+from app.media.models import Blob, Derivative
+
+
+def prints_of(
+    session: Session, blobs: Iterable[str], moments: Mapping[str, Collection[int]] | None, catalog: Catalog = CATALOG
+) -> dict[str, Prints]:
+    """What is in force of these blobs and not on the stop list, those without any hash or feature left out.
+
+    ``moments``: of which frames the local features are read, of a blob that is not named there those of its first
+    picture; None: of all frames."""
+    wanted = sorted(blobs)
+    if not wanted:
+        return {}
+    rows = session.execute(
+        select(
+            Fingerprint.blob_sha256,
+            Fingerprint.version,
+            Fingerprint.time_ms,
+            Fingerprint.view,
+            Fingerprint.value,
+            Fingerprint.quality,
+        )
+        .join(RuleInForce, in_force())
+        .where(Fingerprint.blob_sha256 == any_(literal(wanted, ARRAY(HexDigest))))
+        .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
+    )
+    kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(Blob.sha256.in_(wanted))).all())
+    sizes = _sizes_of(session, wanted)
+    features = _features_of(session, wanted, moments, catalog)
+    grouped: dict[str, list[Print]] = {blob: [] for blob in features}
+    for row in rows:
+        one = Print(row.version, row.time_ms, row.view, row.value, row.quality)
+        grouped.setdefault(row.blob_sha256, []).append(one)
+    found = {
+        blob: Prints(kinds.get(blob) == "video", prints, features.get(blob, ()), sizes.get(blob))
+        for blob, prints in grouped.items()
+    }
+    return without_stopped(session, found)
+
+
+def without_stopped(session: Session, found: Mapping[str, Prints]) -> dict[str, Prints]:
+    """The same without frames that people put on the stop list: neither their hashes nor their points count."""
+    values = {one.value for prints in found.values() for one in prints.prints if one.version == PDQ.version}
+    stopped = is_stopped(session, PDQ.version, list(values))
+    if not stopped:
+        return dict(found)
+    return {blob: _without(prints, stopped) for blob, prints in found.items()}
+
+
+def _without(prints: Prints, stopped: Collection[bytes]) -> Prints:
+    times = {one.time_ms for one in prints.prints if one.version == PDQ.version and one.value in stopped}
+    return replace(
+        prints,
+        prints=[one for one in prints.prints if one.time_ms not in times],
+        features=[one for one in prints.features if one.time_ms not in times],
+    )
+
+
+def _features_of(
+    session: Session, blobs: list[str], moments: Mapping[str, Collection[int]] | None, catalog: Catalog
+) -> dict[str, list[LocalFeatures]]:
+    if moments is None:
+        return _read(session, LocalFeatureSet.blob_sha256 == any_(literal(blobs, ARRAY(HexDigest))), catalog)
+    by_times: dict[tuple[int, ...], list[str]] = {}
+    for blob in blobs:
+        by_times.setdefault(tuple(sorted(set(moments.get(blob) or (0,)))), []).append(blob)
+    which = [
+        and_(
+            LocalFeatureSet.blob_sha256 == any_(literal(some, ARRAY(HexDigest))),
+            LocalFeatureSet.time_ms.in_(times),
+        )
+        for times, some in by_times.items()
+    ]
+    return _read(session, or_(*which), catalog)
+
+
+def _read(session: Session, which: Any, catalog: Catalog) -> dict[str, list[LocalFeatures]]:
+    rows = session.execute(
+        select(LocalFeatureSet.blob_sha256, LocalFeatureSet.time_ms, LocalFeatureSet.view, LocalFeatureSet.points)
+        .join(RuleInForce, in_force(LocalFeatureSet))
+        .where(LocalFeatureSet.version == catalog.local_features, which)
+        .order_by(LocalFeatureSet.blob_sha256, LocalFeatureSet.time_ms, LocalFeatureSet.view)
+    )
+    found: dict[str, list[LocalFeatures]] = {}
+    for row in rows:
+        found.setdefault(row.blob_sha256, []).append(
+            LocalFeatures(catalog.local_features, row.time_ms, row.points, row.view)
+        )
+    return found
+
+
+def _sizes_of(session: Session, blobs: Collection[str]) -> dict[str, tuple[int, int]]:
+    """Width and height of the working picture, else of the preview: as the picture is displayed, and as near to the
+    decoder's size as is known."""
+    rows = session.execute(
+        select(Derivative.blob_sha256, Derivative.kind, Derivative.details)
+        .where(Derivative.blob_sha256.in_(blobs), Derivative.kind.in_(("frames", "preview")))
+        .order_by(Derivative.kind.desc(), Derivative.made_at)
+    )
+    return {
+        row.blob_sha256: (int(row.details["width"]), int(row.details["height"]))
+        for row in rows
+        if {"width", "height"} <= row.details.keys()
+    }
