@@ -65,7 +65,7 @@ import sys
 from pathlib import Path
 from benchmarks.growth import resident_mib, search_once
 before = resident_mib()
-search_once(sys.argv[1], Path(sys.argv[2]))
+held = search_once(sys.argv[1], Path(sys.argv[2]))
 print(resident_mib() - before)
 """
 
@@ -75,16 +75,17 @@ def resident_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-def search_once(kind: str, path: Path) -> None:
-    """What a process holds while it searches: the file's pages that searches touch stay mapped."""
+def search_once(kind: str, path: Path) -> object:
+    """What a process holds while it searches, the file mapped; as long as the answer is kept."""
     if kind == "hashes":
         block = read(path)
         for _ in range(3):
             block.blobs_near(block.index.words[:: max(1, len(block.index.words) // 100)], RADIUS_BITS)
-        return
+        return block
     points = block_of(open_index(path).arrays)
     for place in range(0, len(points.rows.sets), max(1, len(points.rows.sets) // 10)):
         vote([points], packed_of(points.rows.words[place * POINTS : (place + 1) * POINTS]), 50)
+    return points
 
 
 def memory_mib(kind: str, path: Path) -> float:
