@@ -8,8 +8,8 @@ other than the plain ones are first tried on some rows, and looked at whole wher
 every frame resembles every other: a frame with many partners keeps those at the shifts that most frames vote for.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,9 @@ SHIFT_TOLERANCE_MS = 300
 MAXIMUM_PAIRS = 200_000
 FEW_PARTNERS = 12
 """A frame with so few partners says where it belongs, and keeps them all."""
-TRIED_PAIRS = 32_000_000
+HALF_AS_SURE_BITS = 4.0
+"""So much further than a frame's nearest partner, another one is half as likely the same moment."""
+TRIED_PAIRS = 8_000_000
 """Pairs that are looked at to find out which symmetries and areas are worth all of them; fewer than that are all."""
 MOST_BINS = 1 << 20
 """Shifts further apart than that share a bin: times are another program's word, memory is ours."""
@@ -56,6 +58,9 @@ class Frames:
     has: dict[str, Array]
     turned: dict[tuple[str, str], tuple[Array, Array]]
     """By area and symmetry the hashes that were stored turned: at which places, and which."""
+    _made: dict[str, Mapping[str, Array]] = field(default_factory=dict)
+    """By area the hashes turned here, all symmetries at once."""
+    _columns: dict[str, Array] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return self.times_ms.size
@@ -73,10 +78,18 @@ class Frames:
         signs[~self.has[area][rows]] = 0
         return signs
 
+    def columns(self, area: str) -> Array:
+        """The signs of all frames as they are, as the right side of a product."""
+        if area not in self._columns:
+            self._columns[area] = self.signs(area, IDENTITY, slice(None)).T
+        return self._columns[area]
+
     def hashes(self, area: str, symmetry: str) -> Array:
         hashes = self.plain[area]
         if symmetry != IDENTITY:
-            hashes = PDQ.of_values_in_symmetries(hashes)[symmetry]
+            if area not in self._made:
+                self._made[area] = PDQ.of_values_in_symmetries(hashes)
+            hashes = self._made[area][symmetry]
         places, values = self.turned.get((area, symmetry), (None, None))
         if places is not None:
             hashes = hashes.copy()
@@ -147,8 +160,8 @@ class Pairs:
     areas: Integers
     """Which of the first's areas × which of the second's: numbers in AREAS, the first times ten."""
     weight: Floats
-    """One through the number of partners that either frame has: the sum over a line counts different looks, not
-    frames, and a static shot has one look however long it lasts."""
+    """How surely these two are the same moment: each frame shares one among its partners, the nearer the more. So the
+    sum over a line counts different looks, not frames: a static shot has one look however long it lasts."""
 
     def where(self, chosen: Array) -> "Pairs":
         return Pairs(*(getattr(self, one.name)[chosen] for one in fields(self)))
@@ -199,7 +212,7 @@ def _worth_looking_at(a: Frames, b: Frames, radius_bits: int) -> Iterator[tuple[
 def _any_near(a: Frames, b: Frames, view: tuple[str, str, str], radius_bits: int, step: int) -> bool:
     first, second, symmetry = view
     rows = a.signs(first, symmetry, slice(step // 2, None, step))
-    columns = b.signs(second, IDENTITY, slice(None)).T
+    columns = b.columns(second)
     least = rows.shape[1] - 2 * radius_bits
     return any(
         bool((rows[start : start + _ROWS_AT_ONCE] @ columns >= least).any())
@@ -210,7 +223,7 @@ def _any_near(a: Frames, b: Frames, view: tuple[str, str, str], radius_bits: int
 def _mark(is_near: Flags, a: Frames, b: Frames, view: tuple[str, str, str], radius_bits: int) -> None:
     """Sets what is within the radius. As a product of signs: of n bits, d different ones give n - 2 d."""
     first, second, symmetry = view
-    columns = b.signs(second, IDENTITY, slice(None)).T
+    columns = b.columns(second)
     signs = a.signs(first, symmetry, slice(None))
     least = signs.shape[1] - 2 * radius_bits
     for start in range(0, len(a), _ROWS_AT_ONCE):
@@ -259,5 +272,19 @@ def _pairs(
         is_nearer = bits < distance
         distance[is_nearer] = bits[is_nearer]
         nearest[is_nearer] = AREAS.index(first) * 10 + AREAS.index(second)
-    weight = 1.0 / np.maximum(partners[0][row], partners[1][column])
+    weight = np.minimum(
+        _shares(row, distance, partners[0]),
+        _shares(column, distance, partners[1]),
+    )
     return Pairs(row, column, a.times_ms[row], b.times_ms[column], distance, nearest, weight)
+
+
+def _shares(frames: Integers, distance: Integers, partners: Integers) -> Floats:
+    """What each pair has of the one that its frame shares among its partners; those left out have had their part."""
+    nearest = np.full(partners.size, _FAR, np.int64)
+    np.minimum.at(nearest, frames, distance)
+    closeness = np.exp2((nearest[frames] - distance) / HALF_AS_SURE_BITS)
+    kept = np.bincount(frames, minlength=partners.size)
+    total = np.bincount(frames, closeness, minlength=partners.size) * partners / np.maximum(kept, 1)
+    shares: Floats = closeness / total[frames]
+    return shares
