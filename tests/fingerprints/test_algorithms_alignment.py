@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.alignment import MAXIMUM_SEGMENTS, Segment, TimedHash, align, wider_radius
+from app.fingerprints.alignment import (
+    MAXIMUM_SEGMENTS,
+    FramePair,
+    Segment,
+    TimedHash,
+    align,
+    align_points,
+    wider_radius,
+)
 from app.fingerprints.keyframes import ChangedFrames
 from app.fingerprints.views import INVERSE, SYMMETRIES, in_symmetries
 from app.media.jail.decoder import Decoder
@@ -349,6 +357,56 @@ def test_align_when_a_static_shot_gives_spans_without_end_then_the_most_are_kept
         for _ in range(2)
     )
     assert len(align(first, second)) == MAXIMUM_SEGMENTS
+
+
+def test_align_points_when_shots_agree_then_they_are_one_span_and_what_does_not_is_its_own() -> None:
+    pairs = [FramePair(1000, 21_000, 30), FramePair(9000, 28_200, 14), FramePair(17_000, 37_900, 50)]
+    found = align_points([*pairs, FramePair(9000, 90_000, 15), FramePair(30_000, 50_000, 12, "mirror")])
+    assert [(one.query_start_ms, one.query_end_ms, one.reference_start_ms, one.frames) for one in found] == [
+        (1000, 17_000, 21_000, 3),
+        (9000, 9000, 90_000, 1),
+        (30_000, 30_000, 50_000, 1),
+    ]
+    assert {(one.by, one.distance_bits, one.speed) for one in found} == {("orb", None, 1000)}
+    assert [one.transformation for one in found] == ["identity", "identity", "mirror"]
+
+
+def test_align_points_when_it_is_played_backwards_then_three_shots_say_so() -> None:
+    pairs = [FramePair(1000, 41_000, 30), FramePair(9000, 33_500, 14), FramePair(17_000, 24_000, 50)]
+    assert [one.speed for one in align_points(pairs)] == [-1000]
+    assert [one.speed for one in align_points(pairs[:2])] == [1000, 1000]
+
+
+def test_align_points_when_one_pair_is_all_then_it_is_a_moment() -> None:
+    assert align_points([FramePair(0, 7000, 12)]) == [Segment(0, 0, 7000, 7000, 1, None, by="orb")]
+    assert align_points([]) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            FramePair,
+            st.integers(0, 200).map(lambda n: n * 500),
+            st.integers(0, 200).map(lambda n: n * 500),
+            st.integers(8, 60),
+            st.sampled_from(["identity", "mirror"]),
+        ),
+        max_size=30,
+    )
+)
+def test_align_points_of_whatever_pairs_then_each_is_in_a_span_that_holds_nothing_else(pairs: list[FramePair]) -> None:
+    found = align_points(pairs)
+    for pair in pairs:
+        assert any(
+            one.query_start_ms <= pair.query_ms <= one.query_end_ms
+            and one.reference_start_ms <= pair.reference_ms <= one.reference_end_ms
+            and one.transformation == pair.transformation
+            for one in found
+        )
+    for one in found:
+        assert {one.query_start_ms, one.query_end_ms} <= {pair.query_ms for pair in pairs}
+        assert {one.reference_start_ms, one.reference_end_ms} <= {pair.reference_ms for pair in pairs}
 
 
 @pytest.fixture(scope="module")
