@@ -247,12 +247,12 @@ def _heading(facts: Facts) -> Block:
 
 
 def ground_in_words(ground: Ground) -> str:
-    """``pdq/1: distance 4 bits (up to 31 match)``; ``orb/1: 143 points agree (12 or more are sure)``."""
+    """``pdq/1: distance 4 bits (up to 31 match)``; ``orb/1: 143 points agree (at least 12 are asked for)``."""
     parts = []
     if ground.distance_bits is not None:
         parts.append(f"distance {ground.distance_bits} bits (up to {ground.threshold_bits} match)")
     if ground.inliers is not None:
-        enough = "" if ground.threshold_inliers is None else f" ({ground.threshold_inliers} or more are sure)"
+        enough = "" if ground.threshold_inliers is None else f" (at least {ground.threshold_inliers} are asked for)"
         parts.append(f"{ground.inliers} points agree{enough}")
     if ground.transformation != IDENTITY:
         parts.append(WORDS.get(ground.transformation, ground.transformation))

@@ -224,4 +224,4 @@ def _warped(
     if coefficients is None:
         return Image.new("RGB", size), Image.new("L", size, 0)
     laid = query.transform(size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC)
-    return laid, mask
+    return laid, mask.filter(ImageFilter.MinFilter(3))

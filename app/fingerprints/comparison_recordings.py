@@ -196,12 +196,16 @@ def marks_block(segments: Sequence[Segment], length_ms: int, *, is_query: bool) 
     name, colour = ("query", QUERY) if is_query else ("reference", REFERENCE)
     block.text((MARGIN, 2), f"Where in the {name}, {moment(length_ms)} long", 17)
     block.fill((MARGIN, 38, MARGIN + INNER, 60), RULE)
+    written_to = 0.0
     for each in segments:
         times = (
             (each.query_start_ms, each.query_end_ms) if is_query else (each.reference_start_ms, each.reference_end_ms)
         )
         start, end = (MARGIN + min(time_ms / max(1, length_ms), 1.0) * INNER for time_ms in times)
         block.fill((start - 2, 34, max(end, start + 2), 64), colour)
+        if start < written_to:
+            continue
+        written_to = start + 130
         anchor = "ma" if MARGIN + 40 < start < MARGIN + INNER - 40 else "la" if start < WIDTH / 2 else "ra"
         block.text((start, 68), moment(times[0]) if times[0] == times[1] else _span(*times), 13, QUIET, anchor)
     return block
