@@ -20,7 +20,7 @@ from app.fingerprints.algorithms.local_features import (
     pack_points,
     unpack_points,
 )
-from app.fingerprints.algorithms.orb import local_features
+from app.fingerprints.algorithms.orb import features_in_views, local_features
 from tests.media_samples import ASSETS, upright
 
 TEMPLE = ASSETS / "temple.jpg"
@@ -129,6 +129,19 @@ def test_turned_copy_when_compared_then_its_points_and_angles_turned_with_it() -
         for here, there in zip(in_whole[is_turned], in_turned[is_turned], strict=True)
     ]
     assert 80 <= np.median(angles) <= 100
+
+
+@pytest.mark.parametrize("name", ["temple.jpg", "park-dogs.jpg"])
+def test_mirrored_points_when_compared_with_those_of_the_mirrored_picture_then_they_are_the_same(name: str) -> None:
+    picture = upright(ASSETS / name)
+    straight, mirrored = features_in_views(picture, 5)
+    real = points_of(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+
+    in_found, in_real = matched(unpack_points(mirrored.points), real)
+
+    assert (straight.view, mirrored.view, straight.time_ms, mirrored.time_ms) == ("identity", "mirror", 5, 5)
+    assert straight.points == local_features(picture).points
+    assert np.count_nonzero(np.abs(in_found - in_real).max(axis=1) <= 3) >= 0.75 * straight.count
 
 
 def test_drawn_picture_when_the_rule_is_version_1_then_its_points_are_these() -> None:

@@ -74,9 +74,13 @@ def _found(luma: Luma) -> tuple[LocalFeatures, Sequence[cv2.KeyPoint]]:
 
 def _mirrored(luma: Luma, corners: Sequence[cv2.KeyPoint]) -> LocalFeatures:
     """Where OpenCV leaves out a corner that lies too near the other edge by rounding, there is one fewer."""
-    right = luma.shape[1] - 1
+    # Mirrored about the middle of the octave's own picture, whose width is in whole pixels.
+    scales = [SCALE_STEP**octave for octave in range(OCTAVES)]
+    rights = [scale * (round(luma.shape[1] / scale) - 1) for scale in scales]
     in_mirror = [
-        cv2.KeyPoint(right - one.pt[0], one.pt[1], one.size, (180 - one.angle) % 360, one.response, one.octave)
+        cv2.KeyPoint(
+            rights[one.octave] - one.pt[0], one.pt[1], one.size, (180 - one.angle) % 360, one.response, one.octave
+        )
         for one in corners
     ]
     if not in_mirror:
