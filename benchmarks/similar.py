@@ -23,6 +23,7 @@ import numpy as np
 import psycopg
 
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.search.block import read_blocks
 from app.kernel.database_roles import libpq_url
 from app.kernel.embedded_postgres import start_postgres
@@ -54,7 +55,10 @@ INSERT INTO evidence (id, case_id, state, version, round, blob_sha256, fingerpri
     SELECT gen_random_uuid(), CASE WHEN n % {share} = 0 THEN '{own}' ELSE '{foreign}' END ::uuid, 'preserved', 3, 0,
         sha256(int4send(n)), 'done', '{who}', now(), '{who}', now(), 'x', 'download', now(), 'x', 1
     FROM generate_series(1, {blobs}) n;
-ANALYZE blobs, decodings, rules_in_force, fingerprints, evidence;
+INSERT INTO match_comparisons (evidence_id, across, rule, decoding, left_out, compared_at)
+    SELECT id, across, '{rule}', 1, 0, now() FROM evidence, (VALUES (false), (true)) AS both_ways (across)
+    ON CONFLICT DO NOTHING;
+ANALYZE match_comparisons, blobs, decodings, rules_in_force, fingerprints, evidence;
 """
 
 
@@ -117,14 +121,14 @@ def search_is_ready(base_url: str) -> int | None:
 
 
 def fill(data: Path, blobs: int, **ids: str) -> None:
+    """All rows; every item counts as compared, so that the worker has nothing to do."""
+    rule = rule_of(thresholds_of())
+    script = FILL.format(blobs=blobs, views=VIEWS, version=PDQ.version, share=SHARE_OWN, rule=rule, **ids)
     postgres = start_postgres(data)
     try:
         with psycopg.connect(libpq_url(postgres.owner_url), autocommit=True) as owner:
-            for statement in FILL.format(blobs=blobs, views=VIEWS, version=PDQ.version, share=SHARE_OWN, **ids).split(
-                ";\n"
-            ):
-                if statement.strip():
-                    owner.execute(statement.encode())
+            for statement in filter(str.strip, script.split(";\n")):
+                owner.execute(statement.encode())
     finally:
         postgres.stop()
 
