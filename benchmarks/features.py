@@ -49,11 +49,11 @@ FIRM_INLIERS, LIKELY_INLIERS = 12, 8
 CROPS_A_PHOTOGRAPH = 8
 
 
-def photographs(corpus: Path) -> list[Image.Image]:
-    """In an order of their own: those of the corpus, else those that the tests bring along."""
+def photographs(corpus: Path, count: int) -> list[Image.Image]:
+    """At most so many: of the corpus, where it is there, else those that the tests bring along."""
     if (corpus / "sources").exists():
-        return [sources.photograph_pixels(one) for one in sources.photographs(corpus / "sources")]
-    return [upright(path) for path in PHOTOGRAPHS]
+        return [sources.photograph_pixels(one) for one in sources.photographs(corpus / "sources")[:count]]
+    return [upright(path) for path in PHOTOGRAPHS[:count]]
 
 
 def points_of(picture: Image.Image) -> bytes:
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=64, help="so many are laid upon the query")
     options = parser.parse_args()
     random, chance = Random(1), np.random.default_rng(1)
-    pictures = photographs(options.corpus)
+    pictures = photographs(options.corpus, options.known + -(-options.crops // CROPS_A_PHOTOGRAPH))
     known, others = pictures[: options.known], pictures[options.known :] or pictures
     queries = list(queries_of(known, random))
     real = [points_of(crop_of(other, random)) for other in others for _ in range(CROPS_A_PHOTOGRAPH)][: options.crops]
