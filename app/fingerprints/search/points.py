@@ -44,6 +44,9 @@ SCALE_BINS = 2 * OCTAVES + 1
 WEIGHT = 1_000
 """Of a point that one picture alone answers; of one that n do it is this by the root of n."""
 
+MOST_COUNTED = 1_000
+"""Of so many sets, those that answer most points, votes are counted by turn and scale."""
+
 SET: np.dtype[Any] = np.dtype([("blob", "V32"), ("decoding", "<u4"), ("time_ms", "<i8")])
 """Which picture, or frame, a point belongs to."""
 
@@ -194,10 +197,14 @@ class _Answers:
     """In octaves, from 0 for the query's being seven above."""
 
     @cached_property
+    def pairs(self) -> Numbers:
+        """Each point with each set that answers it, once: ``point << 32 | set``."""
+        return np.unique(self.points << 32 | self.sets)
+
+    @cached_property
     def weights(self) -> Numbers:
         """By how many sets answer the point."""
-        pairs = np.unique(self.points << 32 | self.sets)
-        counts = np.bincount(pairs >> 32, minlength=int(self.points.max(initial=0)) + 1)
+        counts = np.bincount(self.pairs >> 32, minlength=int(self.points.max(initial=0)) + 1)
         weights: Numbers = np.rint(WEIGHT / np.sqrt(np.maximum(counts, 1))).astype(np.int64)
         return weights
 
@@ -210,9 +217,10 @@ def vote(blocks: Sequence[PointBlock], packed: bytes, limit: int, allowed: Array
     if not len(words) or not len(sets):
         return []
     answers = _answers(blocks, words, turns)
-    votes = _votes(answers, len(sets))
+    sums = _sums(answers, len(sets))
     if allowed is not None:
-        votes[~allowed] = 0
+        sums[~allowed] = 0
+    votes = _votes(answers, _most(sums))
     some = np.flatnonzero(votes)
     if len(some) > limit:
         some = some[votes[some] >= np.partition(votes[some], -limit)[-limit]]
@@ -263,15 +271,31 @@ def _rarest(counts: Any) -> Array:
     return chosen
 
 
-def _votes(answers: _Answers, sets: int) -> Numbers:
+def _sums(answers: _Answers, sets: int) -> Numbers:
+    """Of each set the weights of the points that it answers, however they turn: more than its votes can be."""
+    points, owners = answers.pairs >> 32, answers.pairs & 0xFFFFFFFF
+    sums: Numbers = np.bincount(owners, answers.weights[points], minlength=sets).astype(np.int64)
+    return sums
+
+
+def _most(sums: Numbers) -> Array:
+    """Which sets have votes counted: those with the largest sums, and all that have as much as the last of them."""
+    least = np.partition(sums, -MOST_COUNTED)[-MOST_COUNTED] if len(sums) > MOST_COUNTED else 1
+    chosen: Array = sums >= max(1, least)
+    return chosen
+
+
+def _votes(answers: _Answers, is_counted: Array) -> Numbers:
     """Of each set the votes for the turn and scale that has most; a point votes once for each."""
-    fine = answers.turned * TURN_BINS // 512
-    best = np.zeros(sets, np.int64)
+    best = np.zeros(len(is_counted), np.int64)
+    taken = np.flatnonzero(is_counted[answers.sets])
+    points, owners = answers.points[taken], answers.sets[taken]
+    fine, scaled = answers.turned[taken] * TURN_BINS // 512, answers.scaled[taken]
     voted: list[Array] = []
     for turn in (fine, (fine + 1) % TURN_BINS):
         for scale in (-1, 0, 1):
-            cell = (answers.sets * TURN_BINS + turn) * (SCALE_BINS + 2) + answers.scaled + scale + 1
-            voted.append(cell << 16 | answers.points)
+            cell = (owners * TURN_BINS + turn) * (SCALE_BINS + 2) + scaled + scale + 1
+            voted.append(cell << 16 | points)
     once = np.unique(np.concatenate(voted))
     cells, begin = np.unique(once >> 16, return_index=True)
     if len(cells):
