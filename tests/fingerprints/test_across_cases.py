@@ -3,9 +3,12 @@ more; and uploading a file tells nobody whether another case has it."""
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
@@ -16,6 +19,12 @@ from tests.support.work import Work, work_of
 
 METADATA = {"collector": "O", "method": "download", "acquired_at": "2026-07-14T09:30:00Z", "source": "A channel"}
 PHOTO, OTHER_PHOTO = PHOTOGRAPHS[0], PHOTOGRAPHS[1]
+UNLIKE = next(path for path in PHOTOGRAPHS if path.stem == "rocket")
+
+
+def plain(path: Path) -> bytes:
+    """Without what a file claims of itself: that would be an entry of its own."""
+    return samples.encoded(Image.fromarray(np.asarray(Image.open(path).convert("RGB"))), quality=80)
 
 
 class TwoCases:
@@ -144,8 +153,8 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
 ) -> None:
     cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
     cases.receive(cases.collector_b, cases.b, samples.recompressed(OTHER_PHOTO, 30))
-    known = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO, 80))
-    unknown = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTOGRAPHS[2], 80))
+    known = cases.receive(cases.collector_b, cases.b, plain(PHOTO))
+    unknown = cases.receive(cases.collector_b, cases.b, plain(UNLIKE))
 
     shown = []
     for received in (known, unknown):
@@ -159,6 +168,8 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
         listed = cases.collector_b.get(f"/v1/evidence/{item}/matches").json()
         seqs = [receipt["seq"] for receipt in received["receipts"] + corrected.json()["receipts"]]
         shown.append((seqs[-1], now["version"], now["fingerprint_status"], now["state"], listed))
+    kinds = [[entry["type"] for entry in cases.entries(one["id"])] for one in (known, unknown)]
+    assert kinds[0] == [kind if kind != "evidence.compared" else "evidence.matched" for kind in kinds[1]]
     assert shown[0] == shown[1]
     assert notices(cases.coordinator_b, cases.b), "and yet it was found"
 

@@ -120,7 +120,7 @@ def test_item_that_hit_a_limit_when_it_is_offered_under_a_higher_one_then_it_is_
     answer = bench.request(limited)
     assert (answer.status_code, answer.json()["fingerprint_status"]) == (202, "pending")
     assert answer.json()["receipts"][0]["type"] == "evidence.decoding_requested"
-    assert bench.finish(generous) == ["fingerprint", "match"]
+    assert bench.finish(generous) == ["fingerprint", "match", "match_across"]
 
     after = bench.item(limited)
     assert (after["fingerprint_status"], after["state"]) == ("done", "preserved")

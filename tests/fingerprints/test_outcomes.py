@@ -123,7 +123,7 @@ def test_policy_violation_when_it_ends_so_then_it_is_told_kept_and_not_tried_aga
     work.run_one()
     with breaking_the_rules(decoder):
         work.run_one()
-    assert work.finish() == ["match"]
+    assert work.finish() == ["match", "match_across"]
 
     shown = hub.verifier.get(f"/v1/evidence/{item}").json()
     assert shown["decoding"]["outcome"] == "policy_violation"

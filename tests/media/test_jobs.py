@@ -32,7 +32,7 @@ def blob_file(hub: Hub, item: dict[str, Any]) -> Path:
 def test_equal_bytes_are_preserved(hub: Hub, receive: Receive, work: Work) -> None:
     item = receive(DOGS)
 
-    assert work.finish() == ["preserve", "fingerprint", "match"]
+    assert work.finish() == ["preserve", "fingerprint", "match", "match_across"]
     assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["state"] == "preserved"
     assert hub.entries(item["id"], "evidence.preserved") == 1
 
@@ -66,7 +66,7 @@ def test_items_whose_jobs_are_lost_when_the_worker_looks_then_each_is_enqueued_o
 ) -> None:
     sessions = hub.api.app.state.services.sessions
     receive(DOGS)
-    for lost in ("preserve", "fingerprint", "match"):
+    for lost in ("preserve", "fingerprint", "match", "match_across"):
         with sessions.begin() as session:
             assert enqueue_forgotten(session, JOBS) == [], "its job waits"
             session.execute(text("DELETE FROM procrastinate_jobs"))

@@ -17,9 +17,11 @@ from app.blobs.local import LocalBlobStore
 from app.fingerprints.algorithms.algorithm import Reduced
 from app.fingerprints.algorithms.catalog import ALGORITHMS, Catalog
 from app.fingerprints.algorithms.image_hashes import DHASH
+from app.fingerprints.crossing import crossing_jobs
 from app.fingerprints.jobs import fingerprint_jobs
 from app.fingerprints.match_job import match_jobs
 from app.fingerprints.recompute import recompute_jobs
+from app.fingerprints.rematching import rematching_jobs
 from app.fingerprints_command import feed
 from app.job_table import Resources
 from app.jobs import Job
@@ -40,7 +42,8 @@ CHANGED = Catalog(tuple(DHASH_2 if one is DHASH else one for one in ALGORITHMS),
 
 def jobs_of(catalog: Catalog) -> tuple[Job, ...]:
     """What a worker of a release with this catalog does."""
-    return (*media_jobs.JOBS, *fingerprint_jobs(catalog), *match_jobs(catalog), *recompute_jobs(catalog))
+    matching = (*match_jobs(catalog), *crossing_jobs(catalog), *rematching_jobs(catalog))
+    return (*media_jobs.JOBS, *fingerprint_jobs(catalog), *matching, *recompute_jobs(catalog))
 
 
 def main(app_url: str, data: str) -> None:
