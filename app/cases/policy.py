@@ -10,7 +10,7 @@ BITS_RANGES = {"pdq": (0, 64), "phash": (0, 16), "dhash": (0, 16)}
 """Per algorithm, the thresholds that a case may set: what is farther says nothing of two pictures."""
 INLIERS_RANGES = {"same_picture": (10, 100), "likely": (6, 100)}
 """Per tier, how many points of local features a case may ask for: fewer agree between unrelated pictures."""
-DEFAULT_INLIERS = {"same_picture": 12, "likely": 8}
+DEFAULT_INLIERS = {"same_picture": 12, "likely": 11}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from app.fingerprints.algorithms.algorithm import Algorithm, hamming
 from app.fingerprints.algorithms.catalog import CATALOG
 from app.fingerprints.algorithms.local_features import LocalFeatures, Points, unpack_points
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.geometry import find_geometry
-from app.fingerprints.matching import LIKELY_INLIERS, SAME_PICTURE_INLIERS, Prints, explain, thresholds_of
+from app.fingerprints.geometry import FEWEST_INLIERS, find_geometry
+from app.fingerprints.matching import SAME_PICTURE_INLIERS, Prints, explain, thresholds_of
 from app.fingerprints.views import IDENTITY, symmetry_of
 
 POINTS = "orb"
@@ -172,7 +172,7 @@ class Together:
 def new_curves() -> dict[str, Curve]:
     """One for every algorithm that there is, those included that propose no match."""
     curves = {one.name: Curve(one.name, True, one.threshold_bits, range(one.bits // 4 + 1)) for one in CATALOG.current}
-    curves[POINTS] = Curve(POINTS, False, SAME_PICTURE_INLIERS, range(MOST_POINTS_SHOWN, LIKELY_INLIERS // 2 - 1, -1))
+    curves[POINTS] = Curve(POINTS, False, SAME_PICTURE_INLIERS, range(MOST_POINTS_SHOWN, FEWEST_INLIERS - 1, -1))
     return curves
 
 

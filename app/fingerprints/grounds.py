@@ -13,7 +13,7 @@ SAME_PICTURE, LIKELY = "same_picture", "likely"
 TIERS = ("exact", SAME_PICTURE, LIKELY)
 """The strongest first."""
 SAME_PICTURE_INLIERS = 12
-LIKELY_INLIERS = 8
+LIKELY_INLIERS = 11
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
