@@ -49,6 +49,13 @@ PLACE_PIXELS = 5.0
 """What is nearer than this to another inlier is the same place, in the pixels that the points were seen with: a point
 is described by the 31 pixels around it, so near ones are much the same."""
 
+INLIERS_BY_CHANCE = 20
+"""Fewer are believed only when they are near. Pictures that have nothing in common, frames of videos above all, reach
+13 among thousands of pairs, but loosely: places anywhere within the tolerance, descriptors as the nearest of many."""
+LOOSEST = 64.0
+"""The mean square of how far so few places lie from where they should, in the exactness with which each is known, times
+the median of the bits in which the pairs differ. Of eight and more that agree by chance 94 and more, of edited pictures
+5 to 55: docs/decisions/0027."""
 MOST_DOUBTFUL = 11
 """So many inliers are left of two pictures of which not nearly all that both show is alike: no match without a person's
 look at it."""
@@ -258,7 +265,16 @@ def _refine(possible: _Pairs, nearest: _Pairs, a: complex, b: complex) -> tuple[
         if len(inliers) < FEWEST_INLIERS:
             return None
     inliers = _distinct(inliers)
-    return (matrix, inliers) if len(inliers) >= FEWEST_INLIERS else None
+    if len(inliers) < FEWEST_INLIERS or not (len(inliers) >= INLIERS_BY_CHANCE or _is_near(matrix, inliers)):
+        return None
+    return matrix, inliers
+
+
+def _is_near(matrix: Array, pairs: _Pairs) -> bool:
+    """Whether few pairs lie as exactly, and are as like, as those of an edited picture."""
+    sigma = _sigma(pairs.q_scales, pairs.r_scales, abs(_similar_part(matrix)))
+    off = np.abs(_applied(matrix, pairs.q) - pairs.r) / sigma
+    return bool(np.mean(off**2) * np.median(pairs.bits) <= LOOSEST)
 
 
 def _taken(pairs: _Pairs, which: Any) -> _Pairs:

@@ -103,6 +103,38 @@ def test_geometry_when_two_photographs_have_nothing_in_common_then_is_none_or_we
     assert found is None or found.inliers < LIKELY_INLIERS
 
 
+@cache
+def like_by_chance(count: int, off: float, bits: int) -> tuple[Points, Points]:
+    """Two sides of so many points that lie alike, each so far off in both directions, and so many bits unlike."""
+    chance = np.random.default_rng(7)
+    xy = np.stack(np.meshgrid(np.arange(60, 640, 120), np.arange(60, 640, 120)), axis=-1).reshape(-1, 2)[:count]
+    words = chance.integers(0, 256, (count, 32), dtype=np.uint8)
+    unlike = np.zeros((count, 256), np.uint8)
+    for row in unlike:
+        row[chance.permutation(256)[:bits]] = 1
+    moved = xy + off * chance.choice([-1.0, 1.0], xy.shape)
+    ones, zeros = np.ones(count, np.float32), np.zeros(count, np.float32)
+    query = Points(xy.astype(np.float32), ones, zeros, words)
+    return query, Points(moved.astype(np.float32), ones, zeros, words ^ np.packbits(unlike, axis=1))
+
+
+@pytest.mark.parametrize(("off", "bits"), [(0.0, 60), (0.5, 60), (1.0, 30)], ids=["exact", "nearly", "much alike"])
+def test_geometry_when_few_points_lie_exactly_or_are_much_alike_then_they_are_believed(off: float, bits: int) -> None:
+    found = find_geometry(*like_by_chance(15, off, bits))
+    assert found is not None
+    assert found.inliers == 15
+
+
+def test_geometry_when_few_points_lie_loosely_and_are_hardly_alike_then_is_none_as_by_chance() -> None:
+    assert find_geometry(*like_by_chance(15, 1.8, 60)) is None
+
+
+def test_geometry_when_many_points_lie_loosely_then_they_are_believed() -> None:
+    found = find_geometry(*like_by_chance(25, 1.8, 60))
+    assert found is not None
+    assert found.inliers >= FIRM_INLIERS
+
+
 def captioned(picture: Image.Image, words: str) -> Image.Image:
     edited = picture.copy()
     draw = ImageDraw.Draw(edited)
