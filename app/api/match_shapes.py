@@ -102,7 +102,9 @@ class RelationShape(Shape):
 class MatchShape(Changed):
     id: UUID
     case_id: UUID = Field(description="The query's.")
-    query_id: UUID = Field(description="The item that transformation and segments call the query.")
+    query_id: UUID = Field(
+        description="The item that transformation and segments call the query: which says nothing of what came first."
+    )
     reference_id: UUID
     reference_case_id: UUID = Field(description="Another one only where you are a member of both cases.")
     tier: Tier = Field(description="The same bytes; surely the same picture; alike enough for a person to look at.")

@@ -136,9 +136,7 @@ def plan_pairs(
     found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
     found.update(dict.fromkeys(known))
     seen = seen_before | {one for one in settled if one[0] not in later}
-    others = prints_of(
-        session, now, {blob: {theirs for _, theirs in moments} for blob, moments in now.items()}, catalog
-    )
+    others = prints_of(session, now, _frames_of(now), catalog)
     return Comparison(sha256, thresholds, rule, prints, others, found, seen, now, bool(later), catalog)
 
 
@@ -172,8 +170,11 @@ def compare(comparison: Comparison) -> Compared:
     explained = dict(comparison.found)
     for other, theirs in comparison.others.items():
         assert comparison.prints is not None
-        moments = comparison.moments.get(other, ())
-        explanation = explain(comparison.prints, theirs, comparison.thresholds, comparison.catalog, moments)
+        moments = comparison.moments.get(other, [])
+        query, reference = comparison.prints, theirs
+        if query_of(comparison.sha256, other) == other:
+            query, reference, moments = theirs, query, [(theirs_ms, mine_ms) for mine_ms, theirs_ms in moments]
+        explanation = explain(query, reference, comparison.thresholds, comparison.catalog, moments)
         if explanation is not None:
             explained[other] = explanation
     return Compared(comparison.sha256, comparison.rule, comparison.seen, explained, comparison.is_part)
@@ -255,6 +256,12 @@ def _known(session: Session, sha256: str, others: Iterable[str], rule: str) -> s
     """Those of the others with which a match by this rule is stored, by this case or another one."""
     keys = {pair_key(sha256, other, rule): other for other in others}
     return {keys[key] for key in session.scalars(select(BlobMatch.key).where(BlobMatch.key.in_(list(keys))))}
+
+
+def query_of(first: str, second: str) -> str:
+    """Which of two stored blobs their explanation calls the query: by their digests alone. A pair is explained once for
+    all cases, so anything that hangs on which came first would tell a case that another one has both."""
+    return min(first, second)
 
 
 def pair_key(first: str, second: str, rule: str) -> str:

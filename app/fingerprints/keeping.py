@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.fingerprints.events import EvidenceMatched
-from app.fingerprints.finding import SETTLED, Compared, pair_key
+from app.fingerprints.finding import SETTLED, Compared, pair_key, query_of
 from app.fingerprints.matching import LIKELY, Explanation
 from app.fingerprints.models import BlobMatch, Match, MatchComparison
 from app.fingerprints.views import IDENTITY
@@ -110,7 +110,9 @@ def keep_blob_matches(session: Session, compared: Compared) -> tuple[dict[str, B
     for key, other in sorted(keys.items()):
         explanation = compared.explained[other]
         if explanation is not None:
-            _keep_blob_match(session, key, compared.sha256, other, compared.rule, explanation)
+            query = query_of(compared.sha256, other)
+            reference = other if query == compared.sha256 else compared.sha256
+            _keep_blob_match(session, key, query, reference, compared.rule, explanation)
     rows = session.scalars(select(BlobMatch).where(BlobMatch.key.in_(list(keys))))
     return {keys[row.key]: row for row in rows}, left_out
 

@@ -93,8 +93,8 @@ def test_copy_in_another_case_then_members_of_both_see_the_match_and_both_coordi
 
     (seen,) = matches(cases.both, first)
     assert matches(cases.both, second) == [seen]
-    assert (seen["query_id"], seen["case_id"]) == (second, cases.b)
-    assert (seen["reference_id"], seen["reference_case_id"]) == (first, cases.a)
+    sides = [(seen["query_id"], seen["case_id"]), (seen["reference_id"], seen["reference_case_id"])]
+    assert sorted(sides) == sorted([(first, cases.a), (second, cases.b)])
     assert cases.both.get(f"/v1/matches/{seen['id']}").json() == seen
     for coordinator, case_id, item in (
         (cases.coordinator_a, cases.a, first),
@@ -172,6 +172,23 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
     assert kinds[0] == [kind if kind != "evidence.compared" else "evidence.matched" for kind in kinds[1]]
     assert shown[0] == shown[1]
     assert notices(cases.coordinator_b, cases.b), "and yet it was found"
+
+
+def test_pair_that_was_compared_across_cases_before_then_its_own_case_reads_it_as_if_it_had_not_been(
+    cases: TwoCases,
+) -> None:
+    cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
+    shown = []
+    for photo in (PHOTO, OTHER_PHOTO):  # The first one's bytes are in the other case, the second one's are in none.
+        for order in ((0, 1), (1, 0)):
+            case_id = cases.api.case(cases.coordinator_b, collector=(cases.collector_b,))
+            contents = (samples.recompressed(photo, 60), photo.read_bytes())
+            received = {place: cases.receive(cases.collector_b, case_id, contents[place])["id"] for place in order}
+            (match,) = [
+                one for one in matches(cases.collector_b, received[0]) if one["reference_case_id"] == one["case_id"]
+            ]
+            shown.append((photo, match["query_id"] == received[0], str(match["grounds"])))
+    assert len(set(shown)) == 2, "which of the two is called the query depends on the two files alone"
 
 
 def test_case_that_opts_out_then_nothing_is_compared_with_it_until_it_takes_part_again(cases: TwoCases) -> None:

@@ -92,7 +92,7 @@ def test_recompressed_copy_is_the_same_picture_by_pdq(bench: Bench) -> None:
 
     (match,) = bench.matches(original)
     assert match["tier"] == "same_picture"
-    assert (match["query_id"], match["reference_id"]) == (copy, original)
+    assert {match["query_id"], match["reference_id"]} == {copy, original}
     ground = match["grounds"][0]
     assert (ground["algorithm"], ground["version"], ground["transformation"]) == ("pdq", "pdq/1", "identity")
     assert ground["distance_bits"] <= ground["threshold_bits"] == 31
@@ -106,9 +106,10 @@ def test_cropped_copy_is_the_same_picture_by_points_that_lie_alike_and_says_wher
 
     (match,) = bench.matches(original)
     ground = match["grounds"][0]
-    assert (match["tier"], ground["algorithm"], match["query_id"]) == ("same_picture", "orb", copy)
+    assert (match["tier"], ground["algorithm"]) == ("same_picture", "orb")
     assert ground["inliers"] >= ground["threshold_inliers"] == 12
-    assert all(0 < place < 1000 for corner in ground["outline"] for place in corner), "the crop lies inside"
+    is_inside = [0 < place < 1000 for corner in ground["outline"] for place in corner]
+    assert set(is_inside) == {match["query_id"] == copy}, "the crop lies inside the whole, the whole around the crop"
     assert len(ground["points"]) == min(40, ground["inliers"])
     assert match["explanation"].startswith(f"Local features: {ground['inliers']} points agree")
 
@@ -138,9 +139,10 @@ def test_video_and_its_excerpt_match_with_their_segments(bench: Bench) -> None:
     whole, excerpt = bench.receive(samples.excerpt(0.0, 8.0), samples.excerpt(3.0, 7.0))
 
     (match,) = bench.matches(excerpt)
-    assert (match["tier"], match["query_id"], match["reference_id"]) == ("same_picture", excerpt, whole)
+    assert (match["tier"], {match["query_id"], match["reference_id"]}) == ("same_picture", {excerpt, whole})
     segment = match["segments"][0]
     shift_ms = segment["reference_start_ms"] - segment["query_start_ms"]
+    shift_ms *= 1 if match["query_id"] == excerpt else -1
     assert abs(shift_ms - 3000) <= 300
 
 
@@ -149,8 +151,9 @@ def test_still_of_a_video_is_found_whichever_comes_first(bench: Bench) -> None:
     still, video = bench.receive(frame, samples.excerpt(0.0, 6.0))
     (match,) = bench.matches(still)
 
-    assert (match["query_id"], match["reference_id"]) == (video, still)
-    assert match["segments"][0]["query_start_ms"] <= 2000 <= match["segments"][0]["query_end_ms"] + 2000
+    side = "query" if match["query_id"] == video else "reference"
+    segment = match["segments"][0]
+    assert segment[f"{side}_start_ms"] <= 2000 <= segment[f"{side}_end_ms"] + 2000
 
 
 @pytest.mark.parametrize(
