@@ -16,6 +16,7 @@ from app.access.rules import Operation
 from app.api.headers import sends
 from app.api.http import Input, Requires, Shape, reading, services, working
 from app.api.match_shapes import AlignedSpan, GroundShape, Tier
+from app.api.policies import BitsInput
 from app.api.problems import problem_responses
 from app.api.receiving import open_upload, receive_upload
 from app.api.uploads import parse_metadata, schema_of
@@ -107,10 +108,9 @@ class SimilarSearchCreate(Input):
     )
 
     case_ids: Cases = None
-    thresholds: dict[
-        Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,40}$")], Annotated[StrictInt, Field(ge=0, le=64)]
-    ] = Field(
-        default_factory=dict, max_length=20, description="Per algorithm, the largest distance in bits that is a match."
+    thresholds: BitsInput = Field(
+        default_factory=BitsInput,
+        description="Per algorithm, the largest distance in bits that is a match, as in a case's policy.",
     )
     tier: Tier = Field("likely", description="The weakest that is wanted.")
     limit: StrictInt = Field(50, ge=1, le=200, description="Items at the most.")
@@ -300,7 +300,7 @@ def _understanding(request: Request, actor: Actor) -> Callable[[bytes], Awaitabl
     def question_of(asked: SimilarSearchCreate) -> Question:
         with reading(request) as session:
             case_ids = searched_cases(session, actor, asked.case_ids)
-        return Question(case_ids, asked.thresholds, asked.tier, asked.limit)
+        return Question(case_ids, asked.thresholds.model_dump(exclude_none=True), asked.tier, asked.limit)
 
     return understand
 

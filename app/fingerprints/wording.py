@@ -17,6 +17,8 @@ TURNED = {
 }
 """What is done to the query's picture to get the reference's."""
 AREAS = {"trimmed": "without its borders", "framed": "as the picture found inside a screenshot"}
+FIRM = frozenset({"pdq"})
+"""By whose hashes alone two pictures are the same one; by others they are alike, and a person looks at both."""
 MOST_SPANS = 3
 MARGIN = 20
 """Thousandths by which a corner may lie outside."""
@@ -37,14 +39,16 @@ def explain_in_words(tier: str, grounds: Sequence[Json], segments: Sequence[Json
 
 
 def _ground(ground: Json) -> str:
-    how = _how(ground)
+    how = ", ".join([part for part in (*_how(ground), _moments(ground)) if part])
+    how = f", {how}" if how else ""
     if ground.get("inliers") is not None:
-        text = f"Local features: {ground['inliers']} points agree{how}{_moments(ground)}{_where(ground)}"
+        text = f"Local features: {ground['inliers']} points agree{how}{_where(ground)}"
         if ground.get("threshold_inliers") is not None:
             text += f" (at least {ground['threshold_inliers']} are asked for)"
         return text + "."
-    text = f"{ground['algorithm']}: {ground['distance_bits']} bits differ"
-    return f"{text}{how}{_moments(ground)} (up to {ground['threshold_bits']} are the same picture by this rule)."
+    what = "the same picture" if ground["algorithm"] in FIRM else "alike"
+    text = f"{ground['algorithm']}: {ground['distance_bits']} bits differ{how}"
+    return f"{text} (up to {ground['threshold_bits']} are {what} by this rule)."
 
 
 def _where(ground: Json) -> str:
@@ -58,7 +62,7 @@ def _where(ground: Json) -> str:
     return "; each shows a part of the other"
 
 
-def _how(ground: Json) -> str:
+def _how(ground: Json) -> list[str]:
     parts = []
     if turned := TURNED.get(ground.get("transformation", "identity"), str(ground.get("transformation"))):
         parts.append(f"with the query {turned}")
@@ -66,12 +70,12 @@ def _how(ground: Json) -> str:
         area = AREAS.get(ground.get(f"{side}_view", "whole"))
         if area:
             parts.append(f"the {side} taken {area}")
-    return ", " + ", ".join(parts) + "," if parts else ""
+    return parts
 
 
 def _moments(ground: Json) -> str:
     at = [f"{seconds(ground[f'{side}_ms'])} of the {side}" for side in ("query", "reference") if _has(ground, side)]
-    return f" at {' and '.join(at)}" if at else ""
+    return f"at {' and '.join(at)}" if at else ""
 
 
 def _has(ground: Json, side: str) -> bool:

@@ -145,9 +145,26 @@ def test_words_when_a_video_was_turned_and_slowed_then_name_its_spans() -> None:
     span = Segment(3000, 14500, 61000, 72500, 20, 6, speed=-500, transformation="mirror")
     words = explain_in_words("same_picture", [ground.as_json()], [Explanation("x", [], [span]).as_json()[1][0]])
     assert words == (
-        "pdq: 6 bits differ, with the query mirrored, (up to 31 are the same picture by this rule)."
+        "pdq: 6 bits differ, with the query mirrored (up to 31 are the same picture by this rule)."
         " Seconds 3.0-14.5 of the query appear at seconds 61.0-72.5 of the reference, played backwards,"
         " at 0.50 times the speed, mirrored."
+    )
+
+
+def test_words_when_points_agree_in_a_mirrored_frame_then_read_as_a_sentence() -> None:
+    turned = Ground(algorithm="orb", version="orb/1", inliers=31, transformation="mirror", outline=((0, 0),) * 4)
+    frame = replace(turned, outline=None, query_ms=7000, reference_ms=400)
+    whole, moments = (explain_in_words("same_picture", [one.as_json()], []) for one in (turned, frame))
+    agree = "Local features: 31 points agree, with the query mirrored"
+    assert whole == f"{agree}; the query is the marked quadrilateral of the reference."
+    assert moments == f"{agree}, at second 7.0 of the query and second 0.4 of the reference."
+
+
+def test_words_when_a_hash_alone_is_near_then_do_not_say_that_it_is_the_same_picture() -> None:
+    ground = Ground(algorithm="phash", version="phash/1", distance_bits=6, threshold_bits=10)
+    assert explain_in_words("likely", [ground.as_json()], []) == (
+        "phash: 6 bits differ (up to 10 are alike by this rule)."
+        " That is too little to be sure: a person has to look at both."
     )
 
 

@@ -393,6 +393,8 @@ def test_searches_of_one_person_when_many_wait_then_later_ones_have_a_later_turn
     [
         ({"thresholds": {"pdq": 65}}, "invalid_metadata"),
         ({"thresholds": {"pdq": True}}, "invalid_metadata"),
+        ({"thresholds": {"phash": 17}}, "invalid_metadata"),
+        ({"thresholds": {"colorhash": 3}}, "invalid_metadata"),
         ({"limit": 201}, "invalid_metadata"),
         ({"tier": "perhaps"}, "invalid_metadata"),
         ({"case_ids": []}, "invalid_metadata"),
