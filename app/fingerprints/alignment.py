@@ -25,7 +25,7 @@ from app.fingerprints.frame_pairs import Array, Frames, Integers, Pairs, Plane, 
 from app.fingerprints.lines import Line, line_at_same_speed, strongest_line
 from app.fingerprints.views import AREAS, IDENTITY, INVERSE
 
-__all__ = ["FramePair", "Segment", "TimedHash", "align", "align_points", "wider_radius"]
+__all__ = ["Segment", "TimedHash", "align", "wider_radius"]
 
 RADIUS_BITS = 31
 WIDER_BITS = 17
@@ -48,22 +48,6 @@ MAXIMUM_FRAMES_LONGER = 4_000
 MAXIMUM_FRAMES_OTHER = 16_000
 """Thinning both sides would lose a moving video: the frames left on one side are not those left on the other."""
 SAME_SPEED = 1000
-POINT_TOLERANCE_MS = 2000
-LARGEST_GAP_OF_POINTS_MS = 60_000
-"""A shot of a still camera lasts long, and has one frame with points."""
-POINTS_BACKWARDS = 3
-MAXIMUM_POINT_PAIRS = 1000
-"""The surest; all of two recordings' shots would be millions."""
-
-
-@dataclass(frozen=True, slots=True)
-class FramePair:
-    """Two frames that local features found to show the same, geometry verified."""
-
-    query_ms: int
-    reference_ms: int
-    inliers: int
-    transformation: str = IDENTITY
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,70 +249,4 @@ def _segment(span: _Span, is_turned_back: bool) -> Segment:
         transformation=symmetry,
         query_view=areas[0],
         reference_view=areas[1],
-    )
-
-
-def align_points(pairs: Sequence[FramePair]) -> list[Segment]:
-    """The spans in which the frames lie that local features found to show the same, in the order of the query's time.
-
-    For what is cropped, framed, or covered in part, whose hashes are far apart. Every pair was verified by itself and
-    is in a span, if need be alone: a shot has one frame. The frames that stand for the same shot on either side need
-    not be the same moment, so shifts agree within two seconds; that it is played backwards three pairs have to say.
-    """
-    segments: list[Segment] = []
-    known = sorted(set(pairs), key=lambda one: (-one.inliers, one.query_ms + one.reference_ms, one.query_ms))
-    for transformation in sorted({one.transformation for one in known}):
-        left = [one for one in known[:MAXIMUM_POINT_PAIRS] if one.transformation == transformation]
-        while left and len(segments) < MAXIMUM_SEGMENTS:
-            span, speed = _along_points(left)
-            segments.append(_segment_of_points(span, speed))
-            taken = set(span)
-            left = [one for one in left if one not in taken]
-    return sorted(segments, key=lambda one: (one.query_start_ms, one.reference_start_ms))
-
-
-def _along_points(pairs: list[FramePair]) -> tuple[list[FramePair], int]:
-    """Those pairs that agree with one shift, or with one moment of turning back, without a longer pause; the most."""
-    query_ms = np.array([one.query_ms for one in pairs], np.int64)
-    reference_ms = np.array([one.reference_ms for one in pairs], np.int64)
-    best: list[FramePair] = []
-    best_speed = SAME_SPEED
-    for speed in (SAME_SPEED, -SAME_SPEED):
-        shifts = reference_ms - query_ms if speed > 0 else reference_ms + query_ms
-        agree = np.abs(shifts[:, np.newaxis] - shifts[np.newaxis, :]) <= POINT_TOLERANCE_MS
-        anchor = int(np.argmax(np.count_nonzero(agree, axis=1)))
-        order = [place for place in np.argsort(query_ms, kind="stable").tolist() if agree[anchor][place]]
-        group = _without_pause([pairs[place] for place in order], pairs[anchor])
-        if len(group) > len(best) and (speed > 0 or _different_frames(group) >= POINTS_BACKWARDS):
-            best, best_speed = group, speed
-    return best, best_speed
-
-
-def _without_pause(pairs: list[FramePair], around: FramePair) -> list[FramePair]:
-    group: list[FramePair] = []
-    for one in pairs:
-        if group and one.query_ms - group[-1].query_ms > LARGEST_GAP_OF_POINTS_MS:
-            if around in group:
-                break
-            group = []
-        group.append(one)
-    return group
-
-
-def _different_frames(pairs: Sequence[FramePair]) -> int:
-    return min(len({one.query_ms for one in pairs}), len({one.reference_ms for one in pairs}))
-
-
-def _segment_of_points(pairs: Sequence[FramePair], speed: int) -> Segment:
-    query, reference = ([getattr(one, side) for one in pairs] for side in ("query_ms", "reference_ms"))
-    return Segment(
-        min(query),
-        max(query),
-        min(reference),
-        max(reference),
-        frames=_different_frames(pairs),
-        distance_bits=None,
-        speed=speed,
-        transformation=pairs[0].transformation,
-        by="orb",
     )

@@ -22,11 +22,9 @@ from app.fingerprints.algorithms.image_hashes import DHASH
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import (
     MAXIMUM_SEGMENTS,
-    FramePair,
     Segment,
     TimedHash,
     align,
-    align_points,
     wider_radius,
 )
 from app.fingerprints.grounds import (
@@ -41,6 +39,7 @@ from app.fingerprints.grounds import (
     rule_of,
     thresholds_of,
 )
+from app.fingerprints.point_spans import FramePair, align_points
 from app.fingerprints.prints import Print, Prints
 from app.fingerprints.views import IDENTITY, INVERSE, WHOLE, area_of, symmetry_of
 
@@ -76,7 +75,7 @@ def explain(
         found = None if pdq is None else _explain_frames(pdq, query, reference, thresholds.bits[PDQ.name])
         if found is not None:
             return found
-        by_points = _explain_points(query, reference, moments, thresholds)
+        by_points = _explain_points(query, reference, moments, thresholds, catalog)
         if query.is_video or reference.is_video or (by_points is not None and by_points.tier == SAME_PICTURE):
             return by_points
         by_first = _explain_pictures(query.first(), reference.first(), thresholds, catalog)
@@ -101,7 +100,7 @@ def _explain_pictures(query: Prints, reference: Prints, thresholds: Thresholds, 
     by_hashes = _explain_hashes(query, reference, thresholds, catalog)
     if by_hashes is not None and by_hashes.tier == SAME_PICTURE:
         return by_hashes
-    by_points = _explain_points(query, reference, [(0, 0)], thresholds)
+    by_points = _explain_points(query, reference, [(0, 0)], thresholds, catalog)
     if by_points is None or by_hashes is None:
         return by_points or by_hashes
     return Explanation(by_points.tier, [*by_points.grounds, *by_hashes.grounds], [])
@@ -123,7 +122,9 @@ def _explain_hashes(query: Prints, reference: Prints, thresholds: Thresholds, ca
     return Explanation(LIKELY if nearest is None else SAME_PICTURE, kept, [])
 
 
-def _explain_points(query: Prints, reference: Prints, moments: Moments, thresholds: Thresholds) -> Explanation | None:
+def _explain_points(
+    query: Prints, reference: Prints, moments: Moments, thresholds: Thresholds, catalog: Catalog
+) -> Explanation | None:
     """By local features: of two pictures the strongest agreement; of sequences the spans of all that are as sure."""
     found = agreements(query, reference, moments, thresholds)
     if not found:
@@ -135,7 +136,9 @@ def _explain_points(query: Prints, reference: Prints, moments: Moments, threshol
     as_sure = [one for one in found if one.inliers >= thresholds.inliers or not is_firm]
     pairs = [FramePair(one.query_ms, one.reference_ms, one.inliers, one.transformation) for one in as_sure]
     ground = _by_points(strongest, thresholds, is_firm, has_times=True)
-    return Explanation(SAME_PICTURE if is_firm else LIKELY, [ground], align_points(pairs)[:MAXIMUM_SEGMENTS])
+    pdq = _common(catalog.matching()[PDQ.name], query, reference)
+    frames = [] if pdq is None else [_timed(prints.of(pdq)) for prints in (query, reference)]
+    return Explanation(SAME_PICTURE if is_firm else LIKELY, [ground], align_points(pairs, *frames)[:MAXIMUM_SEGMENTS])
 
 
 def _by_points(found: Agreement, thresholds: Thresholds, is_firm: bool, *, has_times: bool = False) -> Ground:

@@ -14,14 +14,13 @@ from hypothesis import strategies as st
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import (
     MAXIMUM_SEGMENTS,
-    FramePair,
     Segment,
     TimedHash,
     align,
-    align_points,
     wider_radius,
 )
 from app.fingerprints.keyframes import ChangedFrames
+from app.fingerprints.point_spans import FramePair, align_points
 from app.fingerprints.views import INVERSE, SYMMETRIES, in_symmetries
 from app.media.jail.decoder import Decoder
 from app.media.jail.result import DecodeOutcome
@@ -380,6 +379,41 @@ def test_align_points_when_it_is_played_backwards_then_three_shots_say_so() -> N
 def test_align_points_when_one_pair_is_all_then_it_is_a_moment() -> None:
     assert align_points([FramePair(0, 7000, 12)]) == [Segment(0, 0, 7000, 7000, 1, None, by="orb")]
     assert align_points([]) == []
+
+
+def standing(scene: int, until_ms: int, then: int, *, bits: int = 0) -> list[TimedHash]:
+    """A scene before and after another one, which stands for 20 s before ``until_ms``; a frame in two seconds."""
+    around = [(time_ms, 300 + time_ms // 2000) for time_ms in range(0, until_ms - 20_000, 2000)]
+    stands = [(time_ms, scene) for time_ms in range(until_ms - 20_000, until_ms, 2000)]
+    after = [(time_ms, then) for time_ms in range(until_ms, until_ms + 10_000, 2000)]
+    return [TimedHash(time_ms, near(SCENES[one], bits), 90) for time_ms, one in around + stands + after]
+
+
+def test_align_points_when_both_stand_still_then_the_span_is_as_long_as_both_show_it() -> None:
+    query, reference = standing(7, 30_000, 8, bits=20), standing(107, 50_000, 108, bits=20)
+    pair = FramePair(16_000, 34_000, 20)
+    assert align_points([pair], query, reference) == [Segment(12_000, 28_000, 30_000, 46_000, 1, None, by="orb")]
+    turned = FramePair(34_000, 16_000, 20)
+    assert align_points([turned], reference, query) == [Segment(30_000, 46_000, 12_000, 28_000, 1, None, by="orb")]
+
+
+def test_align_points_when_it_is_played_backwards_then_the_span_grows_backwards() -> None:
+    query, reference = standing(7, 30_000, 8), standing(107, 50_000, 108)
+    pairs = [FramePair(12_000 + n * 2000, 44_000 - n * 2000, 20) for n in range(3)]
+    (found,) = align_points(pairs, query, reference)
+    assert found == Segment(10_000, 26_000, 30_000, 46_000, 3, None, speed=-1000, by="orb")
+
+
+def test_align_points_when_frames_of_a_still_picture_agree_at_every_shift_then_one_span_is_named() -> None:
+    pairs = [FramePair(12_000 + a * 4000, 32_000 + b * 4000, 20) for a in range(4) for b in range(4)]
+    (found,) = align_points(pairs, standing(7, 30_000, 8), standing(107, 50_000, 108))
+    assert (found.query_start_ms, found.query_end_ms) == (10_000, 28_000)
+    assert (found.reference_start_ms, found.reference_end_ms) == (30_000, 48_000)
+
+
+def test_align_points_when_the_picture_changes_then_the_span_goes_no_further() -> None:
+    (found,) = align_points([FramePair(4000, 8000, 20)], video(range(50)), video(range(100, 150)))
+    assert found == Segment(4000, 4000, 8000, 8000, 1, None, by="orb")
 
 
 @settings(max_examples=60, deadline=None)
