@@ -32,6 +32,7 @@ from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import FIRM_TIERS, BlobMatch, Match, MatchComparison, MatchNotice
 from app.fingerprints.proposing import proposed_anywhere
 from app.jobs import Job
+from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
 from app.media.models import Evidence
@@ -65,6 +66,14 @@ def takes_part(case_id: Any) -> ColumnElement[bool]:
     return func.coalesce(newest.scalar_subquery(), False)
 
 
+def _last_away(case_id: Any) -> Any:
+    """When the case, a value or a column, last chose not to take part: what was compared before has to be compared
+    with what came to the other cases meanwhile, which was not compared with it."""
+    policy = aliased(CasePolicy)
+    is_away = ~func.coalesce(policy.document["matching_across_cases"].astext.cast(Boolean), True)
+    return select(func.max(policy.created_at)).where(policy.case_id == case_id, is_away).scalar_subquery()
+
+
 def _elsewhere(evidence: Evidence) -> tuple[ColumnElement[bool], ...]:
     """Items of the other cases that take part."""
     return (Evidence.case_id != evidence.case_id, is_settled(), takes_part(Evidence.case_id))
@@ -89,7 +98,7 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
         (blob, number)
         for blob, number in session.execute(
             select(Evidence.blob_sha256, func.max(Evidence.settled_decoding))
-            .where(Evidence.blob_sha256.in_(near), *_elsewhere(evidence))
+            .where(is_one_of(Evidence.blob_sha256, near), *_elsewhere(evidence))
             .group_by(Evidence.blob_sha256)
         )
         if blob is not None
@@ -103,7 +112,10 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
 
 def _is_compared(session: Session, evidence: Evidence, rule: str) -> bool:
     made = session.get(MatchComparison, (evidence.id, True))
-    return made is not None and (made.rule, made.decoding) == (rule, evidence.settled_decoding)
+    if made is None or (made.rule, made.decoding) != (rule, evidence.settled_decoding):
+        return False
+    away = session.scalar(select(_last_away(evidence.case_id)))
+    return away is None or away < made.compared_at
 
 
 def work(plan: Plan, _: object) -> Result:
@@ -116,7 +128,10 @@ def _store(uow: UnitOfWork, result: Result) -> Result | None:
     evidence = uow.session.scalars(query).one()
     if evidence.settled_decoding != result.decoding or result.compared.is_part:
         return result
-    if not note_comparison(uow.session, evidence, result.compared.rule, across=True, left_out=0):
+    if not uow.session.scalar(select(takes_part(evidence.case_id))):
+        return None  # Any more: nothing is to be told.
+    away = uow.session.scalar(select(_last_away(evidence.case_id)))
+    if not note_comparison(uow.session, evidence, result.compared.rule, across=True, left_out=0, since=away):
         return None
     if not uow.session.scalar(select(exists().where(*_elsewhere(evidence)))):
         return None  # There is nothing to be compared with.
@@ -212,6 +227,7 @@ def waiting(session: Session, catalog: Catalog = CATALOG) -> list[Mapping[str, s
         MatchComparison.across,
         MatchComparison.rule == rule,
         MatchComparison.decoding == Evidence.settled_decoding,
+        func.coalesce(MatchComparison.compared_at > _last_away(Evidence.case_id), True),
     )
     query = select(Evidence.id).where(
         is_settled(), Evidence.blob_sha256.is_not(None), ~is_compared, takes_part(Evidence.case_id)

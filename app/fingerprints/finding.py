@@ -25,6 +25,7 @@ from app.fingerprints.matching import (
 from app.fingerprints.models import BlobMatch, Fingerprint
 from app.fingerprints.proposing import Proposed, proposed
 from app.fingerprints.stored_prints import prints_of, without_stopped
+from app.kernel.database import is_one_of
 from app.kernel.primitives import sha256_hex
 from app.media.models import Evidence
 from app.media.rules import FingerprintStatus
@@ -152,7 +153,7 @@ def _at_once(session: Session, blobs: Proposed) -> tuple[Proposed, set[str]]:
     counts = dict(
         session.execute(
             select(Fingerprint.blob_sha256, func.count())
-            .where(Fingerprint.blob_sha256.in_(blobs))
+            .where(is_one_of(Fingerprint.blob_sha256, blobs))
             .group_by(Fingerprint.blob_sha256)
         ).all()
     )
@@ -255,7 +256,7 @@ def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
 def _known(session: Session, sha256: str, others: Iterable[str], rule: str) -> set[str]:
     """Those of the others with which a match by this rule is stored, by this case or another one."""
     keys = {pair_key(sha256, other, rule): other for other in others}
-    return {keys[key] for key in session.scalars(select(BlobMatch.key).where(BlobMatch.key.in_(list(keys))))}
+    return {keys[key] for key in session.scalars(select(BlobMatch.key).where(is_one_of(BlobMatch.key, keys)))}
 
 
 def query_of(first: str, second: str) -> str:

@@ -18,6 +18,7 @@ from app.fingerprints.finding import SETTLED, Compared, pair_key, query_of
 from app.fingerprints.matching import LIKELY, Explanation
 from app.fingerprints.models import BlobMatch, Match, MatchComparison
 from app.fingerprints.views import IDENTITY
+from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
 from app.media.models import Evidence
@@ -76,14 +77,17 @@ def earliest(blobs: Collection[str], of_each: int, *conditions: ColumnElement[bo
     )
     ranked = (
         select(Evidence.id, place.label("place"))
-        .where(Evidence.blob_sha256.in_(blobs), is_settled(), *conditions)
+        .where(is_one_of(Evidence.blob_sha256, blobs), is_settled(), *conditions)
         .subquery()
     )
     return select(ranked.c.id).where(ranked.c.place <= of_each)
 
 
-def note_comparison(session: Session, evidence: Evidence, rule: str, *, across: bool, left_out: int) -> bool:
-    """By which rule the item was compared last. False when it was by this one already, and by the same decoding."""
+def note_comparison(
+    session: Session, evidence: Evidence, rule: str, *, across: bool, left_out: int, since: datetime | None = None
+) -> bool:
+    """By which rule the item was compared last. False when it was by this one already, and by the same decoding, and
+    not before ``since``."""
     values = {
         "rule": rule,
         "decoding": evidence.settled_decoding,
@@ -92,6 +96,8 @@ def note_comparison(session: Session, evidence: Evidence, rule: str, *, across: 
     }
     row = insert(MatchComparison).values(evidence_id=evidence.id, across=across, **values)
     is_other = (MatchComparison.rule != rule) | (MatchComparison.decoding != evidence.settled_decoding)
+    if since is not None:
+        is_other |= MatchComparison.compared_at <= since
     written = session.scalar(
         row.on_conflict_do_update(constraint="pk_match_comparisons", set_=values, where=is_other).returning(
             MatchComparison.evidence_id
@@ -113,7 +119,7 @@ def keep_blob_matches(session: Session, compared: Compared) -> tuple[dict[str, B
             query = query_of(compared.sha256, other)
             reference = other if query == compared.sha256 else compared.sha256
             _keep_blob_match(session, key, query, reference, compared.rule, explanation)
-    rows = session.scalars(select(BlobMatch).where(BlobMatch.key.in_(list(keys))))
+    rows = session.scalars(select(BlobMatch).where(is_one_of(BlobMatch.key, keys)))
     return {keys[row.key]: row for row in rows}, left_out
 
 

@@ -1,12 +1,25 @@
 """What every table shares: names of constraints, types for times and digests, engines and sessions."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, DateTime, Engine, LargeBinary, MetaData, Text, create_engine, event, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    DateTime,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Text,
+    any_,
+    create_engine,
+    event,
+    literal,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Dialect
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -72,6 +85,12 @@ class HexDigest(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         return None if value is None else bytes(value).hex()
+
+
+def is_one_of(column: Any, digests: Collection[str]) -> ColumnElement[bool]:
+    """Whether a digest is among these, however many: as one parameter, of which a statement can have 65,535."""
+    among: ColumnElement[bool] = column == any_(literal(list(digests), ARRAY(HexDigest)))
+    return among
 
 
 def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:

@@ -203,6 +203,25 @@ def test_case_that_opts_out_then_nothing_is_compared_with_it_until_it_takes_part
     assert seen["tier"] == "exact"
 
 
+def test_case_that_opts_out_for_a_while_then_what_came_to_other_cases_meanwhile_is_found_afterwards(
+    cases: TwoCases,
+) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    cases.receive(cases.collector_b, cases.b, OTHER_PHOTO.read_bytes())
+    cases.work.sweep()
+    cases.set_policy(cases.coordinator_a, cases.a, matching_across_cases=False)
+    cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())
+    assert matches(cases.both, first) == []
+
+    cases.set_policy(cases.coordinator_a, cases.a)
+    cases.work.sweep()
+    (seen,) = matches(cases.both, first)
+    assert seen["tier"] == "exact"
+    before = cases.entries(first)
+    cases.work.sweep()
+    assert cases.entries(first) == before
+
+
 def test_many_copies_in_the_other_case_then_one_match_and_one_notice_for_them(cases: TwoCases) -> None:
     for _ in range(3):
         cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())

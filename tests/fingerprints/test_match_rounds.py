@@ -11,8 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.fingerprints.algorithms.catalog import CATALOG
+from app.fingerprints.finding import plan_pairs
 from app.fingerprints.jobs import JOBS as FINGERPRINT_JOBS
+from app.fingerprints.keeping import earliest
 from app.fingerprints.match_job import JOBS as MATCH_JOBS
+from app.fingerprints.matching import thresholds_of
+from app.fingerprints.proposing import Proposed
 from app.kernel.database import read_session
 from app.media.jobs import JOBS as PRESERVE_JOBS
 from app.unit_of_work import unit_of_work
@@ -197,3 +202,13 @@ def test_blob_that_two_workers_decode_at_once_then_the_first_result_is_kept_alon
 
     assert [status(hub, item) for item in items] == ["done", "done"]
     assert matched_with(hub, items[0]) == {items[1]}
+
+
+def test_more_candidates_than_a_statement_has_parameters_then_all_are_compared_in_rounds(hub: Hub) -> None:
+    candidates: Proposed = {f"{number:064x}": [] for number in range(70_000)}
+    settled = frozenset((blob, 1) for blob in candidates)
+    with read_session(hub.api.app.state.services.sessions) as session:
+        planned = plan_pairs(session, "f" * 64, None, candidates, settled, thresholds_of(), None, CATALOG)
+        assert planned.is_part
+        assert 0 < len(planned.seen) < len(candidates)
+        assert session.scalars(earliest(candidates, 1)).all() == []
