@@ -104,8 +104,9 @@ def _speed(segment: Json) -> str:
     words = []
     if speed < 0:
         words.append("played backwards")
-    if abs(speed) != 1000:
-        words.append(f"at {abs(speed) / 1000:.2f} times the speed")
+    times = f"{abs(speed) / 1000:.2f}"
+    if times != "1.00":
+        words.append(f"at {times} times the speed")
     if turned := TURNED.get(segment.get("transformation", "identity"), ""):
         words.append(turned)
     return ", " + ", ".join(words) if words else ""

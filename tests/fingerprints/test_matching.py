@@ -151,6 +151,12 @@ def test_words_when_a_video_was_turned_and_slowed_then_name_its_spans() -> None:
     )
 
 
+def test_words_when_the_speed_differs_by_less_than_is_said_then_do_not_say_it() -> None:
+    span = Segment(0, 9900, 0, 9900, 20, 2, speed=-1004)
+    words = explain_in_words("same_picture", [], Explanation("x", [], [span]).as_json()[1])
+    assert words == "Seconds 0.0-9.9 of the query appear at seconds 0.0-9.9 of the reference, played backwards."
+
+
 def test_words_when_points_agree_in_a_mirrored_frame_then_read_as_a_sentence() -> None:
     turned = Ground(algorithm="orb", version="orb/1", inliers=31, transformation="mirror", outline=((0, 0),) * 4)
     frame = replace(turned, outline=None, query_ms=7000, reference_ms=400)
