@@ -181,8 +181,15 @@ def measure(curves: dict[str, Curve], together: Together, asked: Asked, original
     for algorithm in CATALOG.current:
         curves[algorithm.name].add(asked, original, distance_bits(algorithm, asked.taken, original))
     curves[POINTS].add(asked, original, inliers(asked.taken, original))
-    found = explain(asked.taken.prints, original.prints, thresholds_of())
+    sides = asked.taken.prints, original.prints
+    found = explain(*sides, thresholds_of(), moments=_moments(*sides))
     together.add(asked, original, None if found is None else found.tier)
+
+
+def _moments(asked: Prints, original: Prints) -> list[tuple[int, int]]:
+    """All pairs of frames that have points: here no index proposes some of them."""
+    mine, theirs = (sorted({one.time_ms for one in prints.features}) for prints in (asked, original))
+    return [(ours, other) for ours in mine for other in theirs]
 
 
 def distance_bits(algorithm: Algorithm, asked: Taken, original: Taken) -> int | None:

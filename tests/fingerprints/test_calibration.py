@@ -3,10 +3,12 @@
 import csv
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PIL import Image
 
 from app.cli import main
 from app.fingerprints.calibration import (
@@ -14,11 +16,14 @@ from app.fingerprints.calibration import (
     Asked,
     Curve,
     Taken,
+    Together,
+    measure,
     new_curves,
 )
 from app.fingerprints.calibration_files import read_files
 from app.fingerprints.matching import Prints
 from app.kernel.errors import Misconfigured
+from tests.fingerprints.test_matching import prints_of
 from tests.media_samples import PHOTOGRAPHS, mirrored, resized
 
 
@@ -167,3 +172,12 @@ def test_command_when_there_is_one_original_then_says_that_pairs_are_needed(
     (tmp_path / "only.jpg").write_bytes((originals / "p0.jpg").read_bytes())
     assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     assert "At least two originals" in capsys.readouterr().err
+
+
+def test_measuring_when_a_frame_agrees_with_a_picture_by_points_alone_then_counts_as_matches_do() -> None:
+    picture = prints_of(Image.open(PHOTOGRAPHS[0]).convert("RGB").resize((640, 427)))
+    frames = [replace(one, time_ms=7000) for one in picture.features]
+    curves, together = new_curves(), Together()
+    video = Taken("video.mp4", Prints(True, (), tuple(frames)))
+    measure(curves, together, Asked(video, frozenset()), Taken("picture.jpg", replace(picture, prints=())))
+    assert (together.unrelated, together.wrong_firmly) == (1, 1)
