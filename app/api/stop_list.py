@@ -164,7 +164,7 @@ def list_frames(
     name="getStopListFrame",
     summary="Read one frame of the stop list",
     response_model=StopListFrame,
-    responses=problem_responses(401, 403, 404, 422),
+    responses={200: sends("ETag"), **problem_responses(401, 403, 404, 422)},
 )
 def get_frame(frame_id: UUID, request: Request, response: Response, actor: Overseer) -> StopListFrame:
     """Its `ETag` goes with a decision about it."""
@@ -225,7 +225,7 @@ def stop_frame(body: FrameCreate, request: Request, actor: Editor, key: Idempote
     name="decideStopListFrame",
     summary="Stop, dismiss or release a frame",
     response_model=StopListFrame,
-    responses=problem_responses(401, 403, 404, 409, 412, 422, 428),
+    responses={200: sends("ETag"), **problem_responses(401, 403, 404, 409, 412, 422, 428)},
 )
 def decide_frame(
     frame_id: UUID, body: FrameDecision, request: Request, actor: Editor, if_match: IfMatch = None
