@@ -121,6 +121,8 @@ def _work(world: World) -> None:
     for path in (f"{case}/evidence", f"{case}/members", f"{case}/custody", f"{item}/fingerprints"):
         coordinator.get(path, params={"limit": 1})
     coordinator.change(f"{item}/decodings", item, json={"reason": "The limits were raised."})
+    frame = f"/v1/stop-list/frames/{world.objects['stopped_frame']['own']['frame_id']}"
+    admin.change(f"{frame}/decision", frame, json={"decision": "release", "reason": "x"})
 
 
 def key(name: str) -> dict[str, str]:
