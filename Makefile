@@ -45,7 +45,7 @@ bench-features: $(VENV)/.installed-dev
 	$(RUN) -m benchmarks.features
 
 # Recall and wrong pairs through the HTTP API on sources that nothing was tuned on, beside what others find on the same
-# files: SPLIT=tune while tuning. An hour on two cores, half of it the peers'.
+# files: SPLIT=tune while tuning. The whole of it takes hours on two cores; the module's options take a part.
 SPLIT ?= test
 bench-matching: $(VENV)/.installed-dev $(PEERS)/.installed .corpus/manifest.json
 	$(RUN) -m benchmarks.matching --split $(SPLIT) --peers $(PEERS)/bin/python
