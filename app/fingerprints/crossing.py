@@ -30,7 +30,7 @@ from app.fingerprints.finding import (
 from app.fingerprints.keeping import earliest, is_settled, keep_blob_matches, keep_match, note_comparison
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import FIRM_TIERS, BlobMatch, Match, MatchComparison, MatchNotice
-from app.fingerprints.proposing import proposed_anywhere
+from app.fingerprints.proposing import Proposed, proposed_anywhere
 from app.jobs import Job
 from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
@@ -79,6 +79,14 @@ def _elsewhere(evidence: Evidence) -> tuple[ColumnElement[bool], ...]:
     return (Evidence.case_id != evidence.case_id, is_settled(), takes_part(Evidence.case_id))
 
 
+def _here_alone(session: Session, evidence: Evidence) -> list[str]:
+    """Blobs of the item's case that no other case has: a hundred near copies of one's own would hide others."""
+    other = aliased(Evidence)
+    elsewhere = exists().where(other.blob_sha256 == Evidence.blob_sha256, other.case_id != Evidence.case_id)
+    query = select(Evidence.blob_sha256).distinct().where(Evidence.case_id == evidence.case_id, ~elsewhere)
+    return [blob for blob in session.scalars(query) if blob is not None]
+
+
 def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result | None) -> Plan | None:
     evidence = session.scalar(
         select(Evidence).where(Evidence.id == UUID(evidence_id), is_settled(), takes_part(Evidence.case_id))
@@ -92,7 +100,9 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
         earlier = None
     sha256 = evidence.blob_sha256
     prints = query_prints(session, sha256, catalog)
-    near = {} if prints is None else proposed_anywhere(session, prints, thresholds, catalog)
+    near: Proposed = {}
+    if prints is not None:
+        near = proposed_anywhere(session, prints, thresholds, catalog, excluding=_here_alone(session, evidence))
     near.pop(sha256, None)
     settled = frozenset(
         (blob, number)

@@ -104,10 +104,17 @@ class FeatureIndex(Follower[OpenedPoints, SetsBeside]):
         super().__init__([VERSION], read_at_start, read_at_once)
 
     def candidates(
-        self, session: Session, among: Collection[str] | None, sets: Sequence[FeatureQuery], limit: int
+        self,
+        session: Session,
+        among: Collection[str] | None,
+        sets: Sequence[FeatureQuery],
+        limit: int,
+        *,
+        excluding: Collection[str] = (),
     ) -> list[Candidate]:
-        """Of each of the query's pictures or frames, at most ``limit`` of what is stored of these blobs (None: of all),
-        most votes first; what may answer in several views is named in the one that has most.
+        """Of each of the query's pictures or frames, at most ``limit`` of what is stored of these blobs (None: of all
+        but those that are excluded), most votes first; what may answer in several views is named in the one that has
+        most.
 
         What was committed before is found, and what the session itself stored. Where there are too many points to be
         read and no file yet, only those of ``among`` are searched: none, where that is None too.
@@ -117,7 +124,9 @@ class FeatureIndex(Follower[OpenedPoints, SetsBeside]):
         blocks = self.blocks(session)
         if blocks is None:
             blocks = [] if among is None else _blocks_of(session, among)
-        allowed = None if among is None else _allowed(blocks, among)
+        allowed = None if among is None else _are_of(blocks, among)
+        if among is None and excluding:
+            allowed = ~_are_of(blocks, excluding)
         try:
             return self._voted(session, blocks, allowed, sets, limit)
         except IndexError:  # The disk gave other bytes than when the file was opened, and checked.
@@ -126,7 +135,7 @@ class FeatureIndex(Follower[OpenedPoints, SetsBeside]):
             if not is_from_file:
                 raise
             logger.error("index_set_aside", index=self.name, has_file=True)
-            return self.candidates(session, among, sets, limit)
+            return self.candidates(session, among, sets, limit, excluding=excluding)
 
     def _voted(
         self,
@@ -217,7 +226,7 @@ def _blocks_of(session: Session, among: Collection[str]) -> list[PointBlock]:
     return stored.points.snapshot()
 
 
-def _allowed(blocks: Sequence[PointBlock], among: Collection[str]) -> np.ndarray:
+def _are_of(blocks: Sequence[PointBlock], among: Collection[str]) -> np.ndarray:
     """Which sets of all blocks belong to these blobs."""
     wanted = np.array([bytes.fromhex(sha256) for sha256 in among], "S32")
     parts = [np.isin(np.ascontiguousarray(block.rows.sets["blob"]).view("S32"), wanted) for block in blocks]

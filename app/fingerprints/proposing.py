@@ -34,6 +34,9 @@ PICTURES_OF_A_PICTURE = 100
 """So many stored pictures and frames are laid upon a picture, those with the most votes."""
 PICTURES_OF_A_FRAME = 20
 MOMENTS_OF_A_BLOB = 400
+MOMENTS_IN_ALL = 1_000
+"""Pairs of frames that are laid upon each other for one query, those with the most votes: a minute of one processor at
+most, where a recording has a cut in every frame."""
 
 Each = TypeVar("Each")
 Proposed = dict[str, list[tuple[int, int]]]
@@ -63,8 +66,15 @@ def proposed(
     return _with_moments(found, _by_points(session, among, prints, features, catalog))
 
 
-def proposed_anywhere(session: Session, prints: Prints, thresholds: Thresholds, catalog: Catalog = CATALOG) -> Proposed:
-    """Of all blobs of all cases, and a few more: what the indexes say, unchecked."""
+def proposed_anywhere(
+    session: Session,
+    prints: Prints,
+    thresholds: Thresholds,
+    catalog: Catalog = CATALOG,
+    excluding: Collection[str] = (),
+) -> Proposed:
+    """Of all blobs of all cases, and a few more: what the indexes say, unchecked. By points only the best are named;
+    those excluded are not among them, so that they hide no other."""
     found: set[str] = set()
     for algorithm, hashes, radius_bits in _asked(prints, thresholds, catalog):
         near = INDEX.blobs_near(session, algorithm.version, hashes, radius_bits)
@@ -72,7 +82,7 @@ def proposed_anywhere(session: Session, prints: Prints, thresholds: Thresholds, 
             found = set(session.scalars(select(Fingerprint.blob_sha256).distinct()))
             break
         found |= {digest.hex() for digest in near}
-    return _with_moments(found, _by_points(session, None, prints, None, catalog))
+    return _with_moments(found, _by_points(session, None, prints, None, catalog, excluding))
 
 
 def _asked(prints: Prints, thresholds: Thresholds, catalog: Catalog) -> Iterator[tuple[Algorithm, list[bytes], int]]:
@@ -105,6 +115,7 @@ def _by_points(
     prints: Prints,
     features: Sequence[LocalFeatures] | None,
     catalog: Catalog,
+    excluding: Collection[str] = (),
 ) -> list[Candidate]:
     own = [one for one in (prints.features if features is None else features) if one.points]
     if catalog.local_features not in FEATURES.versions:
@@ -112,14 +123,18 @@ def _by_points(
     times = set(_evenly(sorted({one.time_ms for one in own}), FRAMES_BY_POINTS))
     asked = [FeatureQuery(one.time_ms, one.view, one.points) for one in own if one.time_ms in times]
     limit = PICTURES_OF_A_FRAME if prints.is_sequence else PICTURES_OF_A_PICTURE
-    return FEATURES.candidates(session, among, asked, limit)
+    return FEATURES.candidates(session, among, asked, limit, excluding=excluding)
 
 
 def _with_moments(by_hashes: Collection[str], by_points: Sequence[Candidate]) -> Proposed:
     found: Proposed = {blob: [] for blob in by_hashes}
+    left = MOMENTS_IN_ALL
     for one in by_points:
+        if not left:
+            break
         moments = found.setdefault(one.blob_sha256, [])
         moment = (one.query_time_ms, one.time_ms)
         if moment not in moments and len(moments) < MOMENTS_OF_A_BLOB:
             moments.append(moment)
+            left -= 1
     return found

@@ -12,6 +12,7 @@ from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from app.fingerprints import proposing
 from tests import media_samples as samples
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api, Person
@@ -229,6 +230,19 @@ def test_many_copies_in_the_other_case_then_one_match_and_one_notice_for_them(ca
 
     assert len(matches(cases.both, second)) == 1
     assert len(notices(cases.coordinator_b, cases.b)) == 1
+
+
+def test_near_copies_in_the_own_case_then_they_hide_nothing_of_another_case(
+    cases: TwoCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposing, "PICTURES_OF_A_PICTURE", 1)  # By points: crops are found by them alone.
+    whole = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    crop = samples.upright(PHOTO).crop((300, 200, 1100, 900))
+    cases.receive(cases.collector_b, cases.b, samples.encoded(crop, quality=90))
+
+    again = cases.receive(cases.collector_b, cases.b, samples.encoded(crop, quality=60))["id"]
+
+    assert whole in {seen[side] for seen in matches(cases.both, again) for side in ("query_id", "reference_id")}
 
 
 def test_likely_match_across_cases_then_nobody_is_told(cases: TwoCases) -> None:
