@@ -229,11 +229,13 @@ def test_contradictions_when_told_then_there_is_no_way_in_which_all_decisions_ar
 ) -> None:
     blobs, links = made
     known = Lineage(items_of(blobs), links)
-    told = [one for one in known.contradictions if one.kind != ContradictionKind.SAME_AND_DERIVED]
+    told = {one.kind for one in known.contradictions} - {ContradictionKind.SAME_AND_DERIVED}
     is_possible = any(True for _ in worlds(blobs, links, set()))
+    if known.open:
+        told -= {ContradictionKind.CIRCLE}  # Were the open match of copies, it would be said of one capture.
     if told:
         assert not is_possible
-    elif not any(one.relation == "contains" for one in links):
+    elif not known.contradictions and not any(one.relation == "contains" for one in links):
         assert is_possible
 
 

@@ -24,9 +24,23 @@ def _run_on_in_silence() -> None:
     time.sleep(600)
 
 
-def _stay_in_the_middle_of_a_message() -> None:
+def _begin_a_message() -> None:
     os.write(4, b"\x10\0\0\0\0\0\0\0{")
+
+
+def _stay_in_the_middle_of_a_message() -> None:
+    _begin_a_message()
     time.sleep(600)
+
+
+def _crash_in_the_middle_of_a_message() -> None:
+    _begin_a_message()
+    _libc.memset(0, 1, 1)
+
+
+def _end_in_the_middle_of_a_message() -> None:
+    _begin_a_message()
+    os._exit(0)
 
 
 def _claim_without_end() -> None:
@@ -89,6 +103,8 @@ def _look_for_inheritance() -> None:
 ACTS: Mapping[str, Callable[[], object]] = {
     "run on in silence": _run_on_in_silence,
     "stay in the middle": _stay_in_the_middle_of_a_message,
+    "crash in the middle": _crash_in_the_middle_of_a_message,
+    "end in the middle": _end_in_the_middle_of_a_message,
     "claim without end": _claim_without_end,
     "claim the same without end": _claim_the_same_without_end,
     "burn": _burn_and_ignore_the_warning,

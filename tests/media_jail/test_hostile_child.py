@@ -59,6 +59,8 @@ VIOLATION, UNDECODABLE = DecodeOutcome.POLICY_VIOLATION, DecodeOutcome.UNDECODAB
         ("connect", VIOLATION, "no decoder needs"),
         ("signal the zygote", VIOLATION, "no decoder needs"),
         ("crash", UNDECODABLE, "SIGSEGV"),
+        ("crash in the middle", UNDECODABLE, "SIGSEGV"),
+        ("end in the middle", VIOLATION, "in the middle of a message"),
     ],
 )
 def test_child_when_it_breaks_the_rules_then_its_file_pays_and_the_next_zygote_lies_elsewhere(
@@ -208,9 +210,6 @@ LIES = {
     "header of gigabytes": struct.pack("<II", 2**32 - 1, 0),
     "payload of gigabytes": struct.pack("<II", 2, 2**32 - 1) + b"{}",
     "one byte more than a payload may have": struct.pack("<II", 2, wire.MAX_PAYLOAD_BYTES + 1) + b"{}",
-    "half a length": b"\x01\0\0",
-    "half a header": message({"type": "claims"})[:-3],
-    "half a payload": message(PICTURE, b"abc")[:-1],
     "a list": message([]),
     "nothing": message(b""),
     "no utf-8": message(b'{"a":"\xff"}'),
@@ -240,6 +239,21 @@ LIES = {
     "an outcome that is a list": message({"type": "end", "outcome": [], "reason": ""}),
     "no reason": message({"type": "end", "outcome": "undecodable"}),
 }
+
+
+CUT = {
+    "half a length": b"\x01\0\0",
+    "half a header": message({"type": "claims"})[:-3],
+    "half a payload": message(PICTURE, b"abc")[:-1],
+}
+
+
+@pytest.mark.parametrize("name", CUT)
+def test_message_when_it_is_cut_then_only_how_its_sender_ended_says_why(name: str) -> None:
+    conversation, _ = listen(CUT[name])
+    assert conversation._received.outcome is None
+    assert not conversation.is_suspect
+    assert "in the middle of a message" in (conversation._cut or "")
 
 
 @pytest.mark.parametrize("name", LIES)

@@ -325,6 +325,7 @@ class _Conversation:
         self._most_frames = limits.sequence_frames if self._is_image else limits.frames
         self._received = _Received()
         self._told_at_s = 0.0
+        self._cut: str | None = None
         self.is_suspect = False
         """The child crashed, or did what no honest child does."""
 
@@ -360,6 +361,8 @@ class _Conversation:
                 self._take(*message)
         except wire.DeadlinePassed:
             self._received.end(DecodeOutcome.LIMIT_TIME, self._limits.wall_words(self._sniffed.kind.value))
+        except wire.CutMessage as error:
+            self._cut = f"the decoding process answered against the rules: {error}"  # Unless it was killed.
         except wire.BrokenMessage as error:
             self._accuse(f"the decoding process answered against the rules: {error}")
 
@@ -435,6 +438,9 @@ class _Conversation:
             exit_code, cpu_s = map(int, text.split())
             if exit_code == EXIT_NOT_CONFINED and not self._received.is_confined:
                 raise JailUnavailable("a decoding process could not be confined, so that nothing was decoded")
+            if self._cut is not None and exit_code >= 0:
+                self._accuse(self._cut)
+                return
             self.is_suspect = -exit_code in CRASHES
             is_time_over = cpu_s >= self._limits.cpu_s(self._sniffed.kind.value)
             self._received.end(*_outcome_of_exit(exit_code, is_time_over, self._limits, self._sniffed.kind.value))

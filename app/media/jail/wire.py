@@ -24,6 +24,10 @@ class BrokenMessage(Exception):
     """The other side sent what no honest sender sends."""
 
 
+class CutMessage(BrokenMessage):
+    """The other side ended in the middle of a message. An honest one that is killed does so too."""
+
+
 class DeadlinePassed(Exception):
     """The other side did not send in time."""
 
@@ -62,7 +66,7 @@ class Channel:
             if count == 0:
                 if may_end and filled == 0:
                     return bytearray()
-                raise BrokenMessage("the sender ended in the middle of a message")
+                raise CutMessage("the sender ended in the middle of a message")
             filled += count
         return buffer
 
