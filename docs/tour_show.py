@@ -13,13 +13,19 @@ def show_item(item: dict[str, Any]) -> None:
     print(f"the file claims {item['claims']['width']} x {item['claims']['height']} pixels")
 
 
+def how_near(ground: dict[str, Any]) -> str:
+    if ground["inliers"] is not None:
+        return f"{ground['inliers']} points lie alike, of at least {ground['threshold_inliers']}"
+    return f"{ground['distance_bits']} of at most {ground['threshold_bits']} bits apart"
+
+
 def show_matches(page: dict[str, Any]) -> None:
     this = sys.argv[2]
     for match in sorted(page["items"], key=lambda match: TIERS.index(match["tier"])):
         sides = ("query", "reference") if match["query_id"] == this else ("reference", "query")
         print(match["tier"])
         for ground in match["grounds"]:
-            print(f"  {ground['version']}: {ground['distance_bits']} of at most {ground['threshold_bits']} bits apart")
+            print(f"  {ground['version']}: {how_near(ground)}")
         for span in match["segments"]:
             here, there = (
                 f"{span[f'{side}_start_ms'] / 1000:.1f}-{span[f'{side}_end_ms'] / 1000:.1f}" for side in sides
