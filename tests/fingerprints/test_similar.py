@@ -58,7 +58,7 @@ def left(hub: Hub) -> list[Path]:
 
 
 def recompressed(number: int) -> bytes:
-    picture = samples.upright(samples.PHOTOGRAPHS[number])
+    picture = samples.upright(samples.PHOTOGRAPHS[number]).copy()
     picture.thumbnail((320, 320))
     return samples.encoded(picture, quality=50)
 

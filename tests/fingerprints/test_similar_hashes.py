@@ -26,7 +26,7 @@ MISSING = "00000000-0000-4000-8000-000000000000"
 
 
 def small(number: int) -> bytes:
-    picture = samples.upright(PHOTOGRAPHS[number])
+    picture = samples.upright(PHOTOGRAPHS[number]).copy()
     picture.thumbnail((320, 320))
     return samples.encoded(picture)
 

@@ -25,7 +25,7 @@ from tests.media_samples import PHOTOGRAPHS, upright
 
 @pytest.mark.parametrize("name", SYMMETRIES)
 def test_view_is_the_hash_of_the_transformed_picture(name: str) -> None:
-    image = upright(PHOTOGRAPHS[0])
+    image = upright(PHOTOGRAPHS[0]).copy()
     image.thumbnail((1024, 1024))
     rgb = np.asarray(image)
 
