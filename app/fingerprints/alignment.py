@@ -78,7 +78,8 @@ class _Span:
 
     symmetry: Plane
     pairs: Pairs
-    speed: float = 1.0
+    line: Line | None = None
+    """None of a still: it has no time of its own."""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -179,7 +180,7 @@ class _Spans:
                 left[best] = left[best].where(~is_on_line)
                 continue
             for group in found[: MAXIMUM_SEGMENTS - len(spans)]:
-                spans.append(_Span(best, group, line.speed))
+                spans.append(_Span(best, group, line))
                 for plane, pairs in left.items():
                     outside = _outside(pairs, group)
                     if not outside.all():
@@ -228,6 +229,21 @@ def _outside(pairs: Pairs, span: Pairs) -> Array:
     return outside
 
 
+def _ends(span: _Span) -> list[tuple[int, int]]:
+    """From when to when on either side: where the line enters and leaves what the pairs cover, so that the ends, too,
+    are the same moments. The first frame of one side may have its partner within the tolerance only."""
+    box = [(int(side.min()), int(side.max())) for side in (span.pairs.a_ms, span.pairs.b_ms)]
+    if span.line is None:
+        return box
+    speed, shift_ms = span.line.speed, span.line.shift_ms
+    enters, leaves = sorted((b_ms - shift_ms) / speed for b_ms in box[1])
+    begin, end = max(box[0][0], enters), min(box[0][1], leaves)
+    if begin >= end:
+        return box
+    there = sorted((speed * begin + shift_ms, speed * end + shift_ms))
+    return [(round(begin), round(end)), (round(there[0]), round(there[1]))]
+
+
 def _segment(span: _Span, is_turned_back: bool) -> Segment:
     pairs = span.pairs
     order = np.argsort(pairs.a, kind="stable")
@@ -235,9 +251,9 @@ def _segment(span: _Span, is_turned_back: bool) -> Segment:
     nearest = np.minimum.reduceat(pairs.distance[order], starts)
     numbers, counts = np.unique(pairs.areas, return_counts=True)
     of_a, of_b = divmod(int(numbers[np.argmax(counts)]), 10)
-    times = [(int(side.min()), int(side.max())) for side in (pairs.a_ms, pairs.b_ms)]
+    times = _ends(span)
     areas = [AREAS[of_a], AREAS[of_b]]
-    speed, symmetry = span.speed, span.symmetry
+    speed, symmetry = 1.0 if span.line is None else span.line.speed, span.symmetry
     if is_turned_back:
         times, areas, speed, symmetry = times[::-1], areas[::-1], 1 / speed, INVERSE[symmetry]
     return Segment(

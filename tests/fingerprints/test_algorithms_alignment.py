@@ -58,6 +58,17 @@ def test_align_when_sampling_is_off_by_some_then_the_span_is_whole() -> None:
     assert abs(found.reference_start_ms - found.query_start_ms - 3000) <= 100
 
 
+@pytest.mark.parametrize("early_ms", [-280, 280])
+def test_align_when_an_outer_frame_was_kept_too_early_or_late_then_the_ends_are_the_same_moments(early_ms: int) -> None:
+    reference = video(range(30), start_ms=3000)
+    for place in (0, -1):
+        reference[place] = replace(reference[place], time_ms=reference[place].time_ms - early_ms)
+    (found,) = align(video(range(30)), reference)
+    assert found.frames == 30
+    assert found.reference_start_ms - found.query_start_ms == 3000
+    assert found.reference_end_ms - found.query_end_ms == 3000
+
+
 def test_align_when_nothing_is_shared_then_there_is_nothing() -> None:
     assert align(video(range(100)), video(range(100, 300))) == []
     assert align([], video(range(3))) == align(video(range(3)), []) == []

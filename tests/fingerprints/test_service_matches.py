@@ -143,7 +143,7 @@ def test_video_and_its_excerpt_match_with_their_segments(bench: Bench) -> None:
     segment = match["segments"][0]
     shift_ms = segment["reference_start_ms"] - segment["query_start_ms"]
     shift_ms *= 1 if match["query_id"] == excerpt else -1
-    assert abs(shift_ms - 3000) <= 500, match["segments"]
+    assert abs(shift_ms - 3000) <= 150, match["segments"]
 
 
 def test_still_of_a_video_is_found_whichever_comes_first(bench: Bench) -> None:
