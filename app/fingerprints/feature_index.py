@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import structlog
-from sqlalchemy import and_, any_, exists, literal, select, tuple_, type_coerce
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy import and_, exists, select, tuple_, type_coerce
+from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
 from app.fingerprints.algorithms.local_features import VERSION
@@ -22,7 +22,7 @@ from app.fingerprints.models import FingerprintBatch, LocalFeatureSet, RuleInFor
 from app.fingerprints.search.files import open_index
 from app.fingerprints.search.points import SET, PointBlock, PointRows, PointSide, Voted, block_of, vote
 from app.fingerprints.views import IDENTITY
-from app.kernel.database import HexDigest
+from app.kernel.database import is_one_of
 
 logger = structlog.get_logger("exhibit.index")
 
@@ -220,7 +220,7 @@ def _own() -> Any:
 
 def _blocks_of(session: Session, among: Collection[str]) -> list[PointBlock]:
     """Of some blobs alone, read for one search."""
-    query = sets_query().where(LocalFeatureSet.blob_sha256 == any_(literal(sorted(among), ARRAY(HexDigest))))
+    query = sets_query().where(is_one_of(LocalFeatureSet.blob_sha256, among))
     stored = SetsBeside()
     stored.add(session.execute(query).all())
     return stored.points.snapshot()

@@ -56,7 +56,7 @@ _CONNECTED = text(
         ) AS step
     )
     SELECT item FROM reached WHERE item IS NOT NULL LIMIT :limit
-    """  # noqa: S608
+    """  # noqa: S608 - constants
 ).bindparams(bindparam("seeds", type_=ARRAY(UUID_TYPE)))
 
 _ITEMS = """
@@ -65,7 +65,7 @@ _ITEMS = """
 _LINKS = f"""
     SELECT m.id AS match_id, m.first_id, m.second_id, m.tier, d.relation, d.evidence_id AS subject
     FROM matches m {_DECISION} WHERE m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact'
-"""  # noqa: S608
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
-from sqlalchemy import any_, literal, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.fingerprints.decodings import in_force
 from app.fingerprints.models import Fingerprint, RuleInForce
 from app.fingerprints.search.hamming import scan, words_of
 from app.fingerprints.views import UPRIGHT
-from app.kernel.database import HexDigest
+from app.kernel.database import is_one_of
 
 ROWS_AT_ONCE = 65_536
 
@@ -58,11 +57,10 @@ class ScanIndex:
         found: set[str] = set()
         if not hashes or not among:
             return found
-        wanted_blobs = literal(sorted(among), ARRAY(HexDigest))
         query = select(Fingerprint.blob_sha256, Fingerprint.value).join(RuleInForce, in_force())
         query = query.where(
             Fingerprint.version == version,
-            Fingerprint.blob_sha256 == any_(wanted_blobs),
+            is_one_of(Fingerprint.blob_sha256, among),
             Fingerprint.quality.is_(None) | (Fingerprint.quality >= minimum_quality),
         )
         if not any_view:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import any_, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -24,7 +23,7 @@ from app.fingerprints.following import FollowingIndex
 from app.fingerprints.models import Fingerprint, RuleInForce
 from app.fingerprints.search.hamming import distances_bits, scan, words_of
 from app.fingerprints.views import IDENTITY
-from app.kernel.database import HexDigest
+from app.kernel.database import is_one_of
 from app.media.models import Evidence
 from app.media.rules import FingerprintStatus
 
@@ -117,7 +116,7 @@ def _items_on(
     if not blobs or not case_ids:
         return {}
     query = select(Evidence.blob_sha256, Evidence.id, Evidence.case_id).where(
-        Evidence.blob_sha256 == any_(literal(list(blobs), ARRAY(HexDigest))),
+        is_one_of(Evidence.blob_sha256, blobs),
         Evidence.case_id.in_(case_ids),
         or_(Evidence.fingerprint_status == FingerprintStatus.DONE, Evidence.settled_decoding > 0),
     )
@@ -139,7 +138,7 @@ def _nearest(
     query = (
         select(Fingerprint.blob_sha256, Fingerprint.value, Fingerprint.view, Fingerprint.time_ms, Fingerprint.quality)
         .join(RuleInForce, in_force())
-        .where(Fingerprint.version == version, Fingerprint.blob_sha256 == any_(literal(blobs, ARRAY(HexDigest))))
+        .where(Fingerprint.version == version, is_one_of(Fingerprint.blob_sha256, blobs))
         .execution_options(stream_results=True, yield_per=ROWS_AT_ONCE)
     )
     for rows in session.execute(query).partitions():

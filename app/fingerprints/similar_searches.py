@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import any_, delete, func, literal, or_, select
+from sqlalchemy import delete, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from app.fingerprints.errors import NoSuchSearch, TooManySearches
 from app.fingerprints.finding import SETTLED
 from app.fingerprints.models import TIERS
 from app.fingerprints.similar_models import SimilarSearch
-from app.kernel.database import HexDigest
+from app.kernel.database import HexDigest, is_one_of
 from app.kernel.primitives import Sha256Hex, utc_now
 from app.media.models import Evidence
 from app.media.turns import turn_of_search
@@ -175,17 +175,18 @@ def _own(session: Session, actor: Actor, search_id: UUID) -> SimilarSearch:
 
 
 def _visible_items(session: Session, actor: Actor, search: SimilarSearch) -> list[SimilarItem]:
-    """By strength, then in the order of their registration; of the cases that the asker may read now, with this token.
-    Copies of the same bytes are items at once; what resembles is one when it is fingerprinted itself."""
-    result = search.result or []
-    places = {str(one["blob_sha256"]): place for place, one in enumerate(result)}
-    if not places:
+    """By strength, then in the order of their registration, one more than was asked for; of the cases that the asker
+    may read now, with this token. Copies of the same bytes are items at once; what resembles is one when it is
+    fingerprinted itself."""
+    result = {str(one["blob_sha256"]): one for one in search.result or []}
+    if not result:
         return []
-    exact = [str(one["blob_sha256"]) for one in result if one["tier"] == "exact"]
+    by_strength = list(result)
+    exact = [blob for blob, one in result.items() if one["tier"] == "exact"]
     query = (
         select(Evidence.blob_sha256, Evidence.id, Evidence.case_id)
         .where(
-            Evidence.blob_sha256 == any_(literal(sorted(places), ARRAY(HexDigest))),
+            is_one_of(Evidence.blob_sha256, by_strength),
             Evidence.case_id.in_(search.case_ids),
             Evidence.case_id.in_(visible_cases(actor)),
             or_(
@@ -194,9 +195,12 @@ def _visible_items(session: Session, actor: Actor, search: SimilarSearch) -> lis
                 Evidence.settled_decoding > 0,
             ),
         )
-        .order_by(Evidence.registered_at, Evidence.id)
-        .limit(20 * MOST_RESULTS)
+        .order_by(
+            func.array_position(literal(by_strength, ARRAY(HexDigest)), Evidence.blob_sha256),
+            Evidence.registered_at,
+            Evidence.id,
+        )
+        .limit(search.most + 1)
     )
-    rows = sorted(session.execute(query).all(), key=lambda row: places[str(row.blob_sha256)])
-    found = [(row, result[places[str(row.blob_sha256)]]) for row in rows]
+    found = [(row, result[str(row.blob_sha256)]) for row in session.execute(query)]
     return [SimilarItem(row.id, row.case_id, one["tier"], one["grounds"], one["segments"]) for row, one in found]

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sqlalchemy import any_, func, literal, select, text, type_coerce
-from sqlalchemy.dialects.postgresql import ARRAY, BYTEA
+from sqlalchemy import func, select, text, type_coerce
+from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
 from app.access.actors import system_stream
@@ -24,7 +24,7 @@ from app.fingerprints.models import Fingerprint, FingerprintBatch, RuleInForce, 
 from app.fingerprints.search.hamming import Words, distances_bits, words_of
 from app.fingerprints.stop_list import RADIUS_BITS, entry_facts
 from app.fingerprints.views import IDENTITY
-from app.kernel.database import HexDigest
+from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.event import EntryActor
 from app.media.models import Blob, Evidence
@@ -167,8 +167,8 @@ def _are_alike(one: Words, other: Words) -> bool:
 
 
 def _uploaders(session: Session, blobs: Iterable[str]) -> int:
-    among = any_(literal(sorted(blobs), ARRAY(HexDigest)))
-    query = select(func.count(func.distinct(Evidence.received_by))).where(Evidence.blob_sha256 == among)
+    among = is_one_of(Evidence.blob_sha256, list(blobs))
+    query = select(func.count(func.distinct(Evidence.received_by))).where(among)
     return session.scalar(query) or 0
 
 
@@ -180,7 +180,7 @@ def _frames_of(session: Session, blobs: Sequence[str]) -> dict[str, Words]:
         .join(Blob, Blob.sha256 == Fingerprint.blob_sha256)
         .where(
             Blob.kind == "video",
-            Fingerprint.blob_sha256 == any_(literal(list(blobs), ARRAY(HexDigest))),
+            is_one_of(Fingerprint.blob_sha256, blobs),
             Fingerprint.version == PDQ.version,
             Fingerprint.view == IDENTITY,
             Fingerprint.quality >= MINIMUM_QUALITY,

@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import and_, any_, literal, or_, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
@@ -15,7 +14,7 @@ from app.fingerprints.decodings import in_force
 from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce
 from app.fingerprints.prints import Print, Prints
 from app.fingerprints.stop_list import is_stopped
-from app.kernel.database import HexDigest
+from app.kernel.database import is_one_of
 from app.media.models import Blob, Derivative
 
 
@@ -39,7 +38,7 @@ def prints_of(
             Fingerprint.quality,
         )
         .join(RuleInForce, in_force())
-        .where(Fingerprint.blob_sha256 == any_(literal(wanted, ARRAY(HexDigest))))
+        .where(is_one_of(Fingerprint.blob_sha256, wanted))
         .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
     )
     kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(Blob.sha256.in_(wanted))).all())
@@ -78,13 +77,13 @@ def _features_of(
     session: Session, blobs: list[str], moments: Mapping[str, Collection[int]] | None, catalog: Catalog
 ) -> dict[str, list[LocalFeatures]]:
     if moments is None:
-        return _read(session, LocalFeatureSet.blob_sha256 == any_(literal(blobs, ARRAY(HexDigest))), catalog)
+        return _read(session, is_one_of(LocalFeatureSet.blob_sha256, blobs), catalog)
     by_times: dict[tuple[int, ...], list[str]] = {}
     for blob in blobs:
         by_times.setdefault(tuple(sorted(set(moments.get(blob) or (0,)))), []).append(blob)
     which = [
         and_(
-            LocalFeatureSet.blob_sha256 == any_(literal(some, ARRAY(HexDigest))),
+            is_one_of(LocalFeatureSet.blob_sha256, some),
             LocalFeatureSet.time_ms.in_(times),
         )
         for times, some in by_times.items()
