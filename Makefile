@@ -8,7 +8,7 @@ PEERS := .venv-peers
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: serve test test-interop check bench bench-ingest bench-search bench-features bench-matching bench-growth corpus openapi
+.PHONY: serve test test-interop check fuzz bench bench-ingest bench-search bench-features bench-matching bench-growth corpus openapi
 .DELETE_ON_ERROR:
 
 serve: $(VENV)/.installed
@@ -28,6 +28,11 @@ check: $(VENV)/.installed-dev
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 	$(RUN) -m pytest -n $(JOBS) -m contract --ignore=tests/interop tests
+
+# The same tests with new examples in each run, where `make test` takes the same ones; FUZZ names files or folders.
+FUZZ ?= tests
+fuzz: $(VENV)/.installed-dev
+	EXHIBIT_HYPOTHESIS_PROFILE=fuzz $(RUN) -m pytest -n $(JOBS) -m "not interop" --ignore=tests/interop $(FUZZ)
 
 bench: $(VENV)/.installed-dev
 	$(RUN) -m benchmarks

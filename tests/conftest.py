@@ -33,8 +33,10 @@ RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
 """How pytest-xdist's workers, which inherit the environment, find the directory of the run."""
 
 
-hypothesis_settings.register_profile("exhibit", deadline=None)  # No test is timed: machines are noisy.
-hypothesis_settings.load_profile("exhibit")
+# No test is timed: machines are noisy. The same examples every time: whoever changes nothing gets the answer of before.
+hypothesis_settings.register_profile("exhibit", deadline=None, derandomize=True)
+hypothesis_settings.register_profile("fuzz", deadline=None)  # New ones in each run: `make fuzz`.
+hypothesis_settings.load_profile(os.environ.get("EXHIBIT_HYPOTHESIS_PROFILE", "exhibit"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -286,14 +286,15 @@ def test_align_when_the_sides_change_places_then_so_do_the_spans(
 
 
 def assert_within(one: Segment, query: list[TimedHash], reference: list[TimedHash]) -> None:
-    """A span begins and ends with frames of either side that say something, and counts no more than lie between."""
-    for side, begin_ms, end_ms in (
-        (query, one.query_start_ms, one.query_end_ms),
-        (reference, one.reference_start_ms, one.reference_end_ms),
-    ):
-        times = {frame.time_ms for frame in side if frame.quality >= 30}
-        assert {begin_ms, end_ms} <= times
-        assert 1 <= one.frames <= sum(begin_ms <= time_ms <= end_ms for time_ms in times)
+    """A span begins with a frame of one side that says something, and at that moment of the other, which may lie
+    between two of its frames; it ends so, too."""
+    of_query, of_reference = ({frame.time_ms for frame in side if frame.quality >= 30} for side in (query, reference))
+    assert min(of_query) <= one.query_start_ms <= one.query_end_ms <= max(of_query)
+    assert min(of_reference) <= one.reference_start_ms <= one.reference_end_ms <= max(of_reference)
+    there = (one.reference_start_ms, one.reference_end_ms)[:: -1 if one.speed < 0 else 1]
+    for here_ms, there_ms in zip((one.query_start_ms, one.query_end_ms), there, strict=True):
+        assert here_ms in of_query or there_ms in of_reference
+    assert 1 <= one.frames <= min(len(of_query), len(of_reference))
     assert 0 <= (one.distance_bits or 0) <= wider_radius(31)
     assert one.speed == 1000 or 475 <= abs(one.speed) <= 2105
 
