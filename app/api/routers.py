@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.api import (
     access,
+    aids,
     anchors,
     audits,
     cases,
@@ -65,6 +66,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     incidents.router,
     reviewer_keys.router,
     verification.router,
+    aids.router,
     verdict_signing.router,
     transitions.router,
     health.router,

@@ -317,6 +317,16 @@ VERIFICATION = (
     _move("return", RESEARCHER, reason="x"),
     _move("reopen", RESEARCHER | COORDINATOR, reason="x"),
 )
+_POINT = {"latitude": 50.45, "longitude": 30.48}
+AIDS = (
+    Call("askSun", "self", json={**_POINT, "time": "2026-07-03T08:20:00Z"}),
+    Call(
+        "askShadow",
+        "self",
+        json={**_POINT, "first_day": "2026-07-03", "zone": "UTC", "azimuth": {"value": 278, "tolerance": 4}},
+    ),
+    Call("askDistance", "self", json={"from": _POINT, "to": {"latitude": 50.46, "longitude": 30.52}}),
+)
 REVIEWER_KEYS = (
     _write("prepareReviewerKey", "case", FINDINGS, query={"public_key": PUBLIC_KEY}),
     _write("requestReviewerKey", "case", FINDINGS, {"public_key": PUBLIC_KEY, "envelope": _ENVELOPE}),
@@ -331,4 +341,4 @@ REVIEWER_KEYS = (
     ),
     _write("revokeReviewerKey", "reviewer_key", COORDINATOR, {"reason_code": "other"}, own=FINDINGS),
 )
-CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *VERIFICATION, *REVIEWER_KEYS)
+CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *VERIFICATION, *AIDS, *REVIEWER_KEYS)
