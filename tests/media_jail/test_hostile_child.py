@@ -16,9 +16,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from app.media import sniff
-from app.media.jail import decoder as decoder_module
+from app.media.jail import conversation as conversation_module
 from app.media.jail import wire
-from app.media.jail.decoder import Decoder, JailUnavailable, _Conversation
+from app.media.jail.conversation import Conversation
+from app.media.jail.decoder import Decoder, JailUnavailable
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.result import MAX_CLAIMS, DecodeOutcome, DecodeResult, VideoFrame
 from tests.media_jail.conftest import decode_bytes
@@ -38,7 +39,7 @@ class TakenOver(Decoder):
 @pytest.fixture(scope="module")
 def taken_over() -> Iterator[Decoder]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoder_module, "LAST_WORD_TIMEOUT_S", 0.3)
+        patch.setattr(conversation_module, "LAST_WORD_TIMEOUT_S", 0.3)
         with TakenOver(LIMITS) as made:
             yield made
 
@@ -172,11 +173,11 @@ def test_decode_when_no_process_can_be_forked_then_that_is_not_the_files_fault(t
 
 def listen(
     sent: bytes, type_: sniff.SniffedType = sniff.JPEG, limits: DecodeLimits = LIMITS
-) -> tuple[_Conversation, list[VideoFrame]]:
+) -> tuple[Conversation, list[VideoFrame]]:
     """What a conversation makes of these bytes, followed by the pipe's end."""
     frames: list[VideoFrame] = []
     zygote: object = None  # Listening needs none.
-    conversation = _Conversation(zygote, type_, limits, "strict", frames.append, None)  # type: ignore[arg-type]
+    conversation = Conversation(zygote, type_, limits, frames.append, None)  # type: ignore[arg-type]
     reader, writer = os.pipe()
 
     def write() -> None:
@@ -391,4 +392,4 @@ def memory_of(pid: int) -> bytes:
 
 
 def test_signals_when_named_then_they_are_this_kernels() -> None:
-    assert all(isinstance(number, signal.Signals) for number in decoder_module.CRASHES)
+    assert all(isinstance(number, signal.Signals) for number in conversation_module.CRASHES)
