@@ -2,14 +2,19 @@
 
 import io
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 import av
+import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from app.media.jail.result import DecodeOutcome, VideoFrame
+from tests import media_formats
 from tests import media_samples as samples
 from tests.media_jail.conftest import Decode
+from tests.media_jail.test_formats import mean_difference
 
 SIZE = (160, 90)
 
@@ -92,3 +97,32 @@ def test_decode_when_pictures_are_of_other_kinds_then_they_are_seen(
     assert abs(times_of(frames)[-1] - times_of(usual)[-1]) <= 250
     assert frames[0].rgb.shape == (SIZE[1], SIZE[0], 3)
     assert abs(float(frames[0].rgb.mean()) - float(usual[0].rgb.mean())) < 4
+
+
+@cache
+def camera_of_jpegs(container: str) -> bytes:
+    """As dashboard cameras and trail cameras write it: each frame is a JPEG file with EXIF of its own."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "Exhibit"
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as target:
+        stream = target.add_stream("mjpeg", rate=media_formats.RATE)
+        assert isinstance(stream, av.VideoStream)
+        (stream.width, stream.height), stream.pix_fmt = media_formats.SIZE, "yuvj420p"
+        for number, pixels in enumerate(media_formats.source()[:12]):
+            packet = av.Packet(samples.encoded(Image.fromarray(pixels), quality=90, exif=exif.tobytes()))
+            packet.stream, packet.pts, packet.dts = stream, number, number
+            packet.time_base, packet.is_keyframe = Fraction(1, media_formats.RATE), True
+            target.mux(packet)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("degrees", [0, 90, 270])
+def test_decode_when_frames_have_exif_of_their_own_then_they_are_decoded_and_turned(
+    decode: Decode, degrees: int
+) -> None:
+    body = camera_of_jpegs("mov")
+    result, frames = decode(samples.with_rotation(body, degrees) if degrees else body)
+    assert (result.outcome, result.claims["rotation_degrees"]) == (DecodeOutcome.DECODED, degrees)
+    shown = Image.fromarray(media_formats.source()[0]).rotate(-degrees, expand=True)
+    assert mean_difference(frames[0].rgb, np.asarray(shown)) < 6

@@ -30,6 +30,12 @@ class Display:
         a, b, _, c, d, *_ = struct.unpack("=9i", matrix)
         return cls(a, b, c, d) if (a or b) and (c or d) else cls()
 
+    @classmethod
+    def turned_by(cls, degrees: int) -> "Display":
+        """Clockwise, to the nearest quarter; not mirrored."""
+        a, b = ((1, 0), (0, 1), (-1, 0), (0, -1))[round(degrees / 90) % 4]
+        return cls(a, b, -b, a)
+
     @property
     def rotation_degrees(self) -> int:
         """Clockwise, 0 to 359; of a mirrored recording after mirroring left and right."""

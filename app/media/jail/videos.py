@@ -72,8 +72,11 @@ def prepare() -> None:
     decode_video(sample, "mp4", DecodeLimits(), lambda _header, _payload: None)
 
 
-def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit) -> str | None:
+def decode_video(
+    file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit, *, beside_pictures: bool = False
+) -> str | None:
     """Sends the claims and the kept frames. Says why when not all that the recording claims to hold could be decoded.
+    With ``beside_pictures`` tracks of one frame are none: FFmpeg shows a HEIF's pictures so.
 
     Raises NoPictures, TooManyPixels, MemoryError and av.FFmpegError.
     """
@@ -81,7 +84,7 @@ def decode_video(file: BinaryIO, demuxer: str, limits: DecodeLimits, emit: Emit)
     options = {"format_whitelist": demuxer, "protocol_whitelist": "", "codec_whitelist": ",".join(VIDEO_CODECS)}
     found = outline(file, demuxer)
     with _opened(file, demuxer, options, found) as container:
-        stream = _video_stream(container, found)
+        stream = _video_stream(container, found, beside_pictures=beside_pictures)
         context = stream.codec_context
         _check_pixels(context.width, context.height, limits)
         context.thread_count = 1
@@ -119,12 +122,14 @@ def _opened(file: BinaryIO, demuxer: str, options: dict[str, str], found: Outlin
         raise NoPictures(reason) from error
 
 
-def _video_stream(container: av.container.InputContainer, found: Outline) -> av.video.VideoStream:
+def _video_stream(
+    container: av.container.InputContainer, found: Outline, *, beside_pictures: bool
+) -> av.video.VideoStream:
     """The one with the largest pictures, of these the first: cameras write small copies and covers beside it."""
     streams = []
     for stream in container.streams.video:
         context = getattr(stream, "codec_context", None)  # None when FFmpeg knows no decoder for it.
-        is_cover = stream.disposition & Disposition.attached_pic
+        is_cover = stream.disposition & Disposition.attached_pic or (beside_pictures and stream.frames == 1)
         if context is not None and context.codec.name in VIDEO_CODECS and not is_cover:
             streams.append(stream)
     if not streams:
@@ -225,7 +230,10 @@ class _Sampler:
 
 
 def _display_of(frame: av.video.VideoFrame) -> Display:
-    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stub says str.
+    try:
+        matrix = frame.side_data.get(SideData.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stub says str.
+    except ValueError:  # PyAV has no name for something beside the matrix: the EXIF of a camera's JPEG, say.
+        return Display.turned_by(-frame.rotation)
     return Display.from_side_data(None if matrix is None else bytes(matrix))
 
 

@@ -23,7 +23,7 @@ from importlib import metadata
 import av
 from PIL import UnidentifiedImageError
 
-from app.media.jail import damaged, images, landlock, probes, seccomp, sequences, videos, wire
+from app.media.jail import damaged, heif, images, landlock, probes, seccomp, sequences, videos, wire
 from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
 from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
 
@@ -58,7 +58,9 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
     os.lseek(input_fd, 0, os.SEEK_SET)
     try:
         with open(input_fd, "rb", buffering=FILE_BUFFER_BYTES, closefd=False) as file:
-            if request.kind == "image":
+            if request.decoder == "HEIF":
+                shortfall = heif.decode_heif(file, request.limits, emit, claims_only=request.claims_only)
+            elif request.kind == "image":
                 shortfall = images.decode_image(
                     file, request.decoder, request.limits, emit, claims_only=request.claims_only
                 )
