@@ -1,7 +1,7 @@
 """Plain functions that make what a test begins with, by the services themselves: every row has its entry."""
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
@@ -108,9 +108,11 @@ def make_item(
     return item.id
 
 
-def make_compared(sessions: sessionmaker[Session], item: UUID, sha256: Sha256Hex) -> None:
-    """End the item's fingerprinting as the jobs do for bytes that cannot be decoded."""
-    decoded = Decoded("none/1", "undecodable", "nothing but a head", {}, [])
+def make_compared(
+    sessions: sessionmaker[Session], item: UUID, sha256: Sha256Hex, *, claims: dict[str, Any] | None = None
+) -> None:
+    """End the item's fingerprinting as the jobs do for bytes that cannot be decoded; ``claims``: what they said."""
+    decoded = Decoded("none/1", "undecodable", "nothing but a head", claims or {}, [])
     commit_in(sessions, lambda uow: fingerprint_jobs.store(uow, FingerprintResult(item, sha256, decoded)))
     (match,) = match_job.JOBS
     Runner(sessions, None, WorkerLimits()).run(match, None, 0, {"evidence_id": str(item)})

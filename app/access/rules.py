@@ -55,6 +55,10 @@ class Operation(StrEnum):
     MANAGE_CASE = "manage_case"
     READ_NOTICES = "read_notices"
     """That an item of another case resembles one of this case: what only its coordinators are told."""
+    READ_EXPOSURE = "read_exposure"
+    """What members have seen of the case's content: for its coordinators, and for nobody to rank."""
+    SET_PREFERENCES = "set_preferences"
+    """One's own languages and opt-outs."""
     RECEIVE_EVIDENCE = "receive_evidence"
     DECLINE_LEAD = "decline_lead"
     READ_METADATA = "read_metadata"
@@ -106,6 +110,8 @@ RULES: dict[Operation, Rule] = {
     Operation.READ_METRICS: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR})),
     Operation.READ_AUDITS: Rule(organisation=frozenset(OrganisationRole)),
     Operation.READ_NOTICES: Rule(frozenset({Role.COORDINATOR})),
+    Operation.READ_EXPOSURE: Rule(frozenset({Role.COORDINATOR})),
+    Operation.SET_PREFERENCES: Rule(scope=Scope.WRITE),
     Operation.EDIT_STOP_LIST: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
     Operation.READ_STOP_LIST: Rule(organisation=frozenset(OrganisationRole)),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),

@@ -10,7 +10,7 @@ from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Shape
 from app.media.acquisition import CORRECTABLE
 from app.media.models import Blob, Evidence, EvidenceCorrection
 from app.media.reading import ItemDetails
-from app.media.rules import FingerprintStatus, State, Transition
+from app.media.rules import FingerprintStatus, Priority, State, Transition
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -117,6 +117,8 @@ class EvidenceSummary(Shape):
     notes: str | None
     labels: Labels | None
     lease: HeldLease | None
+    priority: Priority = Field(description="How soon a coordinator wants it worked on.")
+    assigned_to: UUID | None = Field(description="Who alone is to do its present work, by a coordinator's word.")
     corrected_fields: list[str] = Field(description="Acquisition fields that were corrected since, by their names.")
     erased: list[str] = Erased
 
@@ -206,9 +208,10 @@ def _summary_fields(evidence: Evidence, blob: Blob | None) -> dict[str, Any]:
     lease = None
     if evidence.lease_holder is not None and evidence.lease_expires_at is not None:
         lease = HeldLease(holder=evidence.lease_holder, expires_at=evidence.lease_expires_at)
-    direct = set(EvidenceSummary.model_fields) - {*measured, "lease", "labels", "corrected_fields"}
+    direct = set(EvidenceSummary.model_fields) - {*measured, "lease", "labels", "priority", "corrected_fields"}
     labels = None if evidence.labels is None else Labels(**evidence.labels)
-    return {**{name: getattr(evidence, name) for name in direct}, **measured, "lease": lease, "labels": labels}
+    stated = {"lease": lease, "labels": labels, "priority": Priority.of_rank(evidence.priority)}
+    return {**{name: getattr(evidence, name) for name in direct}, **measured, **stated}
 
 
 def item(details: ItemDetails, receipts: list[ReceiptShape] | None = None) -> EvidenceShape:

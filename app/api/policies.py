@@ -1,4 +1,4 @@
-"""A case's policy: what a submission needs, and what is a match."""
+"""A case's policy: what a submission needs, what is a match, and how much one person looks at."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -56,6 +56,7 @@ class PolicyInput(Input):
                     "required_dimensions": ["source", "date", "location"],
                     "thresholds": {"pdq": 24},
                     "inliers": {"same_picture": 20},
+                    "exposure_minutes_per_day": 60,
                 }
             ]
         }
@@ -76,6 +77,23 @@ class PolicyInput(Input):
         " members of both cases; the coordinators of each are told that there is something.",
     )
 
+    exposure_items_per_day: int | None = Field(
+        default=None, ge=1, le=10_000, description="How many items one person looks at in a day; null: no cap."
+    )
+    exposure_minutes_per_day: int | None = Field(
+        default=None,
+        ge=1,
+        le=1440,
+        description="How many minutes: a recording counts its length once a day, a picture half a minute; null: no cap."
+        " At a cap, content and new leases are refused until the day (UTC) is over.",
+    )
+    break_minutes: int | None = Field(
+        default=None,
+        ge=1,
+        le=1440,
+        description="How long the break lasts at the least, from the viewing that reached the cap; null: as the day.",
+    )
+
     @model_validator(mode="after")
     def _likely_asks_for_no_more(self) -> "PolicyInput":
         policy = self.policy()
@@ -89,6 +107,9 @@ class PolicyInput(Input):
             self.thresholds.model_dump(exclude_none=True),
             self.inliers.model_dump(exclude_none=True),
             self.matching_across_cases,
+            exposure_items_per_day=self.exposure_items_per_day,
+            exposure_minutes_per_day=self.exposure_minutes_per_day,
+            break_minutes=self.break_minutes,
         )
 
 
@@ -99,6 +120,9 @@ class PolicyShape(Changed):
     thresholds: dict[str, int]
     inliers: dict[str, int]
     matching_across_cases: bool
+    exposure_items_per_day: int | None
+    exposure_minutes_per_day: int | None
+    break_minutes: int | None
 
 
 @router.get(
@@ -146,4 +170,7 @@ def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
         thresholds=policy.thresholds,
         inliers=policy.inliers,
         matching_across_cases=policy.matching_across_cases,
+        exposure_items_per_day=policy.exposure_items_per_day,
+        exposure_minutes_per_day=policy.exposure_minutes_per_day,
+        break_minutes=policy.break_minutes,
     )

@@ -67,6 +67,7 @@ class LeaseShape(Changed):
     evidence_id: UUID
     holder: UUID | None
     expires_at: datetime | None
+    taken_at: datetime | None = Field(description="Since when the holder has it, however often it was made longer.")
     version: int = Field(description="The item's version: every change of the lease is one.")
 
 
@@ -170,9 +171,17 @@ class ReviewShape(Changed):
     responses=problem_responses(401, 403, 404, 409, 422),
 )
 def take_lease(evidence_id: UUID, request: Request, actor: Verifier) -> JSONResponse:
-    """When nobody has it, or it has run out; one's own is made longer."""
+    """Of the work that the item's state awaits: its verification, its review, its adjudication or its sign-off, by one
+    who may do it. When nobody has it, or it has run out; one's own is made longer, up to a day in all.
+
+    `lease_taken` (409): another person works on it. `assigned_to_another` (409): a coordinator gave it to one person.
+    `lease_at_longest` (409): it is not made longer any more.
+    """
+    settings = services(request).settings
     with working(request) as uow:
-        evidence = leases.take_lease(uow, actor, evidence_id, ttl_s=services(request).settings.lease_ttl_s)
+        evidence = leases.take_lease(
+            uow, actor, evidence_id, ttl_s=settings.lease_ttl_s, longest_s=settings.lease_longest_s
+        )
         return commit(uow, lambda receipts: _lease(evidence, receipts), version=evidence.version)
 
 
@@ -303,6 +312,7 @@ def _lease(evidence: Evidence, receipts: list[ReceiptShape]) -> LeaseShape:
         evidence_id=evidence.id,
         holder=evidence.lease_holder,
         expires_at=evidence.lease_expires_at,
+        taken_at=evidence.lease_taken_at,
         version=evidence.version,
         receipts=receipts,
     )

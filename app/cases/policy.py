@@ -1,4 +1,4 @@
-"""A case's policy: what a submission needs, how near is a match, whether other cases are compared. Pure."""
+"""A case's policy: what a submission needs, how near is a match, how much one person looks at. Pure."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -26,6 +26,11 @@ class Policy:
     thresholds: dict[str, int] = field(default_factory=dict)
     inliers: dict[str, int] = field(default_factory=dict)
     matching_across_cases: bool = True
+    exposure_items_per_day: int | None = None
+    """How many items one person looks at in a day, as content; None: as many as they like."""
+    exposure_minutes_per_day: int | None = None
+    break_minutes: int | None = None
+    """How long the rest lasts at the least, from the viewing that reached a cap; and always until the day is over."""
 
     def inliers_of(self, tier: str) -> int:
         return self.inliers.get(tier, DEFAULT_INLIERS[tier])
@@ -41,4 +46,7 @@ class Policy:
             dict(document["thresholds"]),
             dict(document.get("inliers", {})),
             bool(document.get("matching_across_cases", True)),
+            exposure_items_per_day=document.get("exposure_items_per_day"),
+            exposure_minutes_per_day=document.get("exposure_minutes_per_day"),
+            break_minutes=document.get("break_minutes"),
         )

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     stop_list_uploaders: int = Field(3, ge=1, description="And only if so many people uploaded them.")
 
     lease_ttl_s: int = Field(4 * 3600, description="How long a verifier holds an item before others may take it.")
+    lease_longest_s: int = Field(24 * 3600, ge=60, description="How long one person holds it by making it longer.")
     view_window_s: int = Field(15 * 60, description="Repeated views in this time are one entry.")
 
     decoder_jail: Literal["strict", "degraded"] = Field(

@@ -3,6 +3,15 @@
 from app.kernel.errors import AppError, Conflict, Invalid, NotFound
 
 
+class ExposureCapReached(Conflict):
+    code = "exposure_cap_reached"
+    title = "You have seen enough for now"
+    advice = (
+        "Rest until 'break_ends_at'. Until then blurred previews, metadata and work on what you hold stay open to you; "
+        "GET /v1/me/exposure shows what was counted. The case's coordinators set the cap."
+    )
+
+
 class NoGround(Invalid):
     code = "no_ground"
     title = "A lead needs an address or a claim"

@@ -1,10 +1,10 @@
 """Evidence items, the blobs they stand on, and what was made or claimed from those bytes."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInteger, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -45,6 +45,17 @@ class Evidence(Erasable, Base):
         CheckConstraint("(blob_sha256 IS NULL) = (fingerprint_status IS NULL)", name="status_with_bytes"),
         CheckConstraint("settled_decoding >= 0", name="settled_decoding_counts"),
         CheckConstraint("(lease_holder IS NULL) = (lease_expires_at IS NULL)", name="lease_has_expiry"),
+        CheckConstraint(
+            "assigned_to IS NULL OR lease_holder IS NULL OR lease_holder = assigned_to", name="leased_as_assigned"
+        ),
+        CheckConstraint("priority BETWEEN 1 AND 4", name="priority_known"),
+        Index(
+            "ix_evidence_queue",
+            *("case_id", "priority", "state_since", "id"),
+            postgresql_where=text(
+                "state IN ('preserved', 'in_verification', 'awaiting_peer_review', 'disputed', 'awaiting_sign_off')"
+            ),
+        ),
         Index("ix_evidence_case_id_registered_at_id", "case_id", "registered_at", "id"),
         Index("ix_evidence_blob_sha256", "blob_sha256"),
         Index("ix_evidence_case_id_blob_sha256", "case_id", "blob_sha256"),
@@ -93,6 +104,14 @@ class Evidence(Erasable, Base):
     """The number of the blob's decoding by which the item was fingerprinted last; 0: not yet."""
     lease_holder: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    lease_taken_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    """Since when its holder has it, however often it was made longer."""
+    assigned_to: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    """Who alone may do the present work on it, because a coordinator said so."""
+    priority: Mapped[int] = mapped_column(SmallInteger, default=3, server_default=text("3"))
+    """The lowest comes first; the words are :class:`app.media.rules.Priority`'s."""
+    state_since: Mapped[datetime] = mapped_column(UtcTime, server_default=text("now()"))
+    """Set by the database whenever the state changes."""
 
 
 class EvidenceCorrection(Erasable, Base):
@@ -202,3 +221,29 @@ class EvidenceView(Base):
     rendering: Mapped[str] = mapped_column(Text, primary_key=True)
     purpose: Mapped[str] = mapped_column(Text, primary_key=True)
     logged_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class Exposure(Base):
+    """What one person saw of one item in one day: its labels then, and how long looking at it counts.
+
+    For that person and the case's coordinators alone; no figure of it is ever compared between people.
+    """
+
+    __tablename__ = "exposures"
+    __table_args__ = (
+        CheckConstraint("seconds BETWEEN 1 AND 7200", name="seconds_bounded"),
+        CheckConstraint("first_at <= last_at", name="in_order"),
+        Index("ix_exposures_case_id_account_id_day", "case_id", "account_id", "day"),
+        Index("ix_exposures_account_id_day_case_id", "account_id", "day", "case_id"),
+    )
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    """Of UTC."""
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
+    labels: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """The words of :data:`app.media.welfare.LABEL_NAMES`."""
+    seconds: Mapped[int]
+    first_at: Mapped[datetime] = mapped_column(UtcTime)
+    last_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -38,6 +38,24 @@ class Transition(StrEnum):
     REOPEN = "reopen"
 
 
+class Priority(StrEnum):
+    """How soon a coordinator wants an item worked on."""
+
+    URGENT = "urgent"
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the queue: 1 comes first."""
+        return list(Priority).index(self) + 1
+
+    @classmethod
+    def of_rank(cls, rank: int) -> "Priority":
+        return list(cls)[rank - 1]
+
+
 class FingerprintStatus(StrEnum):
     """How far fingerprinting is; it stands beside the state, because a damaged file is still evidence."""
 

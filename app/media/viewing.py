@@ -17,6 +17,7 @@ from app.kernel.primitives import Sha256Hex, sha256_hex, utc_now
 from app.media.derivatives import newest_renderings
 from app.media.errors import ContentUnavailable, NoContent, NoPreview, NoRendering, PreviewNotReady
 from app.media.events import EvidenceDownloaded, EvidenceViewed
+from app.media.exposure import count_viewing
 from app.media.frames import PackedFrame, index_of
 from app.media.items import entry_object, find_evidence
 from app.media.models import Blob, Derivative, Evidence, EvidenceView
@@ -148,7 +149,11 @@ def log_reading(
     purpose: str,
     window_s: int,
 ) -> None:
-    """One entry per actor, item, rendering and purpose within the window; of requests at once, one writes it."""
+    """One entry per actor, item, rendering and purpose within the window; of requests at once, one writes it.
+
+    It counts as exposure, and is refused at the cap of the case's policy; what belongs to a viewing that was let in is
+    not. Raises ExposureCapReached.
+    """
     evidence, _, grant = find_original(uow.session, actor, evidence_id)
     now = utc_now()
     row = insert(EvidenceView).values(
@@ -168,6 +173,7 @@ def log_reading(
     )
     if is_first is None:
         return
+    count_viewing(uow.session, grant, evidence, is_original=rendering == ORIGINAL)
     event = EvidenceViewed if act == "viewed" else EvidenceDownloaded
     uow.record(
         event(

@@ -27,6 +27,35 @@ class LeaseNotHeld(Conflict):
     )
 
 
+class LeaseAtLongest(Conflict):
+    code = "lease_at_longest"
+    title = "The lease cannot be made longer"
+    advice = (
+        "Finish by 'expires_at', or give the item back. Once the lease has run out, anybody may take the item, you too."
+    )
+
+
+class AssignedToAnother(Conflict):
+    code = "assigned_to_another"
+    title = "A coordinator gave this item to another person"
+    advice = "Take another item from GET /v1/queue, or ask a coordinator to end the assignment."
+
+
+class NotAssigned(Conflict):
+    code = "not_assigned"
+    title = "The item is assigned to nobody"
+    advice = "Nothing is left to do: who may do the item's present work takes it from GET /v1/queue."
+
+
+class CannotBeAssigned(Invalid):
+    code = "cannot_be_assigned"
+    title = "This person may not do the item's present work"
+    advice = (
+        "Name a member who may do what the item's state awaits: verify or review (verifier, researcher), adjudicate or "
+        "sign off (researcher), and who is no author of it, nor, for the last two, a reviewer of this round."
+    )
+
+
 class CannotHoldLease(Invalid):
     code = "cannot_hold_lease"
     title = "This person may not verify in this case"
@@ -206,6 +235,8 @@ constraint_errors["uq_reviews_one_peer"] = _OVERTAKEN
 constraint_errors["uq_reviews_one_decision"] = _OVERTAKEN
 constraint_errors["exhibit_written_by_lease_holder"] = LeaseNotHeld("You do not hold the lease any more.")
 constraint_errors["exhibit_withdrawn_by_author"] = NotTheAuthor("A verdict is withdrawn by its author, unreviewed.")
+constraint_errors["exhibit_lease_held"] = LeaseTaken("Another person works on this item.")
+constraint_errors["ck_evidence_leased_as_assigned"] = AssignedToAnother("A coordinator gave it to another person.")
 constraint_errors["exhibit_no_self_review"] = SelfReview("You wrote a finding or verdict of this item.")
 constraint_errors["exhibit_third_person"] = ThirdPersonRequired("You reviewed this item in this round.")
 constraint_errors["exhibit_sign_off_checked"] = IntegrityUnchecked("The check was of other bytes than the item's.")

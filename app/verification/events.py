@@ -28,10 +28,34 @@ class Leased(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class LeaseEnded(Event):
-    """``reason_code``: ``given_back``, ``ended_by_coordinator``, ``expired`` (another took it) or ``submitted``."""
+    """``reason_code``: ``given_back``, ``ended_by_coordinator``, ``expired`` (found by whoever acted next),
+    ``submitted``, ``reviewed`` (its holder judged), or ``withdrawn`` (there is nothing left to review)."""
 
     TYPE: ClassVar[str] = "evidence.lease_ended"
     person: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assigned(Event):
+    """A coordinator gave the item's present work to one person."""
+
+    TYPE: ClassVar[str] = "evidence.assigned"
+    person: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unassigned(Event):
+    """``reason_code``: ``given_back``, ``ended_by_coordinator``, ``reassigned``, ``may_not_any_more`` (found by whoever
+    took the item next), ``submitted``, ``reviewed`` or ``withdrawn``."""
+
+    TYPE: ClassVar[str] = "evidence.unassigned"
+    person: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prioritised(Event):
+    TYPE: ClassVar[str] = "evidence.prioritised"
+    priority: str
 
 
 @dataclass(frozen=True, kw_only=True)

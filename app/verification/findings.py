@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, union
+from sqlalchemy import ColumnElement, func, or_, select, tuple_, union
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from app.incidents.rules import PlacePrecision
 from app.kernel.errors import WrongState
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object, find_evidence, lock_evidence
+from app.media.models import Evidence
 from app.media.rules import State
 from app.unit_of_work import UnitOfWork
 from app.verification.events import FindingRecorded
@@ -130,6 +131,13 @@ def authors_of(session: Session, evidence_id: UUID) -> frozenset[UUID]:
     wrote_finding = select(Finding.author_id).where(Finding.evidence_id == evidence_id)
     wrote_verdict = select(Verdict.author_id).where(Verdict.evidence_id == evidence_id)
     return frozenset(session.scalars(union(wrote_finding, wrote_verdict)))
+
+
+def is_author(person: UUID) -> ColumnElement[bool]:
+    """The same as a condition on :class:`Evidence`: of many items at once, whether this person is an author."""
+    wrote_finding = select(Finding.id).where(Finding.evidence_id == Evidence.id, Finding.author_id == person)
+    wrote_verdict = select(Verdict.id).where(Verdict.evidence_id == Evidence.id, Verdict.author_id == person)
+    return or_(wrote_finding.exists(), wrote_verdict.exists())
 
 
 def _place_in_order(session: Session, evidence_id: UUID, round_: int, dimension: Dimension) -> tuple[int, UUID | None]:

@@ -47,10 +47,9 @@ from app.verification.events import (
     Withdrawn,
 )
 from app.verification.findings import authors_of, standing_findings
-from app.verification.leases import end_lease_of
+from app.verification.leases import conclude, require_free
 from app.verification.models import Review, Verdict, VerdictWithdrawal
 from app.verification.rules import (
-    REVIEWER_KINDS,
     Adjudication,
     Outcome,
     ReviewKind,
@@ -63,6 +62,7 @@ from app.verification.rules import (
     require_not_author,
     require_third_person,
 )
+from app.verification.work import reviewers_of
 
 _EVENTS: dict[ReviewKind, type[Reviewed]] = {
     ReviewKind.REQUEST_CHANGES: ChangesRequested,
@@ -141,7 +141,7 @@ def submit(
         uow.session.flush()
     move(evidence, Transition.SUBMIT)
     _record_submission(uow, evidence, grant, verdict, {} if signed is None else signed.facts())
-    end_lease_of(uow, evidence, grant, reason_code="submitted")
+    conclude(uow, evidence, grant, reason_code="submitted")
     return evidence, verdict
 
 
@@ -189,6 +189,7 @@ def withdraw(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int) 
             verdict_id=verdict.id,
         )
     )
+    conclude(uow, evidence, grant, reason_code="withdrawn")
     return evidence, verdict
 
 
@@ -296,7 +297,12 @@ def _decide(
     checked_sha256: Sha256Hex | None = None,
     **facts: Any,
 ) -> Review:
-    """Keep one act on the present verdict as a row and an entry, and move the item."""
+    """Keep one act on the present verdict as a row and an entry, and move the item.
+
+    Raises LeaseTaken, AssignedToAnother: two persons do not judge at once.
+    """
+    if kind is not ReviewKind.REOPEN:
+        require_free(uow, evidence, grant)
     verdict = _present_verdict(uow.session, evidence)
     row = Review(
         id=new_id(),
@@ -328,16 +334,12 @@ def _decide(
             **facts,
         )
     )
+    conclude(uow, evidence, grant, reason_code="reviewed")
     return row
 
 
 def _require_third_person(session: Session, evidence: Evidence, grant: Grant) -> None:
-    reviewers = session.scalars(
-        select(Review.reviewer_id).where(
-            Review.evidence_id == evidence.id, Review.round == evidence.round, Review.kind.in_(REVIEWER_KINDS)
-        )
-    )
-    require_third_person(grant.account_id, authors_of(session, evidence.id), frozenset(reviewers))
+    require_third_person(grant.account_id, authors_of(session, evidence.id), reviewers_of(session, evidence))
 
 
 def _record_check(uow: UnitOfWork, evidence: Evidence, grant: Grant, check: IntegrityCheck) -> None:

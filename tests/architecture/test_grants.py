@@ -44,6 +44,8 @@ APPLICATION = {
     **dict.fromkeys(("witnesses", "anchors"), EDIT),
     **dict.fromkeys(("ledger_halts", "ledger_keys"), READ),
     **dict.fromkeys(("ledger_streams", "ledger_entries", "ledger_logs"), READ),
+    # It only rises, each time with the entry of a viewing.
+    "exposures": EDIT,
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
     # Written by triggers, with their owner's rights.

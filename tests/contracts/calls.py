@@ -277,6 +277,13 @@ LEDGER = (
     Call("getHealth", "public"),
     Call("getReadiness", "public"),
 )
+QUEUE = (
+    _write("assignEvidence", "evidence", COORDINATOR, {"person_id": MISSING}),
+    _write("unassignEvidence", "evidence", COORDINATOR),
+    _write("setPriority", "evidence", COORDINATOR, {"priority": "high"}),
+    Call("listOwnExposure", "self"),
+    _read("listExposure", "case", COORDINATOR),
+)
 VERIFICATION = (
     _write("createIncident", "case", INCIDENTS, {"code": "I-1", "title": "x", "kind": "other"}),
     _read("listIncidents", "case"),
@@ -341,4 +348,4 @@ REVIEWER_KEYS = (
     ),
     _write("revokeReviewerKey", "reviewer_key", COORDINATOR, {"reason_code": "other"}, own=FINDINGS),
 )
-CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *VERIFICATION, *AIDS, *REVIEWER_KEYS)
+CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *QUEUE, *VERIFICATION, *AIDS, *REVIEWER_KEYS)

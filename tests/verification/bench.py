@@ -20,6 +20,7 @@ from tests.factories import NO_LABELS, commit_in, make_case, make_item, make_log
 
 REQUIRED = tuple(dimension for dimension in Dimension if dimension is not Dimension.MOTIVATION)
 LEASE_S = 3600
+LONGEST_S = 24 * 3600
 
 
 @dataclass
@@ -78,7 +79,10 @@ class Bench:
         return opened
 
     def take(self, actor: Actor, ttl_s: int = LEASE_S) -> Evidence:
-        return commit_in(self.sessions, lambda uow: leases.take_lease(uow, actor, self.item, ttl_s=ttl_s))
+        return commit_in(
+            self.sessions,
+            lambda uow: leases.take_lease(uow, actor, self.item, ttl_s=ttl_s, longest_s=LONGEST_S),
+        )
 
     def end(self, actor: Actor) -> Evidence:
         ended: Evidence = self._moved(leases.end_lease, actor)

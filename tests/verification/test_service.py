@@ -438,9 +438,10 @@ def an_hour() -> TimePrecision:
 
 
 def expire_lease(bench: Bench) -> None:
-    """The holder takes a lease that ends at once."""
+    """The holder gives the lease back and takes one that ends at once."""
     holder = bench.evidence().lease_holder
     person = next(actor for actor in (bench.olena, bench.petro) if actor.account_id == holder)
+    bench.end(person)
     bench.take(person, ttl_s=0)
 
 
