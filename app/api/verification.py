@@ -6,17 +6,17 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import ConfigDict, Field, StringConstraints
+from pydantic import Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.finding_shapes import FindingCreate, FindingShape, finding_shape
 from app.api.http import (
     Changed,
     Cursor,
     Erased,
     IdempotencyKey,
     IfMatch,
-    Input,
     Limit,
     Page,
     ReceiptShape,
@@ -33,32 +33,19 @@ from app.api.http import (
     services,
     working,
 )
-from app.api.incident_shapes import LongText, OccurrenceShape
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
-from app.incidents.rules import PlacePrecision
 from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.rules import State
 from app.verification import findings, leases, service
-from app.verification.models import Finding, Review
-from app.verification.rules import (
-    Confidence,
-    Dimension,
-    FindingResult,
-    Method,
-    Outcome,
-    ReviewKind,
-    SignatureMode,
-    TimePrecision,
-)
+from app.verification.models import Review
+from app.verification.rules import Outcome, ReviewKind, SignatureMode
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 Verifier = Annotated[Actor, Depends(Requires(Operation.VERIFY))]
-
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 
 
 class LeaseShape(Changed):
@@ -69,53 +56,6 @@ class LeaseShape(Changed):
     expires_at: datetime | None
     taken_at: datetime | None = Field(description="Since when the holder has it, however often it was made longer.")
     version: int = Field(description="The item's version: every change of the lease is one.")
-
-
-class FindingCreate(Input):
-    model_config = ConfigDict(
-        strict=False,
-        json_schema_extra={
-            "examples": [
-                {
-                    "dimension": "location",
-                    "result": "established",
-                    "confidence": "high",
-                    "place_precision": "exact",
-                    "methods": ["landmark_match", "satellite_match"],
-                    "rationale": "The water tower and the two gables stand as in the satellite picture of 1 July.",
-                    "references": ["https://example.org/tiles/2026-07-01"],
-                }
-            ]
-        },
-    )
-
-    dimension: Dimension
-    result: FindingResult
-    confidence: Confidence
-    place_precision: PlacePrecision | None = Field(None, description="For `location`.")
-    time_precision: OccurrenceShape | None = Field(None, description="For `date` and `provenance`.")
-    methods: list[Method] = Field(default_factory=list, max_length=len(Method))
-    rationale: LongText
-    references: list[Reference] = Field(default_factory=list, max_length=20)
-
-
-class FindingShape(Changed):
-    id: UUID
-    evidence_id: UUID
-    round: int
-    number: int = Field(description="Counts the item's findings.")
-    dimension: Dimension
-    result: FindingResult
-    confidence: Confidence
-    place_precision: PlacePrecision | None
-    time_precision: OccurrenceShape | None
-    methods: list[Method]
-    rationale: str
-    references: list[str]
-    supersedes: UUID | None
-    author_id: UUID
-    recorded_at: datetime
-    erased: list[str] = Erased
 
 
 class VerdictSignatureShape(Shape):
@@ -210,7 +150,8 @@ def end_lease(evidence_id: UUID, request: Request, actor: Verifier, if_match: If
 def record_finding(
     evidence_id: UUID, body: FindingCreate, request: Request, actor: Verifier, key: IdempotencyKey = None
 ) -> JSONResponse:
-    """By the lease's holder, in verification. A newer one on the same dimension supersedes; nothing is edited."""
+    """By the lease's holder, in verification. A newer one on the same dimension supersedes; nothing is edited. Your
+    draft on the dimension ends with it."""
     with working(request) as uow:
         digest = request_digest(str(evidence_id), body)
         answer = replay(
@@ -223,22 +164,10 @@ def record_finding(
         )
         if answer is not None:
             return answer
-        finding = findings.record_finding(
-            uow,
-            actor,
-            evidence_id,
-            dimension=body.dimension,
-            result=body.result,
-            confidence=body.confidence,
-            methods=list(dict.fromkeys(body.methods)),
-            rationale=body.rationale,
-            references=body.references,
-            place_precision=body.place_precision,
-            time_precision=_time_precision(body.time_precision),
-        )
+        finding = findings.record_finding(uow, actor, evidence_id, body.stated())
         return commit(
             uow,
-            lambda receipts: _finding(finding).model_copy(update={"receipts": receipts}),
+            lambda receipts: finding_shape(finding).model_copy(update={"receipts": receipts}),
             actor=actor,
             key=key,
             status=201,
@@ -258,7 +187,7 @@ def list_findings(
     """In order of time, superseded ones too."""
     with reading(request) as session:
         rows = findings.list_findings(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
-        return page(request, response, rows, limit, _finding, lambda row: cursor_at(row.recorded_at, row.id))
+        return page(request, response, rows, limit, finding_shape, lambda row: cursor_at(row.recorded_at, row.id))
 
 
 @router.get(
@@ -315,36 +244,6 @@ def _lease(evidence: Evidence, receipts: list[ReceiptShape]) -> LeaseShape:
         taken_at=evidence.lease_taken_at,
         version=evidence.version,
         receipts=receipts,
-    )
-
-
-def _time_precision(stated: OccurrenceShape | None) -> TimePrecision | None:
-    return None if stated is None else TimePrecision(stated.from_, stated.to, stated.zone, stated.basis)
-
-
-def _finding(row: Finding) -> FindingShape:
-    time_precision = None
-    if row.time_from is not None and row.time_to is not None:
-        time_precision = OccurrenceShape(
-            from_=row.time_from, to=row.time_to, zone=row.time_zone or "", basis=row.time_basis or ""
-        )
-    return FindingShape(
-        id=row.id,
-        evidence_id=row.evidence_id,
-        round=row.round,
-        number=row.number,
-        dimension=Dimension(row.dimension),
-        result=FindingResult(row.result),
-        confidence=Confidence(row.confidence),
-        place_precision=None if row.place_precision is None else PlacePrecision(row.place_precision),
-        time_precision=time_precision,
-        methods=[Method(method) for method in row.methods],
-        rationale=row.rationale,
-        references=row.references,
-        supersedes=row.supersedes,
-        author_id=row.author_id,
-        recorded_at=row.recorded_at,
-        erased=["time_precision.basis" if name == "time_basis" else name for name in row.erased],
     )
 
 

@@ -1,4 +1,4 @@
-"""Emptying every place where a value lies: domain columns, and the answers kept for repeated requests."""
+"""Emptying every place where a value lies: domain columns, answers kept for repeated requests, drafts of findings."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +14,7 @@ from app.kernel.database import ERASED, Base
 from app.kernel.places import Place
 from app.ledger import erasing
 from app.ledger.erasing import ErasableEntry, OpenField
+from app.verification.drafts import forget_drafts
 
 
 def clear(session: Session, fields: Sequence[OpenField]) -> None:
@@ -29,7 +30,9 @@ def clear(session: Session, fields: Sequence[OpenField]) -> None:
                 _empty(session, place, row)
                 cleared.add(key)
     erasing.delete_disclosures(session, fields)
-    forget_answers(session, {each.entry.stream for each in fields})
+    streams = {each.entry.stream for each in fields}
+    forget_answers(session, streams)
+    forget_drafts(session, streams, [each.value for each in fields])
 
 
 def clear_facts(session: Session, entry: ErasableEntry) -> None:

@@ -66,6 +66,41 @@ class PrecisionDoesNotFit(Invalid):
     title = "The precision does not fit the dimension"
 
 
+class MethodsMissing(Invalid):
+    code = "methods_missing"
+    title = "The finding names no method"
+
+
+class ReferenceNotFound(Invalid):
+    code = "reference_not_found"
+    title = "The case has no such item to refer to"
+    advice = "Refer to other items of the same case by their ids, and to anything else by the kind of source it is."
+
+
+class NoDraft(NotFound):
+    code = "no_draft"
+    title = "You have no draft on this dimension"
+    advice = "Nothing is missing: drafts are seen by their author alone, and end when they become findings."
+
+
+class DraftsIncomplete(Conflict):
+    code = "drafts_incomplete"
+    title = "A draft lacks something that a finding needs"
+    advice = (
+        "Complete each draft in 'incomplete_drafts' (PUT /v1/evidence/{id}/drafts/{dimension}), or discard it "
+        "(DELETE), then submit."
+    )
+
+
+class DraftsOpen(Conflict):
+    code = "drafts_open"
+    title = "You have drafts on this item"
+    advice = (
+        "A signature covers findings that are on record. Record your drafts (POST /v1/evidence/{id}/findings), or "
+        "discard them, then prepare the statement."
+    )
+
+
 class FindingsMissing(Conflict):
     code = "findings_missing"
     title = "Required findings are missing"
@@ -233,6 +268,9 @@ constraint_errors["exhibit_verdict_supersedes_newest"] = _OVERTAKEN
 constraint_errors["uq_reviews_once"] = _OVERTAKEN
 constraint_errors["uq_reviews_one_peer"] = _OVERTAKEN
 constraint_errors["uq_reviews_one_decision"] = _OVERTAKEN
+constraint_errors["exhibit_verdict_complete"] = FindingsMissing("A dimension that the case requires has no finding.")
+constraint_errors["exhibit_cited_within_case"] = ReferenceNotFound("There is no such item in this case.")
+constraint_errors["exhibit_draft_by_lease_holder"] = LeaseNotHeld("You do not hold the lease any more.")
 constraint_errors["exhibit_written_by_lease_holder"] = LeaseNotHeld("You do not hold the lease any more.")
 constraint_errors["exhibit_withdrawn_by_author"] = NotTheAuthor("A verdict is withdrawn by its author, unreviewed.")
 constraint_errors["exhibit_lease_held"] = LeaseTaken("Another person works on this item.")

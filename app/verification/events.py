@@ -3,9 +3,10 @@
 Persons are the case's pseudonyms; what people wrote is sealed.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 from app.ledger.event import Event, sealed
@@ -73,9 +74,16 @@ class FindingRecorded(Event):
     time_to: datetime | None = None
     time_zone: str | None = None
     supersedes: UUID | None = None
+    reference_kinds: tuple[str, ...] | None = None
+    """Of each thing that it refers to, in their order; which and where is sealed."""
+    cited: tuple[UUID, ...] | None = None
+    """The items of the case among them."""
     time_basis: str | None = sealed(default=None)
+    point: Mapping[str, int] | None = sealed(default=None)
+    """In millionths of a degree."""
     rationale: str = sealed()
-    references: tuple[str, ...] | None = sealed(default=None)
+    references: tuple[Mapping[str, Any], ...] | None = sealed(default=None)
+    """Objects; texts in entries from before there were kinds."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,43 +10,27 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.incidents.rules import PlacePrecision
+from app.cases.service import Grant
 from app.kernel.errors import WrongState
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object, find_evidence, lock_evidence
 from app.media.models import Evidence
 from app.media.rules import State
 from app.unit_of_work import UnitOfWork
+from app.verification.drafts import drafts_of, end_drafts
+from app.verification.errors import DraftsIncomplete, ReferenceNotFound
 from app.verification.events import FindingRecorded
-from app.verification.models import Finding, Verdict
-from app.verification.rules import (
-    Confidence,
-    Dimension,
-    FindingResult,
-    Method,
-    TimePrecision,
-    require_fitting_precision,
-    require_lease,
-)
+from app.verification.models import Finding, FindingCitation, Verdict
+from app.verification.references import Reference
+from app.verification.rules import Dimension, Point, require_lease
+from app.verification.stated import Stated
 
 
-def record_finding(
-    uow: UnitOfWork,
-    actor: Actor,
-    evidence_id: UUID,
-    *,
-    dimension: Dimension,
-    result: FindingResult,
-    confidence: Confidence,
-    methods: Sequence[Method],
-    rationale: str,
-    references: Sequence[str] = (),
-    place_precision: PlacePrecision | None = None,
-    time_precision: TimePrecision | None = None,
-) -> Finding:
-    """A finding in the present round; an earlier one of the same dimension and round is superseded and stays.
+def record_finding(uow: UnitOfWork, actor: Actor, evidence_id: UUID, stated: Stated) -> Finding:
+    """A finding in the present round; an earlier one of the same dimension and round is superseded and stays. The
+    author's draft on the dimension is done with.
 
-    Raises WrongState, LeaseNotHeld, PrecisionDoesNotFit.
+    Raises WrongState, LeaseNotHeld, PrecisionDoesNotFit, MethodsMissing, ReferenceNotFound.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=None)
     if evidence.state != State.IN_VERIFICATION:
@@ -54,29 +38,71 @@ def record_finding(
             f"Findings are written in verification. The item is '{evidence.state}'.", extra={"state": evidence.state}
         )
     require_lease(evidence.lease_holder, evidence.lease_expires_at, grant.account_id, utc_now())
-    require_fitting_precision(dimension, place_precision, time_precision)
-    number, supersedes = _place_in_order(uow.session, evidence.id, evidence.round, dimension)
+    finding = _record(uow, evidence, grant, stated)
+    end_drafts(uow.session, evidence.id, grant.account_id, [stated.dimension])
+    return finding
+
+
+def record_drafts(uow: UnitOfWork, evidence: Evidence, grant: Grant) -> None:
+    """The lease holder's drafts become findings, each with its entry, for a submission that locked the item.
+
+    Raises DraftsIncomplete, and what :func:`record_finding` does.
+    """
+    drafts = drafts_of(uow.session, evidence.id, grant.account_id)
+    incomplete = [{"dimension": draft.dimension, "missing": draft.missing} for draft in drafts if draft.missing]
+    if incomplete:
+        named = ", ".join(str(each["dimension"]) for each in incomplete)
+        raise DraftsIncomplete(f"Your drafts lack something: {named}.", extra={"incomplete_drafts": incomplete})
+    for draft in drafts:
+        _record(uow, evidence, grant, draft)
+        uow.session.flush()
+    if drafts:
+        end_drafts(uow.session, evidence.id, grant.account_id, [draft.dimension for draft in drafts])
+
+
+def _record(uow: UnitOfWork, evidence: Evidence, grant: Grant, stated: Stated) -> Finding:
+    assert stated.result is not None
+    assert stated.confidence is not None
+    assert stated.rationale is not None
+    stated.require_fit()
+    cited = _require_citable(uow.session, evidence, stated.references)
+    number, supersedes = _place_in_order(uow.session, evidence.id, evidence.round, stated.dimension)
+    time, point = stated.time_precision, stated.point
     finding = Finding(
         id=new_id(),
         evidence_id=evidence.id,
         round=evidence.round,
         number=number,
-        dimension=dimension,
-        result=result,
-        confidence=confidence,
-        place_precision=place_precision,
-        time_from=None if time_precision is None else time_precision.from_,
-        time_to=None if time_precision is None else time_precision.to,
-        time_zone=None if time_precision is None else time_precision.zone,
-        time_basis=None if time_precision is None else time_precision.basis,
-        methods=list(methods),
-        rationale=rationale,
-        references=list(references),
+        dimension=stated.dimension,
+        result=stated.result,
+        confidence=stated.confidence,
+        place_precision=stated.place_precision,
+        latitude_microdegrees=None if point is None else point.latitude_microdegrees,
+        longitude_microdegrees=None if point is None else point.longitude_microdegrees,
+        time_from=None if time is None else time.from_,
+        time_to=None if time is None else time.to,
+        time_zone=None if time is None else time.zone,
+        time_basis=None if time is None else time.basis,
+        methods=[str(method) for method in stated.methods],
+        rationale=stated.rationale,
+        references=[],
+        sources=[reference.document() for reference in stated.references],
         supersedes=supersedes,
         author_id=grant.account_id,
         recorded_at=utc_now(),
     )
     uow.session.add(finding)
+    if cited:
+        uow.session.flush()
+        uow.session.add_all(FindingCitation(finding_id=finding.id, cited_id=each) for each in cited)
+    _record_entry(uow, evidence, grant, finding, point, cited)
+    return finding
+
+
+def _record_entry(
+    uow: UnitOfWork, evidence: Evidence, grant: Grant, finding: Finding, point: Point | None, cited: Sequence[UUID]
+) -> None:
+    sources = finding.sources or []
     uow.record(
         FindingRecorded(
             stream=evidence.id,
@@ -94,11 +120,26 @@ def record_finding(
             time_zone=finding.time_zone,
             time_basis=finding.time_basis,
             supersedes=finding.supersedes,
+            reference_kinds=tuple(source["kind"] for source in sources) or None,
+            cited=tuple(cited) or None,
+            point=None if point is None else point._asdict(),
             rationale=finding.rationale,
-            references=tuple(references) or None,
+            references=tuple(sources) or None,
         )
     )
-    return finding
+
+
+def _require_citable(session: Session, evidence: Evidence, references: Sequence[Reference]) -> list[UUID]:
+    """The other items that are referred to, all of this case. Of one that is not, nothing is said but that."""
+    cited = sorted({each.evidence_id for each in references if each.evidence_id is not None})
+    if evidence.id in cited:
+        raise ReferenceNotFound("An item is no reference for what is found about itself.")
+    query = select(Evidence.id).where(Evidence.id.in_(cited), Evidence.case_id == evidence.case_id)
+    known = set(session.scalars(query)) if cited else set()
+    missing = [str(each) for each in cited if each not in known]
+    if missing:
+        raise ReferenceNotFound("There is no such item in this case.", extra={"unknown_references": missing})
+    return cited
 
 
 def list_findings(

@@ -1,6 +1,7 @@
 """Findings, verdicts and what others judged of them. None of these rows is ever changed."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -13,7 +14,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.incidents.rules import PlacePrecision
@@ -34,6 +35,12 @@ class Finding(Erasable, Base):
         one_of("place_precision", tuple(PlacePrecision)),
         CheckConstraint("time_from <= time_to", name="time_in_order"),
         CheckConstraint("rationale <> ''", name="rationale_given"),
+        CheckConstraint(
+            "latitude_microdegrees BETWEEN -90000000 AND 90000000"
+            " AND longitude_microdegrees BETWEEN -180000000 AND 180000000",
+            name="point_on_earth",
+        ),
+        CheckConstraint("jsonb_typeof(sources) IN ('array', 'null')", name="sources_listed"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -45,6 +52,8 @@ class Finding(Erasable, Base):
     result: Mapped[str] = mapped_column(Text)
     confidence: Mapped[str] = mapped_column(Text)
     place_precision: Mapped[str | None] = mapped_column(Text)
+    latitude_microdegrees: Mapped[int | None]
+    longitude_microdegrees: Mapped[int | None]
     time_from: Mapped[datetime | None] = mapped_column(UtcTime)
     time_to: Mapped[datetime | None] = mapped_column(UtcTime)
     time_zone: Mapped[str | None] = mapped_column(Text)
@@ -52,10 +61,45 @@ class Finding(Erasable, Base):
     methods: Mapped[list[str]] = mapped_column(ARRAY(Text))
     rationale: Mapped[str] = mapped_column(Text)
     references: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    """Plain texts, of findings from before there were ``sources``."""
+    sources: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB, server_default=text("'[]'::jsonb"))
+    """What ``references.Reference`` says of each thing referred to. None: erased."""
     supersedes: Mapped[UUID | None] = mapped_column(ForeignKey("findings.id"))
     """The finding of the same dimension and round that this one replaces."""
     author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class FindingCitation(Base):
+    """A finding refers to another item of its case."""
+
+    __tablename__ = "finding_citations"
+    __table_args__ = (Index("ix_finding_citations_cited_id", "cited_id"),)
+
+    finding_id: Mapped[UUID] = mapped_column(ForeignKey("findings.id"), primary_key=True)
+    cited_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+
+
+class FindingDraft(Base):
+    """What somebody has written so far of a finding. Nobody else sees it, it counts for nothing, and no entry tells of
+    it; it goes when it becomes a finding, is discarded, or holds what is erased."""
+
+    __tablename__ = "finding_drafts"
+    __table_args__ = (
+        one_of("dimension", tuple(Dimension)),
+        UniqueConstraint("evidence_id", "author_id", "dimension", name="uq_finding_drafts_one"),
+        CheckConstraint("version > 0", name="version_counts"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    dimension: Mapped[str] = mapped_column(Text)
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """As ``stated.Stated.document`` gives it."""
+    version: Mapped[int]
+    """Counts how often it was saved."""
+    saved_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
 class Verdict(Erasable, Base):

@@ -7,7 +7,10 @@ REVIEWS = ("changes_requested", "concurred", "dissented", "adjudicated", "signed
 PLACES: Places = {
     ("evidence.finding_recorded", "time_basis"): (Place("findings", ("time_basis",), {"id": "finding_id"}),),
     ("evidence.finding_recorded", "rationale"): (Place("findings", ("rationale",), {"id": "finding_id"}),),
-    ("evidence.finding_recorded", "references"): (Place("findings", ("references",), {"id": "finding_id"}),),
+    ("evidence.finding_recorded", "references"): (Place("findings", ("references", "sources"), {"id": "finding_id"}),),
+    ("evidence.finding_recorded", "point"): (
+        Place("findings", ("latitude_microdegrees", "longitude_microdegrees"), {"id": "finding_id"}),
+    ),
     # What its author signed repeats the rationale: the envelope goes with it, and its digest stays in the entry.
     ("evidence.submitted", "rationale"): (
         Place("verdicts", ("rationale",), {"id": "verdict_id"}),

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from app.incidents.rules import PlacePrecision
@@ -20,6 +21,7 @@ from app.verification.errors import (
     FingerprintsPending,
     LeaseNotHeld,
     MatchesUndecided,
+    MethodsMissing,
     NotTheAuthor,
     PrecisionDoesNotFit,
     SelfReview,
@@ -45,6 +47,10 @@ class FindingResult(StrEnum):
     NOT_ESTABLISHED = "not_established"
     CONTRADICTED = "contradicted"
     NOT_APPLICABLE = "not_applicable"
+
+
+SAYS_SOMETHING = frozenset({FindingResult.ESTABLISHED, FindingResult.PARTLY_ESTABLISHED, FindingResult.CONTRADICTED})
+"""Results that claim something of the item, and so say by which methods."""
 
 
 class Confidence(StrEnum):
@@ -146,12 +152,36 @@ class TimePrecision:
     basis: str
 
 
-def require_fitting_precision(dimension: Dimension, place: PlacePrecision | None, time: TimePrecision | None) -> None:
-    """Places have a precision in metres, times an interval; no other finding has either. Raises PrecisionDoesNotFit."""
-    if place is not None and dimension is not Dimension.LOCATION:
-        raise PrecisionDoesNotFit("Only a finding on 'location' has the precision of a place.")
+class Point(NamedTuple):
+    """WGS 84, in millionths of a degree (at most 11 cm), so that it stays what was stated."""
+
+    latitude_microdegrees: int
+    longitude_microdegrees: int
+
+
+POINTED = frozenset(PlacePrecision) - {PlacePrecision.COUNTRY, PlacePrecision.NONE}
+"""How near a point may be said to be: a country or nothing is no point."""
+
+
+def require_fitting_precision(
+    dimension: Dimension, place: PlacePrecision | None, time: TimePrecision | None, point: Point | None = None
+) -> None:
+    """Places have a precision in metres and may have a point, times an interval; no other finding has either.
+
+    Raises PrecisionDoesNotFit.
+    """
+    if (place is not None or point is not None) and dimension is not Dimension.LOCATION:
+        raise PrecisionDoesNotFit("Only a finding on 'location' has the precision of a place, and a point.")
+    if point is not None and place not in POINTED:
+        raise PrecisionDoesNotFit("A point needs a 'place_precision' that says how near it is: 'exact' to 'area'.")
     if time is not None and dimension not in (Dimension.DATE, Dimension.PROVENANCE):
         raise PrecisionDoesNotFit("Only a finding on 'date' or 'provenance' has the precision of a time.")
+
+
+def require_methods(result: FindingResult, methods: Collection[Method]) -> None:
+    """What was found out was found out somehow. Raises MethodsMissing."""
+    if result in SAYS_SOMETHING and not methods:
+        raise MethodsMissing(f"A result of '{result}' needs at least one method by which it was reached.")
 
 
 def require_lease(holder: UUID | None, expires_at: datetime | None, person: UUID, now: datetime) -> None:

@@ -46,7 +46,7 @@ from app.verification.events import (
     Submitted,
     Withdrawn,
 )
-from app.verification.findings import authors_of, standing_findings
+from app.verification.findings import authors_of, record_drafts, standing_findings
 from app.verification.leases import conclude, require_free
 from app.verification.models import Review, Verdict, VerdictWithdrawal
 from app.verification.rules import (
@@ -103,14 +103,20 @@ def submit(
     incident_id: UUID | None = None,
     envelope: Mapping[str, Any] | None = None,
 ) -> tuple[Evidence, Verdict]:
-    """Submit the next version of the verdict for peer review, and give the lease up.
+    """Submit the next version of the verdict for peer review, and give the lease up. The author's drafts become
+    findings with it.
 
     ``envelope``: the same verdict as its author signed it; see ``signing.check_signed`` for what it raises.
-    Raises WrongState, LeaseNotHeld, FindingsMissing, FingerprintsPending, MatchesUndecided, IncidentNotLinked.
+    Raises DraftsIncomplete, DraftsOpen (for a signed one the findings have to be on record), WrongState, LeaseNotHeld,
+    FindingsMissing, FingerprintsPending, MatchesUndecided, IncidentNotLinked.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
     next_state(State(evidence.state), Transition.SUBMIT)
     require_lease(evidence.lease_holder, evidence.lease_expires_at, grant.account_id, utc_now())
+    if envelope is None:
+        record_drafts(uow, evidence, grant)
+    else:
+        signing.require_no_drafts(uow.session, evidence.id, grant.account_id)
     policy_version, policy = current_policy(uow.session, evidence.case_id)
     findings = standing_findings(uow.session, evidence.id)
     require_complete(policy.required_dimensions, findings)

@@ -15,8 +15,9 @@ from app.kernel.primitives import Sha256Hex, utc_now
 from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.rules import State, Transition, next_state
+from app.verification.drafts import drafts_of
 from app.verification.dsse import ALGORITHM, Envelope, read_envelope, require_signed
-from app.verification.errors import EnvelopeNotKept
+from app.verification.errors import DraftsOpen, EnvelopeNotKept
 from app.verification.findings import standing_findings
 from app.verification.key_models import ReviewerKey, VerdictEnvelope, VerdictSignature
 from app.verification.models import Verdict
@@ -100,11 +101,12 @@ def prepare_verdict(
 ) -> VerdictStatement:
     """The statement to sign for submitting this verdict as things stand now. Nothing is recorded.
 
-    Raises WrongState, LeaseNotHeld, ReviewerKeyNotBound, NotTheKeysHolder, ReviewerKeyRevoked.
+    Raises WrongState, LeaseNotHeld, DraftsOpen, ReviewerKeyNotBound, NotTheKeysHolder, ReviewerKeyRevoked.
     """
     evidence, grant = find_evidence(session, actor, evidence_id, Operation.VERIFY)
     next_state(State(evidence.state), Transition.SUBMIT)
     require_lease(evidence.lease_holder, evidence.lease_expires_at, grant.account_id, utc_now())
+    require_no_drafts(session, evidence.id, grant.account_id)
     _, _, key_bound = signing_key(session, grant, keyid)
     before = session.execute(
         select(Verdict.id, Verdict.version)
@@ -128,6 +130,14 @@ def prepare_verdict(
         key_bound=key_bound,
         time=utc_now(),
     )
+
+
+def require_no_drafts(session: Session, evidence_id: UUID, author_id: UUID) -> None:
+    """Raises DraftsOpen: what is signed names the entries of findings, which drafts have none of."""
+    drafts = drafts_of(session, evidence_id, author_id)
+    if drafts:
+        named = [str(draft.dimension) for draft in drafts]
+        raise DraftsOpen(f"You have drafts on: {', '.join(named)}.", extra={"drafts": named})
 
 
 def check_signed(

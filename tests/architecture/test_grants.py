@@ -33,6 +33,8 @@ APPLICATION = {
     "relations": APPEND,
     "match_notices": APPEND,  # And their acknowledgement, below.
     "match_comparisons": EDIT,
+    "finding_citations": APPEND,
+    "finding_drafts": SET,  # And what is saved anew, below.
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
     **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures"), APPEND),
@@ -78,7 +80,11 @@ UPDATABLE_COLUMNS = {
     # What an erasure empties, and nothing else of these rows.
     "evidence_corrections": {"value", "reason", "erased"},
     "relations": {"reason", "erased"},
-    "findings": {"time_basis", "rationale", "references", "erased"},
+    "findings": {
+        *("time_basis", "rationale", "references", "sources", "latitude_microdegrees", "longitude_microdegrees"),
+        "erased",
+    },
+    "finding_drafts": {"content", "version", "saved_at"},
     "verdicts": {"rationale", "erased"},
     "reviews": {"comment", "erased"},
     "reviewer_key_bindings": {"checked_how", "erased"},

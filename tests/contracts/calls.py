@@ -112,7 +112,14 @@ _NO_ANCHOR = frozenset({"no_such_anchor"})
 _SEARCH = {"case_ids": [MISSING], "thresholds": {"pdq": 31}, "tier": "likely", "limit": 20}
 _NO_SEARCH = frozenset({"no_such_search"})
 _NO_TILE = frozenset({"no_such_tile"})
-_FINDING = {"dimension": "date", "result": "established", "confidence": "high", "rationale": "The clock."}
+_FINDING = {
+    "dimension": "date",
+    "result": "established",
+    "confidence": "high",
+    "methods": ["metadata"],
+    "rationale": "The clock.",
+}
+_NO_DRAFT = frozenset({"no_draft"})
 _FILE = {"purpose": "audit"}
 PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 """Of RFC 8032's first test: nobody here signs with it."""
@@ -303,6 +310,10 @@ VERIFICATION = (
     _write("endLease", "evidence", COORDINATOR),
     _write("recordFinding", "evidence", FINDINGS, _FINDING),
     _read("listFindings", "evidence"),
+    _read("listDrafts", "evidence"),
+    _read("getDraft", "evidence", path={"dimension": "date"}, granted_codes=_NO_DRAFT),
+    _write("saveDraft", "evidence", FINDINGS, {"rationale": "The clock."}, path={"dimension": "date"}),
+    _write("discardDraft", "evidence", FINDINGS, path={"dimension": "date"}, granted_codes=_NO_DRAFT),
     _read("listVerdicts", "evidence"),
     _read("listReviews", "evidence"),
     _write("prepareVerdict", "evidence", FINDINGS, {"keyid": "0" * 64, "outcome": "verified", "rationale": "x"}),

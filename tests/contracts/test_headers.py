@@ -129,7 +129,7 @@ def key(name: str) -> dict[str, str]:
     return {"Idempotency-Key": f"a-day-{name}"}
 
 
-FINDING = {"result": "established", "confidence": "high", "rationale": "The clock."}
+FINDING = {"result": "established", "confidence": "high", "methods": ["metadata"], "rationale": "The clock."}
 
 
 def _be_refused(world: World) -> None:

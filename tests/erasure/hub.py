@@ -226,6 +226,7 @@ def _verify(hub: Hub, item: str) -> None:
                 "dimension": dimension,
                 "result": "established",
                 "confidence": "high",
+                "methods": ["metadata"],
                 "rationale": hub.words(),
                 "references": [hub.words()],
             }

@@ -22,14 +22,18 @@ def sealed_fields(kind: type[Event]) -> set[str]:
 
 
 def erasable_columns() -> dict[str, set[str]]:
-    """The columns that the migration lets an erasure empty."""
-    [file] = Path(migrations.__file__).parent.glob("versions/*_erasure.py")
-    spec = importlib.util.spec_from_file_location("erasure_migration", file)
-    assert spec is not None
-    assert spec.loader is not None
-    module: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {table: set(columns) for table, columns in module.ERASABLE.items()}
+    """The columns that the migrations let an erasure empty."""
+    found: dict[str, set[str]] = {}
+    for file in Path(migrations.__file__).parent.glob("versions/*.py"):
+        if "ERASABLE = " in file.read_text(encoding="utf-8"):
+            spec = importlib.util.spec_from_file_location(f"migration_{file.stem}", file)
+            assert spec is not None
+            assert spec.loader is not None
+            module: Any = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            for table, columns in module.ERASABLE.items():
+                found.setdefault(table, set()).update(columns)
+    return found
 
 
 def columns_of_places() -> dict[str, set[str]]:

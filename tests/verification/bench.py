@@ -16,6 +16,7 @@ from app.verification import leases, service
 from app.verification.findings import record_finding
 from app.verification.models import Finding, Review, Verdict
 from app.verification.rules import Adjudication, Confidence, Dimension, FindingResult, Method, Outcome, ReviewKind
+from app.verification.stated import Stated
 from tests.factories import NO_LABELS, commit_in, make_case, make_item, make_log, make_person
 
 REQUIRED = tuple(dimension for dimension in Dimension if dimension is not Dimension.MOTIVATION)
@@ -92,12 +93,12 @@ class Bench:
         stated: dict[str, Any] = {
             "result": FindingResult.ESTABLISHED,
             "confidence": Confidence.HIGH,
-            "methods": [Method.METADATA],
+            "methods": (Method.METADATA,),
             "rationale": "The clock in the picture.",
             **options,
         }
         return commit_in(
-            self.sessions, lambda uow: record_finding(uow, actor, self.item, dimension=dimension, **stated)
+            self.sessions, lambda uow: record_finding(uow, actor, self.item, Stated(dimension=dimension, **stated))
         )
 
     def find_all(self, actor: Actor) -> None:
