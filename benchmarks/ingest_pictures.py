@@ -24,11 +24,12 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from app.fingerprints.algorithms.algorithm import Pixels, reduced
+from app.fingerprints.algorithms.algorithm import Pixels
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.algorithms.reducing import reduced_picture
 from app.fingerprints.hasher import Hasher
-from app.fingerprints.views import hashes_in_views
+from app.fingerprints.views import hashes_in_views, hashes_of_areas
 from app.media.jail.decoder import Decoder
 from tests.media_samples import PHOTOGRAPHS, encoded, twelve_megapixels, upright
 
@@ -60,9 +61,11 @@ def in_jail(decoder: Decoder, path: Path, take: Callable[[Pixels], None]) -> Non
 
 
 def all_hashes(rgb: Pixels) -> None:
-    picture = reduced(rgb)
+    """As ``Hasher.take_picture`` does, without the points."""
+    picture = reduced_picture(rgb)
     for algorithm in ALGORITHMS:
         hashes_in_views(algorithm, picture)
+    hashes_of_areas(rgb, picture)
 
 
 def drafted(body: bytes) -> Image.Image:

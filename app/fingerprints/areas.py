@@ -84,15 +84,14 @@ def areas_in(rgb: Pixels, picture: Reduced) -> list[Area]:
     ``picture``: the same, reduced as for hashes.
     """
     coarse = (
-        np.asarray(picture.image.reduce(COARSER))
-        if max(picture.image.size) > COARSE_SIDE_PIXELS
-        else np.asarray(picture.image)
+        np.asarray(picture.image.reduce(COARSER)) if max(picture.image.size) > COARSE_SIDE_PIXELS else picture.pixels
     )
+    # Colour by colour in memory: then they are compared many at a time.
+    in_planes = np.moveaxis(np.ascontiguousarray(np.moveaxis(coarse, -1, 0)), 0, -1)
     layers: list[Area] = []
     box = Box(0, 0, coarse.shape[1], coarse.shape[0])
     while len(layers) < MOST_LAYERS:
-        part = box.of(coarse)
-        found = _in_one_colour(part) or _between_smooth_bands(part)
+        found = _in_one_colour(box.of(in_planes)) or _between_smooth_bands(box.of(coarse))
         if found is None:
             break
         box = found.box.moved(box.left, box.top)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.fingerprints.algorithms.algorithm import Pixels, reduced
+from app.fingerprints.algorithms.algorithm import Pixels
+from app.fingerprints.algorithms.reducing import reduced_picture
 from app.fingerprints.areas import Box, areas_in
 
 LOOKS = 5
@@ -49,7 +50,7 @@ class Borders:
         if rgb.shape != self._shape:
             self._begin(rgb.shape)
         if self._is_time_to_look(time_ms):
-            self._looks.append(_Look(time_ms, [area.box for area in areas_in(rgb, reduced(rgb))]))
+            self._looks.append(_Look(time_ms, [area.box for area in areas_in(rgb, reduced_picture(rgb))]))
             believed, since_ms = self._agreed()
             if believed is None or self._box is None or not self._are_same(believed, self._box):
                 self._box, self._believed_from_ms = believed, since_ms

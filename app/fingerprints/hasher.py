@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from PIL import Image
-
-from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, reduced
+from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.orb import features_in_views, local_features
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.algorithms.reducing import reduced_picture
 from app.fingerprints.alignment import MINIMUM_QUALITY
 from app.fingerprints.borders import Borders
 from app.fingerprints.keyframes import ChangedFrames, MovedFarFrames
@@ -47,10 +46,9 @@ class Hasher:
     def take_picture(self, rgb: Pixels) -> None:
         """An image's only or first picture. Starts over, as the decoder does after a restart."""
         self.prints.clear()
-        image = Image.fromarray(rgb)
-        self.features[:] = features_in_views(image)
+        self.features[:] = features_in_views(rgb)
         self.shown, self._is_image = rgb, True
-        picture = reduced(image)
+        picture = reduced_picture(rgb)
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
                 found = hashes_in_views(algorithm, picture)

@@ -28,6 +28,7 @@ from app.fingerprints.algorithms.image_hashes import (
     DHASH,
     PHASH,
     WHASH,
+    _are_colourful,
     _kinds,
 )
 from app.fingerprints.algorithms.pdq import PDQ
@@ -195,6 +196,7 @@ def test_colorhash_when_it_counts_a_colour_then_in_the_bins_of_pillows_hue_and_s
     hue, saturation, _ = Image.fromarray(rgb).convert("HSV").split()
     expected = np.asarray(hue.point(_HUE_BINS)) + np.asarray(saturation.point(_SATURATION_BINS))
     assert (_kinds(*reduced(rgb).planes) == expected).all()
+    assert (_are_colourful(*reduced(rgb).planes) == (np.asarray(saturation) >= 85)).all()
 
 
 def test_reduced_picture_when_reduced_again_then_it_is_the_same_and_each_form_is_of_the_same_pixels() -> None:

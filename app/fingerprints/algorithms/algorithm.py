@@ -74,6 +74,14 @@ class Reduced:
 
     image: Image.Image
     """RGB, the longer side at most 512 pixels."""
+    given_pixels: Pixels | None = None
+    """The image's, where they are known already."""
+    given_planes: tuple[Plane, Plane, Plane] | None = None
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The image as an array."""
+        return np.asarray(self.image) if self.given_pixels is None else self.given_pixels
 
     @cached_property
     def grey(self) -> Image.Image:
@@ -83,6 +91,8 @@ class Reduced:
     @cached_property
     def planes(self) -> tuple[Plane, Plane, Plane]:
         """Red, green and blue, each height × width and contiguous."""
+        if self.given_planes is not None:
+            return self.given_planes
         red, green, blue = (np.asarray(plane) for plane in self.image.split())
         return red, green, blue
 
@@ -95,16 +105,19 @@ def reduced(picture: "Pixels | Image.Image | Reduced") -> Reduced:
     if isinstance(picture, Reduced):
         return picture
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    scale = HASHED_SIDE_PIXELS / max(image.size)
-    if scale >= 1:
-        return Reduced(image)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return Reduced(image.resize(size, Image.Resampling.BOX))
+    size = reduced_size(image.size, HASHED_SIDE_PIXELS)
+    return Reduced(image if size == image.size else image.resize(size, Image.Resampling.BOX))
+
+
+def reduced_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:
+    """Width and height, reduced until the longer is at most ``longer_side``."""
+    scale = longer_side / max(size)
+    return size if scale >= 1 else (max(1, round(size[0] * scale)), max(1, round(size[1] * scale)))
 
 
 def hashed_picture(rgb: Pixels) -> Pixels:
     """The pixels of :func:`reduced`. Given its own result, it returns the same."""
-    return np.asarray(reduced(rgb).image)
+    return reduced(rgb).pixels
 
 
 def hamming(first: bytes, second: bytes) -> int:

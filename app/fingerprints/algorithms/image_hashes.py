@@ -8,12 +8,16 @@ shapes: both are shown to people and never propose a match.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import imagehash
 import numpy as np
 from PIL import Image
 
 from app.fingerprints.algorithms.algorithm import Hash, Pixels, Plane, Reduced, reduced
+
+Bytes = np.ndarray[Any, np.dtype[np.uint8]]
+Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 COLORHASH_BINBITS = 3
 WHASH_SIDE = 8
@@ -57,12 +61,15 @@ def _whash(picture: Reduced) -> imagehash.ImageHash:
 
 
 def _colorhash(picture: Reduced) -> imagehash.ImageHash:
-    """The library's bits by table look-ups instead of HSV and masks over all pixels, in a quarter of the time."""
-    kinds = _kinds(*picture.planes)
-    kinds |= (np.asarray(picture.grey) < 32).view(np.uint8) * np.uint8(_BLACK)
-    counts = Image.fromarray(kinds).histogram()
-    pixels, not_black = kinds.size, sum(counts[:_BLACK])
-    grey, faint, bright = (sum(counts[start : start + 6]) for start in (_GREY, _FAINT, _BRIGHT))
+    """The library's bits by table look-ups instead of HSV and masks over all pixels, in an eighth of the time."""
+    is_black = np.asarray(picture.grey) < 32
+    colourful = np.flatnonzero(_are_colourful(*picture.planes) & ~is_black)
+    counts = np.bincount(
+        _kinds(*(plane.reshape(-1)[colourful] for plane in picture.planes)), minlength=_BETWEEN
+    ).tolist()
+    pixels, not_black = is_black.size, is_black.size - int(np.count_nonzero(is_black))
+    grey = not_black - len(colourful)
+    faint, bright = (sum(counts[start : start + 6]) for start in (_FAINT, _BRIGHT))
     colored = max(1, not_black - grey)
     most = 2**COLORHASH_BINBITS
     shares = [(pixels - not_black) / pixels, grey / pixels]
@@ -77,7 +84,15 @@ def _colorhash(picture: Reduced) -> imagehash.ImageHash:
     return imagehash.ImageHash(np.array(bits, np.bool_))
 
 
-def _kinds(red: Plane, green: Plane, blue: Plane) -> Plane:
+def _are_colourful(red: Plane, green: Plane, blue: Plane) -> Mask:
+    """Whether the library counts by its hue what is not black: saturation 85 of 255 or more, which is a third."""
+    most = np.maximum(np.maximum(red, green), blue)
+    thrice = (most - np.minimum(np.minimum(red, green), blue)).astype(np.uint16)
+    thrice *= 3
+    return thrice >= np.maximum(most, 1)
+
+
+def _kinds(red: Bytes, green: Bytes, blue: Bytes) -> Bytes:
     """What the library counts each pixel as: its hue's bin and its saturation's group, added."""
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     range_ = most - least
@@ -98,7 +113,7 @@ def _kinds(red: Plane, green: Plane, blue: Plane) -> Plane:
     saturation *= 256
     saturation += range_
     hues, saturations = _tables()
-    kinds: Plane = hues.take(hue, mode="clip")
+    kinds: Bytes = hues.take(hue, mode="clip")
     kinds += saturations.take(saturation, mode="clip")
     return kinds
 
@@ -128,7 +143,7 @@ def _tables() -> tuple[np.ndarray[tuple[int], np.dtype[np.uint8]], np.ndarray[tu
     )
 
 
-_GREY, _FAINT, _BRIGHT, _BETWEEN, _BLACK = 0, 16, 32, 48, 64
+_GREY, _FAINT, _BRIGHT, _BETWEEN = 0, 16, 32, 48
 _HUE_BINS = [min(5, int(hue / 42.5)) for hue in range(256)]
 _SATURATION_BINS = [
     _GREY if value < 85 else _FAINT if value < 170 else _BRIGHT if value > 170 else _BETWEEN for value in range(256)

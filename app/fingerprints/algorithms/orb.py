@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from app.fingerprints.algorithms.algorithm import Pixels
+from app.fingerprints.algorithms.algorithm import Pixels, reduced_size
 from app.fingerprints.algorithms.local_features import (
     MAXIMUM_POINTS,
     OCTAVES,
@@ -30,6 +30,7 @@ from app.fingerprints.algorithms.local_features import (
     LocalFeatures,
     pack_points,
 )
+from app.fingerprints.algorithms.reducing import smaller
 
 Luma = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Array = np.ndarray[Any, Any]
@@ -100,8 +101,4 @@ def _packed(corners: Sequence[cv2.KeyPoint], descriptors: Array | None, view: st
 
 def _luma(picture: Pixels | Image.Image) -> Luma:
     image = (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("L")
-    scale = SIDE_PIXELS / max(image.size)
-    if scale < 1:
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        image = image.resize(size, Image.Resampling.BOX)
-    return np.asarray(image)
+    return smaller(np.asarray(image), reduced_size(image.size, SIDE_PIXELS))

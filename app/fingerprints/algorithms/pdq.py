@@ -85,11 +85,14 @@ class Pdq:
             return dict.fromkeys(TURNS, Hash(bytes(32), 0))
         height, width = luma.shape
         samples = _from_both_ends(height) @ luma @ _from_both_ends(width).T
-        return {
-            name: _hash_of(quadrant.T if is_transposed else quadrant)
-            for name, (is_flipped, is_mirrored, is_transposed) in TURNS.items()
-            for quadrant in (samples[is_flipped * SAMPLES :, is_mirrored * SAMPLES :][:SAMPLES, :SAMPLES],)
-        }
+        found: dict[str, Hash] = {}
+        for name, (is_flipped, is_mirrored, is_transposed) in TURNS.items():
+            quadrant = samples[is_flipped * SAMPLES :, is_mirrored * SAMPLES :][:SAMPLES, :SAMPLES]
+            # Quality counts rows and columns alike, so that its transposed twin has it already.
+            before = found.get(_NAMES[is_flipped, is_mirrored, not is_transposed])
+            quality = _quality(quadrant) if before is None else before.quality
+            found[name] = Hash(_bits_of(_coefficients(quadrant.T if is_transposed else quadrant)), quality)
+        return found
 
 
 TURNS = {
@@ -103,6 +106,8 @@ TURNS = {
     "transverse": (True, True, True),
 }
 """Whether the rows are looked at from below, the columns from the right, and whether they change places after that."""
+
+_NAMES = {turn: name for name, turn in TURNS.items()}
 
 
 def _luma(picture: Reduced) -> Matrix:
@@ -119,7 +124,13 @@ def _luma(picture: Reduced) -> Matrix:
 
 def _hash_of(samples: Matrix) -> Hash:
     """Of 64 × 64 samples of the filtered luma."""
-    return Hash(_bits_of(_DCT @ samples @ _DCT.T), _quality(samples))
+    return Hash(_bits_of(_coefficients(samples)), _quality(samples))
+
+
+def _coefficients(samples: Matrix) -> Matrix:
+    """16 × 16 of the DCT."""
+    coefficients: Matrix = _DCT @ samples @ _DCT.T
+    return coefficients
 
 
 @lru_cache(maxsize=256)
