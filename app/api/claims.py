@@ -25,7 +25,7 @@ class ClaimShape(Shape):
     """One claim of the file. Not a fact: whoever made the file, or changed it since, could write what they liked."""
 
     name: str = Field(description="Such as `taken_at`, `model`, `gps_latitude`, `body_serial_number`.")
-    source: Literal["exif", "xmp", "container", "track"] = Field(description="Where in the file it stands.")
+    source: Literal["exif", "xmp", "iptc", "container", "track"] = Field(description="Where in the file it stands.")
     value: str | int | bool | None = Field(description="As the file says it, cut to a sane length; see `standing`.")
     standing: Literal["open", "disclosed", "withheld", "erased"] = Field(
         description="`open`: it identifies nobody. The others are sealed, because they identify a person, a place or a "
@@ -97,7 +97,8 @@ class ClaimsShape(Shape):
     responses=problem_responses(401, 403, 404, 409, 422),
 )
 def get_item_claims(evidence_id: UUID, request: Request, actor: Reader) -> ClaimsShape:
-    """Camera, times, place, size, codecs: claims, not facts, and where each stands. XMP is not read yet.
+    """Camera, times, place, size, codecs: claims, not facts, and where each stands: EXIF, XMP, IPTC, the
+    container or its track. What several say openly is shown of each; of what identifies, the first in this order.
 
     Those that identify a person, a place or a device are shown to whoever may read the original, with a token made for
     content, and in the custody log to whoever may read that; everybody else sees that they are there.

@@ -23,7 +23,7 @@ OF_TRACK = frozenset(
     {"width", "height", "rotation_degrees", "is_mirrored", "video_codec", "pixel_format", "frame_rate"}
 )
 """Members of a video's claims that its track says, not the container."""
-_MOMENTS = ("taken_at", "digitized_at", "modified_at", "created_at", "created_at_local", "date")
+_MOMENTS = ("taken_at", "digitized_at", "modified_at", "created_at", "created_at_local", "metadata_changed_at", "date")
 
 Standing = Literal["open", "disclosed", "withheld", "erased"]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Source = Literal["exif", "xmp", "container", "track"]
+Source = Literal["exif", "xmp", "iptc", "container", "track"]
 
 NOTICE = "What the file says of itself. Anybody can write anything into a file: each of these is a claim, not a fact."
 SEALED = "sealed"
@@ -20,6 +20,7 @@ GROUPS: Mapping[str, Source] = {
     "exif": "exif",
     "gps": "exif",
     "xmp": "xmp",
+    "iptc": "iptc",
     "container_tags": "container",
     "track_tags": "track",
 }
@@ -38,6 +39,12 @@ _SEALED_TAGS = {
     "content_identifier": "content_identifier",
 }
 
+_OF_DESKS = (
+    *("artist", "copyright", "description", "title", "headline", "credit", "caption_writer", "keywords"),
+    *("city", "region", "country", "location_name"),
+)
+"""What picture desks write, in XMP and in IPTC-IIM."""
+
 OPEN_TEXTS: Mapping[str, frozenset[str]] = {
     "exif": frozenset(
         {
@@ -49,7 +56,22 @@ OPEN_TEXTS: Mapping[str, frozenset[str]] = {
         }
     ),
     "gps": frozenset({"date_utc", "time_utc"}),
-    "xmp": frozenset({"created_at", "modified_at", "taken_at", "software"}),
+    "xmp": frozenset(
+        {
+            *(
+                "created_at",
+                "modified_at",
+                "metadata_changed_at",
+                "taken_at",
+                "software",
+                "make",
+                "model",
+                "lens_model",
+            ),
+            *("history", "digital_source_type"),
+        }
+    ),
+    "iptc": frozenset({"taken_at", "digitized_at", "software"}),
     **dict.fromkeys(_TAG_GROUPS, _OPEN_TAGS),
 }
 SEALED_TEXTS: Mapping[str, Mapping[str, str]] = {
@@ -74,9 +96,12 @@ SEALED_TEXTS: Mapping[str, Mapping[str, str]] = {
     "xmp": {
         "latitude": "gps_latitude",
         "longitude": "gps_longitude",
-        **{name: name for name in ("artist", "copyright", "description", "title", "owner_name")},
-        **{name: name for name in ("body_serial_number", "lens_serial_number", "document_id")},
+        "altitude_m": "gps_altitude_m",
+        "direction_degrees": "gps_direction_degrees",
+        **{name: name for name in (*_OF_DESKS, "owner_name")},
+        **{name: name for name in ("body_serial_number", "lens_serial_number", "document_id", "original_document_id")},
     },
+    "iptc": {name: name for name in _OF_DESKS},
     **dict.fromkeys(_TAG_GROUPS, _SEALED_TAGS),
 }
 """Group → name in the file's claims → the sealed field of ``evidence.claims_read``."""
@@ -102,7 +127,7 @@ class FileClaims:
 
 def divide(claims: Mapping[str, Any]) -> FileClaims:
     """A decoder's claims in their two parts. Of a name that stands in two places the first in this order counts:
-    EXIF, XMP, the container, its track."""
+    EXIF, XMP, IPTC, the container, its track."""
     kept: dict[str, Any] = {name: value for name, value in claims.items() if not isinstance(value, dict)}
     sealed: dict[str, SealedClaim] = {}
     groups = {name: value for name, value in claims.items() if isinstance(value, dict)}

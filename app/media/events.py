@@ -89,6 +89,7 @@ class ClaimsRead(Event):
     lens_serial_number: str | None = sealed(default=None)
     image_unique_id: str | None = sealed(default=None)
     document_id: str | None = sealed(default=None)
+    original_document_id: str | None = sealed(default=None)
     content_identifier: str | None = sealed(default=None)
     owner_name: str | None = sealed(default=None)
     artist: str | None = sealed(default=None)
@@ -101,6 +102,13 @@ class ClaimsRead(Event):
     description: str | None = sealed(default=None)
     comment: str | None = sealed(default=None)
     user_comment: str | None = sealed(default=None)
+    headline: str | None = sealed(default=None)
+    credit: str | None = sealed(default=None)
+    caption_writer: str | None = sealed(default=None)
+    keywords: str | None = sealed(default=None)
+    city: str | None = sealed(default=None)
+    region: str | None = sealed(default=None)
+    country: str | None = sealed(default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from app.ledger.event import Event
 from app.media import claims
 from app.media.claims import divide
 from app.media.events import ClaimsRead
-from app.media.jail import exif, tags
+from app.media.jail import exif, iptc, tags, xmp
 from app.media.moments import gps_moment, iso_moment
 
 GIVEN = {
@@ -97,6 +97,8 @@ def test_names_when_the_decoder_reads_them_then_each_is_either_open_or_sealed() 
             *exif._NUMBER_TAGS.values(),
         },
         "gps": {name for name, *_ in exif._COORDINATES},
+        "xmp": {*xmp._TEXTS.values(), *xmp._MOMENTS.values(), "history", "latitude", "longitude", "altitude_m"},
+        "iptc": {*iptc._TEXTS.values(), "taken_at", "digitized_at"},
         "container_tags": {*tags._MOVIE_TAGS.values(), *tags._PICTURE_TEXTS.values()},
     }
     for group, names in read.items():
@@ -107,7 +109,7 @@ def test_names_when_the_decoder_reads_them_then_each_is_either_open_or_sealed() 
 
 
 def test_names_when_sealed_then_the_database_refuses_them_in_what_is_kept_with_the_bytes() -> None:
-    [file] = Path(migrations.__file__).parent.glob("versions/*_claims.py")
+    [file] = Path(migrations.__file__).parent.glob("versions/*_xmp_and_iptc.py")
     spec = importlib.util.spec_from_file_location("claims_migration", file)
     assert spec is not None
     assert spec.loader is not None

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.media.claims import divide
 from app.media.jail.result import DecodeOutcome, Pixels, VideoFrame
 from app.media.sniff import HEAD_BYTES, sniff
 from tests import media_formats
@@ -172,3 +173,32 @@ def test_decode_when_a_recording_has_a_place_and_a_time_then_they_are_claims(dec
     tags = result.claims["container_tags"]
     assert tags["location"] == "+48.8583+002.2944/"
     assert tags["created_at"] == "2024-05-06T07:08:09.000000Z"
+
+
+APPLE, ANDROID = "com.apple.quicktime.", "com.android."
+
+
+def test_decode_when_telephones_write_claims_of_their_own_then_each_is_named(decode: Decode) -> None:
+    """As iPhones (``mdta`` keys) and Android write them."""
+    apple = {
+        f"{APPLE}location.ISO6709": "+48.8583+002.2944+035.000/",
+        f"{APPLE}creationdate": "2024-05-06T07:08:09+0300",
+        f"{APPLE}make": "Apple",
+        f"{APPLE}model": "Telephone 1",
+        f"{APPLE}software": "17.4",
+        f"{APPLE}content.identifier": "5F1C-1",
+    }
+    android = {f"{ANDROID}manufacturer": "Maker", f"{ANDROID}model": "Model 1", f"{ANDROID}version": "14"}
+    options = {"movflags": "use_metadata_tags"}
+    result, _ = decode(media_formats.encode("mov", "mjpeg", pixel_format="yuvj420p", metadata=apple, options=options))
+    of_apple = divide(result.claims)
+    result, _ = decode(media_formats.encode("mp4", "mpeg4", metadata=android, options=options))
+    of_android = divide(result.claims)
+
+    tags = of_apple.open["container_tags"]
+    assert (tags["make"], tags["model"], tags["software"]) == ("Apple", "Telephone 1", "17.4")
+    assert tags["created_at_local"] == "2024-05-06T07:08:09+0300"
+    assert of_apple.sealed["location"].value == "+48.8583+002.2944+035.000/"
+    assert of_apple.sealed["content_identifier"].value == "5F1C-1"
+    tags = of_android.open["container_tags"]
+    assert (tags["make"], tags["model"], tags["android_version"]) == ("Maker", "Model 1", "14")

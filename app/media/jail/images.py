@@ -17,9 +17,10 @@ import numpy as np
 import pillow_heif
 from PIL import AvifImagePlugin, Image
 
-from app.media.jail import sequences
+from app.media.jail import sequences, xmp
 from app.media.jail.damaged import Found, rescue
 from app.media.jail.exif import exif_claims, open_exif, orientation_of
+from app.media.jail.iptc import iptc_claims
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.png import prepare_png
 from app.media.jail.tags import picture_tags
@@ -84,6 +85,7 @@ def prepare() -> None:
     Image.MAX_IMAGE_PIXELS = None  # Ours are checked by format before anything is allocated.
     Image.init()
     prepare_png()
+    xmp.prepare()
     # A child may start no thread: a file that took one over could fill the machine's process table with them.
     pillow_heif.register_heif_opener(thumbnails=False, decode_threads=0)
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
@@ -121,6 +123,9 @@ def decode_image(
         # After the picture: nothing that a file says of itself may keep its pixels from being compared.
         if further := exif_claims(exif):
             emit({"type": "claims", **further}, memoryview(b""))
+        for more in (xmp.xmp_claims(image.info.get("xmp")), iptc_claims(image)):
+            if more:
+                emit({"type": "claims", **more}, memoryview(b""))
         if tags := picture_tags(image):
             emit({"type": "claims", "container_tags": tags}, memoryview(b""))
         if claims_only:
