@@ -101,7 +101,7 @@ def get_item_claims(evidence_id: UUID, request: Request, actor: Reader) -> Claim
     container or its track. What several say openly is shown of each; of what identifies, the first in this order.
 
     Those that identify a person, a place or a device are shown to whoever may read the original, with a token made for
-    content, and in the custody log to whoever may read that; everybody else sees that they are there.
+    content, here and in the custody log; everybody else sees that they are there.
     `claims_not_read` (404) until the file is decoded; `no_content` (409) for a lead.
     """
     with reading(request) as session:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import Actor
 from app.access.rules import Operation, OrganisationRole
+from app.access.rules import Scope as TokenScope
 from app.anchors.publication import with_cosignatures
-from app.cases.service import Grant, authorise
+from app.cases.service import Grant, authorise, may
 from app.exports.custody_streams import (
     CustodyEntry,
     Scope,
@@ -35,6 +36,7 @@ from app.ledger.log import Receipt
 from app.ledger.proof import TlogProof
 from app.ledger.reading import NotInLog, SignedCheckpoint
 from app.ledger.receipt import EntryReceipt
+from app.media.events import ClaimsRead
 from app.unit_of_work import UnitOfWork
 
 
@@ -83,7 +85,8 @@ def list_custody(
 ) -> CustodyPage:
     """One page of a custody log in the order in which its entries were appended. Raises NotFound, Forbidden.
 
-    Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field.
+    Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field. What a file
+    claims of a place, a person or a device is opened to whoever may read the original alone: no page is an entry.
     """
     subject, case_id = find_subject(session, scope, object_id)
     grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
@@ -92,7 +95,9 @@ def list_custody(
     entries = list_entries(session, streams, after=after, actor_id=own, limit=limit)
     if not _may_open(grant):
         return CustodyPage(entries, None)
-    return CustodyPage(entries, reading.disclosures_of(session, [entry.commitment for entry in entries]))
+    may_read_original = may(actor, grant, Operation.READ_ORIGINAL)
+    opened = [entry.commitment for entry in entries if may_read_original or entry.type != ClaimsRead.TYPE]
+    return CustodyPage(entries, {entry.commitment: {} for entry in entries} | reading.disclosures_of(session, opened))
 
 
 def take_custody_file(
@@ -119,6 +124,8 @@ def take_custody_file(
         raise OwnActsOnly("A custody file holds everybody's acts. Read your own as pages, without '/file'.")
     if is_disclosed and not _may_open(grant):
         raise Forbidden("Your role shows you entries without content: take the file with disclose=none.")
+    if is_disclosed and TokenScope.CONTENT not in actor.scopes:
+        raise Forbidden("This token is not made for content (scope 'content'): take the file with disclose=none.")
     if is_disclosed and file_format == "csv":
         raise CsvDisclosesNothing("Take it with format=jsonl for the sealed fields, or with disclose=none as a table.")
     export_id = new_id()

@@ -233,3 +233,29 @@ def test_claims_when_not_read_yet_then_the_answer_says_so(bench: Bench) -> None:
     none = bench.verifier.get(f"/v1/evidence/{lead}/claims")
     assert (early.status_code, early.json()["code"]) == (404, "claims_not_read")
     assert (none.status_code, none.json()["code"]) == (409, "no_content")
+
+
+def test_custody_pages_when_read_with_a_token_not_made_for_content_then_no_claim_is_opened_by_them(
+    bench: Bench,
+) -> None:
+    """Pages are no entry: they must not be a way around the right to read the original."""
+    item = bench.receive()
+    token = bench.api.admin.post(
+        "/v1/tokens", json={"name": "t", "scopes": ["read"], "account_id": bench.custodian.id}
+    ).json()["token"]
+    reader = bench.api.client(token)
+    path = f"/v1/evidence/{item}/custody"
+
+    def opened(answer: Any) -> dict[str, Any]:
+        assert answer.status_code == 200, answer.text
+        [entry] = [each for each in answer.json()["items"] if each["type"] == "evidence.claims_read"]
+        return {name: field["value"] for name, field in entry["sealed"].items() if field["is_disclosed"]}
+
+    assert opened(bench.custodian.get(path))["gps_latitude"] == LATITUDE
+    for person in (reader, bench.auditor):
+        assert opened(person.get(path)) == {}
+        assert LATITUDE not in person.get(path).text
+        collected = person.get(path).json()["items"][0]["sealed"]
+        assert all(field["is_disclosed"] for field in collected.values()), "what people stated is open as before"
+    refused = reader.get(f"{path}/file?purpose=audit&disclose=all")
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
