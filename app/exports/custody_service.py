@@ -1,5 +1,6 @@
 """Custody logs: reading them as pages, which is no entry, and taking them as files, which is one in every stream."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,7 +97,7 @@ def list_custody(
     if not _may_open(grant):
         return CustodyPage(entries, None)
     may_read_original = may(actor, grant, Operation.READ_ORIGINAL)
-    opened = [entry.commitment for entry in entries if may_read_original or entry.type != ClaimsRead.TYPE]
+    opened = [entry.commitment for entry in entries if may_read_original or not _states_claims(entry)]
     return CustodyPage(entries, {entry.commitment: {} for entry in entries} | reading.disclosures_of(session, opened))
 
 
@@ -256,6 +257,10 @@ def _proof(session: Session, commitment: str, size: int | None) -> TlogProof:
         if size is not None:
             raise NotFound(f"There is no signed tree of {size} leaves that holds this entry.") from error
         raise CheckpointPending("The entry is written and not in a signed tree yet. Ask again in a moment.") from error
+
+
+def _states_claims(entry: CustodyEntry) -> bool:
+    return entry.body is not None and json.loads(entry.body)["type"] == ClaimsRead.TYPE
 
 
 def _may_open(grant: Grant) -> bool:

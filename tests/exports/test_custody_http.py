@@ -128,6 +128,17 @@ def test_organisation_auditor_when_reading_then_every_case_without_content(
     assert auditor.get(f"/v1/cases/{case_id}/custody/file?purpose=audit&disclose=all").status_code == 403
 
 
+def test_file_when_disclosed_to_a_token_not_made_for_content_then_403_and_none_without_disclosure(
+    signed_api: Api, people: dict[str, Person], case_id: str
+) -> None:
+    asked = {"name": "t", "scopes": ["read"], "account_id": people["Petro"].id}
+    reader = signed_api.client(signed_api.admin.post("/v1/tokens", json=asked).json()["token"])
+    path = f"/v1/cases/{case_id}/custody/file?purpose=audit"
+    refused = reader.get(f"{path}&disclose=all")
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert reader.get(path).status_code == 200
+
+
 def test_file_when_taken_over_http_then_verifies_with_the_published_key_and_is_an_entry(
     signed_api: Api, people: dict[str, Person], case_id: str, sessions: sessionmaker[Session]
 ) -> None:
