@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r71_xmp_and_iptc"
-down_revision = "r77_exposure"
+down_revision = "r78_findings"
 branch_labels = None
 depends_on = None
 
