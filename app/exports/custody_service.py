@@ -98,7 +98,8 @@ def list_custody(
         return CustodyPage(entries, None)
     may_read_original = may(actor, grant, Operation.READ_ORIGINAL)
     opened = [entry.commitment for entry in entries if may_read_original or not _states_claims(entry)]
-    return CustodyPage(entries, {entry.commitment: {} for entry in entries} | reading.disclosures_of(session, opened))
+    lines = reading.disclosures_of(session, opened)
+    return CustodyPage(entries, {entry.commitment: lines.get(entry.commitment, {}) for entry in entries})
 
 
 def take_custody_file(
