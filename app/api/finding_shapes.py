@@ -14,8 +14,8 @@ from app.api.incident_shapes import LongText, OccurrenceShape, ShortText
 from app.incidents.rules import MICRODEGREES, PlacePrecision
 from app.verification.models import Finding, FindingDraft
 from app.verification.references import Reference, SourceKind
-from app.verification.rules import Confidence, Dimension, FindingResult, Method, Point, TimePrecision
-from app.verification.stated import Stated
+from app.verification.rules import Confidence, Dimension, FindingResult, Method, Point, RecycledAnswer, TimePrecision
+from app.verification.stated import Answer, Stated
 
 PlainReference = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=2000)]
@@ -121,6 +121,16 @@ class ReferenceShape(Shape):
     archived_at: str | None
 
 
+class AnswerInput(Input):
+    """To the question that an earlier appearance of the same pictures opens (`GET …/recycled`)."""
+
+    model_config = ConfigDict(strict=False)
+
+    match_id: UUID
+    answer: RecycledAnswer
+    reason: LongText | None = Field(None, description="Needed for `not_recycled`.")
+
+
 class _Statement(Input):
     """What a finding and a draft of one have in common."""
 
@@ -131,6 +141,9 @@ class _Statement(Input):
     time_precision: OccurrenceShape | None = Field(None, description="For `date` and `provenance`.")
     methods: list[Method] = Field(default_factory=list, max_length=len(Method))
     references: References = Field(default_factory=list)
+    recycled: list[AnswerInput] = Field(
+        default_factory=list, max_length=200, description="For `provenance`: what earlier appearances mean."
+    )
 
     def _stated(self, dimension: Dimension, **given: Any) -> Stated:
         time = self.time_precision
@@ -141,6 +154,7 @@ class _Statement(Input):
             place_precision=self.place_precision,
             point=None if self.point is None else self.point.point(),
             time_precision=None if time is None else TimePrecision(time.from_, time.to, time.zone, time.basis),
+            recycled=tuple(Answer(each.match_id, each.answer, each.reason) for each in self.recycled),
             **given,
         )
 
@@ -216,6 +230,7 @@ class DraftShape(Shape):
     methods: list[Method]
     rationale: str | None
     references: list[ReferenceShape]
+    recycled: list[AnswerInput]
 
 
 def finding_shape(row: Finding) -> FindingShape:
@@ -271,6 +286,7 @@ def draft_shape(row: FindingDraft) -> DraftShape:
         methods=list(stated.methods),
         rationale=stated.rationale,
         references=[_reference_shape(each.document()) for each in stated.references],
+        recycled=[AnswerInput(**each._asdict()) for each in stated.recycled],
     )
 
 

@@ -77,6 +77,26 @@ class ReferenceNotFound(Invalid):
     advice = "Refer to other items of the same case by their ids, and to anything else by the kind of source it is."
 
 
+class AnswerDoesNotFit(Invalid):
+    code = "answer_does_not_fit"
+    title = "The answer about an earlier appearance does not fit"
+
+
+class NoSuchQuestion(Invalid):
+    code = "no_such_question"
+    title = "This match opens no question"
+    advice = "Answer the matches that GET /v1/evidence/{id}/recycled lists."
+
+
+class RecycledUnanswered(Conflict):
+    code = "recycled_unanswered"
+    title = "The same pictures are known from before the event"
+    advice = (
+        "Look at GET /v1/evidence/{id}/recycled, and record a finding on 'provenance' whose 'recycled' answers each "
+        "match in 'unanswered'; then submit."
+    )
+
+
 class NoDraft(NotFound):
     code = "no_draft"
     title = "You have no draft on this dimension"

@@ -78,6 +78,10 @@ class FindingRecorded(Event):
     """Of each thing that it refers to, in their order; which and where is sealed."""
     cited: tuple[UUID, ...] | None = None
     """The items of the case among them."""
+    recycled: tuple[Mapping[str, Any], ...] | None = None
+    """On provenance: match, answer, and by when the match's pictures were known to exist."""
+    recycled_reasons: Mapping[str, str] | None = sealed(default=None)
+    """By match."""
     time_basis: str | None = sealed(default=None)
     point: Mapping[str, int] | None = sealed(default=None)
     """In millionths of a degree."""

@@ -18,9 +18,10 @@ from app.media.models import Evidence
 from app.media.rules import State
 from app.unit_of_work import UnitOfWork
 from app.verification.drafts import drafts_of, end_drafts
-from app.verification.errors import DraftsIncomplete, ReferenceNotFound
+from app.verification.errors import DraftsIncomplete, NoSuchQuestion, ReferenceNotFound
 from app.verification.events import FindingRecorded
-from app.verification.models import Finding, FindingCitation, Verdict
+from app.verification.models import Finding, FindingCitation, RecycledAnswerRow, Verdict
+from app.verification.recycled import questions_of
 from app.verification.references import Reference
 from app.verification.rules import Dimension, Point, require_lease
 from app.verification.stated import Stated
@@ -30,7 +31,8 @@ def record_finding(uow: UnitOfWork, actor: Actor, evidence_id: UUID, stated: Sta
     """A finding in the present round; an earlier one of the same dimension and round is superseded and stays. The
     author's draft on the dimension is done with.
 
-    Raises WrongState, LeaseNotHeld, PrecisionDoesNotFit, MethodsMissing, ReferenceNotFound.
+    Raises WrongState, LeaseNotHeld, PrecisionDoesNotFit, MethodsMissing, ReferenceNotFound, AnswerDoesNotFit,
+    NoSuchQuestion.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=None)
     if evidence.state != State.IN_VERIFICATION:
@@ -95,14 +97,47 @@ def _record(uow: UnitOfWork, evidence: Evidence, grant: Grant, stated: Stated) -
     if cited:
         uow.session.flush()
         uow.session.add_all(FindingCitation(finding_id=finding.id, cited_id=each) for each in cited)
-    _record_entry(uow, evidence, grant, finding, point, cited)
+    answers = _keep_answers(uow.session, evidence, finding, stated)
+    _record_entry(uow, evidence, grant, finding, point, cited, answers)
     return finding
 
 
+def _keep_answers(session: Session, evidence: Evidence, finding: Finding, stated: Stated) -> list[RecycledAnswerRow]:
+    """What the finding says of earlier appearances of the same pictures. Raises NoSuchQuestion."""
+    if not stated.recycled:
+        return []
+    asked = {question.match_id: question for question in questions_of(session, evidence)}
+    unknown = [str(each.match_id) for each in stated.recycled if each.match_id not in asked]
+    if unknown:
+        raise NoSuchQuestion("Of these matches nothing is asked.", extra={"unknown_matches": unknown})
+    rows = {
+        each.match_id: RecycledAnswerRow(
+            finding_id=finding.id,
+            match_id=each.match_id,
+            evidence_id=evidence.id,
+            answer=each.answer,
+            reason=each.reason,
+            earliest_at=asked[each.match_id].earliest.certainly_by,
+        )
+        for each in stated.recycled
+    }
+    session.flush()
+    session.add_all(rows.values())
+    return list(rows.values())
+
+
 def _record_entry(
-    uow: UnitOfWork, evidence: Evidence, grant: Grant, finding: Finding, point: Point | None, cited: Sequence[UUID]
+    uow: UnitOfWork,
+    evidence: Evidence,
+    grant: Grant,
+    finding: Finding,
+    point: Point | None,
+    cited: Sequence[UUID],
+    answers: Sequence[RecycledAnswerRow],
 ) -> None:
     sources = finding.sources or []
+    told = [{"match": row.match_id, "answer": row.answer, "earliest_at": row.earliest_at} for row in answers]
+    reasons = {str(row.match_id): row.reason for row in answers if row.reason is not None}
     uow.record(
         FindingRecorded(
             stream=evidence.id,
@@ -122,6 +157,8 @@ def _record_entry(
             supersedes=finding.supersedes,
             reference_kinds=tuple(source["kind"] for source in sources) or None,
             cited=tuple(cited) or None,
+            recycled=tuple(told) or None,
+            recycled_reasons=reasons or None,
             point=None if point is None else point._asdict(),
             rationale=finding.rationale,
             references=tuple(sources) or None,

@@ -19,7 +19,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.incidents.rules import PlacePrecision
 from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
-from app.verification.rules import Confidence, Dimension, FindingResult, Outcome, ReviewKind, SignatureMode
+from app.verification.rules import (
+    Confidence,
+    Dimension,
+    FindingResult,
+    Outcome,
+    RecycledAnswer,
+    ReviewKind,
+    SignatureMode,
+)
 
 
 class Finding(Erasable, Base):
@@ -78,6 +86,25 @@ class FindingCitation(Base):
 
     finding_id: Mapped[UUID] = mapped_column(ForeignKey("findings.id"), primary_key=True)
     cited_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+
+
+class RecycledAnswerRow(Erasable, Base):
+    """What a provenance finding says of one match whose pictures are known from before the event."""
+
+    __tablename__ = "recycled_answers"
+    __table_args__ = (
+        one_of("answer", tuple(RecycledAnswer)),
+        Index("ix_recycled_answers_evidence_id", "evidence_id", "match_id"),
+        CheckConstraint("answer <> 'not_recycled' OR reason IS NOT NULL", name="reason_given"),
+    )
+
+    finding_id: Mapped[UUID] = mapped_column(ForeignKey("findings.id"), primary_key=True)
+    match_id: Mapped[UUID] = mapped_column(ForeignKey("matches.id"), primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    answer: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str | None] = mapped_column(Text)
+    earliest_at: Mapped[datetime] = mapped_column(UtcTime)
+    """By when the pictures were known to exist when this was answered; an earlier one opens the question again."""
 
 
 class FindingDraft(Base):

@@ -8,6 +8,9 @@ PLACES: Places = {
     ("evidence.finding_recorded", "time_basis"): (Place("findings", ("time_basis",), {"id": "finding_id"}),),
     ("evidence.finding_recorded", "rationale"): (Place("findings", ("rationale",), {"id": "finding_id"}),),
     ("evidence.finding_recorded", "references"): (Place("findings", ("references", "sources"), {"id": "finding_id"}),),
+    ("evidence.finding_recorded", "recycled_reasons"): (
+        Place("recycled_answers", ("reason",), {"finding_id": "finding_id"}),
+    ),
     ("evidence.finding_recorded", "point"): (
         Place("findings", ("latitude_microdegrees", "longitude_microdegrees"), {"id": "finding_id"}),
     ),

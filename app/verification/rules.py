@@ -49,6 +49,17 @@ class FindingResult(StrEnum):
     NOT_APPLICABLE = "not_applicable"
 
 
+class RecycledAnswer(StrEnum):
+    """What an earlier appearance of the same pictures means."""
+
+    RECYCLED = "recycled"
+    """The item's footage is older than the event it is said to show."""
+    NOT_RECYCLED = "not_recycled"
+    """It is not, for a reason."""
+    DATE_WRONG = "date_wrong"
+    """The earlier appearance's date is wrong, or the event's."""
+
+
 SAYS_SOMETHING = frozenset({FindingResult.ESTABLISHED, FindingResult.PARTLY_ESTABLISHED, FindingResult.CONTRADICTED})
 """Results that claim something of the item, and so say by which methods."""
 

@@ -49,6 +49,7 @@ from app.verification.events import (
 from app.verification.findings import authors_of, record_drafts, standing_findings
 from app.verification.leases import conclude, require_free
 from app.verification.models import Review, Verdict, VerdictWithdrawal
+from app.verification.recycled import require_answered
 from app.verification.rules import (
     Adjudication,
     Outcome,
@@ -108,7 +109,7 @@ def submit(
 
     ``envelope``: the same verdict as its author signed it; see ``signing.check_signed`` for what it raises.
     Raises DraftsIncomplete, DraftsOpen (for a signed one the findings have to be on record), WrongState, LeaseNotHeld,
-    FindingsMissing, FingerprintsPending, MatchesUndecided, IncidentNotLinked.
+    FindingsMissing, FingerprintsPending, MatchesUndecided, RecycledUnanswered, IncidentNotLinked.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
     next_state(State(evidence.state), Transition.SUBMIT)
@@ -122,6 +123,7 @@ def submit(
     require_complete(policy.required_dimensions, findings)
     require_compared(evidence.fingerprint_status)
     require_decided(undecided_matches(uow.session, evidence.id))
+    require_answered(uow.session, evidence)
     if incident_id is not None and not is_linked(uow.session, incident_id=incident_id, evidence_id=evidence.id):
         raise IncidentNotLinked("Link the item to the incident first: POST /v1/incidents/{id}/evidence.")
     before = newest_verdict(uow.session, evidence.id)

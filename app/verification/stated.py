@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+from uuid import UUID
 
 from app.incidents.rules import PlacePrecision
 from app.kernel.primitives import format_time
+from app.verification.errors import AnswerDoesNotFit
 from app.verification.references import Reference
 from app.verification.rules import (
     Confidence,
@@ -14,12 +16,21 @@ from app.verification.rules import (
     FindingResult,
     Method,
     Point,
+    RecycledAnswer,
     TimePrecision,
     require_fitting_precision,
     require_methods,
 )
 
 NEEDED = ("result", "confidence", "rationale")
+
+
+class Answer(NamedTuple):
+    """To the question that an earlier appearance of the same pictures opens, by the match that shows it."""
+
+    match_id: UUID
+    answer: RecycledAnswer
+    reason: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +46,7 @@ class Stated:
     place_precision: PlacePrecision | None = None
     point: Point | None = None
     time_precision: TimePrecision | None = None
+    recycled: tuple[Answer, ...] = ()
 
     @property
     def missing(self) -> list[str]:
@@ -42,8 +54,13 @@ class Stated:
         return [name for name in NEEDED if getattr(self, name) is None]
 
     def require_fit(self) -> None:
-        """What is stated fits together. Raises PrecisionDoesNotFit, MethodsMissing."""
+        """What is stated fits together. Raises PrecisionDoesNotFit, MethodsMissing, AnswerDoesNotFit."""
         require_fitting_precision(self.dimension, self.place_precision, self.time_precision, self.point)
+        if self.recycled and self.dimension is not Dimension.PROVENANCE:
+            raise AnswerDoesNotFit("Only a finding on 'provenance' says what an earlier appearance means.")
+        for each in self.recycled:
+            if each.answer is RecycledAnswer.NOT_RECYCLED and each.reason is None:
+                raise AnswerDoesNotFit("'not_recycled' needs its reason.")
         if self.result is not None:
             require_methods(self.result, self.methods)
 
@@ -61,6 +78,7 @@ class Stated:
             "time_precision": None
             if time is None
             else [format_time(time.from_), format_time(time.to), time.zone, time.basis],
+            "recycled": [[str(each.match_id), str(each.answer), each.reason] for each in self.recycled],
         }
         return {name: value for name, value in stated.items() if value not in (None, [])}
 
@@ -81,6 +99,10 @@ class Stated:
             time_precision=None
             if time is None
             else TimePrecision(datetime.fromisoformat(time[0]), datetime.fromisoformat(time[1]), time[2], time[3]),
+            recycled=tuple(
+                Answer(UUID(match), RecycledAnswer(answer), reason)
+                for match, answer, reason in document.get("recycled", ())
+            ),
         )
 
 

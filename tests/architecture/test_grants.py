@@ -33,7 +33,7 @@ APPLICATION = {
     "relations": APPEND,
     "match_notices": APPEND,  # And their acknowledgement, below.
     "match_comparisons": EDIT,
-    "finding_citations": APPEND,
+    **dict.fromkeys(("finding_citations", "recycled_answers"), APPEND),
     "finding_drafts": SET,  # And what is saved anew, below.
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
@@ -85,6 +85,7 @@ UPDATABLE_COLUMNS = {
         "erased",
     },
     "finding_drafts": {"content", "version", "saved_at"},
+    "recycled_answers": {"reason", "erased"},
     "verdicts": {"rationale", "erased"},
     "reviews": {"comment", "erased"},
     "reviewer_key_bindings": {"checked_how", "erased"},

@@ -314,6 +314,8 @@ VERIFICATION = (
     _read("getDraft", "evidence", path={"dimension": "date"}, granted_codes=_NO_DRAFT),
     _write("saveDraft", "evidence", FINDINGS, {"rationale": "The clock."}, path={"dimension": "date"}),
     _write("discardDraft", "evidence", FINDINGS, path={"dimension": "date"}, granted_codes=_NO_DRAFT),
+    _read("listRecycledQuestions", "evidence"),
+    _read("listSuggestions", "evidence"),
     _read("listVerdicts", "evidence"),
     _read("listReviews", "evidence"),
     _write("prepareVerdict", "evidence", FINDINGS, {"keyid": "0" * 64, "outcome": "verified", "rationale": "x"}),

@@ -1,0 +1,163 @@
+"""Recycled footage: a match whose pictures are known from before the event asks a question that has to be answered.
+
+The event's time is what the item claims of itself, and what is known of the incidents that it is linked to as showing
+them. Times are intervals: asked is only where the pictures were certainly there (the latest that the other's time may
+mean) before the event can have begun. Questions are computed whenever they are asked for, from the case's own items
+alone; so a corrected date, a new link or a decision about a match opens or ends one at once. What is kept is answers:
+each holds for the appearance that it was given to, and an earlier one asks again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.access.actors import Actor
+from app.access.rules import Operation
+from app.fingerprints.appearances import Appearance, first_certain_of
+from app.fingerprints.groups import load_connected
+from app.fingerprints.models import Match, Relation
+from app.fingerprints.origins import APART
+from app.fingerprints.seeing import of_item
+from app.incidents.models import Incident, IncidentEvidence
+from app.media.items import find_evidence
+from app.media.models import Evidence
+from app.media.service import corrections_of, current_values
+from app.verification.errors import RecycledUnanswered
+from app.verification.models import Finding, RecycledAnswerRow
+
+
+@dataclass(frozen=True)
+class EventTime:
+    """When that happened which the item is said to show; ``incident_id`` None: as the item itself is claimed."""
+
+    from_: datetime
+    to: datetime
+    incident_id: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    match_id: UUID
+    other_id: UUID
+    """The other item of the match."""
+    found_at: datetime
+    earliest: Appearance
+    """Of the other item, or of a copy of it that the item has no match with itself."""
+    events: tuple[EventTime, ...]
+    """Those before which it was."""
+    answer: RecycledAnswerRow | None
+    """The last that was given, also when an earlier appearance has come since."""
+
+    @property
+    def is_open(self) -> bool:
+        return self.answer is None or self.answer.earliest_at > self.earliest.certainly_by
+
+
+def list_questions(
+    session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> Sequence[Question]:
+    """In the order in which the matches were found. Raises GroupTooLarge."""
+    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    asked = questions_of(session, evidence)
+    return [one for one in asked if after is None or (one.found_at, one.match_id) > after][:limit]
+
+
+def require_answered(session: Session, evidence: Evidence) -> None:
+    """Raises RecycledUnanswered, which names the matches."""
+    unanswered = [question for question in questions_of(session, evidence) if question.is_open]
+    if unanswered:
+        raise RecycledUnanswered(
+            f"Matches with pictures from before the event, unanswered: {len(unanswered)}.",
+            extra={"unanswered": [str(question.match_id) for question in unanswered]},
+        )
+
+
+def questions_of(session: Session, evidence: Evidence) -> list[Question]:
+    """All of the item, answered ones too, in the order of its matches (no permission check)."""
+    events = _event_times(session, evidence)
+    matches = _matches_in_question(session, evidence.id) if events else []
+    if not matches:
+        return []
+    items = _items_by_match(session, evidence, matches)
+    known = first_certain_of(session, {item for each in items.values() for item in each})
+    answers = _last_answers(session, evidence.id)
+    asked = []
+    for match in matches:
+        earliest = min((known[item] for item in items[match.id] if item in known), key=lambda one: one.certainly_by)
+        before = tuple(event for event in events if earliest.certainly_by < event.from_)
+        if before:
+            other = _other(match, evidence.id)
+            asked.append(Question(match.id, other, match.found_at, earliest, before, answers.get(match.id)))
+    return asked
+
+
+def _event_times(session: Session, evidence: Evidence) -> list[EventTime]:
+    values = current_values(evidence, corrections_of(session, evidence.id))
+    found = []
+    if values["claimed_from"] is not None:
+        found.append(EventTime(values["claimed_from"], values["claimed_to"] or values["claimed_from"]))
+    incidents = session.execute(
+        select(Incident.occurred_from, Incident.occurred_to, Incident.id)
+        .join(IncidentEvidence, IncidentEvidence.incident_id == Incident.id)
+        .where(
+            IncidentEvidence.evidence_id == evidence.id,
+            IncidentEvidence.unlinked_at.is_(None),
+            IncidentEvidence.depicts,
+            Incident.occurred_from.is_not(None),
+        )
+        .order_by(Incident.occurred_from, Incident.id)
+    )
+    for begins, ends, incident_id in incidents:
+        assert begins is not None
+        found.append(EventTime(begins, ends or begins, incident_id))
+    return found
+
+
+def _matches_in_question(session: Session, evidence_id: UUID) -> Sequence[Match]:
+    """Of the item's own case, but for those that were decided to show something else."""
+    decided = (
+        select(Relation.relation)
+        .where(Relation.match_id == Match.id)
+        .order_by(Relation.number.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(Match).where(of_item(evidence_id), func.coalesce(decided, "").not_in(APART))
+    return session.scalars(query.order_by(Match.found_at, Match.id)).all()
+
+
+def _items_by_match(session: Session, evidence: Evidence, matches: Sequence[Match]) -> dict[UUID, list[UUID]]:
+    """The other item of each match, and the copies of it that have no match with this one; each once."""
+    others = {match.id: _other(match, evidence.id) for match in matches}
+    lineage = load_connected(session, evidence.case_id, [evidence.id]).lineage
+    taken = {evidence.id, *others.values()}
+    by_capture: dict[int, list[UUID]] = {}
+    for number, item in enumerate(lineage.items):
+        by_capture.setdefault(lineage.stated.capture_of[number], []).append(item.id)
+    found = {}
+    for match_id, other in others.items():
+        # Items that were decided to be apart from this one are not connected with it, and have no copies here.
+        capture = lineage.stated.capture_of[lineage.number_of[other]] if other in lineage.number_of else None
+        copies = [] if capture is None else by_capture[capture]
+        further = [item for item in copies if item not in taken]
+        taken.update(further)
+        found[match_id] = [other, *further]
+    return found
+
+
+def _last_answers(session: Session, evidence_id: UUID) -> dict[UUID, RecycledAnswerRow]:
+    rows = session.scalars(
+        select(RecycledAnswerRow)
+        .join(Finding, Finding.id == RecycledAnswerRow.finding_id)
+        .where(RecycledAnswerRow.evidence_id == evidence_id)
+        .order_by(Finding.number)
+    )
+    return {row.match_id: row for row in rows}
+
+
+def _other(match: Match, evidence_id: UUID) -> UUID:
+    return match.second_id if match.first_id == evidence_id else match.first_id

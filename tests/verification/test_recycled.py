@@ -1,0 +1,249 @@
+"""Pictures known from before the event: asked, answered, asked again; and verdicts that copies do not inherit."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from app.access.actors import Actor
+from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
+from app.fingerprints.service import decide_match, undecided_matches
+from app.incidents.rules import IncidentKind, Occurrence
+from app.incidents.service import create_incident, link_evidence
+from app.kernel.primitives import Sha256Hex, new_id, sha256_hex
+from app.media.acquisition import Acquisition
+from app.media.models import Evidence
+from app.media.service import ReceivedFile, correct_field, receive_evidence, record_read_back
+from app.verification.errors import AnswerDoesNotFit, NoSuchQuestion, RecycledUnanswered
+from app.verification.models import RecycledAnswerRow
+from app.verification.recycled import Question, questions_of
+from app.verification.rules import Dimension, RecycledAnswer
+from app.verification.stated import Answer, Stated
+from app.verification.suggestions import list_suggestions
+from tests.factories import NO_LABELS, commit_in, make_case, make_compared
+from tests.verification.bench import Bench
+
+EVENT = datetime(2026, 7, 3, 5, tzinfo=UTC)
+LONG_BEFORE = datetime(2024, 2, 1, tzinfo=UTC)
+
+
+def receive(
+    bench: Bench, sha256: Sha256Hex, *, case_id: UUID | None = None, actor: Actor | None = None, **stated: Any
+) -> UUID:
+    """An item on these bytes, compared with its case."""
+    given = {"acquired_at": EVENT + timedelta(days=1), **stated}
+    acquisition = Acquisition(collector="Olena", method="download", source="a channel", **given)
+    file = ReceivedFile(StoredBlob(sha256, 1000, True), b"\xff\xd8\xff\xe0", "a.jpg", "image/jpeg")
+    case, by = case_id or bench.case_id, actor or bench.olena
+    item = commit_in(
+        bench.sessions,
+        lambda uow: receive_evidence(uow, by, case, file=file, acquisition=acquisition, labels=dict(NO_LABELS)),
+    )
+    commit_in(
+        bench.sessions,
+        lambda uow: record_read_back(uow, item.id, ReadBack(ReadBackOutcome.MATCH, sha256, 1000, None)),
+    )
+    make_compared(bench.sessions, item.id, sha256)
+    return item.id
+
+
+def done(bench: Bench, act: Callable[..., Any], *arguments: Any, **stated: Any) -> Any:
+    return commit_in(bench.sessions, lambda uow: act(uow, *arguments, **stated))
+
+
+def correct(bench: Bench, item: UUID, field: str, value: datetime) -> None:
+    with bench.sessions() as session:
+        version = session.get_one(Evidence, item).version
+    done(bench, correct_field, bench.olena, item, version=version, field=field, value=value, reason="Misread.")
+
+
+@pytest.fixture
+def sha256() -> Sha256Hex:
+    return sha256_hex(new_id().bytes)
+
+
+def begin(bench: Bench, sha256: Sha256Hex, **stated: Any) -> None:
+    """The bench's item is one on these bytes, in verification, with all findings."""
+    bench.item = receive(bench, sha256, **{"claimed_from": EVENT, "claimed_to": EVENT + timedelta(hours=1), **stated})
+    bench.open(bench.olena)
+    bench.find_all(bench.olena)
+
+
+def decide(bench: Bench, relation: str = "exact_copy") -> list[UUID]:
+    with bench.sessions() as session:
+        found = undecided_matches(session, bench.item)
+    for match in found:
+        done(bench, decide_match, bench.olena, match, relation=relation, reason="Same.")
+    return found
+
+
+def asked(bench: Bench) -> list[Question]:
+    with bench.sessions() as session:
+        return questions_of(session, session.get_one(Evidence, bench.item))
+
+
+def answer(
+    bench: Bench, match: UUID, said: RecycledAnswer = RecycledAnswer.RECYCLED, reason: str | None = None
+) -> None:
+    bench.find(bench.olena, Dimension.PROVENANCE, recycled=(Answer(match, said, reason),))
+
+
+def test_submit_when_a_copy_was_acquired_before_the_event_then_refused_until_answered(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    older = receive(bench, sha256, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    [match] = decide(bench)
+    [question] = asked(bench)
+    assert (question.match_id, question.other_id, question.is_open) == (match, older, True)
+    assert (question.earliest.certainly_by, question.earliest.basis) == (LONG_BEFORE, "acquired")
+    with pytest.raises(RecycledUnanswered) as refused:
+        bench.submit(bench.olena)
+    assert refused.value.extra == {"unanswered": [str(match)]}
+    answer(bench, match)
+    [question] = asked(bench)
+    assert question.answer is not None
+    assert (question.is_open, question.answer.answer) == (False, "recycled")
+    bench.submit(bench.olena)
+
+
+@pytest.mark.parametrize(
+    ("other", "is_asked"),
+    [
+        ({"acquired_at": EVENT - timedelta(seconds=1)}, True),
+        ({"acquired_at": EVENT}, False),
+        ({"claimed_from": LONG_BEFORE, "claimed_to": EVENT - timedelta(minutes=1)}, True),
+        ({"claimed_from": LONG_BEFORE}, True),
+        ({"claimed_from": LONG_BEFORE, "claimed_to": EVENT + timedelta(minutes=1)}, False),
+        ({}, False),
+    ],
+)
+def test_question_when_the_intervals_touch_then_only_a_certain_before_is_asked(
+    bench: Bench, sha256: Sha256Hex, other: dict[str, Any], is_asked: bool
+) -> None:
+    receive(bench, sha256, **other)
+    bench.item = receive(bench, sha256, claimed_from=EVENT)
+    assert bool(asked(bench)) is is_asked
+
+
+def test_question_when_only_an_incident_says_the_time_then_asked_where_the_item_depicts_it(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    bench.item = receive(bench, sha256)
+    assert asked(bench) == []
+    occurrence = Occurrence(EVENT, EVENT + timedelta(hours=1), "Europe/Kyiv", "Siren log")
+    told = {"title": "Strike", "kind": IncidentKind.AIR_STRIKE, "occurrence": occurrence}
+    incidents = [done(bench, create_incident, bench.olena, bench.case_id, code=code, **told).id for code in ("A", "B")]
+    for incident, depicts in zip(incidents, (False, True), strict=True):
+        done(bench, link_evidence, bench.olena, incident, evidence_id=bench.item, depicts=depicts, counted=True)
+    [question] = asked(bench)
+    assert [event.incident_id for event in question.events] == [incidents[1]]
+
+
+def test_question_when_the_match_is_decided_to_be_something_else_or_the_date_is_corrected_then_gone(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    bench.item = receive(bench, sha256, claimed_from=EVENT)
+    assert len(asked(bench)) == 1
+    earlier = LONG_BEFORE - timedelta(days=1)
+    correct(bench, bench.item, "claimed_from", earlier)
+    assert asked(bench) == []
+
+
+def test_question_when_an_earlier_appearance_comes_after_the_answer_then_open_again_also_once_signed_off(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    older = receive(bench, sha256, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    [match] = decide(bench)
+    answer(bench, match, RecycledAnswer.NOT_RECYCLED, "The older date is the channel's birthday.")
+    bench.submit(bench.olena)
+    bench.concur(bench.petro)
+    bench.sign_off(bench.rita)
+    state, version = bench.evidence().state, bench.version()
+    assert [question.is_open for question in asked(bench)] == [False]
+    correct(bench, older, "acquired_at", LONG_BEFORE - timedelta(days=1))
+    assert [question.is_open for question in asked(bench)] == [True]
+    assert (bench.evidence().state, bench.version()) == (state, version)
+
+
+def test_question_when_a_copy_is_in_another_case_then_nothing_is_asked_or_told(bench: Bench, sha256: Sha256Hex) -> None:
+    elsewhere = make_case(bench.sessions, bench.coordinator, [])
+    receive(bench, sha256, case_id=elsewhere, actor=bench.coordinator, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    assert asked(bench) == []
+    bench.submit(bench.olena)
+
+
+def test_answer_when_of_no_question_or_by_another_dimension_or_without_reason_then_refused(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    receive(bench, sha256)
+    begin(bench, sha256)
+    [match] = decide(bench)
+    for unknown in (match, new_id()):
+        with pytest.raises(NoSuchQuestion):
+            answer(bench, unknown)
+    for dimension, reason in ((Dimension.DATE, "x"), (Dimension.PROVENANCE, None)):
+        with pytest.raises(AnswerDoesNotFit):
+            Stated(dimension=dimension, recycled=(Answer(match, RecycledAnswer.NOT_RECYCLED, reason),)).require_fit()
+
+
+def test_answer_row_when_of_another_dimension_then_the_database_refuses(bench: Bench, sha256: Sha256Hex) -> None:
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    [match] = decide(bench)
+    dated = bench.find(bench.olena, Dimension.DATE)
+    with bench.sessions() as session:
+        session.add(
+            RecycledAnswerRow(
+                finding_id=dated.id, match_id=match, evidence_id=bench.item, answer="recycled", earliest_at=LONG_BEFORE
+            )
+        )
+        with pytest.raises(IntegrityError, match="provenance finding"):
+            session.flush()
+
+
+# --- verdicts are not inherited
+
+
+def test_verdict_when_signed_off_then_suggested_for_copies_and_nothing_of_them_changes(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    copy = receive(bench, sha256)
+    elsewhere = make_case(bench.sessions, bench.coordinator, [])
+    receive(bench, sha256, case_id=elsewhere, actor=bench.coordinator)
+    begin(bench, sha256)
+    decide(bench)
+    rows = text(
+        "SELECT (SELECT count(*) FROM findings WHERE evidence_id = :item), (SELECT count(*) FROM verdicts WHERE"
+        " evidence_id = :item), (SELECT count(*) FROM finding_drafts WHERE evidence_id = :item),"
+        " (SELECT state FROM evidence WHERE id = :item), (SELECT version FROM evidence WHERE id = :item)"
+    )
+
+    def standing() -> tuple[Any, ...]:
+        with bench.sessions() as session:
+            return tuple(session.execute(rows, {"item": copy}).one())
+
+    def suggested(item: UUID) -> list[tuple[UUID, str, str]]:
+        with bench.sessions() as session:
+            found = list_suggestions(session, bench.petro, item, after=None, limit=10)
+            return [(one.evidence_id, one.relation, one.verdict.outcome) for one in found]
+
+    before, entries = standing(), bench.entry_types(copy)
+    bench.submit(bench.olena)
+    bench.concur(bench.petro)
+    assert suggested(copy) == []
+    bench.sign_off(bench.rita)
+    assert suggested(copy) == [(bench.item, "exact_copy", "verified")]
+    assert suggested(bench.item) == []
+    assert (standing(), bench.entry_types(copy)) == (before, entries)
+    later = receive(bench, sha256)
+    assert suggested(later) == [(bench.item, "exact_copy", "verified")]
+    assert (before[:3], standing()[:4]) == ((0, 0, 0), before[:4])
