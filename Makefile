@@ -7,6 +7,8 @@ PEERS := .venv-peers
 # One test process more than processors: some tests wait, for a process to start or for a limit of time.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Each of our processes would compile the application anew: a sixth of what a start costs.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: serve test test-interop check fuzz bench bench-ingest bench-search bench-features bench-matching bench-growth corpus openapi
 .DELETE_ON_ERROR:

@@ -27,6 +27,7 @@ from app.ledger import log
 from app.main import build_app, open_services
 from app.unit_of_work import unit_of_work
 from tests.support.databases import TestDatabase
+from tests.support.plain_http import PlainTransport
 
 PASSWORD = "correct horse battery staple"
 
@@ -37,7 +38,8 @@ NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 def open_client(base_url: str, token: str | None = None, *, timeout_s: float = 30) -> httpx.Client:
     """A client of one server that sends the token, if any, and nothing from this machine's environment."""
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s, verify=NO_TLS, trust_env=False)
+    transport = PlainTransport(lambda: httpx.HTTPTransport(verify=NO_TLS, trust_env=False))
+    return httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s, transport=transport, trust_env=False)
 
 
 def email_of(name: str) -> str:
