@@ -11,8 +11,9 @@ from app.ledger import models as ledger
 from app.media import models as media
 from app.verification import key_models as reviewer_keys
 from app.verification import models as verification
+from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(incidents, verification, reviewer_keys, erasure),
+    *(incidents, verification, reviewer_keys, queue, erasure),
 )

@@ -20,15 +20,26 @@ ProductName = Annotated[str, StringConstraints(min_length=1, max_length=80, patt
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Labels(Input):
-    """Sensitivity labels, set before anybody looks."""
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+"""An ISO 639 code."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"graphic_level": "mild", "child": True}]})
+
+class Labels(Input):
+    """Sensitivity labels, set before anybody looks; and the languages that whoever looks should know."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"graphic_level": "mild", "child": True, "languages": ["uk"]}]}
+    )
 
     graphic_level: Literal["none", "mild", "severe"]
     child: bool = False
     sexual_violence: bool = False
     distressing_audio: bool = False
+    languages: list[Language] = Field(
+        default_factory=list,
+        max_length=20,
+        description="Spoken or written in it, as ISO 639 codes such as `uk`, `ar`; empty: none, or not known.",
+    )
 
 
 class EvidenceMetadata(Input):

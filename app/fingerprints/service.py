@@ -1,8 +1,9 @@
 """Decisions about matches: what a person says that a found similarity means."""
 
+from collections.abc import Collection
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, union_all
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -27,6 +28,19 @@ def undecided_matches(session: Session, evidence_id: UUID) -> list[UUID]:
     has_decision = select(Relation.id).where(Relation.match_id == Match.id).exists()
     query = select(Match.id).where(of_item(evidence_id), ~has_decision).order_by(Match.found_at, Match.id)
     return list(session.scalars(query))
+
+
+def undecided_counts(session: Session, evidence_ids: Collection[UUID]) -> dict[UUID, int]:
+    """How many such matches each of these items has, in one question; items without any are left out."""
+    has_decision = select(Relation.id).where(Relation.match_id == Match.id).exists()
+    sides = [
+        select(column.label("item"), Match.id.label("match")).where(
+            column.in_(evidence_ids), Match.other_case_id.is_(None), ~has_decision
+        )
+        for column in (Match.first_id, Match.second_id)
+    ]
+    both = union_all(*sides).subquery()
+    return dict(session.execute(select(both.c.item, func.count()).group_by(both.c.item)).all())
 
 
 def decide_match(

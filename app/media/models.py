@@ -99,7 +99,8 @@ class Evidence(Erasable, Base):
     notes: Mapped[str | None] = mapped_column(Text)
 
     labels: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    """``{"graphic_level": none|mild|severe, "child", "sexual_violence", "distressing_audio": bool}``; None: not yet."""
+    """``{"graphic_level": none|mild|severe, "child", "sexual_violence", "distressing_audio": bool}``, and in newer ones
+    ``"languages"``, a list of codes; None: not yet."""
     settled_decoding: Mapped[int] = mapped_column(server_default="0")
     """The number of the blob's decoding by which the item was fingerprinted last; 0: not yet."""
     lease_holder: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))

@@ -7,11 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, select, tuple_
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import Grant, authorise, may, visible_cases
+from app.kernel.database import is_one_of
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
 from app.media.progress import Progress, progress_of
@@ -183,6 +185,19 @@ def best_decoding(session: Session, sha256: str, *, up_to: int | None = None) ->
     if up_to is not None:
         query = query.where(Decoding.number <= up_to)
     return session.scalar(query.order_by(_RANK.desc(), Decoding.number.desc()).limit(1))
+
+
+def claimed_lengths_ms(session: Session, sha256s: Collection[str]) -> dict[str, int]:
+    """What files claim of their length, by the decodings that got furthest; those that claim none are left out."""
+    if not sha256s:
+        return {}
+    best = (
+        select(Decoding.blob_sha256, Decoding.claims["duration_ms"])
+        .where(is_one_of(Decoding.blob_sha256, sha256s))
+        .ext(distinct_on(Decoding.blob_sha256))
+        .order_by(Decoding.blob_sha256, _RANK.desc(), Decoding.number.desc())
+    )
+    return {sha256: length for sha256, length in session.execute(best) if isinstance(length, int)}
 
 
 def find_derivative(session: Session, sha256: str, kind: str) -> Derivative | None:

@@ -59,7 +59,7 @@ APPLICATION = {
     "stop_list_progress": frozenset({"SELECT", "UPDATE"}),
     **dict.fromkeys(("sign_in_failures", "case_members"), SET),
     # Nothing of the domain: answers to repeat, how far jobs have come.
-    **dict.fromkeys(("stored_answers", "fingerprint_progress", "similar_searches"), ALL),
+    **dict.fromkeys(("stored_answers", "fingerprint_progress", "similar_searches", "preferences"), ALL),
 }
 UPDATABLE_COLUMNS = {
     "ledger_streams": {"head_seq", "head_commitment", "next_label"},

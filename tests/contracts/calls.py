@@ -288,6 +288,9 @@ QUEUE = (
     _write("assignEvidence", "evidence", COORDINATOR, {"person_id": MISSING}),
     _write("unassignEvidence", "evidence", COORDINATOR),
     _write("setPriority", "evidence", COORDINATOR, {"priority": "high"}),
+    Call("listQueue", "self"),
+    Call("getPreferences", "self"),
+    Call("setPreferences", "self", scope="write", json={"languages": []}),
     Call("listOwnExposure", "self"),
     _read("listExposure", "case", COORDINATOR),
 )

@@ -39,10 +39,11 @@ CHANGES_WITHOUT_VERSION = {
     "bindReviewerKey": "a key is bound once",
     "revokeReviewerKey": "a key is revoked once",
     "decideErasureRequest": "a request is decided once",
+    "setPreferences": "nobody else's change can be lost; of one's own the last holds",
 }
 RECORDS_NOTHING = {
     *("prepareVerdict", "searchHashes", "searchSimilar", "endSimilarSearch"),
-    *("askSun", "askShadow", "askDistance", "saveDraft", "discardDraft"),
+    *("askSun", "askShadow", "askDistance", "saveDraft", "discardDraft", "setPreferences"),
 }
 VERSION_IF_LIKED = {"saveDraft": "saved by itself while its author types; with If-Match it is checked"}
 SERVER_SET = frozenset(

@@ -27,6 +27,7 @@ from app.access.rules import Role
 from app.cases.policy import Policy
 from app.cases.service import change_policy, revoke_role
 from app.kernel.errors import AppError
+from app.verification.queue import list_queue
 from app.verification.rules import Adjudication, Dimension, ReviewKind
 from tests.factories import NO_LABELS, add_role, commit_in, make_item
 from tests.verification.bench import Bench
@@ -127,10 +128,38 @@ class Verification(RuleBasedStateMachine):
 
     @rule(person=people)
     def take_lease(self, person: str) -> None:
-        is_allowed = self.state == "in_verification" and self._may(person, *VERIFY)
-        is_allowed = is_allowed and self.holder in (None, person)
-        if self._attempt(is_allowed, lambda: self.bench.take(self._actor(person)), "leased"):
+        if self._attempt(self._may_work(person), lambda: self.bench.take(self._actor(person)), "leased"):
             self.holder = person
+
+    def _may_work(self, person: str) -> bool:
+        """Whether the state awaits something that this person may do, and nobody else does it."""
+        match self.state:
+            case "in_verification":
+                is_allowed = self._may(person, *VERIFY)
+            case "awaiting_peer_review":
+                is_allowed = self._may(person, *VERIFY) and person not in self.authors
+            case "disputed" | "awaiting_sign_off":
+                is_allowed = self._is_third(person)
+            case _:
+                return False
+        return is_allowed and self.holder in (None, person)
+
+    @rule(person=people)
+    def look_at_the_queue(self, person: str) -> None:
+        """It offers the item to who may take it now, and to nobody else; who holds it has it already."""
+        with self.sessions() as session:
+            offered = list_queue(
+                session, self._actor(person), case_id=self.bench.case_id, act=None, after=None, limit=500
+            )
+        if self.state == "preserved":
+            is_expected = self._may(person, "verifier")
+        else:
+            is_expected = self._may_work(person) and self.holder is None
+        assert (self.bench.item in [row.evidence.id for row in offered]) is is_expected, (self.state, person)
+
+    def _work_ends(self) -> tuple[str, ...]:
+        """What an act that ends the present work leaves besides its own entry."""
+        return () if self.holder is None else ("lease_ended",)
 
     @rule(person=people)
     def end_lease(self, person: str) -> None:
@@ -157,7 +186,7 @@ class Verification(RuleBasedStateMachine):
 
     def _steps_onwards(self) -> list[Callable[[], None]]:
         verifiers = [person for person in PEOPLE if self._may(person, *VERIFY)]
-        thirds = [person for person in PEOPLE if self._is_third(person)]
+        thirds = [person for person in PEOPLE if self._is_third(person) and self.holder in (None, person)]
         missing = [dimension for dimension in REQUIRED if dimension not in self.found]
         match self.state:
             case "preserved":
@@ -170,8 +199,10 @@ class Verification(RuleBasedStateMachine):
                 return [partial(self.find, self.holder, missing[0])]
             case "in_verification":
                 return [partial(self.submit, self.holder)]
+            case "awaiting_peer_review" | "disputed" | "awaiting_sign_off" if self._is_stuck():
+                return [partial(self.end_lease, "coordinator")]
             case "awaiting_peer_review":
-                others = [person for person in verifiers if person not in self.authors]
+                others = [person for person in verifiers if self._may_work(person)]
                 return [partial(self.review, person, decision) for person in others for decision in DECISIONS]
             case "disputed":
                 return [partial(self.adjudicate, person, outcome) for person in thirds for outcome in OUTCOMES]
@@ -179,6 +210,10 @@ class Verification(RuleBasedStateMachine):
                 return [partial(self.sign_off, person) for person in thirds] or [partial(self.return_item, "rita")]
             case _:
                 return [partial(self.reopen, "coordinator")]
+
+    def _is_stuck(self) -> bool:
+        """Whether whoever holds the lease may not do the work any more."""
+        return self.holder is not None and not self._may_work(self.holder)
 
     @rule(person=people)
     def submit(self, person: str) -> None:
@@ -192,8 +227,9 @@ class Verification(RuleBasedStateMachine):
     def withdraw(self, person: str) -> None:
         is_allowed = self.state == "awaiting_peer_review" and person == self.verdict_author
         is_allowed = is_allowed and self._may(person, *VERIFY)
-        if self._attempt(is_allowed, lambda: self.bench.withdraw(self._actor(person)), "withdrawn"):
-            self.state = "in_verification"
+        entries = ("withdrawn", *self._work_ends())
+        if self._attempt(is_allowed, lambda: self.bench.withdraw(self._actor(person)), *entries):
+            self.state, self.holder = "in_verification", None
 
     @rule(
         person=people,
@@ -201,10 +237,10 @@ class Verification(RuleBasedStateMachine):
     )
     def review(self, person: str, decision: tuple[ReviewKind, str, str]) -> None:
         kind, entry, state = decision
-        is_allowed = self.state == "awaiting_peer_review" and self._may(person, *VERIFY)
-        is_allowed = is_allowed and person not in self.authors
-        if self._attempt(is_allowed, lambda: self.bench.review(self._actor(person), kind), entry):
-            self.state = state
+        is_allowed = self.state == "awaiting_peer_review" and self._may_work(person)
+        entries = (entry, *self._work_ends())
+        if self._attempt(is_allowed, lambda: self.bench.review(self._actor(person), kind), *entries):
+            self.state, self.holder = state, None
             if kind is not ReviewKind.REQUEST_CHANGES:
                 self.judges.add(person)
 
@@ -213,18 +249,18 @@ class Verification(RuleBasedStateMachine):
         outcome=st.sampled_from(OUTCOMES),
     )
     def adjudicate(self, person: str, outcome: tuple[Adjudication, str]) -> None:
-        is_allowed = self.state == "disputed" and self._is_third(person)
-        if self._attempt(is_allowed, lambda: self.bench.adjudicate(self._actor(person), outcome[0]), "adjudicated"):
-            self.state = outcome[1]
+        is_allowed = self.state == "disputed" and self._may_work(person)
+        entries = ("adjudicated", *self._work_ends())
+        if self._attempt(is_allowed, lambda: self.bench.adjudicate(self._actor(person), outcome[0]), *entries):
+            self.state, self.holder = outcome[1], None
             self.judges.add(person)
 
     @rule(person=people)
     def sign_off(self, person: str) -> None:
-        is_allowed = self.state == "awaiting_sign_off" and self._is_third(person)
-        if self._attempt(
-            is_allowed, lambda: self.bench.sign_off(self._actor(person)), "integrity_checked", "signed_off"
-        ):
-            self.state = "signed_off"
+        is_allowed = self.state == "awaiting_sign_off" and self._may_work(person)
+        entries = ("integrity_checked", "signed_off", *self._work_ends())
+        if self._attempt(is_allowed, lambda: self.bench.sign_off(self._actor(person)), *entries):
+            self.state, self.holder = "signed_off", None
 
     def _is_third(self, person: str) -> bool:
         return self._may(person, "researcher") and person not in self.authors | self.judges
@@ -232,8 +268,10 @@ class Verification(RuleBasedStateMachine):
     @rule(person=people)
     def return_item(self, person: str) -> None:
         is_allowed = self.state == "awaiting_sign_off" and self._may(person, "researcher")
-        if self._attempt(is_allowed, lambda: self.bench.return_item(self._actor(person)), "returned"):
-            self.state = "in_verification"
+        is_allowed = is_allowed and self.holder in (None, person)
+        entries = ("returned", *self._work_ends())
+        if self._attempt(is_allowed, lambda: self.bench.return_item(self._actor(person)), *entries):
+            self.state, self.holder = "in_verification", None
 
     @rule(person=people)
     def reopen(self, person: str) -> None:
