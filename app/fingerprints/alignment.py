@@ -12,7 +12,8 @@ Time and memory are bounded. Of two long videos the longer is thinned evenly, th
 A static video has many frames (one in two seconds) and is found as a copy by them; where no two of them run along with
 two of the other's, and of a single frame, it is a still.
 
-Which of two is called the query makes no difference: they are put in an order of their own, and the spans turned back.
+Which of two is called the query makes no difference: they are put in an order of their own, and the spans turned back;
+of two that say the same, what is found is its own mirror image.
 """
 
 from collections.abc import Sequence
@@ -107,7 +108,10 @@ def align(
     sides = frames_of(query, minimum_quality), frames_of(reference, minimum_quality)
     if not all(side.plain for side in sides):
         return []
-    is_turned_back = sides[0].order > sides[1].order
+    orders = [side.order for side in sides]
+    if orders[0] == orders[1]:
+        return _in_order(_with_itself(sides[0], radius_bits))
+    is_turned_back = orders[0] > orders[1]
     a, b = sides[::-1] if is_turned_back else sides
     has_single_frame = len(a) == 1 or len(b) == 1
     is_a_longer = len(a) > len(b)
@@ -124,8 +128,43 @@ def align(
             is_a_still = a.is_still(radius_bits)
             a, b = (a.thinned(FEW_OF_A_STILL), b) if is_a_still else (a, b.thinned(FEW_OF_A_STILL))
             spans = _occurrences(pairs_alike(a, b, radius_bits), is_a_still, gap_ms)
-    segments = [_segment(span, is_turned_back) for span in spans]
+    return _in_order([_segment(span, is_turned_back) for span in spans])
+
+
+def _in_order(segments: list[Segment]) -> list[Segment]:
     return sorted(segments, key=lambda one: (one.query_start_ms, one.reference_start_ms))
+
+
+def _with_itself(side: Frames, radius_bits: int) -> list[Segment]:
+    """Of two recordings that say the same at the same times, as of one that was only put into another container. No
+    order tells the two apart, so what is found has to be its own mirror image: every moment is the other's same
+    moment; and where something occurs again, that is looked for later in the second alone, and said of both."""
+    gap_ms = int(LARGEST_GAP_MS * max(1.0, len(side) / MAXIMUM_FRAMES_LONGER))
+    side = side.thinned(MAXIMUM_FRAMES_LONGER)
+    same = _same_moments(side)
+    groups = _split_at_gaps(same, same.a_ms, gap_ms)
+    several = [group for group in groups if group.distinct_frames() >= MINIMUM_FRAMES] or groups
+    spans = [_Span(IDENTITY, group, Line(1.0, 0.0, group.looks())) for group in several[:MAXIMUM_SEGMENTS]]
+    later = {plane: pairs.where(pairs.a < pairs.b) for plane, pairs in _pairs_with_itself(side, radius_bits).items()}
+    for span in spans:
+        later = {plane: pairs.where(_outside(pairs, span.pairs)) for plane, pairs in later.items()}
+    again = _Spans(side, side, radius_bits, gap_ms).of(later)[: (MAXIMUM_SEGMENTS - len(spans)) // 2]
+    return [_segment(span, False) for span in (*spans, *again)] + [_segment(span, True) for span in again]
+
+
+def _pairs_with_itself(side: Frames, radius_bits: int) -> dict[Plane, Pairs]:
+    return pairs_alike(side, side, wider_radius(radius_bits)) if len(side) > 1 else {}
+
+
+def _same_moments(side: Frames) -> Pairs:
+    """Each frame and itself, in the first area that it has."""
+    numbers = np.arange(len(side))
+    areas = np.zeros(len(side), np.int64)
+    for area in reversed(side.plain):
+        areas[side.has[area]] = AREAS.index(area) * 11
+    return Pairs(
+        numbers, numbers, side.times_ms, side.times_ms, np.zeros_like(numbers), areas, np.ones(len(side), np.float64)
+    )
 
 
 def _occurrences(planes: dict[Plane, Pairs], is_a_still: bool, gap_ms: int) -> list[_Span]:

@@ -67,10 +67,15 @@ class Frames:
 
     @property
     def order(self) -> tuple[int, int, bytes, bytes]:
-        """By which one of two sides comes first, whatever they are called: that with turned hashes, the shorter."""
+        """By which one of two sides comes first, whatever they are called: that with turned hashes, the shorter. Of two
+        sides it is the same only where they say the same at the same times."""
         stored = sum(places.size for places, _ in self.turned.values())
-        content = b"".join(self.plain[area].tobytes() for area in self.plain)
-        return -stored, len(self), self.times_ms.tobytes(), content
+        parts = [f"{area} ".encode("ascii") + self.has[area].tobytes() + self.plain[area].tobytes() for area in self.plain]
+        for (area, symmetry), (places, values) in self.turned.items():
+            in_order = np.argsort(places, kind="stable")
+            parts.append(f"{area} {symmetry} ".encode("ascii") + places[in_order].tobytes())
+            parts.append(values[in_order].tobytes())
+        return -stored, len(self), self.times_ms.tobytes(), b"".join(parts)
 
     def signs(self, area: str, symmetry: str, rows: slice) -> Array:
         """Rows of -1 and 1, and of zeros (far from everything) where a frame lacks the area."""
