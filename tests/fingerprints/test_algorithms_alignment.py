@@ -285,6 +285,26 @@ def test_align_when_the_sides_change_places_then_so_do_the_spans(
             assert_within(one, *sides)
 
 
+def test_align_when_two_recordings_say_the_same_then_every_moment_is_the_same_moment_and_what_occurs_again_is_said_twice() -> (
+    None
+):
+    shaking = [TimedHash(time_ms, near(SCENES[0], bits, seed=bits), 60) for time_ms, bits in enumerate((0, 9, 3, 12, 5))]
+    shaking = [replace(one, time_ms=one.time_ms * 100) for one in shaking]
+    moving = [TimedHash(20_000 + place * 400, SCENES[10 + place], 60) for place in range(6)]
+    again = [TimedHash(40_000 + place * 400, SCENES[10 + place], 60) for place in range(6)]
+    recording = [*shaking, *moving, *again]
+    found = align(recording, recording)
+    assert {replace(one, speed=0) for one in found} == {mirrored_sides(one) for one in found}
+    assert [(one.query_start_ms, one.reference_start_ms) for one in found] == [
+        (0, 0),
+        (20_000, 20_000),
+        (20_000, 40_000),
+        (40_000, 20_000),
+        (40_000, 40_000),
+    ]
+    assert all(one.distance_bits == 0 and one.speed == 1000 for one in found)
+
+
 def assert_within(one: Segment, query: list[TimedHash], reference: list[TimedHash]) -> None:
     """A span begins with a frame of one side that says something, and at that moment of the other, which may lie
     between two of its frames; it ends so, too."""
