@@ -20,8 +20,10 @@ from app.fingerprints.calibration_files import read_files
 from app.fingerprints.calibration_report import as_csv, as_json, as_svg, as_text
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import Prints
+from app.fingerprints.pictures import HeldPictures
 from app.kernel.errors import Misconfigured
 from app.kernel.settings import Settings
+from app.media.frames import WorkingFrames
 from app.media.jail.decoder import Decoder, DecoderDied
 from app.media.jail.result import DecodeOutcome
 from app.media.limits import decode_limits
@@ -84,7 +86,8 @@ class _Reader:
 
 def _take(decoder: Decoder, fd: int, name: str) -> tuple[Taken, Pixels | None] | None:
     """None: it cannot be decoded."""
-    hasher = Hasher(CATALOG.current)
+    frames = WorkingFrames()
+    hasher = Hasher(CATALOG.current, on_shot=frames.take_shot, on_further=frames.take_further)
     try:
         decoded = decoder.decode(fd, hasher.take_frame, None, hasher.take_picture)
     except DecoderDied:
@@ -93,7 +96,9 @@ def _take(decoder: Decoder, fd: int, name: str) -> tuple[Taken, Pixels | None] |
     if decoded.outcome is not DecodeOutcome.DECODED or not hasher.prints:
         return None
     is_video = decoded.sniffed is not None and decoded.sniffed.kind == "video"
-    return Taken(name, Prints(is_video, tuple(hasher.prints), tuple(hasher.features))), hasher.shown
+    pictures = HeldPictures(frames.jpegs)
+    prints = Prints(is_video, tuple(hasher.prints), tuple(hasher.features), pictures=pictures)
+    return Taken(name, prints), hasher.shown
 
 
 def _known_copies(reader: _Reader, copies: dict[str, frozenset[str]]) -> Iterator[Asked]:

@@ -53,6 +53,20 @@ class GroundShape(Shape):
         default=None, description="Of local features: points that agree under one transformation."
     )
     threshold_inliers: int | None = Field(default=None, description="So many say what the tier says.")
+    alike_percent: int | None = Field(
+        default=None,
+        description="Of local features, where the working pictures were laid upon each other as the points lie: so much"
+        " of what both show is alike.",
+    )
+    threshold_alike_percent: int | None = Field(
+        default=None, description="Less than this is no `same_picture`, however many points agree."
+    )
+    held_back: Literal["pictures_differ", "too_little", "no_pictures"] | None = Field(
+        default=None,
+        description="Why as many points as are asked for make it `likely` only: what both pictures show differs between"
+        " the points, as in two that have one layout; too little can be compared; or there are no working pictures of"
+        " just these frames (`exhibit fingerprints recompute` makes them).",
+    )
     query_ms: int | None = Field(default=None, description="Of a video or a file of several pictures: the frame.")
     reference_ms: int | None = None
     outline: list[tuple[int, int]] | None = Field(

@@ -1,11 +1,15 @@
-"""Where local features of two blobs lie alike: points, transformation and outline of the strongest agreement. Pure.
+"""Where local features of two blobs lie alike: points, transformation and outline of the strongest agreement.
 
 A picture is laid upon the other as it is and, where that does not say enough, mirrored: either side's mirror in turn,
 because the points of a mirrored picture are described anew, and neither side is to be the better one to search with.
+
+Where as many points agree as make two pictures the same, their working pictures are laid upon each other (``overlap``):
+pictures of one layout share their corners, and not what lies between them. Points alone make nothing firm. Pure, but
+for the pictures, which are read when they are asked for.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import atan2, degrees
 
 import numpy as np
@@ -13,12 +17,18 @@ import numpy as np
 from app.fingerprints.algorithms.local_features import SIDE_PIXELS, Array, LocalFeatures, Points, unpack_points
 from app.fingerprints.geometry import Geometry, find_geometry
 from app.fingerprints.grounds import Thresholds
-from app.fingerprints.prints import Prints
+from app.fingerprints.overlap import LEAST_ALIKE, share_alike
+from app.fingerprints.prints import Luma, Prints
 from app.fingerprints.views import IDENTITY, MIRROR
 
 MAXIMUM_PAIRS = 400
 """Pairs of frames of two sequences that are laid upon each other, those that were proposed first."""
 MAXIMUM_POINTS = 40
+MOST_LOOKED_AT = 40
+"""Pairs of frames of two sequences of which the pictures are laid upon each other, those in which most points agree."""
+NO_PICTURES, TOO_LITTLE, PICTURES_DIFFER = "no_pictures", "too_little", "pictures_differ"
+"""Why points that agree make nothing firm: there is no working picture of the very frame; too little of both can be
+compared; or what both show is not alike."""
 SURELY_PLAIN = 3
 """So many times the points that are asked for: what is symmetrical itself resembles its mirror by fewer."""
 LARGEST_PLACE = 100_000
@@ -41,6 +51,10 @@ class Agreement:
     transformation: str
     outline: tuple[tuple[int, int], ...] | None
     points: tuple[tuple[int, int, int, int], ...] | None
+    alike: float | None = None
+    """Of what both show, how much is alike; None where it was not looked at."""
+    held_back: str | None = None
+    """Why it makes nothing firm, however many points agree; None also of one that was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,7 @@ class _Laid:
 def agreements(
     query: Prints, reference: Prints, moments: Sequence[tuple[int, int]], thresholds: Thresholds
 ) -> list[Agreement]:
-    """Of these frames all that agree in as many points as ``likely`` asks for."""
+    """Of these frames all that agree in as many points as ``likely`` asks for, those first in which most do."""
     mine, theirs = _by_time(query.features), _by_time(reference.features)
     found = []
     for query_ms, reference_ms in list(dict.fromkeys(moments))[:MAXIMUM_PAIRS]:
@@ -63,10 +77,31 @@ def agreements(
         laid = _laid(*sets, thresholds) if all(IDENTITY in one for one in sets) else None
         if laid is not None and laid.found.inliers >= thresholds.inliers_likely:
             version = sets[0][IDENTITY].version
-            found.append(
-                _agreement(version, query_ms, reference_ms, laid, _pixels(query.size), _pixels(reference.size))
-            )
-    return found
+            agreement = _agreement(version, query_ms, reference_ms, laid, _pixels(query.size), _pixels(reference.size))
+            found.append((agreement, laid))
+    found.sort(key=lambda one: (-one[0].inliers, one[0].query_ms, one[0].reference_ms))
+    looked_at = [
+        _looked_at(agreement, laid, query, reference) if agreement.inliers >= thresholds.inliers else agreement
+        for agreement, laid in found[:MOST_LOOKED_AT]
+    ]
+    return looked_at + [agreement for agreement, _ in found[MOST_LOOKED_AT:]]
+
+
+def _looked_at(agreement: Agreement, laid: "_Laid", query: Prints, reference: Prints) -> Agreement:
+    """The same, with what the pictures say that lie upon each other."""
+    mine = _picture(query, agreement.query_ms, laid.is_query_mirrored)
+    theirs = _picture(reference, agreement.reference_ms, laid.is_reference_mirrored)
+    if mine is None or theirs is None:
+        return replace(agreement, held_back=NO_PICTURES)
+    alike = share_alike(mine, theirs, laid.found.matrix)
+    if alike is None:
+        return replace(agreement, held_back=TOO_LITTLE)
+    return replace(agreement, alike=alike, held_back=None if alike >= LEAST_ALIKE else PICTURES_DIFFER)
+
+
+def _picture(prints: Prints, time_ms: int, is_mirrored: bool) -> Luma | None:
+    picture = None if prints.pictures is None else prints.pictures.at(time_ms)
+    return picture[:, ::-1] if picture is not None and is_mirrored else picture
 
 
 def _by_time(features: Sequence[LocalFeatures]) -> dict[int, dict[str, LocalFeatures]]:

@@ -23,6 +23,7 @@ from app.fingerprints.events import EvidenceCompared, EvidenceMatched
 from app.fingerprints.finding import (
     Compared,
     Comparison,
+    HasBlobs,
     compare,
     plan_pairs,
     query_prints,
@@ -128,8 +129,8 @@ def _is_compared(session: Session, evidence: Evidence, rule: str) -> bool:
     return away is None or away < made.compared_at
 
 
-def work(plan: Plan, _: object) -> Result:
-    return Result(plan.evidence_id, plan.decoding, compare(plan.comparison))
+def work(plan: Plan, resources: HasBlobs) -> Result:
+    return Result(plan.evidence_id, plan.decoding, compare(plan.comparison, resources.blobs))
 
 
 def _store(uow: UnitOfWork, result: Result) -> Result | None:

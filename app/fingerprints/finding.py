@@ -5,11 +5,13 @@ Plan (reads), compare (pure), then under the case's lock: is it complete, store.
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy import and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
+from app.blobs.store import BlobStore
 from app.cases.policy import Policy
 from app.cases.service import current_policy
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
@@ -23,6 +25,7 @@ from app.fingerprints.matching import (
     thresholds_of,
 )
 from app.fingerprints.models import BlobMatch, Fingerprint
+from app.fingerprints.pictures import with_store
 from app.fingerprints.proposing import Proposed, proposed
 from app.fingerprints.stored_prints import prints_of, without_stopped
 from app.kernel.database import is_one_of
@@ -166,13 +169,20 @@ def _at_once(session: Session, blobs: Proposed) -> tuple[Proposed, set[str]]:
     return now, blobs.keys() - now.keys()
 
 
-def compare(comparison: Comparison) -> Compared:
-    """Explain every pair. Pure, and long for videos: nobody waits for it."""
+class HasBlobs(Protocol):
+    """What the worker hands to jobs that compare."""
+
+    @property
+    def blobs(self) -> BlobStore: ...
+
+
+def compare(comparison: Comparison, blobs: BlobStore) -> Compared:
+    """Explain every pair. Reads working pictures, and is long for videos: nobody waits for it."""
     explained = dict(comparison.found)
     for other, theirs in comparison.others.items():
         assert comparison.prints is not None
         moments = comparison.moments.get(other, [])
-        query, reference = comparison.prints, theirs
+        query, reference = with_store(comparison.prints, blobs), with_store(theirs, blobs)
         if query_of(comparison.sha256, other) == other:
             query, reference, moments = theirs, query, [(theirs_ms, mine_ms) for mine_ms, theirs_ms in moments]
         explanation = explain(query, reference, comparison.thresholds, comparison.catalog, moments)
@@ -189,30 +199,60 @@ class Found:
     explanation: Explanation
 
 
-def search(
+@dataclass(frozen=True)
+class Search:
+    """What is to be compared with something that is not stored, a part of it at a time."""
+
+    prints: Prints
+    thresholds: Thresholds
+    left: Proposed
+    """Candidates that are not at hand yet, with their frames whose local features may lie alike."""
+    others: dict[str, Prints] = field(default_factory=dict)
+    """Those that are."""
+    moments: Proposed = field(default_factory=dict)
+    found: tuple[Found, ...] = ()
+    """Of those before, without an order."""
+    catalog: Catalog = CATALOG
+
+
+def plan_search(
     session: Session,
     prints: Prints,
     features: Sequence[LocalFeatures],
     among_cases: Collection[UUID],
     thresholds: Thresholds,
     catalog: Catalog = CATALOG,
-) -> list[Found]:
-    """The settled blobs of these cases that resemble something which is not stored, by the same rule as what is:
-    the firm ones first, and of each tier the strongest. Exact copies are for the caller to look up.
+) -> Search:
+    """The settled blobs of these cases that may resemble something which is not stored, the first of them at hand.
 
     Reads all of the candidates' fingerprints; no permission check: the caller chose the cases.
     """
     prints = without_stopped(session, {"": replace(prints, features=list(features))})[""]
     among = {blob for case_id in among_cases for blob, _ in _settled_blobs(session, case_id)}
     left = proposed(session, among, prints, thresholds, catalog)
+    return next_part(session, Search(prints, thresholds, left, catalog=catalog))
+
+
+def next_part(session: Session, search: Search) -> Search:
+    """The same with other candidates at hand, so many as memory holds."""
+    now, later = _at_once(session, search.left)
+    others = prints_of(session, now, _frames_of(now), search.catalog)
+    return replace(search, left={blob: search.left[blob] for blob in later}, others=others, moments=now)
+
+
+def search_part(search: Search, blobs: BlobStore) -> Search:
+    """Explains what is at hand, by the same rule as what is stored, and lets go of it."""
     found = []
-    while left:
-        now, later = _at_once(session, left)
-        for sha256, theirs in prints_of(session, now, _frames_of(now), catalog).items():
-            explanation = explain(prints, theirs, thresholds, catalog, now[sha256])
-            if explanation is not None:
-                found.append(Found(sha256, explanation))
-        left = {blob: left[blob] for blob in later}
+    for sha256, theirs in search.others.items():
+        moments = search.moments[sha256]
+        explanation = explain(search.prints, with_store(theirs, blobs), search.thresholds, search.catalog, moments)
+        if explanation is not None:
+            found.append(Found(sha256, explanation))
+    return replace(search, others={}, moments={}, found=(*search.found, *found))
+
+
+def in_order(found: Sequence[Found]) -> list[Found]:
+    """The firm ones first, and of each tier the strongest. Exact copies are for the caller to look up."""
     return sorted(found, key=lambda one: (one.explanation.strength(), one.blob_sha256))
 
 

@@ -70,7 +70,9 @@ class Frames:
         """By which one of two sides comes first, whatever they are called: that with turned hashes, the shorter. Of two
         sides it is the same only where they say the same at the same times."""
         stored = sum(places.size for places, _ in self.turned.values())
-        parts = [f"{area} ".encode("ascii") + self.has[area].tobytes() + self.plain[area].tobytes() for area in self.plain]
+        parts = [
+            f"{area} ".encode("ascii") + self.has[area].tobytes() + self.plain[area].tobytes() for area in self.plain
+        ]
         for (area, symmetry), (places, values) in self.turned.items():
             in_order = np.argsort(places, kind="stable")
             parts.append(f"{area} {symmetry} ".encode("ascii") + places[in_order].tobytes())

@@ -8,7 +8,7 @@ from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.alignment import Segment
 from app.fingerprints.views import IDENTITY, VIEWS_RULE, WHOLE
 
-RULE = "match/3"
+RULE = "match/4"
 SAME_PICTURE, LIKELY = "same_picture", "likely"
 TIERS = ("exact", SAME_PICTURE, LIKELY)
 """The strongest first."""
@@ -35,6 +35,11 @@ class Ground:
     inliers: int | None = None
     """Local features: points that agree."""
     threshold_inliers: int | None = None
+    alike_percent: int | None = None
+    """Local features: of what both pictures show, laid upon each other, so much is alike."""
+    threshold_alike_percent: int | None = None
+    held_back: str | None = None
+    """Why as many points as are asked for do not make it the same picture all the same; see ``agreeing``."""
     query_ms: int | None = None
     """Of sequences: the frame."""
     reference_ms: int | None = None

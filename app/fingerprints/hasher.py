@@ -34,6 +34,8 @@ class Hasher:
     shown: Pixels | None = None
     on_shot: Callable[[int, Pixels], None] | None = None
     """Is given each shot's time and picture when the shot is over."""
+    on_further: Callable[[int, Pixels], None] | None = None
+    """Is given the time and picture of a shot's further frames of which points are kept, and of an image's picture."""
     _shown_quality: int = -1
     _changed: ChangedFrames = field(default_factory=ChangedFrames)
     _changed_inside: ChangedFrames = field(default_factory=ChangedFrames)
@@ -48,6 +50,8 @@ class Hasher:
         self.prints.clear()
         self.features[:] = features_in_views(rgb)
         self.shown, self._is_image = rgb, True
+        if self.on_further is not None:
+            self.on_further(0, rgb)
         picture = reduced_picture(rgb)
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
@@ -90,6 +94,8 @@ class Hasher:
             self._add_trimmed(frame.time_ms, trimmed)
         if self._moved_far.keep(self._finder.began_ms, frame.time_ms, moving.value):
             self._add_features([local_features(frame.rgb, frame.time_ms)])
+            if self.on_further is not None:
+                self.on_further(frame.time_ms, frame.rgb)
 
     def _add_trimmed(self, time_ms: int, found: Hash) -> None:
         """A frame without the recording's borders, unless it says too little."""

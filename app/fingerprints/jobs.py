@@ -90,7 +90,7 @@ def decode(
     """All that is taken from a blob by one decoding. Raises NOT_NOW, and DecoderDied, which counts: the file may be
     what kills its decoder."""
     strip, frames = FrameStrip(), WorkingFrames()
-    hasher = Hasher(catalog.current, on_shot=frames.take_shot)
+    hasher = Hasher(catalog.current, on_shot=frames.take_shot, on_further=frames.take_further)
 
     def take_frame(frame: VideoFrame) -> None:
         hasher.take_frame(frame)

@@ -21,6 +21,7 @@ from app.fingerprints.events import EvidenceFingerprinted
 from app.fingerprints.finding import (
     Compared,
     Comparison,
+    HasBlobs,
     compare,
     is_complete,
     lock_matching,
@@ -86,8 +87,8 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
     return Plan(evidence.id, latest.number, digest, comparison)
 
 
-def work(plan: Plan, _: object) -> Result:
-    return Result(plan.evidence_id, plan.decoding, plan.digest, compare(plan.comparison))
+def work(plan: Plan, resources: HasBlobs) -> Result:
+    return Result(plan.evidence_id, plan.decoding, plan.digest, compare(plan.comparison, resources.blobs))
 
 
 def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:

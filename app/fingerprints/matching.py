@@ -4,7 +4,8 @@ Of each algorithm the newest version counts that both blobs have: what was not r
 compared by the rule before, as long as both sides have it.
 
 Two pictures: PDQ of any area of the one, under the eight symmetries, and any area of the other says ``same_picture``;
-so do twelve points of local features that lie alike (``agreeing``), eight say ``likely``. phash or dhash alone say
+so do twelve points of local features that lie alike, where what lies between them is alike too (``agreeing``, by the
+working pictures); eleven say ``likely``. phash or dhash alone say
 ``likely``, for a person to look at (they find slight crops, and more wrong pairs), unless much of one is even. A video
 on either side: PDQ of its frames, aligned; else the frames whose points lie alike.
 So also an animated picture and a file of several pages; where nothing aligns, each of their frames is a picture by
@@ -15,7 +16,7 @@ The answer is the same whichever of the two is called the query, but for what it
 
 from collections.abc import Mapping, Sequence
 
-from app.fingerprints.agreeing import Agreement, agreements
+from app.fingerprints.agreeing import PICTURES_DIFFER, Agreement, agreements
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.algorithms.image_hashes import DHASH
@@ -39,6 +40,7 @@ from app.fingerprints.grounds import (
     rule_of,
     thresholds_of,
 )
+from app.fingerprints.overlap import LEAST_ALIKE
 from app.fingerprints.point_spans import FramePair, align_points
 from app.fingerprints.prints import Print, Prints
 from app.fingerprints.views import IDENTITY, INVERSE, WHOLE, area_of, symmetry_of
@@ -129,16 +131,23 @@ def _explain_points(
     found = agreements(query, reference, moments, thresholds)
     if not found:
         return None
-    strongest = max(found, key=lambda one: (one.inliers, -one.query_ms, -one.reference_ms))
-    is_firm = strongest.inliers >= thresholds.inliers
+    firm = [one for one in found if one.alike is not None and one.held_back is None]
+    is_firm, strongest = bool(firm), (firm or found)[0]
     if not (query.is_sequence or reference.is_sequence):
         return Explanation(SAME_PICTURE if is_firm else LIKELY, [_by_points(strongest, thresholds, is_firm)], [])
-    as_sure = [one for one in found if one.inliers >= thresholds.inliers or not is_firm]
+    # What could not be looked at is believed beside what was; what was and differs is not.
+    as_sure = [
+        one for one in found if not is_firm or (_is_enough(one, thresholds) and one.held_back != PICTURES_DIFFER)
+    ]
     pairs = [FramePair(one.query_ms, one.reference_ms, one.inliers, one.transformation) for one in as_sure]
     ground = _by_points(strongest, thresholds, is_firm, has_times=True)
     pdq = _common(catalog.matching()[PDQ.name], query, reference)
     frames = [] if pdq is None else [_timed(prints.of(pdq)) for prints in (query, reference)]
     return Explanation(SAME_PICTURE if is_firm else LIKELY, [ground], align_points(pairs, *frames)[:MAXIMUM_SEGMENTS])
+
+
+def _is_enough(found: Agreement, thresholds: Thresholds) -> bool:
+    return found.inliers >= thresholds.inliers
 
 
 def _by_points(found: Agreement, thresholds: Thresholds, is_firm: bool, *, has_times: bool = False) -> Ground:
@@ -148,6 +157,9 @@ def _by_points(found: Agreement, thresholds: Thresholds, is_firm: bool, *, has_t
         transformation=found.transformation,
         inliers=found.inliers,
         threshold_inliers=thresholds.inliers if is_firm else thresholds.inliers_likely,
+        alike_percent=None if found.alike is None else int(100 * found.alike),
+        threshold_alike_percent=None if found.alike is None else round(100 * LEAST_ALIKE),
+        held_back=found.held_back,
         query_ms=found.query_ms if has_times else None,
         reference_ms=found.reference_ms if has_times else None,
         outline=found.outline,

@@ -2,10 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
 
 from app.fingerprints.algorithms.algorithm import Algorithm
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.views import IDENTITY
+
+Luma = np.ndarray[Any, np.dtype[np.uint8]]
+"""Height × width, brightness."""
+
+
+class Pictures(Protocol):
+    """The working pictures of the frames that local features were taken from."""
+
+    def at(self, time_ms: int) -> Luma | None:
+        """At most 640 pixels a side; None where there is none of just that frame."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,8 @@ class Prints:
     features: Sequence[LocalFeatures] = field(default_factory=tuple)
     size: tuple[int, int] | None = None
     """Width and height of the displayed picture in whatever unit; None where they are not known."""
+    pictures: Pictures | None = None
+    """To be laid upon those of another blob. Without them points alone make nothing firm."""
 
     @property
     def is_sequence(self) -> bool:
@@ -41,6 +57,7 @@ class Prints:
             [one for one in self.prints if one.time_ms == 0],
             [one for one in self.features if one.time_ms == 0],
             self.size,
+            self.pictures,
         )
 
     def of(self, algorithm: Algorithm, view: str | None = IDENTITY) -> list[Print]:

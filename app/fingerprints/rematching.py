@@ -20,6 +20,7 @@ from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.finding import (
     Compared,
     Comparison,
+    HasBlobs,
     case_thresholds,
     compare,
     is_complete,
@@ -89,8 +90,8 @@ def _plan(session: Session, catalog: Catalog, case_id: str, policy_version: int,
     return Plan(evidence.id, policy_version, comparison)
 
 
-def work(plan: Plan, _: object) -> Result:
-    return Result(plan.evidence_id, plan.policy_version, compare(plan.comparison))
+def work(plan: Plan, resources: HasBlobs) -> Result:
+    return Result(plan.evidence_id, plan.policy_version, compare(plan.comparison, resources.blobs))
 
 
 def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:

@@ -1,24 +1,27 @@
 """The job ``search_similar``: decode the file in the jail, hash it as evidence, search, and let go of it.
 
-In two rounds: what decoding gave is searched for by a second ``plan``, which reads the database as every plan does.
-Nothing of it is stored; between the rounds it is in the worker's memory.
+In rounds: what decoding gave is searched for by a second ``plan``, which reads candidates from the database as every
+plan does; they are compared in ``work``, so many at a time as memory holds. Nothing of it is stored; between the rounds
+it is in the worker's memory.
 """
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.blobs.store import BlobStore
 from app.fingerprints.algorithms.catalog import CATALOG
 from app.fingerprints.algorithms.local_features import LocalFeatures
-from app.fingerprints.finding import search
+from app.fingerprints.finding import Found, Search, in_order, next_part, plan_search, search_part
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.keeping import EXACT_GROUND
 from app.fingerprints.matching import Prints, thresholds_of
+from app.fingerprints.pictures import HeldPictures
 from app.fingerprints.similar_files import QueryFiles
 from app.fingerprints.similar_models import SimilarSearch
 from app.fingerprints.similar_searches import (
@@ -34,6 +37,7 @@ from app.fingerprints.similar_searches import (
 from app.jobs import Chore, Job
 from app.kernel.database import read_session
 from app.kernel.primitives import utc_now
+from app.media.frames import WorkingFrames
 from app.media.jail.decoder import Decoder, JailUnavailable
 from app.media.jail.result import DecodeOutcome
 from app.media.rules import PARTIAL
@@ -46,6 +50,9 @@ FILE_LOST = "file_lost"
 
 class SearchResources(Protocol):
     """What the worker hands to this job."""
+
+    @property
+    def blobs(self) -> BlobStore: ...
 
     @property
     def decoder(self) -> Decoder: ...
@@ -68,7 +75,8 @@ class Taken:
 class Plan:
     search_id: UUID
     taken: Taken | None = None
-    result: list[dict[str, Any]] | None = None
+    search: Search | None = None
+    """What is to be compared now and, after ``work``, what was found; None while the file is being decoded."""
 
 
 Result = Plan
@@ -81,14 +89,16 @@ def plan(session: Session, *, search_id: str, earlier: Result | None = None) -> 
         return None
     if earlier is None or earlier.taken is None:
         return Plan(found.id)
-    return Plan(found.id, earlier.taken, _search(session, found, earlier.taken))
+    if earlier.search is not None:
+        return replace(earlier, search=next_part(session, earlier.search))
+    return Plan(found.id, earlier.taken, _plan_search(session, found, earlier.taken))
 
 
 def work(plan: Plan, resources: SearchResources) -> Result:
     """Raises JailUnavailable, and DecoderDied, which counts: the file may be what kills its decoder."""
-    if plan.taken is not None:
+    if plan.search is not None:
         resources.query_files.remove(plan.search_id)
-        return plan
+        return replace(plan, search=search_part(plan.search, resources.blobs))
     try:
         fd = resources.query_files.open(plan.search_id)
     except FileNotFoundError:
@@ -101,43 +111,50 @@ def work(plan: Plan, resources: SearchResources) -> Result:
 
 def _take(decoder: Decoder, fd: int) -> Taken:
     """What is taken from evidence, by the same code."""
-    hasher = Hasher(CATALOG.current)
+    frames = WorkingFrames()
+    hasher = Hasher(CATALOG.current, on_shot=frames.take_shot, on_further=frames.take_further)
     decoded = decoder.decode(fd, hasher.take_frame, None, hasher.take_picture)
     hasher.end_video(decoded.end_ms)
     is_partial = decoded.outcome is DecodeOutcome.DECODED and decoded.is_partial
     is_video = decoded.sniffed is not None and decoded.sniffed.kind == "video"
     outcome = PARTIAL if is_partial else str(decoded.outcome)
-    return Taken(outcome, decoded.reason, Prints(is_video, hasher.prints), hasher.features)
+    prints = Prints(is_video, hasher.prints, pictures=HeldPictures(frames.jpegs))
+    return Taken(outcome, decoded.reason, prints, hasher.features)
 
 
-def _search(session: Session, asked: SimilarSearch, taken: Taken) -> list[dict[str, Any]]:
-    case_ids = cases_to_search(session, asked)
+def _plan_search(session: Session, asked: SimilarSearch, taken: Taken) -> Search:
+    thresholds = thresholds_of(asked.thresholds)
+    if not taken.prints.prints or asked.tier == "exact":
+        return Search(taken.prints, thresholds, {})
+    return plan_search(session, taken.prints, taken.features, cases_to_search(session, asked), thresholds)
+
+
+def _result_of(session: Session, asked: SimilarSearch, found: Sequence[Found]) -> list[dict[str, Any]]:
     assert asked.sha256 is not None
     result: list[dict[str, Any]] = []
-    if holds_copy(session, asked.sha256, case_ids):
+    if holds_copy(session, asked.sha256, cases_to_search(session, asked)):
         result.append({"blob_sha256": asked.sha256, "tier": "exact", "grounds": [EXACT_GROUND], "segments": []})
-    if taken.prints.prints and asked.tier != "exact":
-        thresholds = thresholds_of(asked.thresholds)
-        for one in search(session, taken.prints, taken.features, case_ids, thresholds):
-            grounds, segments = one.explanation.as_json()
-            told = {"tier": one.explanation.tier, "grounds": grounds, "segments": segments}
-            if one.blob_sha256 != asked.sha256 and is_wanted(one.explanation.tier, asked.tier):
-                result.append({"blob_sha256": one.blob_sha256, **told})
+    for one in in_order(found):
+        grounds, segments = one.explanation.as_json()
+        told = {"tier": one.explanation.tier, "grounds": grounds, "segments": segments}
+        if one.blob_sha256 != asked.sha256 and is_wanted(one.explanation.tier, asked.tier):
+            result.append({"blob_sha256": one.blob_sha256, **told})
     return result[:MOST_RESULTS]
 
 
 def store(uow: UnitOfWork, result: Result) -> Result | None:
-    """Idempotent by the search's status. Gives what decoding gave back, to be searched for first."""
-    if result.taken is not None and result.result is None:
+    """Idempotent by the search's status. Gives back what decoding gave, to be searched for first, and what is left."""
+    if result.taken is not None and (result.search is None or result.search.left):
         return result
     found = _lock(uow.session, result.search_id)
     if found is None:
         return None
-    if result.taken is None:
+    if result.taken is None or result.search is None:
         finish_search(found, "failed", reason=FILE_LOST)
     else:
         taken = result.taken
-        finish_search(found, "done", outcome=taken.outcome, reason=taken.reason, result=result.result)
+        told = _result_of(uow.session, found, result.search.found)
+        finish_search(found, "done", outcome=taken.outcome, reason=taken.reason, result=told)
     return None
 
 

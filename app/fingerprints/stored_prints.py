@@ -12,9 +12,12 @@ from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.decodings import in_force
 from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce
+from app.fingerprints.pictures import PackedPictures
 from app.fingerprints.prints import Print, Prints
 from app.fingerprints.stop_list import is_stopped
 from app.kernel.database import is_one_of
+from app.kernel.primitives import Sha256Hex
+from app.media.frames import index_of
 from app.media.models import Blob, Derivative
 
 
@@ -42,14 +45,14 @@ def prints_of(
         .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
     )
     kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(Blob.sha256.in_(wanted))).all())
-    sizes = _sizes_of(session, wanted)
+    sizes, pictures = _sizes_of(session, wanted), _pictures_of(session, wanted)
     features = _features_of(session, wanted, moments, catalog)
     grouped: dict[str, list[Print]] = {blob: [] for blob in features}
     for row in rows:
         one = Print(row.version, row.time_ms, row.view, row.value, row.quality)
         grouped.setdefault(row.blob_sha256, []).append(one)
     found = {
-        blob: Prints(kinds.get(blob) == "video", prints, features.get(blob, ()), sizes.get(blob))
+        blob: Prints(kinds.get(blob) == "video", prints, features.get(blob, ()), sizes.get(blob), pictures.get(blob))
         for blob, prints in grouped.items()
     }
     return without_stopped(session, found)
@@ -104,6 +107,21 @@ def _read(session: Session, which: Any, catalog: Catalog) -> dict[str, list[Loca
             LocalFeatures(catalog.local_features, row.time_ms, row.points, row.view)
         )
     return found
+
+
+def _pictures_of(session: Session, blobs: Collection[str]) -> dict[str, PackedPictures]:
+    """Where the newest working pictures of each lie."""
+    rows = session.execute(
+        select(Derivative.blob_sha256, Derivative.sha256, Derivative.details)
+        .where(Derivative.blob_sha256.in_(blobs), Derivative.kind == "frames")
+        .order_by(Derivative.made_at, Derivative.id.desc())
+    )
+    return {
+        row.blob_sha256: PackedPictures(
+            Sha256Hex(row.sha256), {frame.time_ms: frame for frame in index_of(row.details)}
+        )
+        for row in rows
+    }
 
 
 def _sizes_of(session: Session, blobs: Collection[str]) -> dict[str, tuple[int, int]]:

@@ -19,6 +19,13 @@ TURNED = {
 AREAS = {"trimmed": "without its borders", "framed": "as the picture found inside a screenshot"}
 FIRM = frozenset({"pdq"})
 """By whose hashes alone two pictures are the same one; by others they are alike, and a person looks at both."""
+HELD_BACK = {
+    "pictures_differ": ": they may have one layout in common, and show something else",
+    "too_little": "; too little of both pictures can be compared to say that they are the same",
+    "no_pictures": "; there are no working pictures of both frames to be laid upon each other, "
+    "and points alone do not make two pictures the same",
+}
+"""Why as many points as are asked for make nothing firm."""
 MOST_SPANS = 3
 MARGIN = 20
 """Thousandths by which a corner may lie outside."""
@@ -45,10 +52,19 @@ def _ground(ground: Json) -> str:
         text = f"Local features: {ground['inliers']} points agree{how}{_where(ground)}"
         if ground.get("threshold_inliers") is not None:
             text += f" (at least {ground['threshold_inliers']} are asked for)"
-        return text + "."
+        return f"{text}{_alike(ground)}."
     what = "the same picture" if ground["algorithm"] in FIRM else "alike"
     text = f"{ground['algorithm']}: {ground['distance_bits']} bits differ{how}"
     return f"{text} (up to {ground['threshold_bits']} are {what} by this rule)."
+
+
+def _alike(ground: Json) -> str:
+    """What the pictures say that were laid upon each other."""
+    if ground.get("alike_percent") is not None:
+        asked = f"at least {ground['threshold_alike_percent']} % are asked for"
+        text = f"; laid upon each other, {ground['alike_percent']} % of what both pictures show is alike ({asked})"
+        return text + HELD_BACK.get(ground.get("held_back") or "", "")
+    return HELD_BACK.get(ground.get("held_back") or "", "")
 
 
 def _where(ground: Json) -> str:

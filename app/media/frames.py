@@ -1,7 +1,8 @@
 """Working pictures: the frames of a recording, or an image's picture and pages, kept small and ready to be shown. Pure.
 
-The rule ``frames/1``: at most 640 pixels a side, as JPEG without metadata. Of each span of time the first frame that
-the decoder kept, and the first one that stands for a shot. Spans are a second at first. They double when frames become
+The rule ``frames/2``: at most 640 pixels a side, as JPEG without metadata. Of each span of time the first frame that
+the decoder kept, the first one that stands for a shot, and the first further one of a shot whose local features are
+kept: by them two recordings are laid upon each other. Spans are a second at first. They double when frames become
 too many, or too many bytes: of two spans that become one, what comes first stays. So the length of a recording need not
 be known, memory is bounded, and what is kept depends on the frames alone.
 
@@ -57,6 +58,7 @@ class WorkingFrames:
         self._span_ms: int = _RULE["span_ms"]
         self._firsts: dict[int, _Kept] = {}
         self._shots: dict[int, _Kept] = {}
+        self._further: dict[int, _Kept] = {}
         self._bytes = 0
 
     def take(self, frame: VideoFrame) -> None:
@@ -69,20 +71,36 @@ class WorkingFrames:
         """The frame that stands for a shot; it comes when the shot is over."""
         self._keep(self._shots, time_ms, rgb)
 
+    def take_further(self, time_ms: int, rgb: Pixels) -> None:
+        """A further frame of a shot, or an image's picture, of which local features are kept."""
+        self._keep(self._further, time_ms, rgb)
+
+    @property
+    def jpegs(self) -> dict[int, bytes]:
+        """By their times."""
+        kept = (*self._further.values(), *self._shots.values(), *self._firsts.values())
+        return {each.time_ms: each.jpeg for each in kept}
+
+    @property
+    def _count(self) -> int:
+        return len(self._firsts) + len(self._shots) + len(self._further)
+
     def _keep(self, kept: dict[int, _Kept], time_ms: int, rgb: Pixels) -> None:
         if time_ms // self._span_ms in kept:
             return
         jpeg = _jpeg(rgb)
         kept[time_ms // self._span_ms] = _Kept(time_ms, jpeg)
         self._bytes += len(jpeg)
-        while self._bytes > _RULE["bytes_at_most"] or len(self._firsts) + len(self._shots) > _RULE["frames_at_most"]:
+        while self._bytes > _RULE["bytes_at_most"] or self._count > _RULE["frames_at_most"]:
             self._thin()
 
     def _thin(self) -> None:
         self._span_ms *= 2
         self._firsts = self._first_of_each(self._firsts)
         self._shots = self._first_of_each(self._shots)
-        self._bytes = sum(len(each.jpeg) for each in (*self._firsts.values(), *self._shots.values()))
+        self._further = self._first_of_each(self._further)
+        kept = (*self._firsts.values(), *self._shots.values(), *self._further.values())
+        self._bytes = sum(len(each.jpeg) for each in kept)
 
     def _first_of_each(self, kept: dict[int, _Kept]) -> dict[int, _Kept]:
         latest_first = sorted(kept.values(), key=lambda each: -each.time_ms)
@@ -90,8 +108,8 @@ class WorkingFrames:
 
     def packed(self) -> list[Rendering]:
         """The pack, as the one rendering of its kind; none without frames."""
-        by_time = {each.time_ms: each for each in (*self._shots.values(), *self._firsts.values())}
-        kept = [by_time[time_ms] for time_ms in sorted(by_time)]
+        by_time = self.jpegs
+        kept = [_Kept(time_ms, by_time[time_ms]) for time_ms in sorted(by_time)]
         return [_packed(kept)] if kept else []
 
 

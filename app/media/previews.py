@@ -56,7 +56,7 @@ PARAMETERS: Mapping[Kind, Mapping[str, Any]] = {
         "quality": 75,
     },
     "frames": {
-        "rule": "frames/1",
+        "rule": "frames/2",
         "side_pixels": 640,
         "colour": "rgb",
         "format": "jpeg",

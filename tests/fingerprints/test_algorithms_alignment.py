@@ -285,10 +285,10 @@ def test_align_when_the_sides_change_places_then_so_do_the_spans(
             assert_within(one, *sides)
 
 
-def test_align_when_two_recordings_say_the_same_then_every_moment_is_the_same_moment_and_what_occurs_again_is_said_twice() -> (
-    None
-):
-    shaking = [TimedHash(time_ms, near(SCENES[0], bits, seed=bits), 60) for time_ms, bits in enumerate((0, 9, 3, 12, 5))]
+def test_align_when_both_say_the_same_then_what_is_found_is_its_own_mirror_image() -> None:
+    shaking = [
+        TimedHash(time_ms, near(SCENES[0], bits, seed=bits), 60) for time_ms, bits in enumerate((0, 9, 3, 12, 5))
+    ]
     shaking = [replace(one, time_ms=one.time_ms * 100) for one in shaking]
     moving = [TimedHash(20_000 + place * 400, SCENES[10 + place], 60) for place in range(6)]
     again = [TimedHash(40_000 + place * 400, SCENES[10 + place], 60) for place in range(6)]

@@ -12,8 +12,10 @@ from PIL import Image
 from app.fingerprints.alignment import Segment
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import Explanation, Ground, Print, Prints, explain, rule_of, thresholds_of
+from app.fingerprints.pictures import HeldPictures
 from app.fingerprints.views import INVERSE, SYMMETRIES
 from app.fingerprints.wording import explain_in_words
+from app.media.frames import WorkingFrames
 from tests.media_samples import PHOTOGRAPHS
 
 BITS = st.binary(min_size=32, max_size=32)
@@ -28,10 +30,11 @@ def picture(number: int) -> Image.Image:
 
 
 def prints_of(image: Image.Image) -> Prints:
-    hasher = Hasher()
+    frames = WorkingFrames()
+    hasher = Hasher(on_further=frames.take_further)
     hasher.take_picture(np.asarray(image))
     hasher.end_video(0)
-    return Prints(False, hasher.prints, hasher.features, image.size)
+    return Prints(False, hasher.prints, hasher.features, image.size, HeldPictures(frames.jpegs))
 
 
 def crop(image: Image.Image) -> Image.Image:
