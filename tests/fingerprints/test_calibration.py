@@ -22,6 +22,7 @@ from app.fingerprints.calibration import (
 )
 from app.fingerprints.calibration_files import read_files
 from app.fingerprints.matching import Prints
+from app.fingerprints.pictures import HeldPictures
 from app.kernel.errors import Misconfigured
 from tests.fingerprints.test_matching import prints_of
 from tests.media_samples import PHOTOGRAPHS, mirrored, resized
@@ -178,6 +179,8 @@ def test_measuring_when_a_frame_agrees_with_a_picture_by_points_alone_then_count
     picture = prints_of(Image.open(PHOTOGRAPHS[0]).convert("RGB").resize((640, 427)))
     frames = [replace(one, time_ms=7000) for one in picture.features]
     curves, together = new_curves(), Together()
-    video = Taken("video.mp4", Prints(True, (), tuple(frames)))
+    assert isinstance(picture.pictures, HeldPictures)
+    shown = HeldPictures({7000: picture.pictures.jpegs[0]})
+    video = Taken("video.mp4", Prints(True, (), tuple(frames), pictures=shown))
     measure(curves, together, Asked(video, frozenset()), Taken("picture.jpg", replace(picture, prints=())))
     assert (together.unrelated, together.wrong_firmly) == (1, 1)

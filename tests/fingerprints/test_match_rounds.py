@@ -71,6 +71,7 @@ class Steps:
     """One item's ``match`` job, taken step by step as the runner takes it."""
 
     hub: Hub
+    runner: Runner
     item: str
     rounds: int = 1
     is_done: bool = False
@@ -86,7 +87,7 @@ class Steps:
             with read_session(sessions) as session:
                 self._plan = MATCH.plan(session, evidence_id=self.item, earlier=self._earlier)
         elif name == "work":
-            self._result = MATCH.work(self._plan, None)
+            self._result = MATCH.work(self._plan, self.runner.resources)
         else:
             with unit_of_work(sessions) as uow:
                 self._earlier = MATCH.store(uow, self._result)
@@ -102,7 +103,7 @@ def test_two_copies_planned_before_either_is_stored_then_the_later_one_goes_anot
     hub: Hub, runner: Runner
 ) -> None:
     first, second = (
-        Steps(hub, fingerprinted(hub, runner, samples.recompressed(PHOTO, quality))) for quality in (60, 80)
+        Steps(hub, runner, fingerprinted(hub, runner, samples.recompressed(PHOTO, quality))) for quality in (60, 80)
     )
     for name in (first, second, first, second, first, second):
         name.step()
@@ -122,7 +123,8 @@ def test_copies_whose_jobs_interleave_at_random_then_every_pair_is_found_once(
 ) -> None:
     chance = random.Random(seed)
     jobs = [
-        Steps(hub, fingerprinted(hub, runner, samples.recompressed(PHOTO, quality))) for quality in (50, 60, 70, 80)
+        Steps(hub, runner, fingerprinted(hub, runner, samples.recompressed(PHOTO, quality)))
+        for quality in (50, 60, 70, 80)
     ]
     while under_way := [job for job in jobs if not job.is_done]:
         chance.choice(under_way).step()
@@ -165,7 +167,7 @@ def test_rule_of_the_case_that_changes_during_the_comparison_then_it_is_made_by_
 ) -> None:
     first = fingerprinted(hub, runner, PHOTO.read_bytes())
     runner.run(MATCH, None, 0, {"evidence_id": first})
-    job = Steps(hub, fingerprinted(hub, runner, samples.recompressed(PHOTO, 10)))
+    job = Steps(hub, runner, fingerprinted(hub, runner, samples.recompressed(PHOTO, 10)))
     job.step()
     job.step()
     policy = {"required_dimensions": ["source"], "thresholds": {"pdq": 0}}
