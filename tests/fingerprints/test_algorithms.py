@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.fingerprints.algorithms import pdq
 from app.fingerprints.algorithms.algorithm import (
     HASHED_SIDE_PIXELS,
     Algorithm,
@@ -208,3 +209,27 @@ def test_reduced_picture_when_reduced_again_then_it_is_the_same_and_each_form_is
     assert (np.stack(once.planes, axis=-1) == pixels).all()
     assert (np.asarray(once.grey) == np.asarray(Image.fromarray(pixels).convert("L"))).all()
     assert (hashed_picture(pixels) == pixels).all()
+
+
+DRAWN = {
+    "flat": np.full((384, 512), 127.0),
+    "slope": np.tile(np.linspace(0, 255, 512), (384, 1)),
+    "halves": np.repeat([[0.0, 255.0]], 256, axis=1).repeat(384, axis=0),
+    "squares": (np.indices((384, 512)).sum(axis=0) // 64 % 2) * 255.0,
+    "steps of 12.75": np.tile(np.arange(512) // 40 * 12.75, (384, 1)),
+    "noise": np.random.default_rng(1).uniform(0, 255, (384, 512)),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_pdq_when_only_bands_are_multiplied_then_it_is_what_the_whole_matrices_give(name: str) -> None:
+    """Also of drawn pictures, many of whose coefficients are equal but for the last bits."""
+    luma = DRAWN[name]
+    rows, columns = (pdq._from_both_ends(side) for side in luma.shape)
+    expected = pdq._in_turns(rows @ luma @ columns.T)
+    assert expected is not None
+    assert PDQ.of_luma_in_symmetries(luma) == expected
+    rows, columns = (pdq._sampling_matrix(side) for side in luma.shape)
+    samples = rows @ luma @ columns.T
+    assert PDQ.of_luma(luma).value == pdq._bits_of(pdq._coefficients(samples))
+    assert PDQ.of_luma(luma).quality == pdq._quality(samples)

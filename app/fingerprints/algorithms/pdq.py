@@ -6,7 +6,8 @@ its reference implementation, which an interop test compares on the same pixels.
 Luma → Jarosz filter (two passes of a box filter along each axis, the window 1/128 of the side) → 64 × 64 samples →
 16 × 16 coefficients of the DCT, the constant terms left out → one bit each: above the median or not. Filter and
 sampling are linear and separable, so they are two small matrices a picture size, made once; a hash is then a few matrix
-products.
+products. Each sample looks at few lines of the picture, so the matrices are bands, and only these are multiplied; that
+rounds otherwise in the last of 53 bits, and where so little decides (in drawn pictures), all is multiplied as ever.
 
 The rule ``pdq/1``: of the reduced picture (longer side at most 512 pixels); luma is ITU-R 601 in floating point,
 unrounded.
@@ -29,8 +30,16 @@ Matrix = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 Bits = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 
+Bands = tuple[tuple[int, int, Matrix], ...]
+
 _LUMA = np.array([0.299, 0.587, 0.114])
 _QUALITY_DIVISOR = 90
+ROUNDING = 1e-9
+"""Far more than the order of a sum changes: 1e-13 of samples up to 255, 1e-11 of coefficients."""
+
+_BAND = 8
+"""Rows of a sampling matrix that are multiplied at once: they look at neighbouring lines of the picture."""
+
 _ROWS_AT_ONCE = 32
 """Few enough that they stay in the processor's cache."""
 
@@ -59,7 +68,11 @@ class Pdq:
         if min(luma.shape) < SMALLEST_SIDE_PIXELS:
             return Hash(bytes(32), 0)
         height, width = luma.shape
-        return _hash_of(_sampling_matrix(height) @ luma @ _sampling_matrix(width).T)
+        found = _hash_of(_through(_through(luma, _bands(height)).T, _bands(width)).T)
+        if found is None:
+            samples = _sampling_matrix(height) @ luma @ _sampling_matrix(width).T
+            found = Hash(_bits_of(_coefficients(samples)), _quality(samples))
+        return found
 
     def of_values_in_symmetries(self, values: Bits) -> Mapping[str, Bits]:
         """The hashes (n × 32 bytes) of the same pictures turned and mirrored, from their hashes alone.
@@ -84,15 +97,9 @@ class Pdq:
         if min(luma.shape) < SMALLEST_SIDE_PIXELS:
             return dict.fromkeys(TURNS, Hash(bytes(32), 0))
         height, width = luma.shape
-        samples = _from_both_ends(height) @ luma @ _from_both_ends(width).T
-        found: dict[str, Hash] = {}
-        for name, (is_flipped, is_mirrored, is_transposed) in TURNS.items():
-            quadrant = samples[is_flipped * SAMPLES :, is_mirrored * SAMPLES :][:SAMPLES, :SAMPLES]
-            # Quality counts rows and columns alike, so that its transposed twin has it already.
-            before = found.get(_NAMES[is_flipped, is_mirrored, not is_transposed])
-            quality = _quality(quadrant) if before is None else before.quality
-            found[name] = Hash(_bits_of(_coefficients(quadrant.T if is_transposed else quadrant)), quality)
-        return found
+        rows, columns = _bands_from_both_ends(height), _bands_from_both_ends(width)
+        found = _in_turns(_through(_through(luma, rows).T, columns).T, is_checked=True)
+        return found or _in_turns(_from_both_ends(height) @ luma @ _from_both_ends(width).T) or {}
 
 
 TURNS = {
@@ -122,15 +129,81 @@ def _luma(picture: Reduced) -> Matrix:
     return luma
 
 
-def _hash_of(samples: Matrix) -> Hash:
-    """Of 64 × 64 samples of the filtered luma."""
-    return Hash(_bits_of(_coefficients(samples)), _quality(samples))
+def _in_turns(samples: Matrix, *, is_checked: bool = False) -> dict[str, Hash] | None:
+    """Of 128 × 128 samples, from both ends of both axes. With ``is_checked`` None where rounding would decide."""
+    found: dict[str, Hash] = {}
+    for name, (is_flipped, is_mirrored, is_transposed) in TURNS.items():
+        quadrant = samples[is_flipped * SAMPLES :, is_mirrored * SAMPLES :][:SAMPLES, :SAMPLES]
+        # Quality counts rows and columns alike, so that its transposed twin has it already.
+        twin = found.get(_NAMES[is_flipped, is_mirrored, not is_transposed])
+        coefficients = _coefficients(quadrant.T if is_transposed else quadrant)
+        if is_checked and not (_are_apart(coefficients) and (twin is not None or _are_steps_apart(quadrant))):
+            return None
+        found[name] = Hash(_bits_of(coefficients), _quality(quadrant) if twin is None else twin.quality)
+    return found
+
+
+def _hash_of(samples: Matrix) -> Hash | None:
+    """Of 64 × 64 samples of the filtered luma; None where rounding would decide."""
+    coefficients = _coefficients(samples)
+    if not (_are_apart(coefficients) and _are_steps_apart(samples)):
+        return None
+    return Hash(_bits_of(coefficients), _quality(samples))
+
+
+def _are_apart(coefficients: Matrix) -> bool:
+    """Whether no coefficient but the median itself is as near to it as rounding may move it."""
+    flat = coefficients.reshape(-1)
+    middle = flat.size // 2 - 1
+    lower, median, upper = np.partition(flat, (middle - 1, middle, middle + 1))[middle - 1 : middle + 2]
+    return bool(median - lower > ROUNDING and upper - median > ROUNDING)
+
+
+def _are_steps_apart(samples: Matrix) -> bool:
+    """Whether no step between samples is so near to a whole number of hundredths."""
+    for axis in (0, 1):
+        steps = np.diff(samples, axis=axis)
+        steps *= 100.0 / 255.0
+        whole = np.rint(steps)
+        if (np.abs(steps - whole)[whole != 0] <= ROUNDING).any():
+            return False
+    return True
 
 
 def _coefficients(samples: Matrix) -> Matrix:
     """16 × 16 of the DCT."""
     coefficients: Matrix = _DCT @ samples @ _DCT.T
     return coefficients
+
+
+def _through(lines: Matrix, bands: Bands) -> Matrix:
+    """The product of the matrix that was cut into these bands and the picture."""
+    product = np.empty((len(bands) * _BAND, lines.shape[1]))
+    for place, (start, stop, band) in enumerate(bands):
+        np.matmul(band, lines[start:stop], out=product[place * _BAND : (place + 1) * _BAND])
+    return product
+
+
+@lru_cache(maxsize=256)
+def _bands(length: int) -> Bands:
+    return _cut(_sampling_matrix(length))
+
+
+@lru_cache(maxsize=256)
+def _bands_from_both_ends(length: int) -> Bands:
+    return _cut(_from_both_ends(length))
+
+
+def _cut(matrix: Matrix) -> Bands:
+    """Of each eight rows the columns that are not all zero: from, to, and a copy of them."""
+    bands = []
+    for top in range(0, len(matrix), _BAND):
+        covered = np.flatnonzero(matrix[top : top + _BAND].any(axis=0))
+        start, stop = int(covered[0]), int(covered[-1]) + 1
+        band: Matrix = np.ascontiguousarray(matrix[top : top + _BAND, start:stop])
+        band.setflags(write=False)
+        bands.append((start, stop, band))
+    return tuple(bands)
 
 
 @lru_cache(maxsize=256)

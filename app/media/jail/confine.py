@@ -27,6 +27,8 @@ _CAPABILITY_VERSION_3 = 0x20080522
 _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x04000000, 0x08000000, 0x10000000, 0x40000000
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_capset, _set_option = _libc.capset, _libc.prctl  # Looked up here and not by every child.
+_NO_CAPABILITIES = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
 
 
 class ConfinementFailed(Exception):
@@ -83,8 +85,7 @@ def _offer_to_the_oom_killer() -> None:
 
 def _drop_capabilities() -> None:
     """Takes what root, or the first process of a user namespace, may do; an ordinary user has none to lose."""
-    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
-    if _libc.capset(header, bytes(24)) != 0:
+    if _capset(_NO_CAPABILITIES, bytes(24)) != 0:
         raise ConfinementFailed(f"capset: {os.strerror(ctypes.get_errno())}")
 
 
@@ -136,5 +137,5 @@ def _limit_resources(cpu_s: int, limits: DecodeLimits) -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+    if _set_option(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
         raise ConfinementFailed(f"prctl {option}: {os.strerror(ctypes.get_errno())}")

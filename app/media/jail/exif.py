@@ -96,6 +96,8 @@ def exif_claims(exif: Image.Exif | None) -> dict[str, object]:
 
 def _read_exif(exif: Image.Exif) -> dict[str, object]:
     """The known tags by readable names; empty when there are none."""
+    if not len(exif):
+        return {}
     details = exif.get_ifd(ExifTags.IFD.Exif)
     claims: dict[str, object] = dict(_texts(exif, details))
     for tag, name in _NUMBER_TAGS.items():

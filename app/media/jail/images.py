@@ -8,6 +8,7 @@ Of a file that ends early or is damaged: ``damaged.py``.
 """
 
 import io
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +16,9 @@ from typing import BinaryIO
 
 import numpy as np
 import pillow_heif
-from PIL import AvifImagePlugin, Image
+from PIL import AvifImagePlugin, ExifTags, Image
 
-from app.media.jail import sequences, xmp
+from app.media.jail import sequences, wire, xmp
 from app.media.jail.damaged import Found, rescue
 from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.iptc import iptc_claims
@@ -28,6 +29,7 @@ from app.media.jail.wire import MAX_SIDE_PIXELS, Stream
 
 PICTURE_RULE = "picture/1"
 DRAFT_SIDE_PIXELS = 768
+REHEARSALS = 16
 
 Emit = Callable[[dict[str, object], memoryview | Stream], None]
 """Sends one header and its payload to the worker."""
@@ -97,6 +99,23 @@ def prepare() -> None:
         with Image.open(buffer, formats=[name]) as image:
             picture = _upright(_reduced(image), orientation_of(open_exif(image)))
             RgbRows(picture).write_to(len)
+    _rehearse(benign)
+
+
+def _rehearse(benign: Image.Image) -> None:
+    """Decodes a JPEG as a child does, often enough that the interpreter has made the code its own (PEP 659): each child
+    would have to do that anew, in pages that it has to copy for it."""
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    benign.resize((1600, 1200)).save(buffer, "JPEG", exif=exif)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        for _ in range(REHEARSALS):
+            buffer.seek(0)
+            decode_image(buffer, "JPEG", DecodeLimits(), lambda header, payload: wire.send(nowhere, header, payload))
+    finally:
+        os.close(nowhere)
 
 
 def decode_image(

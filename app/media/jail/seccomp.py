@@ -39,6 +39,7 @@ _LOAD_WORD, _JUMP_EQUAL, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x1
 _OFFSET_NUMBER, _OFFSET_ARCH, _OFFSET_ARGUMENTS = 0, 4, 16
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_set_option = _libc.prctl  # Looked up here and not by every child.
 _MACHINE = platform.machine()
 _IS_OWN_PID = b"the process's own number"
 """Stands for one instruction, which only the process itself can write."""
@@ -145,7 +146,7 @@ def install(*, with_threads: bool = False) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
     address = ctypes.addressof(buffer)
     header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, address))
-    if _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) != 0:
+    if _set_option(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, header, 0, 0) != 0:
         raise NoFilter(f"seccomp: {os.strerror(ctypes.get_errno())}")
 
 

@@ -18,6 +18,7 @@ MAX_SIDE_PIXELS = 1024
 MAX_PAYLOAD_BYTES = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS * 3
 
 _LENGTHS = struct.Struct("<II")
+_ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 class BrokenMessage(Exception):
@@ -88,7 +89,7 @@ class Stream(Protocol):
 
 def send(fd: int, header: Mapping[str, object], payload: bytes | memoryview | Stream = b"") -> None:
     """Writes one message. Raises OSError when nobody reads any more."""
-    text = json.dumps(header, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+    text = _ENCODER.encode(header).encode("ascii")
     if isinstance(payload, bytes | memoryview):
         view = memoryview(payload).cast("B")
         _write(fd, [memoryview(_LENGTHS.pack(len(text), len(view)) + text), view])

@@ -35,6 +35,7 @@ DECODERS_WITH_THREADS = frozenset({"HEIF"})
 _libc = ctypes.PyDLL(None, use_errno=True)
 """For a fork without what ``os.fork`` does in the child for programs with threads (it makes every lock anew), which
 touches two hundred pages: each has to be copied then. Sound, because the zygote makes sure that it has one thread."""
+_fork_process, _set_signal = _libc.fork, _libc.signal
 
 
 @dataclass(slots=True)
@@ -88,7 +89,7 @@ def words_of(error: Exception) -> str:
 
 def _fork(request: Request, input_fd: int, output_fd: int) -> int:
     zygote_pid = os.getpid()
-    pid = int(_libc.fork())
+    pid = int(_fork_process())
     if pid < 0:
         raise OSError(ctypes.get_errno(), "fork")
     if pid:
@@ -96,7 +97,7 @@ def _fork(request: Request, input_fd: int, output_fd: int) -> int:
     exit_code = EXIT_NOT_CONFINED
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
-            signal.signal(number, signal.SIG_DFL)
+            _set_signal(int(number), None)  # The default; not by Python, whose enumerations are many fresh pages.
         cpu_s = request.limits.cpu_s(request.kind)
         with_threads = request.decoder in DECODERS_WITH_THREADS
         confine(
