@@ -27,6 +27,7 @@ from app.media.limits import decode_limits
 from app.media.orphans import sweep_orphans
 from app.media.progress import WRITE_EVERY_S, ProgressBoard, write_progress
 from app.unit_of_work import unit_of_work
+from app.verification import recycled_notices
 
 logger = structlog.get_logger("exhibit.worker")
 
@@ -38,6 +39,7 @@ JOBS: tuple[Job, ...] = (
     *rematching.JOBS,
     *recompute_jobs(),
     *similar_job.JOBS,
+    *recycled_notices.JOBS,
 )
 
 SWEEP_EVERY_S = 6 * 3600.0

@@ -11,11 +11,14 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.http import Cursor, Erased, Limit, Page, Requires, Shape, cursor_at, page, read_cursor_at, reading
 from app.api.problems import problem_responses
-from app.verification import recycled, suggestions
+from app.verification import recycled, recycled_notices, suggestions
 from app.verification.rules import Outcome, RecycledAnswer
 
 router = APIRouter(prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
 
+case_router = APIRouter(prefix="/v1/cases/{case_id}/recycled", tags=["Verification"])
+
+Coordinator = Annotated[Actor, Depends(Requires(Operation.READ_NOTICES))]
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 
 
@@ -101,6 +104,41 @@ def list_recycled_questions(
     with reading(request) as session:
         rows = recycled.list_questions(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
         return page(request, response, rows, limit, _question, lambda row: cursor_at(row.found_at, row.match_id))
+
+
+class RecycledNoticeShape(Shape):
+    """A signed-off item's pictures turn out to be known from before its event. Nothing changes by itself."""
+
+    id: UUID
+    evidence_id: UUID
+    match_id: UUID
+    earliest_at: datetime = Field(description="By then the pictures existed, if the basis is true.")
+    basis: Literal["registered", "acquired", "claimed", "file"]
+    found_at: datetime
+
+
+@case_router.get(
+    "",
+    name="listRecycledNotices",
+    summary="Which signed-off items are questioned by an earlier appearance",
+    response_model=Page[RecycledNoticeShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_recycled_notices(
+    case_id: UUID, request: Request, response: Response, actor: Coordinator, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """For coordinators, as they were found: what came in after the sign-off. Look at the item's questions, and reopen
+    it if they matter."""
+    with reading(request) as session:
+        rows = recycled_notices.list_notices(session, actor, case_id, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(
+            request,
+            response,
+            rows,
+            limit,
+            RecycledNoticeShape.model_validate,
+            lambda row: cursor_at(row.found_at, row.id),
+        )
 
 
 @router.get(

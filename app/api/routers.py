@@ -74,6 +74,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     verification.router,
     drafts.router,
     recycled.router,
+    recycled.case_router,
     aids.router,
     verdict_signing.router,
     transitions.router,

@@ -22,9 +22,13 @@ from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
 from app.media.models import Evidence
+from app.media.rules import State
 from app.media.service import system_actor
 from app.unit_of_work import UnitOfWork
 
+APPEARED = "appeared"
+"""The job that looks whether a signed-off item's pictures turn out to be known from before its event. What that means
+verification knows."""
 COPIES_MATCHED = 8
 """Of each blob, so many items, the earliest, are matched with one that comes."""
 LIKELY_KEPT = 100
@@ -65,6 +69,8 @@ def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None
             _record_match(uow, match, explained.get(other.blob_sha256 or ""), evidence, other)
             _record_match(uow, match, explained.get(other.blob_sha256 or ""), other, evidence)
             made.append(match)
+            if other.state == State.SIGNED_OFF:
+                uow.enqueue(APPEARED, evidence_id=str(other.id))
     if compared is not None:
         note_comparison(uow.session, evidence, compared.rule, across=False, left_out=left_out)
     return made

@@ -79,7 +79,7 @@ class FindingRecorded(Event):
     cited: tuple[UUID, ...] | None = None
     """The items of the case among them."""
     recycled: tuple[Mapping[str, Any], ...] | None = None
-    """On provenance: match, answer, and by when the match's pictures were known to exist."""
+    """On provenance: match, answer, the basis of the earlier appearance, and its time unless that is a claimed one."""
     recycled_reasons: Mapping[str, str] | None = sealed(default=None)
     """By match."""
     time_basis: str | None = sealed(default=None)
@@ -88,6 +88,20 @@ class FindingRecorded(Event):
     rationale: str = sealed()
     references: tuple[Mapping[str, Any], ...] | None = sealed(default=None)
     """Objects; texts in entries from before there were kinds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questioned(Event):
+    """After the sign-off it turned out that the item's pictures are known from before its event."""
+
+    TYPE: ClassVar[str] = "evidence.questioned"
+    notice: UUID
+    match: UUID
+    evidence: UUID
+    """The other item of the match."""
+    basis: str
+    earliest_at: datetime | None = None
+    """Not of a date that is claimed: that is sealed where it was stated."""
 
 
 @dataclass(frozen=True, kw_only=True)

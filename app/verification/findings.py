@@ -1,7 +1,8 @@
 """Findings: one dimension's result each, written by the lease's holder while the item is in verification."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, or_, select, tuple_, union
@@ -98,12 +99,13 @@ def _record(uow: UnitOfWork, evidence: Evidence, grant: Grant, stated: Stated) -
         uow.session.flush()
         uow.session.add_all(FindingCitation(finding_id=finding.id, cited_id=each) for each in cited)
     answers = _keep_answers(uow.session, evidence, finding, stated)
-    _record_entry(uow, evidence, grant, finding, point, cited, answers)
+    reasons = {str(each.match_id): each.reason for each in stated.recycled if each.reason is not None}
+    _record_entry(uow, evidence, grant, finding, point, cited, answers, reasons)
     return finding
 
 
-def _keep_answers(session: Session, evidence: Evidence, finding: Finding, stated: Stated) -> list[RecycledAnswerRow]:
-    """What the finding says of earlier appearances of the same pictures. Raises NoSuchQuestion."""
+def _keep_answers(session: Session, evidence: Evidence, finding: Finding, stated: Stated) -> list[dict[str, Any]]:
+    """What the finding says of earlier appearances, as its entry tells it. Raises NoSuchQuestion."""
     if not stated.recycled:
         return []
     asked = {question.match_id: question for question in questions_of(session, evidence)}
@@ -123,7 +125,12 @@ def _keep_answers(session: Session, evidence: Evidence, finding: Finding, stated
     }
     session.flush()
     session.add_all(rows.values())
-    return list(rows.values())
+    told = []
+    for row in rows.values():
+        question = asked[row.match_id]
+        stating = {"match": row.match_id, "answer": row.answer, "basis": question.earliest.basis}
+        told.append(stating if question.told_at is None else {**stating, "earliest_at": question.told_at})
+    return told
 
 
 def _record_entry(
@@ -133,11 +140,10 @@ def _record_entry(
     finding: Finding,
     point: Point | None,
     cited: Sequence[UUID],
-    answers: Sequence[RecycledAnswerRow],
+    answers: Sequence[Mapping[str, Any]],
+    reasons: Mapping[str, str],
 ) -> None:
     sources = finding.sources or []
-    told = [{"match": row.match_id, "answer": row.answer, "earliest_at": row.earliest_at} for row in answers]
-    reasons = {str(row.match_id): row.reason for row in answers if row.reason is not None}
     uow.record(
         FindingRecorded(
             stream=evidence.id,
@@ -157,7 +163,7 @@ def _record_entry(
             supersedes=finding.supersedes,
             reference_kinds=tuple(source["kind"] for source in sources) or None,
             cited=tuple(cited) or None,
-            recycled=tuple(told) or None,
+            recycled=tuple(answers) or None,
             recycled_reasons=reasons or None,
             point=None if point is None else point._asdict(),
             rationale=finding.rationale,

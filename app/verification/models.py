@@ -107,6 +107,25 @@ class RecycledAnswerRow(Erasable, Base):
     """By when the pictures were known to exist when this was answered; an earlier one opens the question again."""
 
 
+class RecycledNotice(Base):
+    """For a case's coordinators: the pictures of a signed-off item turn out to be known from before its event."""
+
+    __tablename__ = "recycled_notices"
+    __table_args__ = (
+        UniqueConstraint("evidence_id", "match_id", "earliest_at", name="uq_recycled_notices_once"),
+        one_of("basis", ("registered", "acquired", "claimed", "file")),
+        Index("ix_recycled_notices_case_id_found_at", "case_id", "found_at", "id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    match_id: Mapped[UUID] = mapped_column(ForeignKey("matches.id"))
+    earliest_at: Mapped[datetime] = mapped_column(UtcTime)
+    basis: Mapped[str] = mapped_column(Text)
+    found_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
 class FindingDraft(Base):
     """What somebody has written so far of a finding. Nobody else sees it, it counts for nothing, and no entry tells of
     it; it goes when it becomes a finding, is discarded, or holds what is erased."""

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.fingerprints.appearances import Appearance, first_certain_of
+from app.fingerprints.appearances import Appearance, Basis, first_certain_of
 from app.fingerprints.groups import load_connected
 from app.fingerprints.models import Match, Relation
 from app.fingerprints.origins import APART
@@ -51,6 +51,11 @@ class Question:
     """Those before which it was."""
     answer: RecycledAnswerRow | None
     """The last that was given, also when an earlier appearance has come since."""
+
+    @property
+    def told_at(self) -> datetime | None:
+        """The appearance's time as an entry may tell it openly: a claimed date is sealed where it was stated."""
+        return None if self.earliest.basis is Basis.CLAIMED else self.earliest.certainly_by
 
     @property
     def is_open(self) -> bool:

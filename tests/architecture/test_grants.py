@@ -33,7 +33,7 @@ APPLICATION = {
     "relations": APPEND,
     "match_notices": APPEND,  # And their acknowledgement, below.
     "match_comparisons": EDIT,
-    **dict.fromkeys(("finding_citations", "recycled_answers"), APPEND),
+    **dict.fromkeys(("finding_citations", "recycled_answers", "recycled_notices"), APPEND),
     "finding_drafts": SET,  # And what is saved anew, below.
     **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),

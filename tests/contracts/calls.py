@@ -319,6 +319,7 @@ VERIFICATION = (
     _write("discardDraft", "evidence", FINDINGS, path={"dimension": "date"}, granted_codes=_NO_DRAFT),
     _read("listRecycledQuestions", "evidence"),
     _read("listSuggestions", "evidence"),
+    _read("listRecycledNotices", "case", COORDINATOR),
     _read("listVerdicts", "evidence"),
     _read("listReviews", "evidence"),
     _write("prepareVerdict", "evidence", FINDINGS, {"keyid": "0" * 64, "outcome": "verified", "rationale": "x"}),

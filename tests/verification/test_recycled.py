@@ -14,6 +14,7 @@ from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
 from app.fingerprints.service import decide_match, undecided_matches
 from app.incidents.rules import IncidentKind, Occurrence
 from app.incidents.service import create_incident, link_evidence
+from app.kernel.errors import Forbidden
 from app.kernel.primitives import Sha256Hex, new_id, sha256_hex
 from app.media.acquisition import Acquisition
 from app.media.models import Evidence
@@ -21,11 +22,14 @@ from app.media.service import ReceivedFile, correct_field, receive_evidence, rec
 from app.verification.errors import AnswerDoesNotFit, NoSuchQuestion, RecycledUnanswered
 from app.verification.models import RecycledAnswerRow
 from app.verification.recycled import Question, questions_of
+from app.verification.recycled_notices import JOBS, list_notices
 from app.verification.rules import Dimension, RecycledAnswer
 from app.verification.stated import Answer, Stated
 from app.verification.suggestions import list_suggestions
+from app.worker import Runner, WorkerLimits
 from tests.factories import NO_LABELS, commit_in, make_case, make_compared
 from tests.verification.bench import Bench
+from tests.verification.test_findings import entry_of
 
 EVENT = datetime(2026, 7, 3, 5, tzinfo=UTC)
 LONG_BEFORE = datetime(2024, 2, 1, tzinfo=UTC)
@@ -108,6 +112,9 @@ def test_submit_when_a_copy_was_acquired_before_the_event_then_refused_until_ans
     [question] = asked(bench)
     assert question.answer is not None
     assert (question.is_open, question.answer.answer) == (False, "recycled")
+    data, _ = entry_of(bench)
+    told = {"match": str(match), "answer": "recycled", "basis": "acquired", "earliest_at": "2024-02-01T00:00:00.000Z"}
+    assert data["recycled"] == [told]
     bench.submit(bench.olena)
 
 
@@ -208,6 +215,43 @@ def test_answer_row_when_of_another_dimension_then_the_database_refuses(bench: B
         )
         with pytest.raises(IntegrityError, match="provenance finding"):
             session.flush()
+
+
+def test_signed_off_item_when_an_older_copy_arrives_then_coordinators_are_told_once_and_nothing_changes(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    begin(bench, sha256)
+    bench.submit(bench.olena)
+    bench.concur(bench.petro)
+    bench.sign_off(bench.rita)
+    before = bench.evidence().state, bench.version()
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    [job] = JOBS
+    with bench.sessions() as session:
+        waiting = session.scalars(text("SELECT args FROM procrastinate_jobs WHERE task_name = 'appeared'")).all()
+    assert waiting == [{"evidence_id": str(bench.item)}]
+    for _ in range(2):
+        Runner(bench.sessions, None, WorkerLimits()).run(job, None, 0, waiting[0])
+    with bench.sessions() as session:
+        [notice] = list_notices(session, bench.coordinator, bench.case_id, after=None, limit=10)
+        with pytest.raises(Forbidden):
+            list_notices(session, bench.petro, bench.case_id, after=None, limit=10)
+    assert (notice.evidence_id, notice.earliest_at, notice.basis) == (bench.item, LONG_BEFORE, "acquired")
+    assert bench.entry_types()[-2:] == ["evidence.matched", "evidence.questioned"]
+    assert (bench.evidence().state, bench.version()) == before
+    assert [question.is_open for question in asked(bench)] == [True]
+
+
+def test_answer_when_the_earlier_date_is_a_claimed_one_then_the_entry_does_not_tell_it(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    receive(bench, sha256, claimed_from=LONG_BEFORE)
+    begin(bench, sha256)
+    [match] = decide(bench)
+    answer(bench, match, RecycledAnswer.DATE_WRONG, "The clip's own clock says July.")
+    data, opened = entry_of(bench)
+    assert data["recycled"] == [{"match": str(match), "answer": "date_wrong", "basis": "claimed"}]
+    assert opened["recycled_reasons"] == {str(match): "The clip's own clock says July."}
 
 
 # --- verdicts are not inherited
