@@ -16,7 +16,7 @@ import numpy as np
 
 from app.fingerprints.algorithms.local_features import SIDE_PIXELS, Array, LocalFeatures, Points, unpack_points
 from app.fingerprints.geometry import Geometry, find_geometry
-from app.fingerprints.grounds import Thresholds
+from app.fingerprints.grounds import NO_PICTURES, Thresholds
 from app.fingerprints.overlap import LEAST_ALIKE, share_alike
 from app.fingerprints.prints import Luma, Prints
 from app.fingerprints.views import IDENTITY, MIRROR
@@ -26,8 +26,8 @@ MAXIMUM_PAIRS = 400
 MAXIMUM_POINTS = 40
 MOST_LOOKED_AT = 40
 """Pairs of frames of two sequences of which the pictures are laid upon each other, those in which most points agree."""
-NO_PICTURES, TOO_LITTLE, PICTURES_DIFFER = "no_pictures", "too_little", "pictures_differ"
-"""Why points that agree make nothing firm: there is no working picture of the very frame; too little of both can be
+TOO_LITTLE, PICTURES_DIFFER = "too_little", "pictures_differ"
+"""Why points that agree make nothing firm, besides NO_PICTURES (of the very frame): too little of both can be
 compared; or what both show is not alike."""
 SURELY_PLAIN = 3
 """So many times the points that are asked for: what is symmetrical itself resembles its mirror by fewer."""

@@ -9,6 +9,10 @@ from app.fingerprints.alignment import Segment
 from app.fingerprints.views import IDENTITY, VIEWS_RULE, WHOLE
 
 RULE = "match/4"
+WITHOUT_PICTURES = " without_pictures"
+"""Follows the rule's name where points agree and there were no working pictures to be laid upon each other: such a pair
+is compared anew whenever one of the two is, as after a recompute has made them."""
+NO_PICTURES = "no_pictures"
 SAME_PICTURE, LIKELY = "same_picture", "likely"
 TIERS = ("exact", SAME_PICTURE, LIKELY)
 """The strongest first."""
@@ -65,6 +69,10 @@ class Explanation:
         first = self.grounds[0]
         distance = first.distance_bits if first.distance_bits is not None else 0
         return TIERS.index(self.tier), -(first.inliers or 0), distance
+
+    def named(self, rule: str) -> str:
+        """The name of the rule by which it is kept."""
+        return rule + WITHOUT_PICTURES if any(one.held_back == NO_PICTURES for one in self.grounds) else rule
 
     def as_json(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         return [ground.as_json() for ground in self.grounds], [asdict(segment) for segment in self.segments]

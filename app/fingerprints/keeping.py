@@ -118,15 +118,21 @@ def keep_blob_matches(session: Session, compared: Compared) -> tuple[dict[str, B
     Another case may have stored the same pair a moment ago, then theirs.
     """
     kept, left_out = _strongest(compared)
-    keys = {pair_key(compared.sha256, other, compared.rule): other for other in kept}
+    rules = {other: _rule_of(compared, other) for other in kept}
+    keys = {pair_key(compared.sha256, other, rules[other]): other for other in kept}
     for key, other in sorted(keys.items()):
         explanation = compared.explained[other]
         if explanation is not None:
             query = query_of(compared.sha256, other)
             reference = other if query == compared.sha256 else compared.sha256
-            _keep_blob_match(session, key, query, reference, compared.rule, explanation)
+            _keep_blob_match(session, key, query, reference, rules[other], explanation)
     rows = session.scalars(select(BlobMatch).where(is_one_of(BlobMatch.key, keys)))
     return {keys[row.key]: row for row in rows}, left_out
+
+
+def _rule_of(compared: Compared, other: str) -> str:
+    explanation = compared.explained[other]
+    return compared.rule if explanation is None else explanation.named(compared.rule)
 
 
 def _strongest(compared: Compared) -> tuple[list[str], int]:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, aliased
 from app.cases.models import CasePolicy
 from app.cases.policy import Policy
 from app.fingerprints.finding import case_thresholds, pair_key
+from app.fingerprints.grounds import WITHOUT_PICTURES
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import BlobMatch, Match, MatchComparison
 
@@ -84,5 +85,7 @@ def _standing(
         is_as_before = former is not None and found.query_sha256 == former.query_sha256
         other_id = match.second_id if match.query_id == match.first_id else match.first_id
         return Standing(found, match.query_id if is_as_before else other_id, True)
+    if former is not None and former.rule == rule + WITHOUT_PICTURES:
+        return Standing(former, match.query_id, True)
     sides = ((item, match.other_case_id is not None, rule) for item in (match.first_id, match.second_id))
     return Standing(former, match.query_id, False if any(side in compared for side in sides) else None)

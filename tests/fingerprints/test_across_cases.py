@@ -260,6 +260,14 @@ def test_match_of_two_cases_then_it_cannot_be_decided_and_does_not_hold_up_a_sub
     assert (refused.status_code, refused.json()["code"]) == (409, "match_of_two_cases")
     undecided = cases.both.get(f"/v1/evidence/{first}/matches?undecided=true").json()
     assert undecided["items"] == []
+    decision = text(
+        "INSERT INTO relations (id, match_id, number, evidence_id, other_id, relation, reason, decided_by, decided_at)"
+        " SELECT gen_random_uuid(), id, 1, first_id, second_id, 'exact_copy', 'x', (SELECT min(id::text)::uuid"
+        " FROM accounts), now() FROM matches WHERE id = :match"
+    )
+    with pytest.raises(IntegrityError) as by_sql, cases.api.app.state.services.sessions.begin() as session:
+        session.execute(decision, {"match": seen["id"]})
+    assert by_sql.value.orig.diag.constraint_name == "exhibit_relation_of_one_case"  # type: ignore[union-attr]
 
 
 def test_notice_when_acknowledged_then_once_with_an_entry_and_listed_no_longer(cases: TwoCases) -> None:

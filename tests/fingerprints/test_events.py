@@ -1,10 +1,16 @@
-"""The exact bytes that asking for another decoding, and what came of it, leave in the ledger."""
+"""The exact bytes that asking for another decoding and what came of it, and comparisons, leave in the ledger."""
 
 import hashlib
 from typing import Any
 from uuid import UUID
 
-from app.fingerprints.events import DecodingRequested, EvidenceFingerprinted
+from app.fingerprints.events import (
+    DecodingRequested,
+    EvidenceCompared,
+    EvidenceFingerprinted,
+    EvidenceMatched,
+    NoticeAcknowledged,
+)
 from app.ledger.event import EntryActor, EntryObject, Event, first_link, seal_event
 from tests.ledger.acts import NOON
 
@@ -60,3 +66,52 @@ def test_fingerprinted_when_the_decoding_got_less_far_than_an_earlier_one_then_t
         '"kept_outcome":"decoded","outcome":"undecodable","status":"done"}'
     )
     assert body_of(event) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.fingerprinted")
+
+
+OTHER = UUID("2c7d5b10-93f4-4d0a-8f0e-6a5b4c3d2e1f")
+MATCHED: dict[str, Any] = {
+    "match": UUID("9e1c4d2a-0b3f-4a6d-8c5e-7f8091a2b3c4"),
+    "evidence": OTHER,
+    "query": OTHER,
+    "tier": "same_picture",
+}
+
+
+def test_matched_when_points_agree_within_a_case_then_these_bytes() -> None:
+    event = EvidenceMatched(
+        **COMMON,
+        **MATCHED,
+        algorithm="orb/1",
+        inliers=40,
+        threshold_inliers=12,
+        transformation="mirror",
+        spans=((0, 2000, 61_000, 63_000),),
+    )
+    data = (
+        '{"algorithm":"orb/1","evidence":"2c7d5b10-93f4-4d0a-8f0e-6a5b4c3d2e1f","inliers":40,'
+        '"match":"9e1c4d2a-0b3f-4a6d-8c5e-7f8091a2b3c4","query":"2c7d5b10-93f4-4d0a-8f0e-6a5b4c3d2e1f",'
+        '"spans":[[0,2000,61000,63000]],"threshold_inliers":12,"tier":"same_picture","transformation":"mirror"}'
+    )
+    assert body_of(event) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.matched")
+
+
+def test_matched_when_the_other_item_is_of_another_case_then_these_bytes_name_nothing_of_it() -> None:
+    notices = (UUID("11111111-1111-4111-8111-111111111111"), UUID("22222222-2222-4222-8222-222222222222"))
+    event = EvidenceMatched(**COMMON, tier="exact", notices=notices)
+    data = '{"notices":["11111111-1111-4111-8111-111111111111","22222222-2222-4222-8222-222222222222"],"tier":"exact"}'
+    assert body_of(event) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.matched")
+    told_before = EvidenceMatched(**COMMON, tier="same_picture", notices=())
+    data = '{"notices":[],"tier":"same_picture"}'
+    assert body_of(told_before) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.matched")
+
+
+def test_compared_when_nothing_new_is_found_in_other_cases_then_these_bytes() -> None:
+    event = EvidenceCompared(**COMMON, rule="match/4 views/1 pdq/1<=31")
+    data = '{"rule":"match/4 views/1 pdq/1<=31"}'
+    assert body_of(event) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.compared")
+
+
+def test_notice_acknowledged_then_these_bytes() -> None:
+    event = NoticeAcknowledged(**COMMON, notice=UUID("33333333-3333-4333-8333-333333333333"))
+    data = '{"notice":"33333333-3333-4333-8333-333333333333"}'
+    assert body_of(event) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.notice_acknowledged")

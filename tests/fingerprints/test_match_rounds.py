@@ -1,5 +1,6 @@
 """Comparing holds no lock; and yet of items that arrive at once, however their jobs interleave, none is missed."""
 
+import hashlib
 import json
 import random
 import threading
@@ -12,11 +13,12 @@ import pytest
 from sqlalchemy import text
 
 from app.fingerprints.algorithms.catalog import CATALOG
-from app.fingerprints.finding import plan_pairs
+from app.fingerprints.finding import Compared, plan_pairs
+from app.fingerprints.grounds import WITHOUT_PICTURES, Explanation, Ground
 from app.fingerprints.jobs import JOBS as FINGERPRINT_JOBS
-from app.fingerprints.keeping import earliest
+from app.fingerprints.keeping import earliest, keep_blob_matches
 from app.fingerprints.match_job import JOBS as MATCH_JOBS
-from app.fingerprints.matching import thresholds_of
+from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.proposing import Proposed
 from app.kernel.database import read_session
 from app.media.jobs import JOBS as PRESERVE_JOBS
@@ -204,6 +206,26 @@ def test_blob_that_two_workers_decode_at_once_then_the_first_result_is_kept_alon
 
     assert [status(hub, item) for item in items] == ["done", "done"]
     assert matched_with(hub, items[0]) == {items[1]}
+
+
+def test_pair_of_which_working_pictures_were_missing_then_it_is_compared_anew_until_it_has_some(hub: Hub) -> None:
+    shas = []
+    for content in (PHOTO.read_bytes(), samples.recompressed(PHOTO, 60)):
+        form = [("metadata", (None, json.dumps(METADATA))), ("file", ("a.jpg", content))]
+        assert hub.collector.post(f"/v1/cases/{hub.case_id}/evidence", files=form).status_code == 201
+        shas.append(hashlib.sha256(content).hexdigest())
+    (one, other), rule = shas, rule_of(thresholds_of())
+    by_points = Ground(algorithm="orb", version="orb/1", inliers=40, threshold_inliers=12)
+    held_back = Explanation("likely", [replace(by_points, held_back="no_pictures")], [])
+    firm = Explanation("same_picture", [by_points], [])
+    candidates: Proposed = {other: [(0, 0)]}
+    settled = frozenset({(other, 1)})
+    with hub.api.app.state.services.sessions() as session:
+        for explanation, name, others in ((held_back, rule + WITHOUT_PICTURES, [other]), (firm, rule, [])):
+            kept, _ = keep_blob_matches(session, Compared(one, rule, frozenset(), {other: explanation}))
+            assert (kept[other].tier, kept[other].rule) == (explanation.tier, name)
+            planned = plan_pairs(session, one, None, candidates, settled, thresholds_of(), None, CATALOG)
+            assert list(planned.moments) == others
 
 
 def test_more_candidates_than_a_statement_has_parameters_then_all_are_compared_in_rounds(hub: Hub) -> None:
