@@ -163,6 +163,7 @@ def test_upload_with_labels_keeps_them(collector: Person, case_id: str) -> None:
         "child": True,
         "sexual_violence": False,
         "distressing_audio": False,
+        "languages": [],
     }
     assert item["receipts"][-1]["type"] == "evidence.labelled"
 
