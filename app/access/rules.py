@@ -59,6 +59,8 @@ class Operation(StrEnum):
     """What members have seen of the case's content: for its coordinators, and for nobody to rank."""
     SET_PREFERENCES = "set_preferences"
     """One's own languages and opt-outs."""
+    READ_AGREEMENT = "read_agreement"
+    """How far those who verify blind agree, over whole cases."""
     RECEIVE_EVIDENCE = "receive_evidence"
     DECLINE_LEAD = "decline_lead"
     READ_METADATA = "read_metadata"
@@ -112,6 +114,7 @@ RULES: dict[Operation, Rule] = {
     Operation.READ_NOTICES: Rule(frozenset({Role.COORDINATOR})),
     Operation.READ_EXPOSURE: Rule(frozenset({Role.COORDINATOR})),
     Operation.SET_PREFERENCES: Rule(scope=Scope.WRITE),
+    Operation.READ_AGREEMENT: Rule(frozenset({Role.COORDINATOR})),
     Operation.EDIT_STOP_LIST: Rule(organisation=frozenset({OrganisationRole.ADMINISTRATOR}), scope=Scope.ADMIN),
     Operation.READ_STOP_LIST: Rule(organisation=frozenset(OrganisationRole)),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),

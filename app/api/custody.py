@@ -158,8 +158,9 @@ class CustodyEntryShape(Shape):
     seq: int = Field(description="Number in its stream, from 1, anew in each log.")
     log_index: int | None = Field(description="Its leaf in the public tree, from 0.")
     checkpoint_size: int | None = Field(description="Size of the smallest signed tree that holds it.")
-    withheld: Literal["erased"] | None = Field(
-        description="`erased`: the entry's body is gone for ever, and with it all that is null here; its place stays."
+    withheld: Literal["erased", "blind"] | None = Field(
+        description="`erased`: the entry's body is gone for ever, and with it all that is null here; its place stays. "
+        "`blind`: it tells of another's work on an item that two verify blind; it is shown when both have submitted."
     )
     time: datetime | None = Field(description="When it was recorded.")
     occurred: datetime | None = Field(description="When it happened.")
@@ -360,7 +361,7 @@ def _shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
         commitment=entry.commitment,
         label=entry.label,
         sealed=sealed,
-        withheld="erased" if entry.body is None else None,
+        withheld=None if entry.body is not None else "blind" if entry.is_kept_back else "erased",
         **{name: value[name] for name in _OF_BODY},
     )
 

@@ -10,7 +10,7 @@ from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Shape
 from app.media.acquisition import CORRECTABLE
 from app.media.models import Blob, Evidence, EvidenceCorrection
 from app.media.reading import ItemDetails
-from app.media.rules import FingerprintStatus, Priority, State, Transition
+from app.media.rules import BlindState, FingerprintStatus, Priority, State, Transition
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]*$")]
@@ -101,6 +101,10 @@ class EvidenceSummary(Shape):
     state: State
     version: int
     round: int = Field(description="The verification round; 0 before the first.")
+    blind: BlindState | None = Field(
+        description="Of the round. `pending`: two persons verify it, and until both have submitted what somebody wrote "
+        "in it is shown to nobody else. `complete`: both have, and everything is shown. Null: it is not blind."
+    )
     sha256: str | None
     size_bytes: int | None
     media_type: str | None = Field(description="By the file's first bytes, whatever was claimed.")

@@ -14,7 +14,16 @@ from app.api.incident_shapes import LongText, OccurrenceShape, ShortText
 from app.incidents.rules import MICRODEGREES, PlacePrecision
 from app.verification.models import Finding, FindingDraft
 from app.verification.references import Reference, SourceKind
-from app.verification.rules import Confidence, Dimension, FindingResult, Method, Point, RecycledAnswer, TimePrecision
+from app.verification.rules import (
+    Confidence,
+    Dimension,
+    FindingResult,
+    Method,
+    Place,
+    Point,
+    RecycledAnswer,
+    TimePrecision,
+)
 from app.verification.stated import Answer, Stated
 
 PlainReference = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
@@ -209,6 +218,7 @@ class FindingShape(Changed):
     rationale: str
     references: list[ReferenceShape]
     supersedes: UUID | None
+    place: Place = Field(description="`second`: of the second verifier of a blind round, no part of the submission.")
     author_id: UUID
     recorded_at: datetime
     erased: list[str] = Erased
@@ -255,6 +265,7 @@ def finding_shape(row: Finding) -> FindingShape:
         rationale=row.rationale,
         references=[_reference_shape(each) for each in (*row.references, *(row.sources or ()))],
         supersedes=row.supersedes,
+        place=Place(row.place),
         author_id=row.author_id,
         recorded_at=row.recorded_at,
         erased=list(dict.fromkeys(_MEMBERS.get(name, name) for name in row.erased)),

@@ -107,7 +107,9 @@ class RelationShape(Shape):
     evidence_id: UUID
     other_id: UUID
     relation: RelationWord
-    reason: str
+    reason: str | None = Field(
+        description="Null while one of the items is verified blind and not both have submitted: another's reasons."
+    )
     decided_by: UUID
     decided_at: datetime
     erased: list[str] = Erased
@@ -164,9 +166,12 @@ def match_shape(found: queries.ExplainedMatch) -> MatchShape:
         rule=None if blob_match is None else blob_match.rule,
         still_found=found.standing.still_found,
         found_at=match.found_at,
-        decision=None if found.decision is None else relation_shape(found.decision),
+        decision=None if found.decision is None else relation_shape((found.decision, found.is_reason_kept_back)),
     )
 
 
-def relation_shape(row: Relation) -> RelationShape:
-    return RelationShape.model_validate(row)
+def relation_shape(row: tuple[Relation, bool]) -> RelationShape:
+    """Of a decision, and whether its reason is kept back."""
+    decision, is_kept_back = row
+    shape = RelationShape.model_validate(decision)
+    return shape.model_copy(update={"reason": None}) if is_kept_back else shape

@@ -162,5 +162,6 @@ def list_relations(
     """In the order in which they were made. A relation is said of `evidence_id` toward `other_id`."""
     with reading(request) as session:
         find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-        rows = queries.list_relations(session, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
-        return page(request, response, rows, limit, relation_shape, lambda row: cursor_at(row.decided_at, row.id))
+        after = read_cursor_at(cursor)
+        rows = queries.list_relations(session, actor.account_id, evidence_id, after=after, limit=limit + 1)
+        return page(request, response, rows, limit, relation_shape, lambda row: cursor_at(row[0].decided_at, row[0].id))

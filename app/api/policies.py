@@ -1,4 +1,4 @@
-"""A case's policy: what a submission needs, what is a match, and how much one person looks at."""
+"""A case's policy: what a submission needs, what is a match, who verifies blind, how much one person looks at."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -76,6 +76,11 @@ class PolicyInput(Input):
         description="Whether items are compared with those of other cases that allow it too. What is found is seen by"
         " members of both cases; the coordinators of each are told that there is something.",
     )
+    blind_double_verification: bool = Field(
+        default=False,
+        description="Whether two persons verify each item, neither seeing the other's work until both have submitted. "
+        "It holds for the rounds that begin from now on: opened or reopened later.",
+    )
 
     exposure_items_per_day: int | None = Field(
         default=None, ge=1, le=10_000, description="How many items one person looks at in a day; null: no cap."
@@ -110,6 +115,7 @@ class PolicyInput(Input):
             exposure_items_per_day=self.exposure_items_per_day,
             exposure_minutes_per_day=self.exposure_minutes_per_day,
             break_minutes=self.break_minutes,
+            blind_double_verification=self.blind_double_verification,
         )
 
 
@@ -123,6 +129,7 @@ class PolicyShape(Changed):
     exposure_items_per_day: int | None
     exposure_minutes_per_day: int | None
     break_minutes: int | None
+    blind_double_verification: bool
 
 
 @router.get(
@@ -133,7 +140,7 @@ class PolicyShape(Changed):
     responses=problem_responses(401, 403, 404, 422),
 )
 def get_policy(case_id: UUID, request: Request, response: Response, actor: Reader) -> PolicyShape:
-    """Which dimensions a submission needs, and how near is a match."""
+    """Which dimensions a submission needs, how near is a match, whether items are verified twice, blind."""
     with reading(request) as session:
         version, policy = service.get_policy(session, actor, case_id)
         with_version(response, version)
@@ -173,4 +180,5 @@ def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
         exposure_items_per_day=policy.exposure_items_per_day,
         exposure_minutes_per_day=policy.exposure_minutes_per_day,
         break_minutes=policy.break_minutes,
+        blind_double_verification=policy.blind_double_verification,
     )

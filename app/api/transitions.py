@@ -200,7 +200,8 @@ def move_evidence(
     From `lead`: `decline` (collector, coordinator). `preserved`: `open_verification` (verifier, coordinator; labels are
     set). `in_verification`: `submit` (the lease's holder; every required dimension has a finding, every match is
     decided). `awaiting_peer_review`: `withdraw` (the verdict's author), `request_changes`, `concur`, `dissent`
-    (verifier, researcher; no author of it). `disputed`: `adjudicate` (researcher, a third person).
+    (verifier, researcher; no author of it; in a blind round after the second verdict, see
+    `POST …/second-verdicts`). `disputed`: `adjudicate` (researcher, a third person).
     `awaiting_sign_off`: `sign_off` (researcher; no author, no reviewer of it), `return` (researcher). `signed_off`:
     `reopen` (researcher, coordinator). The whole table is "An evidence item's states" in `docs/domain.md`, in the
     source. Which of these your roles permit now, the item's `possible_events` says.

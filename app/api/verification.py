@@ -6,7 +6,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
@@ -17,6 +17,7 @@ from app.api.http import (
     Erased,
     IdempotencyKey,
     IfMatch,
+    Input,
     Limit,
     Page,
     ReceiptShape,
@@ -33,13 +34,14 @@ from app.api.http import (
     services,
     working,
 )
+from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.rules import State
-from app.verification import findings, leases, service
-from app.verification.models import Review
+from app.verification import findings, leases, second, service
+from app.verification.models import Review, SecondVerdict
 from app.verification.rules import Outcome, ReviewKind, SignatureMode
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1/evidence/{evidence_id}", tags=["Verification"])
@@ -89,6 +91,32 @@ class VerdictShape(Changed):
     erased: list[str] = Erased
 
 
+class SecondVerdictCreate(Input):
+    model_config = ConfigDict(
+        strict=False,
+        json_schema_extra={
+            "examples": [{"outcome": "misattributed", "rationale": "The bridge stood until March; the post is of May."}]
+        },
+    )
+
+    outcome: Outcome
+    rationale: LongText
+
+
+class SecondVerdictShape(Changed):
+    id: UUID
+    evidence_id: UUID
+    verdict_id: UUID = Field(description="The first's, beside which it stands.")
+    round: int
+    outcome: Outcome
+    rationale: str
+    finding_ids: list[UUID] = Field(description="The second's own findings.")
+    policy_version: int
+    author_id: UUID
+    submitted_at: datetime
+    erased: list[str] = Erased
+
+
 class ReviewShape(Changed):
     id: UUID
     evidence_id: UUID
@@ -112,7 +140,8 @@ class ReviewShape(Changed):
 )
 def take_lease(evidence_id: UUID, request: Request, actor: Verifier) -> JSONResponse:
     """Of the work that the item's state awaits: its verification, its review, its adjudication or its sign-off, by one
-    who may do it. When nobody has it, or it has run out; one's own is made longer, up to a day in all.
+    who may do it; the review of a round whose `blind` is `pending` begins as the second verification. When nobody has
+    it, or it has run out; one's own is made longer, up to a day in all.
 
     `lease_taken` (409): another person works on it. `assigned_to_another` (409): a coordinator gave it to one person.
     `lease_at_longest` (409): it is not made longer any more.
@@ -150,8 +179,8 @@ def end_lease(evidence_id: UUID, request: Request, actor: Verifier, if_match: If
 def record_finding(
     evidence_id: UUID, body: FindingCreate, request: Request, actor: Verifier, key: IdempotencyKey = None
 ) -> JSONResponse:
-    """By the lease's holder, in verification. A newer one on the same dimension supersedes; nothing is edited. Your
-    draft on the dimension ends with it."""
+    """By the lease's holder, in verification or as the second of a blind round. A newer one on the same dimension
+    supersedes; nothing is edited. Your draft on the dimension ends with it."""
     with working(request) as uow:
         digest = request_digest(str(evidence_id), body)
         answer = replay(
@@ -184,7 +213,7 @@ def record_finding(
 def list_findings(
     evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> dict[str, Any]:
-    """In order of time, superseded ones too."""
+    """In order of time, superseded ones too. While the item's `blind` is `pending`: of this round your own alone."""
     with reading(request) as session:
         rows = findings.list_findings(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
         return page(request, response, rows, limit, finding_shape, lambda row: cursor_at(row.recorded_at, row.id))
@@ -200,7 +229,8 @@ def list_findings(
 def list_verdicts(
     evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
 ) -> dict[str, Any]:
-    """In order of submission. The last one that is `signed_off` holds until a newer one is."""
+    """In order of submission. The last one that is `signed_off` holds until a newer one is. While the item's `blind` is
+    `pending`: of this round your own alone."""
     with reading(request) as session:
         rows = service.list_verdicts(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
         return page(
@@ -211,6 +241,58 @@ def list_verdicts(
             _verdict,
             lambda row: cursor_at(row.verdict.submitted_at, row.verdict.id),
         )
+
+
+@router.post(
+    "/second-verdicts",
+    name="submitSecondVerdict",
+    status_code=201,
+    summary="Submit the second verdict of a blind round",
+    response_model=SecondVerdictShape,
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def submit_second_verdict(
+    evidence_id: UUID, body: SecondVerdictCreate, request: Request, actor: Verifier, key: IdempotencyKey = None
+) -> JSONResponse:
+    """By the lease's holder, no author of the item, with a finding of their own on every required dimension, before
+    anything of the first's is shown. Then both are shown: concur or dissent next; of two outcomes, dissent."""
+    with working(request) as uow:
+        answer = replay(
+            uow,
+            actor,
+            key,
+            operation="submitSecondVerdict",
+            request_sha256=request_digest(str(evidence_id), body),
+            authorise=lambda: find_evidence(uow.session, actor, evidence_id, Operation.VERIFY),
+        )
+        if answer is not None:
+            return answer
+        _, verdict = second.submit_second_verdict(
+            uow, actor, evidence_id, outcome=body.outcome, rationale=body.rationale
+        )
+        return commit(
+            uow,
+            lambda receipts: _second_verdict(verdict).model_copy(update={"receipts": receipts}),
+            actor=actor,
+            key=key,
+            status=201,
+        )
+
+
+@router.get(
+    "/second-verdicts",
+    name="listSecondVerdicts",
+    summary="List the second verdicts of an item's blind rounds",
+    response_model=Page[SecondVerdictShape],
+    responses=problem_responses(401, 403, 404, 422),
+)
+def list_second_verdicts(
+    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+) -> dict[str, Any]:
+    """One a round, in order of submission."""
+    with reading(request) as session:
+        rows = second.list_second_verdicts(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
+        return page(request, response, rows, limit, _second_verdict, lambda row: cursor_at(row.submitted_at, row.id))
 
 
 @router.get(
@@ -269,6 +351,10 @@ def _verdict(row: service.StatedVerdict) -> VerdictShape:
         signed_off=row.is_signed_off,
         erased=verdict.erased,
     )
+
+
+def _second_verdict(row: SecondVerdict) -> SecondVerdictShape:
+    return SecondVerdictShape.model_validate(row)
 
 
 def _review(row: Review) -> ReviewShape:

@@ -20,6 +20,8 @@ class Policy:
     ``thresholds``: per algorithm the largest distance in bits that is still a match; absent: the algorithm's own.
     ``inliers``: per tier how many points of local features have to agree; absent: :data:`DEFAULT_INLIERS`.
     ``matching_across_cases``: whether its items are compared with those of other cases that allow it too.
+    ``blind_double_verification``: whether two persons verify each item, neither seeing the other's work until both have
+    submitted. It holds for the rounds that begin after it was set.
     """
 
     required_dimensions: tuple[str, ...] = DEFAULT_REQUIRED_DIMENSIONS
@@ -31,6 +33,7 @@ class Policy:
     exposure_minutes_per_day: int | None = None
     break_minutes: int | None = None
     """How long the rest lasts at the least, from the viewing that reached a cap; and always until the day is over."""
+    blind_double_verification: bool = False
 
     def inliers_of(self, tier: str) -> int:
         return self.inliers.get(tier, DEFAULT_INLIERS[tier])
@@ -49,4 +52,5 @@ class Policy:
             exposure_items_per_day=document.get("exposure_items_per_day"),
             exposure_minutes_per_day=document.get("exposure_minutes_per_day"),
             break_minutes=document.get("break_minutes"),
+            blind_double_verification=bool(document.get("blind_double_verification", False)),
         )

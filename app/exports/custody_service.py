@@ -27,6 +27,7 @@ from app.exports.custody_streams import (
 from app.exports.ended import EndedPart, find_ended_part
 from app.exports.errors import CheckpointPending, CsvDisclosesNothing, OwnActsOnly
 from app.exports.events import CaseExportCreated, ExportCreated, StreamSpan
+from app.exports.kept_back import require_file_may_be_taken, require_shown, show_to
 from app.kernel.database import read_session
 from app.kernel.errors import Forbidden, NotFound
 from app.kernel.primitives import canonical_json, new_id, sha256_hex
@@ -87,13 +88,15 @@ def list_custody(
     """One page of a custody log in the order in which its entries were appended. Raises NotFound, Forbidden.
 
     Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field. What a file
-    claims of a place, a person or a device is opened to whoever may read the original alone: no page is an entry.
+    claims of a place, a person or a device is opened to whoever may read the original alone: no page is an entry. Of a
+    pending blind round nobody is shown what others did.
     """
     subject, case_id = find_subject(session, scope, object_id)
     grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
     own = grant.entry_actor.id if grant.own_only else None
     streams = list(streams_of(session, subject))
     entries = list_entries(session, streams, after=after, actor_id=own, limit=limit)
+    entries = show_to(session, grant.entry_actor.id, entries)
     if not _may_open(grant):
         return CustodyPage(entries, None)
     may_read_original = may(actor, grant, Operation.READ_ORIGINAL)
@@ -118,7 +121,7 @@ def take_custody_file(
 
     The streams are locked from here to the commit, so that what the entries say of them is so. ``log_id``: the part
     that stands in an ended log; nothing of that moves any more.
-    Raises NotFound, Forbidden, OwnActsOnly, CsvDisclosesNothing, StreamsKeepChanging.
+    Raises NotFound, Forbidden, OwnActsOnly, NotShownYet, CsvDisclosesNothing, StreamsKeepChanging.
     """
     subject, case_id = find_subject(uow.session, scope, object_id)
     grant = authorise(uow.session, actor, case_id, Operation.READ_CUSTODY)
@@ -137,6 +140,7 @@ def take_custody_file(
         closing = case.stream
     else:
         included, closing = ended.spans, case_id
+    require_file_may_be_taken(uow.session, grant, [span.stream for span in included])
     common: dict[str, Any] = {
         "actor": grant.entry_actor,
         "object": EntryObject("export", export_id),
@@ -232,21 +236,23 @@ def get_proof(session: Session, actor: Actor, commitment: str, size: int | None 
 def get_receipt(session: Session, actor: Actor, commitment: str, size: int | None = None) -> EntryReceipt:
     """The signed receipt of one entry: what it says and the proof that the log holds it. Raises as ``get_proof``.
 
-    It opens no sealed field, so that whoever is shown it learns no name, address or note.
+    It opens no sealed field, so that whoever is shown it learns no name, address or note. Raises NotShownYet besides.
     """
-    _authorise_entry(session, actor, commitment, Operation.TAKE_RECEIPT)
+    grant = _authorise_entry(session, actor, commitment, Operation.TAKE_RECEIPT)
     entry = reading.find_entry(session, commitment)
     if entry is None:
         raise NotFound("The entry's line was erased. Its place in the log is proven by its proof.")
+    require_shown(session, grant.entry_actor.id, entry.body)
     return EntryReceipt(entry.body, _proof(session, commitment, size))
 
 
-def _authorise_entry(session: Session, actor: Actor, commitment: str, operation: Operation) -> None:
+def _authorise_entry(session: Session, actor: Actor, commitment: str, operation: Operation) -> Grant:
     """Raises NotFound, Forbidden."""
     case_id, actor_id = case_of_entry(session, commitment)
     grant = authorise(session, actor, case_id, operation)
     if grant.own_only and grant.entry_actor.id != actor_id:
         raise NotFound()
+    return grant
 
 
 def _proof(session: Session, commitment: str, size: int | None) -> TlogProof:

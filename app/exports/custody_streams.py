@@ -67,6 +67,8 @@ class CustodyEntry:
     next: str | None
     log_index: int | None
     checkpoint_size: int | None
+    is_kept_back: bool = False
+    """Of a blind round that is pending: ``body`` is None for this reader now, and is shown when both have submitted."""
 
 
 _SUBJECT = text("SELECT case_id FROM ledger_streams WHERE id = :id AND kind = :scope AND case_id IS NOT NULL")

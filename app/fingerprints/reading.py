@@ -1,6 +1,6 @@
 """Queries about fingerprints, matches and the decisions in force."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -26,6 +26,7 @@ from app.fingerprints.models import (
 from app.fingerprints.seeing import find_match, of_item_seen_by
 from app.fingerprints.standing import Standing, by_rules_in_force
 from app.kernel.database import HexDigest
+from app.media.blindness import pending_among
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class ExplainedMatch:
     blob_match: BlobMatch | None
     decision: Relation | None
     standing: Standing
+    is_reason_kept_back: bool = False
+    """Of the decision: another's, in a blind round that is pending."""
 
     @property
     def query_id(self) -> UUID:
@@ -51,7 +54,7 @@ class ExplainedMatch:
 def get_match(session: Session, actor: Actor, match_id: UUID) -> ExplainedMatch:
     """To members of the cases of both items."""
     match, _ = find_match(session, actor, match_id, Operation.READ_METADATA)
-    return explained(session, [match])[0]
+    return explained(session, [match], reader=actor.account_id)[0]
 
 
 def list_matches(
@@ -71,7 +74,7 @@ def list_matches(
         query = query.where(Match.other_case_id.is_(None), ~has_decision)
     if after is not None:
         query = query.where(tuple_(Match.found_at, Match.id) > after)
-    return explained(session, session.scalars(query).all())
+    return explained(session, session.scalars(query).all(), reader=actor.account_id)
 
 
 def likely_left_out(session: Session, evidence_id: UUID) -> int:
@@ -81,9 +84,10 @@ def likely_left_out(session: Session, evidence_id: UUID) -> int:
 
 
 def list_relations(
-    session: Session, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
-) -> Sequence[Relation]:
-    """The decisions in force about an item, on either side, as they were made (no permission check)."""
+    session: Session, reader: UUID, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+) -> list[tuple[Relation, bool]]:
+    """The decisions in force about an item, on either side, as they were made, and whether each one's reason is kept
+    back from the reader (no permission check)."""
     later = select(Relation.match_id, func.max(Relation.number).label("number")).group_by(Relation.match_id).subquery()
     query = (
         select(Relation)
@@ -94,7 +98,22 @@ def list_relations(
     )
     if after is not None:
         query = query.where(tuple_(Relation.decided_at, Relation.id) > after)
-    return session.scalars(query).all()
+    found = session.scalars(query).all()
+    kept_back = _kept_back(session, reader, found)
+    return [(row, row.id in kept_back) for row in found]
+
+
+def _kept_back(session: Session, reader: UUID, decisions: Collection[Relation]) -> set[UUID]:
+    """The decisions whose reasons the reader may not see yet: what is decided stands for the whole case, and is shown;
+    why, is the work of one of two who verify blind."""
+    of_others = [row for row in decisions if row.decided_by != reader]
+    pending = pending_among(session, {item for row in of_others for item in (row.evidence_id, row.other_id)})
+    return {
+        row.id
+        for row in of_others
+        for item in (row.evidence_id, row.other_id)
+        if item in pending and pending[item].hides(reader, row.decided_by, at=row.decided_at)
+    }
 
 
 @dataclass(frozen=True)
@@ -168,8 +187,9 @@ def shots_between(session: Session, sha256: str, from_ms: int, to_ms: int) -> Se
     ).all()
 
 
-def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch]:
-    """Each match with its explanation and the decision in force, in a few queries however many there are."""
+def explained(session: Session, matches: Sequence[Match], *, reader: UUID | None = None) -> list[ExplainedMatch]:
+    """Each match with its explanation and the decision in force, in a few queries however many there are; ``reader``:
+    to whom reasons are shown, None where nobody is shown any."""
     if not matches:
         return []
     keys = {match.blob_match for match in matches if match.blob_match is not None}
@@ -181,9 +201,17 @@ def explained(session: Session, matches: Sequence[Match]) -> list[ExplainedMatch
         )
     }
     standing = by_rules_in_force(session, matches, blob_matches)
+    kept_back = set() if reader is None else _kept_back(session, reader, decisions.values())
     return [
-        ExplainedMatch(match, standing[match.id].blob_match, decisions.get(match.id), standing[match.id])
+        ExplainedMatch(
+            match,
+            standing[match.id].blob_match,
+            decision,
+            standing[match.id],
+            decision is not None and decision.id in kept_back,
+        )
         for match in matches
+        for decision in (decisions.get(match.id),)
     ]
 
 

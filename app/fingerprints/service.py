@@ -95,7 +95,7 @@ def decide_match(
                 reason=reason,
             )
         )
-    return explained(uow.session, [match])[0]
+    return explained(uow.session, [match], reader=grant.account_id)[0]
 
 
 def _require_relation_fits(match: Match, relation: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
-from app.media.rules import FingerprintStatus, State
+from app.media.rules import BlindState, FingerprintStatus, State
 
 MEDIA_KINDS = ("image", "video")
 DECODER_MODES = ("strict", "degraded")
@@ -41,6 +41,7 @@ class Evidence(Erasable, Base):
     __table_args__ = (
         one_of("state", tuple(State)),
         one_of("fingerprint_status", tuple(FingerprintStatus)),
+        one_of("blind", tuple(BlindState)),
         CheckConstraint("(blob_sha256 IS NULL) = (state IN ('lead', 'declined'))", name="bytes_from_collected_on"),
         CheckConstraint("(blob_sha256 IS NULL) = (fingerprint_status IS NULL)", name="status_with_bytes"),
         CheckConstraint("settled_decoding >= 0", name="settled_decoding_counts"),
@@ -113,6 +114,10 @@ class Evidence(Erasable, Base):
     """The lowest comes first; the words are :class:`app.media.rules.Priority`'s."""
     state_since: Mapped[datetime] = mapped_column(UtcTime, server_default=text("now()"))
     """Set by the database whenever the state changes."""
+    blind: Mapped[str | None] = mapped_column(Text)
+    """Of the present round; None: it is not verified blind. See ``app.media.blindness``."""
+    blind_since: Mapped[datetime | None] = mapped_column(UtcTime)
+    """When the present round began, if blind."""
 
 
 class EvidenceCorrection(Erasable, Base):

@@ -65,6 +65,14 @@ class FingerprintStatus(StrEnum):
     FAILED = "failed"
 
 
+class BlindState(StrEnum):
+    """How far a round is that two persons verify, neither seeing the other's work; it stands beside the state."""
+
+    PENDING = "pending"
+    COMPLETE = "complete"
+    """Both have submitted: everything is shown."""
+
+
 PARTIAL = "partial"
 """A decoding that gave some of the pixels: what came before a limit, or before the damage."""
 

@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.kernel.errors import VersionMismatch, WrongState
+from app.kernel.errors import VersionMismatch
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import find_evidence, lock_evidence
-from app.media.rules import State
 from app.unit_of_work import UnitOfWork
+from app.verification.blind import place_of_work
 from app.verification.errors import NoDraft
 from app.verification.models import FindingDraft
 from app.verification.rules import Dimension, require_lease
@@ -37,10 +37,7 @@ def save_draft(
     Raises WrongState, LeaseNotHeld, VersionMismatch.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=None)
-    if evidence.state != State.IN_VERIFICATION:
-        raise WrongState(
-            f"Findings are written in verification. The item is '{evidence.state}'.", extra={"state": evidence.state}
-        )
+    place_of_work(evidence)
     require_lease(evidence.lease_holder, evidence.lease_expires_at, grant.account_id, utc_now())
     known = _own(uow.session, evidence_id, grant.account_id, stated.dimension)
     if version is not None and version != (0 if known is None else known.version):

@@ -201,6 +201,56 @@ class IntegrityUnchecked(Conflict):
     )
 
 
+class NotShownYet(Forbidden):
+    """Two persons verify the item, and neither sees the other's work until both have submitted."""
+
+    code = "blind_verification_pending"
+    title = "This is shown when both verifiers have submitted"
+    advice = (
+        "The item's 'blind' is 'pending': until it is 'complete', what somebody wrote in this round is shown to nobody "
+        "else. Have the second verification done, or read what is not of this round."
+    )
+
+
+class SecondComesFirst(Conflict):
+    code = "second_verification_missing"
+    title = "A second person verifies this item first"
+    advice = (
+        "Take the item's lease (POST /v1/evidence/{id}/lease), record findings of your own and submit your verdict "
+        "(POST /v1/evidence/{id}/second-verdicts). Then the first ones are shown, and you concur or dissent."
+    )
+
+
+class NotTheSecond(Forbidden):
+    code = "not_the_second"
+    title = "Who verified it second concludes"
+    advice = (
+        "The author of the second verdict concurs or dissents. If they cannot, request changes: the next version is "
+        "reviewed by anybody who is no author."
+    )
+
+
+class OutcomesDiffer(Conflict):
+    code = "outcomes_differ"
+    title = "Two blind verdicts of different outcomes are a dispute"
+    advice = "Dissent, with a comment. A third person reads both views and adjudicates."
+
+
+class SecondNotBlind(Forbidden):
+    code = "second_not_blind"
+    title = "You have seen the first's work"
+    advice = (
+        "You took a file of the custody log in this round, in which the first's findings stand. Somebody else must be "
+        "the second. No role and no repetition changes that."
+    )
+
+
+class VerifiedTwice(Conflict):
+    code = "verified_twice"
+    title = "A second verdict stands beside this one"
+    advice = "Nothing is taken back once both are shown. The second verifier concurs, dissents or requests changes."
+
+
 class EnvelopeMalformed(Invalid):
     code = "envelope_malformed"
     title = "The envelope is not one DSSE envelope in its canonical spelling"
@@ -291,6 +341,15 @@ constraint_errors["uq_reviews_one_decision"] = _OVERTAKEN
 constraint_errors["exhibit_verdict_complete"] = FindingsMissing("A dimension that the case requires has no finding.")
 constraint_errors["exhibit_cited_within_case"] = ReferenceNotFound("There is no such item in this case.")
 constraint_errors["exhibit_draft_by_lease_holder"] = LeaseNotHeld("You do not hold the lease any more.")
+constraint_errors["exhibit_second_awaited"] = _OVERTAKEN
+constraint_errors["uq_second_verdicts_round"] = _OVERTAKEN
+constraint_errors["exhibit_blind_round"] = WrongState("The case's policy was changed just now. Repeat it.")
+constraint_errors["exhibit_second_is_blind"] = SecondNotBlind("You took a file of the item's custody log.")
+constraint_errors["exhibit_second_complete"] = FindingsMissing("Findings of your own are required.")
+constraint_errors["exhibit_second_comes_first"] = SecondComesFirst("A second person verifies it first.")
+constraint_errors["exhibit_reviewed_by_second"] = NotTheSecond("Who verified it second concurs or dissents.")
+constraint_errors["exhibit_outcomes_agree"] = OutcomesDiffer("Dissent: a third person adjudicates.")
+constraint_errors["exhibit_verified_twice"] = VerifiedTwice("Both are shown by now.")
 constraint_errors["exhibit_written_by_lease_holder"] = LeaseNotHeld("You do not hold the lease any more.")
 constraint_errors["exhibit_withdrawn_by_author"] = NotTheAuthor("A verdict is withdrawn by its author, unreviewed.")
 constraint_errors["exhibit_lease_held"] = LeaseTaken("Another person works on this item.")

@@ -14,8 +14,11 @@ from app.ledger.event import Event, sealed
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationOpened(Event):
+    """``blind``: the round is verified twice, as the case's policy asked when it began."""
+
     TYPE: ClassVar[str] = "evidence.verification_opened"
     round: int
+    blind: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,8 @@ class Prioritised(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class FindingRecorded(Event):
+    """``place``: ``second`` for the second verifier's of a blind round."""
+
     TYPE: ClassVar[str] = "evidence.finding_recorded"
     finding_id: UUID
     round: int
@@ -82,6 +87,7 @@ class FindingRecorded(Event):
     """On provenance: match, answer, the basis of the earlier appearance, and its time unless that is a claimed one."""
     recycled_reasons: Mapping[str, str] | None = sealed(default=None)
     """By match."""
+    place: str | None = None
     time_basis: str | None = sealed(default=None)
     point: Mapping[str, int] | None = sealed(default=None)
     """In millionths of a degree."""
@@ -122,6 +128,19 @@ class Submitted(Event):
     public_key: str | None = None
     key_bound: str | None = None
     """The commitment of the entry by which the key was bound to the author in this case."""
+    rationale: str = sealed()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondSubmitted(Event):
+    """The second verifier's own verdict, beside the first's (``verdict_id``), of which nothing was shown before."""
+
+    TYPE: ClassVar[str] = "evidence.second_submitted"
+    round: int
+    second_verdict_id: UUID
+    verdict_id: UUID
+    outcome: str
+    judged: UUID
     rationale: str = sealed()
 
 
@@ -179,9 +198,10 @@ class Returned(Reviewed):
 
 @dataclass(frozen=True, kw_only=True)
 class Reopened(Reviewed):
-    """``round`` is the one that begins."""
+    """``round`` is the one that begins; ``blind``: it is verified twice."""
 
     TYPE: ClassVar[str] = "evidence.reopened"
+    blind: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

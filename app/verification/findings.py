@@ -1,4 +1,7 @@
-"""Findings: one dimension's result each, written by the lease's holder while the item is in verification."""
+"""Findings: one dimension's result each, written by the lease's holder while the item is in verification.
+
+In a blind round the second verifier writes theirs while the first verdict waits for its review.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,19 +15,19 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import Grant
-from app.kernel.errors import WrongState
 from app.kernel.primitives import new_id, utc_now
+from app.media.blindness import pending_blind, seen_by
 from app.media.items import entry_object, find_evidence, lock_evidence
 from app.media.models import Evidence
-from app.media.rules import State
 from app.unit_of_work import UnitOfWork
+from app.verification.blind import place_of_work
 from app.verification.drafts import drafts_of, end_drafts
 from app.verification.errors import DraftsIncomplete, NoSuchQuestion, ReferenceNotFound
 from app.verification.events import FindingRecorded
 from app.verification.models import Finding, FindingCitation, RecycledAnswerRow, Verdict
 from app.verification.recycled import questions_of
 from app.verification.references import Reference
-from app.verification.rules import Dimension, Point, require_lease
+from app.verification.rules import Dimension, Place, Point, require_lease, require_not_author
 from app.verification.stated import Stated
 
 
@@ -33,13 +36,10 @@ def record_finding(uow: UnitOfWork, actor: Actor, evidence_id: UUID, stated: Sta
     author's draft on the dimension is done with.
 
     Raises WrongState, LeaseNotHeld, PrecisionDoesNotFit, MethodsMissing, ReferenceNotFound, AnswerDoesNotFit,
-    NoSuchQuestion.
+    NoSuchQuestion; SelfReview for a second who is an author.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=None)
-    if evidence.state != State.IN_VERIFICATION:
-        raise WrongState(
-            f"Findings are written in verification. The item is '{evidence.state}'.", extra={"state": evidence.state}
-        )
+    place_of_work(evidence)
     require_lease(evidence.lease_holder, evidence.lease_expires_at, grant.account_id, utc_now())
     finding = _record(uow, evidence, grant, stated)
     end_drafts(uow.session, evidence.id, grant.account_id, [stated.dimension])
@@ -69,7 +69,10 @@ def _record(uow: UnitOfWork, evidence: Evidence, grant: Grant, stated: Stated) -
     assert stated.rationale is not None
     stated.require_fit()
     cited = _require_citable(uow.session, evidence, stated.references)
-    number, supersedes = _place_in_order(uow.session, evidence.id, evidence.round, stated.dimension)
+    place = place_of_work(evidence)
+    if place is Place.SECOND:
+        require_not_author(grant.account_id, authors_of(uow.session, evidence.id))
+    number, supersedes = _place_in_order(uow.session, evidence, place, stated.dimension, grant.account_id)
     time, point = stated.time_precision, stated.point
     finding = Finding(
         id=new_id(),
@@ -93,6 +96,7 @@ def _record(uow: UnitOfWork, evidence: Evidence, grant: Grant, stated: Stated) -
         supersedes=supersedes,
         author_id=grant.account_id,
         recorded_at=utc_now(),
+        place=place,
     )
     uow.session.add(finding)
     if cited:
@@ -108,7 +112,7 @@ def _keep_answers(session: Session, evidence: Evidence, finding: Finding, stated
     """What the finding says of earlier appearances, as its entry tells it. Raises NoSuchQuestion."""
     if not stated.recycled:
         return []
-    asked = {question.match_id: question for question in questions_of(session, evidence)}
+    asked = {question.match_id: question for question in questions_of(session, evidence, finding.author_id)}
     unknown = [str(each.match_id) for each in stated.recycled if each.match_id not in asked]
     if unknown:
         raise NoSuchQuestion("Of these matches nothing is asked.", extra={"unknown_matches": unknown})
@@ -166,6 +170,7 @@ def _record_entry(
             recycled=tuple(answers) or None,
             recycled_reasons=reasons or None,
             point=None if point is None else point._asdict(),
+            place=finding.place if finding.place == Place.SECOND else None,
             rationale=finding.rationale,
             references=tuple(sources) or None,
         )
@@ -188,22 +193,26 @@ def _require_citable(session: Session, evidence: Evidence, references: Sequence[
 def list_findings(
     session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Finding]:
-    """All findings of the item, superseded ones too, in order of time."""
-    find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    query = select(Finding).where(Finding.evidence_id == evidence_id)
+    """All findings of the item, superseded ones too, in order of time; of a pending blind round the reader's own."""
+    _, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    query = select(Finding).join(Evidence, Evidence.id == Finding.evidence_id).where(Finding.evidence_id == evidence_id)
+    query = query.where(seen_by(grant.account_id, author=Finding.author_id, in_round=Finding.round))
     if after is not None:
         query = query.where(tuple_(Finding.recorded_at, Finding.id) > after)
     return session.scalars(query.order_by(Finding.recorded_at, Finding.id).limit(limit)).all()
 
 
-def standing_findings(session: Session, evidence_id: UUID) -> dict[str, UUID]:
+def standing_findings(session: Session, evidence_id: UUID, person: UUID) -> dict[str, UUID]:
     """Dimension → the newest finding on it, of whichever round (no permission check: for services that made theirs).
 
-    A finding of an earlier round stands until somebody states the dimension anew.
+    A finding of an earlier round stands until somebody states the dimension anew. Nobody submits on what they may not
+    see: of a pending blind round only the person's own count.
     """
     rows = session.execute(
         select(Finding.dimension, Finding.id)
-        .where(Finding.evidence_id == evidence_id)
+        .join(Evidence, Evidence.id == Finding.evidence_id)
+        .where(Finding.evidence_id == evidence_id, Finding.place == Place.FIRST)
+        .where(seen_by(person, author=Finding.author_id, in_round=Finding.round))
         .ext(distinct_on(Finding.dimension))
         .order_by(Finding.dimension, Finding.number.desc())
     )
@@ -211,29 +220,51 @@ def standing_findings(session: Session, evidence_id: UUID) -> dict[str, UUID]:
 
 
 def authors_of(session: Session, evidence_id: UUID) -> frozenset[UUID]:
-    """Everybody who wrote a finding or verdict of the item, in any round (no permission check)."""
-    wrote_finding = select(Finding.author_id).where(Finding.evidence_id == evidence_id)
+    """Everybody who wrote a finding or verdict of the item, in any round; not who verified it as the second of a blind
+    round (no permission check)."""
+    wrote_finding = select(Finding.author_id).where(Finding.evidence_id == evidence_id, Finding.place == Place.FIRST)
     wrote_verdict = select(Verdict.author_id).where(Verdict.evidence_id == evidence_id)
     return frozenset(session.scalars(union(wrote_finding, wrote_verdict)))
 
 
 def is_author(person: UUID) -> ColumnElement[bool]:
     """The same as a condition on :class:`Evidence`: of many items at once, whether this person is an author."""
-    wrote_finding = select(Finding.id).where(Finding.evidence_id == Evidence.id, Finding.author_id == person)
+    wrote_finding = select(Finding.id).where(
+        Finding.evidence_id == Evidence.id, Finding.author_id == person, Finding.place == Place.FIRST
+    )
     wrote_verdict = select(Verdict.id).where(Verdict.evidence_id == Evidence.id, Verdict.author_id == person)
     return or_(wrote_finding.exists(), wrote_verdict.exists())
 
 
-def _place_in_order(session: Session, evidence_id: UUID, round_: int, dimension: Dimension) -> tuple[int, UUID | None]:
-    """The next finding's number, and the one of its dimension and round that it supersedes; in one round trip."""
+def own_findings(session: Session, evidence: Evidence, person: UUID) -> dict[str, UUID]:
+    """Dimension → the newest finding that the person wrote as the second of the present round (no permission check)."""
+    rows = session.execute(
+        select(Finding.dimension, Finding.id)
+        .where(Finding.evidence_id == evidence.id, Finding.round == evidence.round)
+        .where(Finding.place == Place.SECOND, Finding.author_id == person)
+        .ext(distinct_on(Finding.dimension))
+        .order_by(Finding.dimension, Finding.number.desc())
+    )
+    return dict(rows.all())
+
+
+def _place_in_order(
+    session: Session, evidence: Evidence, place: Place, dimension: Dimension, person: UUID
+) -> tuple[int, UUID | None]:
+    """The next finding's number, and the one of its dimension and round that it supersedes; in one round trip.
+
+    In a pending blind round nobody supersedes what they may not see.
+    """
     superseded = (
         select(Finding.id)
-        .where(Finding.evidence_id == evidence_id, Finding.round == round_, Finding.dimension == dimension)
+        .where(Finding.evidence_id == evidence.id, Finding.round == evidence.round, Finding.place == place)
+        .where(Finding.dimension == dimension)
         .order_by(Finding.number.desc())
         .limit(1)
-        .scalar_subquery()
     )
+    if pending_blind(evidence) is not None:
+        superseded = superseded.where(Finding.author_id == person)
     newest, supersedes = session.execute(
-        select(func.max(Finding.number), superseded).where(Finding.evidence_id == evidence_id)
+        select(func.max(Finding.number), superseded.scalar_subquery()).where(Finding.evidence_id == evidence.id)
     ).one()
     return (newest or 0) + 1, supersedes

@@ -2,8 +2,9 @@
 
 The lease stands in the item's row, so the row's lock decides between two who reach for it at once, and a trigger
 refuses to overwrite one that has not run out. Every change of it is a new version of the item and an entry. It is of
-the work that the item's state awaits: its verification, its review, its adjudication, its sign-off; the act that ends
-that work ends it, and an assignment with it. docs/decisions/0039 says why reviews are leased, too.
+the work that the item's state awaits: its verification, its review (in a blind round the second verification with
+it), its adjudication, its sign-off; the act that ends that work ends it, and an assignment with it. docs/decisions/0039
+says why reviews are leased, too.
 """
 
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from app.media.items import entry_object, find_evidence, lock_evidence, move
 from app.media.models import Evidence
 from app.media.rules import State, Transition, next_state
 from app.unit_of_work import UnitOfWork
+from app.verification.blind import begin_round
 from app.verification.errors import (
     AssignedToAnother,
     CannotHoldLease,
@@ -56,14 +58,15 @@ def open_verification(
         raise CannotHoldLease("Name a member who may verify in this case: 'lease_holder_id'.")
     _require_not_anothers(uow, evidence, grant, holder)
     require_headroom(uow.session, evidence.case_id, holder)
+    begin_round(uow.session, evidence)
     move(evidence, Transition.OPEN_VERIFICATION)
-    evidence.round = 1
     uow.record(
         VerificationOpened(
             stream=evidence.id,
             actor=grant.entry_actor,
             object=entry_object(uow.session, evidence),
             round=evidence.round,
+            blind=True if evidence.blind else None,
         )
     )
     _lease(uow, evidence, grant, holder, ttl_s)
@@ -73,8 +76,8 @@ def open_verification(
 def take_lease(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, ttl_s: int, longest_s: int) -> Evidence:
     """Take the lease when it is free or has run out, or make one's own longer: to at most ``longest_s`` in all.
 
-    Raises WrongState, SelfReview, ThirdPersonRequired, LeaseTaken, AssignedToAnother, LeaseAtLongest,
-    ExposureCapReached (one's own lease is made longer all the same).
+    Raises WrongState, SelfReview, SecondNotBlind, NotTheSecond, ThirdPersonRequired, LeaseTaken, AssignedToAnother,
+    LeaseAtLongest, ExposureCapReached (one's own lease is made longer all the same).
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=None)
     if evidence.state == State.PRESERVED:

@@ -24,6 +24,7 @@ from app.verification.rules import (
     Dimension,
     FindingResult,
     Outcome,
+    Place,
     RecycledAnswer,
     ReviewKind,
     SignatureMode,
@@ -41,6 +42,7 @@ class Finding(Erasable, Base):
         one_of("result", tuple(FindingResult)),
         one_of("confidence", tuple(Confidence)),
         one_of("place_precision", tuple(PlacePrecision)),
+        one_of("place", tuple(Place)),
         CheckConstraint("time_from <= time_to", name="time_in_order"),
         CheckConstraint("rationale <> ''", name="rationale_given"),
         CheckConstraint(
@@ -76,6 +78,8 @@ class Finding(Erasable, Base):
     """The finding of the same dimension and round that this one replaces."""
     author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+    place: Mapped[str] = mapped_column(Text, server_default=Place.FIRST)
+    """The second's findings are their own view of the item, and no part of what is submitted and signed off."""
 
 
 class FindingCitation(Base):
@@ -178,6 +182,30 @@ class Verdict(Erasable, Base):
     signature_mode: Mapped[str] = mapped_column(Text)
     self_reviewed: Mapped[bool]
     supersedes: Mapped[UUID | None] = mapped_column(ForeignKey("verdicts.id"))
+    author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    submitted_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class SecondVerdict(Erasable, Base):
+    """What the second verifier of a blind round found, before the first's work was shown. One a round, for ever."""
+
+    __tablename__ = "second_verdicts"
+    __table_args__ = (
+        ForeignKeyConstraint(["verdict_id", "evidence_id"], ["verdicts.id", "verdicts.evidence_id"]),
+        UniqueConstraint("evidence_id", "round", name="uq_second_verdicts_round"),
+        one_of("outcome", tuple(Outcome)),
+        CheckConstraint("rationale <> ''", name="rationale_given"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    verdict_id: Mapped[UUID]
+    """The first's, beside which it stands: the two that are compared."""
+    round: Mapped[int]
+    outcome: Mapped[str] = mapped_column(Text)
+    rationale: Mapped[str] = mapped_column(Text)
+    finding_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid))
+    policy_version: Mapped[int]
     author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     submitted_at: Mapped[datetime] = mapped_column(UtcTime)
 

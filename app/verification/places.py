@@ -19,6 +19,9 @@ PLACES: Places = {
         Place("verdicts", ("rationale",), {"id": "verdict_id"}),
         Place("verdict_envelopes", (), {"verdict_id": "verdict_id"}),
     ),
+    ("evidence.second_submitted", "rationale"): (
+        Place("second_verdicts", ("rationale",), {"id": "second_verdict_id"}),
+    ),
     # The name of who checked stands in their account, and goes with that account's name.
     ("case.reviewer_key_bound", "checked_by"): (),
     ("case.reviewer_key_bound", "checked_how"): (

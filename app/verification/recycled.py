@@ -23,6 +23,7 @@ from app.fingerprints.models import Match, Relation
 from app.fingerprints.origins import APART
 from app.fingerprints.seeing import of_item
 from app.incidents.models import Incident, IncidentEvidence
+from app.media.blindness import seen_by
 from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.service import corrections_of, current_values
@@ -66,14 +67,14 @@ def list_questions(
     session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Question]:
     """In the order in which the matches were found. Raises GroupTooLarge."""
-    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    asked = questions_of(session, evidence)
+    evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    asked = questions_of(session, evidence, grant.account_id)
     return [one for one in asked if after is None or (one.found_at, one.match_id) > after][:limit]
 
 
-def require_answered(session: Session, evidence: Evidence) -> None:
-    """Raises RecycledUnanswered, which names the matches."""
-    unanswered = [question for question in questions_of(session, evidence) if question.is_open]
+def require_answered(session: Session, evidence: Evidence, person: UUID) -> None:
+    """By what the person may see. Raises RecycledUnanswered, which names the matches."""
+    unanswered = [question for question in questions_of(session, evidence, person) if question.is_open]
     if unanswered:
         raise RecycledUnanswered(
             f"Matches with pictures from before the event, unanswered: {len(unanswered)}.",
@@ -81,15 +82,16 @@ def require_answered(session: Session, evidence: Evidence) -> None:
         )
 
 
-def questions_of(session: Session, evidence: Evidence) -> list[Question]:
-    """All of the item, answered ones too, in the order of its matches (no permission check)."""
+def questions_of(session: Session, evidence: Evidence, reader: UUID) -> list[Question]:
+    """All of the item, answered ones too, in the order of its matches, with the answers that the reader may see: of a
+    pending blind round their own (no permission check)."""
     events = _event_times(session, evidence)
     matches = _matches_in_question(session, evidence.id) if events else []
     if not matches:
         return []
     items = _items_by_match(session, evidence, matches)
     known = first_certain_of(session, {item for each in items.values() for item in each})
-    answers = _last_answers(session, evidence.id)
+    answers = _last_answers(session, evidence.id, reader)
     asked = []
     for match in matches:
         earliest = min((known[item] for item in items[match.id] if item in known), key=lambda one: one.certainly_by)
@@ -154,11 +156,13 @@ def _items_by_match(session: Session, evidence: Evidence, matches: Sequence[Matc
     return found
 
 
-def _last_answers(session: Session, evidence_id: UUID) -> dict[UUID, RecycledAnswerRow]:
+def _last_answers(session: Session, evidence_id: UUID, reader: UUID) -> dict[UUID, RecycledAnswerRow]:
     rows = session.scalars(
         select(RecycledAnswerRow)
         .join(Finding, Finding.id == RecycledAnswerRow.finding_id)
+        .join(Evidence, Evidence.id == Finding.evidence_id)
         .where(RecycledAnswerRow.evidence_id == evidence_id)
+        .where(seen_by(reader, author=Finding.author_id, in_round=Finding.round))
         .order_by(Finding.number)
     )
     return {row.match_id: row for row in rows}

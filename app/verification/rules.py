@@ -5,6 +5,9 @@ The same separation of persons is held by the triggers of the migration ``verifi
 *Author*: anyone who wrote a finding or verdict of the item, in this round or an earlier one.
 *Reviewer of a round*: anyone who concurred, dissented or adjudicated in it. Who only asked for changes gave no
 judgement of what was submitted later, and may still be the third person.
+
+*Second* (of a round that is verified twice, blind): whoever wrote findings of their own while the first verdict waited.
+These are no part of the submission, so their writer is no author; like a reviewer, the second is no third person.
 """
 
 from collections.abc import Collection, Iterable
@@ -23,7 +26,10 @@ from app.verification.errors import (
     MatchesUndecided,
     MethodsMissing,
     NotTheAuthor,
+    NotTheSecond,
+    OutcomesDiffer,
     PrecisionDoesNotFit,
+    SecondComesFirst,
     SelfReview,
     ThirdPersonRequired,
 )
@@ -99,6 +105,13 @@ class Outcome(StrEnum):
     """Genuine, but another event, place or date."""
     MANIPULATED = "manipulated"
     EXCLUDED = "excluded"
+
+
+class Place(StrEnum):
+    """Whose work a finding belongs to, where two persons verify an item blind; elsewhere always the first's."""
+
+    FIRST = "first"
+    SECOND = "second"
 
 
 class SignatureMode(StrEnum):
@@ -237,6 +250,36 @@ def require_decided(undecided: Collection[UUID]) -> None:
         raise MatchesUndecided(
             f"Matches to decide or defer first: {len(undecided)}.",
             extra={"undecided_matches": [str(match) for match in undecided]},
+        )
+
+
+@dataclass(frozen=True)
+class SecondView:
+    """The second's verdict of a blind round, as far as the guards ask: whose, beside which verdict, which outcome."""
+
+    author: UUID
+    verdict: UUID
+    outcome: str
+
+
+def require_blind_review(
+    kind: ReviewKind, person: UUID, *, verdict: UUID, outcome: str, second: SecondView | None, is_adjudicated: bool
+) -> None:
+    """What a blind round asks of a peer review besides: the second's own verdict is there; it is they who conclude on
+    the verdict beside it; and two outcomes are a dispute, also for a later version, until a third person has decided.
+
+    Raises SecondComesFirst, NotTheSecond, OutcomesDiffer.
+    """
+    if second is None:
+        raise SecondComesFirst("A second person verifies it first: take the lease, record findings, submit a verdict.")
+    if kind is ReviewKind.REQUEST_CHANGES:
+        return
+    if second.verdict == verdict and second.author != person:
+        raise NotTheSecond("This version was verified twice: who verified it second concurs or dissents.")
+    if kind is ReviewKind.CONCUR and second.outcome != outcome and not is_adjudicated:
+        raise OutcomesDiffer(
+            f"The second verdict is '{second.outcome}', this one '{outcome}'. Dissent: a third person adjudicates.",
+            extra={"outcome": outcome, "second_outcome": second.outcome},
         )
 
 

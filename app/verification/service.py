@@ -22,16 +22,19 @@ from app.fingerprints.service import undecided_matches
 from app.incidents.service import is_linked
 from app.kernel.errors import AppError, VersionMismatch
 from app.kernel.primitives import Sha256Hex, new_id, utc_now
+from app.media.blindness import seen_by
 from app.media.items import entry_object, find_evidence, lock_evidence, move
 from app.media.models import Evidence
 from app.media.rules import State, Transition, next_state
 from app.unit_of_work import UnitOfWork
 from app.verification import signing
+from app.verification.blind import begin_round, require_reviewable
 from app.verification.errors import (
     IncidentNotLinked,
     IntegrityMismatch,
     IntegrityNotVerifiable,
     IntegrityUnchecked,
+    VerifiedTwice,
 )
 from app.verification.events import (
     Adjudicated,
@@ -48,7 +51,7 @@ from app.verification.events import (
 )
 from app.verification.findings import authors_of, record_drafts, standing_findings
 from app.verification.leases import conclude, require_free
-from app.verification.models import Review, Verdict, VerdictWithdrawal
+from app.verification.models import Review, SecondVerdict, Verdict, VerdictWithdrawal
 from app.verification.recycled import require_answered
 from app.verification.rules import (
     Adjudication,
@@ -119,11 +122,11 @@ def submit(
     else:
         signing.require_no_drafts(uow.session, evidence.id, grant.account_id)
     policy_version, policy = current_policy(uow.session, evidence.case_id)
-    findings = standing_findings(uow.session, evidence.id)
+    findings = standing_findings(uow.session, evidence.id, grant.account_id)
     require_complete(policy.required_dimensions, findings)
     require_compared(evidence.fingerprint_status)
     require_decided(undecided_matches(uow.session, evidence.id))
-    require_answered(uow.session, evidence)
+    require_answered(uow.session, evidence, grant.account_id)
     if incident_id is not None and not is_linked(uow.session, incident_id=incident_id, evidence_id=evidence.id):
         raise IncidentNotLinked("Link the item to the incident first: POST /v1/incidents/{id}/evidence.")
     before = newest_verdict(uow.session, evidence.id)
@@ -176,11 +179,16 @@ def _record_submission(
 
 
 def withdraw(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int) -> tuple[Evidence, Verdict]:
-    """Take one's verdict back before anybody reviewed it; it stays on record. Raises WrongState, NotTheAuthor."""
+    """Take one's verdict back before anybody reviewed it or gave a second one; it stays on record.
+
+    Raises WrongState, NotTheAuthor, VerifiedTwice.
+    """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
     next_state(State(evidence.state), Transition.WITHDRAW)
-    verdict = _present_verdict(uow.session, evidence)
+    verdict = present_verdict(uow.session, evidence)
     require_author(grant.account_id, verdict.author_id)
+    if uow.session.scalar(select(SecondVerdict.id).where(SecondVerdict.verdict_id == verdict.id)) is not None:
+        raise VerifiedTwice("Both verdicts are shown by now.")
     uow.session.add(
         VerdictWithdrawal(
             verdict_id=verdict.id, evidence_id=evidence.id, withdrawn_by=grant.account_id, withdrawn_at=utc_now()
@@ -204,10 +212,14 @@ def withdraw(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int) 
 def review(
     uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int, kind: ReviewKind, comment: str | None
 ) -> tuple[Evidence, Review]:
-    """The peer review: ``request_changes``, ``concur`` or ``dissent``, by no author. Raises WrongState, SelfReview."""
+    """The peer review: ``request_changes``, ``concur`` or ``dissent``, by no author.
+
+    Raises WrongState, SelfReview; in a blind round SecondComesFirst, NotTheSecond, OutcomesDiffer.
+    """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
     next_state(State(evidence.state), kind.transition)
     require_not_author(grant.account_id, authors_of(uow.session, evidence.id))
+    require_reviewable(uow.session, evidence, present_verdict(uow.session, evidence), kind, grant.account_id)
     return evidence, _decide(uow, evidence, grant, kind, comment=comment)
 
 
@@ -221,7 +233,7 @@ def adjudicate(
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.SIGN_OFF, version=version)
     next_state(State(evidence.state), Transition.ADJUDICATE)
     _require_third_person(uow.session, evidence, grant)
-    verdict = _present_verdict(uow.session, evidence)
+    verdict = present_verdict(uow.session, evidence)
     dissenter = uow.session.scalars(
         select(Review.reviewer_id).where(Review.verdict_id == verdict.id, Review.kind == ReviewKind.DISSENT)
     ).one()
@@ -311,7 +323,7 @@ def _decide(
     """
     if kind is not ReviewKind.REOPEN:
         require_free(uow, evidence, grant)
-    verdict = _present_verdict(uow.session, evidence)
+    verdict = present_verdict(uow.session, evidence)
     row = Review(
         id=new_id(),
         evidence_id=evidence.id,
@@ -326,9 +338,10 @@ def _decide(
     )
     uow.session.add(row)
     uow.session.flush()
-    move(evidence, kind.transition, chosen=chosen)
     if kind is ReviewKind.REOPEN:
-        evidence.round += 1
+        begin_round(uow.session, evidence)
+        facts["blind"] = True if evidence.blind else None
+    move(evidence, kind.transition, chosen=chosen)
     uow.record(
         _EVENTS[kind](
             stream=evidence.id,
@@ -370,7 +383,8 @@ def newest_verdict(session: Session, evidence_id: UUID) -> Verdict | None:
     )
 
 
-def _present_verdict(session: Session, evidence: Evidence) -> Verdict:
+def present_verdict(session: Session, evidence: Evidence) -> Verdict:
+    """The version that waits, or was decided last (no permission check)."""
     return session.scalars(
         select(Verdict).where(Verdict.evidence_id == evidence.id).order_by(Verdict.version.desc()).limit(1)
     ).one()
@@ -389,13 +403,15 @@ class StatedVerdict:
 def list_verdicts(
     session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[StatedVerdict]:
-    """All versions of the item's verdict, in order of submission."""
-    find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    """All versions of the item's verdict, in order of submission; of a pending blind round the reader's own."""
+    _, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
     is_withdrawn = select(VerdictWithdrawal.verdict_id).where(VerdictWithdrawal.verdict_id == Verdict.id).exists()
     is_signed_off = (
         select(Review.id).where(Review.verdict_id == Verdict.id, Review.kind == ReviewKind.SIGN_OFF).exists()
     )
-    query = select(Verdict, is_withdrawn, is_signed_off).where(Verdict.evidence_id == evidence_id)
+    query = select(Verdict, is_withdrawn, is_signed_off).join(Evidence, Evidence.id == Verdict.evidence_id)
+    query = query.where(Verdict.evidence_id == evidence_id)
+    query = query.where(seen_by(grant.account_id, author=Verdict.author_id, in_round=Verdict.round))
     if after is not None:
         query = query.where(tuple_(Verdict.submitted_at, Verdict.id) > after)
     rows = session.execute(query.order_by(Verdict.submitted_at, Verdict.id).limit(limit)).all()
@@ -407,8 +423,9 @@ def list_reviews(
     session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> Sequence[Review]:
     """Every act on the item's verdicts by those who judged them or sent them on, in order of time."""
-    find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    query = select(Review).where(Review.evidence_id == evidence_id)
+    _, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    query = select(Review).join(Evidence, Evidence.id == Review.evidence_id).where(Review.evidence_id == evidence_id)
+    query = query.where(seen_by(grant.account_id, author=Review.reviewer_id, in_round=Review.round))
     if after is not None:
         query = query.where(tuple_(Review.reviewed_at, Review.id) > after)
     return session.scalars(query.order_by(Review.reviewed_at, Review.id).limit(limit)).all()

@@ -12,12 +12,13 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import Grant
 from app.kernel.primitives import Sha256Hex, utc_now
+from app.media.blindness import pending_blind
 from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.rules import State, Transition, next_state
 from app.verification.drafts import drafts_of
 from app.verification.dsse import ALGORITHM, Envelope, read_envelope, require_signed
-from app.verification.errors import DraftsOpen, EnvelopeNotKept
+from app.verification.errors import DraftsOpen, EnvelopeNotKept, NotShownYet
 from app.verification.findings import standing_findings
 from app.verification.key_models import ReviewerKey, VerdictEnvelope, VerdictSignature
 from app.verification.models import Verdict
@@ -114,7 +115,7 @@ def prepare_verdict(
         .order_by(Verdict.version.desc())
         .limit(1)
     ).one_or_none()
-    findings = standing_findings(session, evidence.id).values()
+    findings = standing_findings(session, evidence.id, grant.account_id).values()
     return VerdictStatement(
         case_id=evidence.case_id,
         evidence_id=evidence.id,
@@ -173,16 +174,21 @@ def check_signed(
 
 
 def get_envelope(session: Session, actor: Actor, evidence_id: UUID, verdict_id: UUID) -> bytes:
-    """The kept envelope, to the byte. Raises EnvelopeNotKept: not signed, erased, or no verdict of this item."""
-    find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    content = session.scalar(
-        select(VerdictEnvelope.envelope)
+    """The kept envelope, to the byte. Raises EnvelopeNotKept: not signed, erased, or no verdict of this item; and
+    NotShownYet, of another's in a pending blind round."""
+    evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    kept = session.execute(
+        select(VerdictEnvelope.envelope, Verdict.author_id, Verdict.round)
         .join(VerdictSignature, VerdictSignature.verdict_id == VerdictEnvelope.verdict_id)
+        .join(Verdict, Verdict.id == VerdictSignature.verdict_id)
         .where(VerdictSignature.verdict_id == verdict_id, VerdictSignature.evidence_id == evidence_id)
-    )
-    if content is None:
+    ).one_or_none()
+    if kept is None:
         raise EnvelopeNotKept("The item has no such verdict, its author did not sign it, or its words were erased.")
-    return bytes(content)
+    blind = pending_blind(evidence)
+    if blind is not None and blind.hides(grant.account_id, kept.author_id, in_round=kept.round):
+        raise NotShownYet("The second verifier has not submitted yet.")
+    return bytes(kept.envelope)
 
 
 def signatures_of(session: Session, verdict_ids: Collection[UUID]) -> dict[UUID, StatedSignature]:

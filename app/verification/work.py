@@ -8,7 +8,7 @@ from collections.abc import Collection
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, not_, select
+from sqlalchemy import ColumnElement, and_, not_, or_, select
 from sqlalchemy.orm import Session
 
 from app.access.models import Account
@@ -17,6 +17,7 @@ from app.cases.models import CaseMember
 from app.kernel.errors import Forbidden, WrongState
 from app.media.models import Evidence
 from app.media.rules import State
+from app.verification.blind import is_anothers_to_conclude, is_second, require_may_review, seconds_of
 from app.verification.findings import authors_of, is_author
 from app.verification.models import Review
 from app.verification.rules import REVIEWER_KINDS, require_not_author, require_third_person
@@ -59,10 +60,11 @@ def work_on(evidence: Evidence) -> Work:
 def require_person_may(session: Session, evidence: Evidence, person: UUID, work: Work) -> None:
     """No review of one's own work, no third act by one of the first two persons; roles are not looked at.
 
-    Raises SelfReview, ThirdPersonRequired.
+    Raises SelfReview, ThirdPersonRequired; of a blind round SecondNotBlind, NotTheSecond.
     """
     if work is Work.REVIEW:
         require_not_author(person, authors_of(session, evidence.id))
+        require_may_review(session, evidence, person)
     elif work is not Work.VERIFY:
         require_third_person(person, authors_of(session, evidence.id), reviewers_of(session, evidence))
 
@@ -89,8 +91,8 @@ def roles_of(session: Session, case_id: UUID, account_id: UUID) -> frozenset[Rol
 
 
 def reviewers_of(session: Session, evidence: Evidence) -> frozenset[UUID]:
-    """Who concurred, dissented or adjudicated in the item's round (no permission check)."""
-    return frozenset(
+    """Who concurred, dissented or adjudicated in the item's round, or verified it second (no permission check)."""
+    return seconds_of(session, evidence) | frozenset(
         session.scalars(
             select(Review.reviewer_id).where(
                 Review.evidence_id == evidence.id, Review.round == evidence.round, Review.kind.in_(REVIEWER_KINDS)
@@ -101,7 +103,7 @@ def reviewers_of(session: Session, evidence: Evidence) -> frozenset[UUID]:
 
 def is_reviewer(person: UUID) -> ColumnElement[bool]:
     """The same as a condition on :class:`Evidence`."""
-    return (
+    judged = (
         select(Review.id)
         .where(
             Review.evidence_id == Evidence.id,
@@ -111,6 +113,7 @@ def is_reviewer(person: UUID) -> ColumnElement[bool]:
         )
         .exists()
     )
+    return or_(judged, is_second(person))
 
 
 def person_may(person: UUID, work: Work) -> ColumnElement[bool] | None:
@@ -118,7 +121,7 @@ def person_may(person: UUID, work: Work) -> ColumnElement[bool] | None:
     if work is Work.VERIFY:
         return None
     if work is Work.REVIEW:
-        return not_(is_author(person))
+        return and_(not_(is_author(person)), not_(is_anothers_to_conclude(person)))
     return and_(not_(is_author(person)), not_(is_reviewer(person)))
 
 

@@ -35,7 +35,7 @@ APPLICATION = {
     "match_comparisons": EDIT,
     **dict.fromkeys(("finding_citations", "recycled_answers", "recycled_notices"), APPEND),
     "finding_drafts": SET,  # And what is saved anew, below.
-    **dict.fromkeys(("findings", "verdicts", "verdict_withdrawals", "reviews"), APPEND),
+    **dict.fromkeys(("findings", "verdicts", "second_verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
     **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures"), APPEND),
     **dict.fromkeys(("incidents", "incident_evidence"), APPEND),  # And some columns, below.
@@ -87,6 +87,7 @@ UPDATABLE_COLUMNS = {
     "finding_drafts": {"content", "version", "saved_at"},
     "recycled_answers": {"reason", "erased"},
     "verdicts": {"rationale", "erased"},
+    "second_verdicts": {"rationale", "erased"},
     "reviews": {"comment", "erased"},
     "reviewer_key_bindings": {"checked_how", "erased"},
     "reviewer_key_revocations": {"reason", "erased"},

@@ -277,6 +277,7 @@ def test_policy_when_thresholds_are_in_range_then_they_are_kept(api: Api) -> Non
         "thresholds": {"pdq": 0, "dhash": 16},
         "inliers": {"same_picture": 100, "likely": 6},
         "matching_across_cases": False,
+        "blind_double_verification": True,
     }
     olena.change(path, path, "PUT", json={"required_dimensions": ["source"], **settings})
     assert olena.get(path).json().items() >= settings.items()
@@ -285,6 +286,7 @@ def test_policy_when_thresholds_are_in_range_then_they_are_kept(api: Api) -> Non
 def test_policy_when_its_document_is_from_before_a_setting_was_there_then_it_reads_on() -> None:
     old = {"required_dimensions": ["source"], "thresholds": {"pdq": 24, "whash": 60}}
     assert Policy.of(old) == Policy(("source",), {"pdq": 24, "whash": 60}, {}, True)
+    assert not Policy.of(old).blind_double_verification
 
 
 def test_token_when_limited_to_one_case_and_role_then_other_cases_are_404_and_other_roles_403(api: Api) -> None:

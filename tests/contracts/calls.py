@@ -63,7 +63,8 @@ class Call:
         """Arguments for ``httpx.Client.request``."""
         documented = self.documented
         path = documented.path.format(**world.objects[self.kind][which], **self.path)
-        made: dict[str, Any] = {"method": documented.method, "url": path, "params": dict(self.query), "headers": {}}
+        made: dict[str, Any] = {"method": documented.method, "url": path, "params": {}, "headers": {}}
+        made["params"] = {name: value.format(**world.objects[self.kind][which]) for name, value in self.query.items()}
         if "If-Match" in documented.parameters("header"):
             made["headers"]["If-Match"] = '"999999999"'
         if self.form:
@@ -174,6 +175,7 @@ CASES = (
     _read("getPolicy", "case"),
     _write("changePolicy", "case", COORDINATOR, {"required_dimensions": ["source"]}),
     _read("listNotices", "case", COORDINATOR),
+    _read("measureAgreement", "case", COORDINATOR, query={"case": "{case_id}"}),
     _write("acknowledgeNotice", "notice", COORDINATOR),
 )
 EVIDENCE = (
@@ -322,6 +324,8 @@ VERIFICATION = (
     _read("listRecycledNotices", "case", COORDINATOR),
     _read("listVerdicts", "evidence"),
     _read("listReviews", "evidence"),
+    _write("submitSecondVerdict", "evidence", FINDINGS, {"outcome": "verified", "rationale": "x"}),
+    _read("listSecondVerdicts", "evidence"),
     _write("prepareVerdict", "evidence", FINDINGS, {"keyid": "0" * 64, "outcome": "verified", "rationale": "x"}),
     _read(
         "getVerdictEnvelope",

@@ -14,8 +14,9 @@ from app.kernel.primitives import Sha256Hex
 from app.media.models import Evidence
 from app.verification import leases, service
 from app.verification.findings import record_finding
-from app.verification.models import Finding, Review, Verdict
+from app.verification.models import Finding, Review, SecondVerdict, Verdict
 from app.verification.rules import Adjudication, Confidence, Dimension, FindingResult, Method, Outcome, ReviewKind
+from app.verification.second import submit_second_verdict
 from app.verification.stated import Stated
 from tests.factories import NO_LABELS, commit_in, make_case, make_item, make_log, make_person
 
@@ -117,6 +118,10 @@ class Bench:
     def review(self, actor: Actor, kind: ReviewKind, comment: str | None = "Seen.", **options: Any) -> Review:
         made: Review = self._moved(service.review, actor, kind=kind, comment=comment, **options)[1]
         return made
+
+    def second(self, actor: Actor, outcome: Outcome = Outcome.VERIFIED) -> SecondVerdict:
+        stated: dict[str, Any] = {"outcome": outcome, "rationale": "I found it so."}
+        return commit_in(self.sessions, lambda uow: submit_second_verdict(uow, actor, self.item, **stated))[1]
 
     def concur(self, actor: Actor) -> Review:
         return self.review(actor, ReviewKind.CONCUR, None)

@@ -47,7 +47,7 @@ def test_draft_when_saved_again_and_again_then_one_row_no_entry_and_nobody_s_fin
     assert (bench.entry_types(), bench.version()) == before
     assert Stated.of("date", read(bench, bench.olena).content) == WHOLE
     with bench.sessions() as session:
-        assert standing_findings(session, bench.item) == {}
+        assert standing_findings(session, bench.item, bench.olena.account_id) == {}
         assert authors_of(session, bench.item) == frozenset()
         assert list_findings(session, bench.olena, bench.item, after=None, limit=10) == []
 
