@@ -2,11 +2,13 @@
 
 The model below is written from docs/domain.md's table alone and shares nothing with the services. For every call it
 says whether it must succeed and which entries it must leave; after every call the item's state, round and lease holder
-and the counts of its entries must be those of the model.
+and the counts of its entries must be those of the model, and each person is shown as many findings and verdicts as the
+model says. Rounds are blind or not, as the case's policy says when they begin.
 """
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
@@ -27,8 +29,11 @@ from app.access.rules import Role
 from app.cases.policy import Policy
 from app.cases.service import change_policy, revoke_role
 from app.kernel.errors import AppError
+from app.media.viewing import log_reading
+from app.verification.findings import list_findings
 from app.verification.queue import list_queue
-from app.verification.rules import Adjudication, Dimension, ReviewKind
+from app.verification.rules import Adjudication, Dimension, Outcome, ReviewKind
+from app.verification.service import list_verdicts
 from tests.factories import NO_LABELS, add_role, commit_in, make_item
 from tests.verification.bench import Bench
 
@@ -40,9 +45,25 @@ DECISIONS = (
     (ReviewKind.DISSENT, "dissented", "disputed"),
     (ReviewKind.REQUEST_CHANGES, "changes_requested", "in_verification"),
 )
-OUTCOMES = ((Adjudication.TO_SIGN_OFF, "awaiting_sign_off"), (Adjudication.BACK, "in_verification"))
+ADJUDICATIONS = ((Adjudication.TO_SIGN_OFF, "awaiting_sign_off"), (Adjudication.BACK, "in_verification"))
+
+VERDICTS = (Outcome.VERIFIED, Outcome.MISATTRIBUTED)
 
 people = st.sampled_from(PEOPLE)
+outcomes = st.sampled_from(VERDICTS)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A finding (with its dimension) or a verdict (with its outcome): by whom, in which round."""
+
+    person: str
+    round: int
+    is_second: bool
+    dimension: Dimension | None = None
+    outcome: Outcome | None = None
+    beside: int = 0
+    """Of a second verdict: how many first ones there were."""
 
 
 class Verification(RuleBasedStateMachine):
@@ -50,21 +71,28 @@ class Verification(RuleBasedStateMachine):
 
     sessions: ClassVar[sessionmaker[Session]]
     bench: ClassVar[Bench]
-    reached: ClassVar[set[tuple[str, int]]]
-    """States and rounds that some example came to: a walk that never leaves the first room shows nothing."""
+    reached: ClassVar[set[tuple[str, int, str | None]]]
+    """States, rounds and blindness that some example came to: a walk that never leaves the first room shows nothing."""
+    policy: ClassVar[tuple[int, bool]]
+    """The case's: its version, and whether rounds begin blind."""
 
-    @initialize(data=st.data(), steps=st.sampled_from((0, 4, 5, 6, 7, 9, 11)))
-    def begin(self, data: st.DataObject, steps: int) -> None:
+    @initialize(data=st.data(), steps=st.sampled_from((0, 4, 5, 6, 7, 9, 11, 13)), is_blind=st.booleans())
+    def begin(self, data: st.DataObject, steps: int, is_blind: bool) -> None:
         """An item, and so many steps of its way."""
         bench = self.bench
+        if self.policy[1] is not is_blind:
+            self.change_policy()
         bench.item = make_item(self.sessions, bench.olena, bench.case_id, labels=dict(NO_LABELS))
         self.state = "preserved"
         self.round = 0
         self.holder: str | None = None
-        self.authors: set[str] = set()
-        self.found: set[Dimension] = set()
-        self.verdict_author: str | None = None
+        self.blind: str | None = None
+        self.findings: list[Written] = []
+        self.verdicts: list[Written] = []
+        self.second: Written | None = None
         self.judges: set[str] = set()
+        self.is_adjudicated = False
+        self.viewers: set[str] = set()
         self.roles: dict[str, set[str]] = {
             "coordinator": {"coordinator"},
             "olena": {"verifier"},
@@ -105,11 +133,78 @@ class Verification(RuleBasedStateMachine):
     def _may(self, person: str, *roles: str) -> bool:
         return bool(self.roles[person] & set(roles))
 
+    @property
+    def authors(self) -> set[str]:
+        return {one.person for one in (*self.findings, *self.verdicts) if not one.is_second}
+
+    @property
+    def seconds(self) -> set[str]:
+        """Of this round."""
+        return {one.person for one in self.findings if one.is_second and one.round == self.round}
+
+    def _sees(self, person: str, written: Written) -> bool:
+        return self.blind != "pending" or written.round < self.round or written.person == person
+
+    def _found(self, person: str) -> set[Dimension | None]:
+        """What a verdict of this person could rest on now."""
+        if self._awaits_second():
+            own = (one for one in self.findings if one.is_second and one.round == self.round)
+            return {one.dimension for one in own if one.person == person}
+        return {one.dimension for one in self.findings if not one.is_second and self._sees(person, one)}
+
+    def _awaits_second(self) -> bool:
+        return self.state == "awaiting_peer_review" and self.blind == "pending"
+
+    def _is_beside_present(self) -> bool:
+        return self.second is not None and self.second.beside == len(self.verdicts)
+
+    def _is_free_for(self, person: str) -> bool:
+        return self.holder in (None, person)
+
+    def _begin_round(self) -> None:
+        self.round += 1
+        self.blind = "pending" if self.policy[1] else None
+        self.judges, self.second, self.is_adjudicated = set(), None, False
+
+    def _lease_ends(self) -> tuple[str, ...]:
+        """The entry of the end of the lease with the work, if there is one."""
+        return () if self.holder is None else ("lease_ended",)
+
+    @rule()
+    def change_policy(self) -> None:
+        """It opens no round that began blind."""
+        version, is_blind = self.policy
+        policy = Policy(required_dimensions=tuple(REQUIRED), blind_double_verification=not is_blind)
+        bench = self.bench
+        commit_in(
+            self.sessions,
+            lambda uow: change_policy(uow, bench.coordinator, bench.case_id, version=version, policy=policy),
+        )
+        type(self).policy = (version + 1, not is_blind)
+
+    @rule(person=people)
+    def view(self, person: str) -> None:
+        """One entry for all that somebody looks at the original for a purpose, and none without a look."""
+        reading: dict[str, Any] = {"rendering": "original", "size_bytes": 1, "purpose": "verification"}
+        entries = () if person in self.viewers else ("viewed",)
+        if self._attempt(
+            True,
+            lambda: commit_in(
+                self.sessions,
+                lambda uow: log_reading(
+                    uow, self._actor(person), self.bench.item, act="viewed", window_s=900, **reading
+                ),
+            ),
+            *entries,
+        ):
+            self.viewers.add(person)
+
     @rule(person=people)
     def open(self, person: str) -> None:
         is_allowed = self.state == "preserved" and self._may(person, "verifier")
         if self._attempt(is_allowed, lambda: self.bench.open(self._actor(person)), "verification_opened", "leased"):
-            self.state, self.round, self.holder = "in_verification", 1, person
+            self.state, self.holder = "in_verification", person
+            self._begin_round()
 
     @rule(person=people, holder=people)
     def open_for(self, person: str, holder: str) -> None:
@@ -124,25 +219,24 @@ class Verification(RuleBasedStateMachine):
             "verification_opened",
             "leased",
         ):
-            self.state, self.round, self.holder = "in_verification", 1, holder
+            self.state, self.holder = "in_verification", holder
+            self._begin_round()
 
     @rule(person=people)
     def take_lease(self, person: str) -> None:
-        if self._attempt(self._may_work(person), lambda: self.bench.take(self._actor(person)), "leased"):
+        is_allowed = self._may(person, *VERIFY) and self._is_free_for(person) and self._may_work(person)
+        if self._attempt(is_allowed, lambda: self.bench.take(self._actor(person)), "leased"):
             self.holder = person
 
     def _may_work(self, person: str) -> bool:
-        """Whether the state awaits something that this person may do, and nobody else does it."""
-        match self.state:
-            case "in_verification":
-                is_allowed = self._may(person, *VERIFY)
-            case "awaiting_peer_review":
-                is_allowed = self._may(person, *VERIFY) and person not in self.authors
-            case "disputed" | "awaiting_sign_off":
-                is_allowed = self._is_third(person)
-            case _:
-                return False
-        return is_allowed and self.holder in (None, person)
+        """Whether what the state awaits is this person's to do."""
+        if self.state == "awaiting_peer_review":
+            is_seconds_alone = self.second is not None and self._is_beside_present()
+            is_theirs = not is_seconds_alone or (self.second is not None and self.second.person == person)
+            return person not in self.authors and is_theirs
+        if self.state in ("disputed", "awaiting_sign_off"):
+            return self._is_third(person)
+        return self.state == "in_verification"
 
     @rule(person=people)
     def look_at_the_queue(self, person: str) -> None:
@@ -154,12 +248,8 @@ class Verification(RuleBasedStateMachine):
         if self.state == "preserved":
             is_expected = self._may(person, "verifier")
         else:
-            is_expected = self._may_work(person) and self.holder is None
+            is_expected = self._may(person, *VERIFY) and self._may_work(person) and self.holder is None
         assert (self.bench.item in [row.evidence.id for row in offered]) is is_expected, (self.state, person)
-
-    def _work_ends(self) -> tuple[str, ...]:
-        """What an act that ends the present work leaves besides its own entry."""
-        return () if self.holder is None else ("lease_ended",)
 
     @rule(person=people)
     def end_lease(self, person: str) -> None:
@@ -171,10 +261,10 @@ class Verification(RuleBasedStateMachine):
 
     @rule(person=people, dimension=st.sampled_from(REQUIRED))
     def find(self, person: str, dimension: Dimension) -> None:
-        is_allowed = self.state == "in_verification" and self.holder == person and self._may(person, *VERIFY)
+        is_allowed = self.state == "in_verification" or (self._awaits_second() and person not in self.authors)
+        is_allowed = is_allowed and self.holder == person and self._may(person, *VERIFY)
         if self._attempt(is_allowed, lambda: self.bench.find(self._actor(person), dimension), "finding_recorded"):
-            self.authors.add(person)
-            self.found.add(dimension)
+            self.findings.append(Written(person, self.round, self._awaits_second(), dimension))
 
     @rule(data=st.data(), count=st.integers(1, 8))
     def advance(self, data: st.DataObject, count: int) -> None:
@@ -186,8 +276,8 @@ class Verification(RuleBasedStateMachine):
 
     def _steps_onwards(self) -> list[Callable[[], None]]:
         verifiers = [person for person in PEOPLE if self._may(person, *VERIFY)]
-        thirds = [person for person in PEOPLE if self._is_third(person) and self.holder in (None, person)]
-        missing = [dimension for dimension in REQUIRED if dimension not in self.found]
+        thirds = [person for person in PEOPLE if self._is_third(person)]
+        missing = [dimension for dimension in REQUIRED if dimension not in self._found(self.holder or "")]
         match self.state:
             case "preserved":
                 return [partial(self.open, person) for person in ("olena", "petro", "taras")]
@@ -198,38 +288,74 @@ class Verification(RuleBasedStateMachine):
             case "in_verification" if missing:
                 return [partial(self.find, self.holder, missing[0])]
             case "in_verification":
-                return [partial(self.submit, self.holder)]
-            case "awaiting_peer_review" | "disputed" | "awaiting_sign_off" if self._is_stuck():
-                return [partial(self.end_lease, "coordinator")]
+                return [partial(self.submit, self.holder, outcome) for outcome in VERDICTS]
             case "awaiting_peer_review":
-                others = [person for person in verifiers if self._may_work(person)]
-                return [partial(self.review, person, decision) for person in others for decision in DECISIONS]
+                return self._review_steps(verifiers, missing)
+            case "disputed" | "awaiting_sign_off" if self.holder not in (None, *thirds):
+                return [partial(self.end_lease, "coordinator")]
             case "disputed":
-                return [partial(self.adjudicate, person, outcome) for person in thirds for outcome in OUTCOMES]
+                third = [self.holder] if self.holder else thirds
+                return [partial(self.adjudicate, person, way) for person in third for way in ADJUDICATIONS]
             case "awaiting_sign_off":
-                return [partial(self.sign_off, person) for person in thirds] or [partial(self.return_item, "rita")]
+                third = [self.holder] if self.holder else thirds
+                return [partial(self.sign_off, person) for person in third] or [partial(self.return_item, "rita")]
             case _:
                 return [partial(self.reopen, "coordinator")]
 
-    def _is_stuck(self) -> bool:
-        """Whether whoever holds the lease may not do the work any more."""
-        return self.holder is not None and not self._may_work(self.holder)
+    def _review_steps(self, verifiers: list[str], missing: list[Dimension]) -> list[Callable[[], None]]:
+        others = [person for person in verifiers if person not in self.authors]
+        if not self._awaits_second():
+            return [
+                partial(self.review, person, decision)
+                for person in others
+                for decision in DECISIONS
+                if self._may_review(person, decision[0])
+            ]
+        if self.holder is None:
+            return [partial(self.take_lease, person) for person in others]
+        if self.holder not in others:
+            return [partial(self.end_lease, "coordinator")]
+        if missing:
+            return [partial(self.find, self.holder, missing[0])]
+        return [partial(self.submit_second, self.holder, outcome) for outcome in VERDICTS]
 
-    @rule(person=people)
-    def submit(self, person: str) -> None:
+    @rule(person=people, outcome=outcomes)
+    def submit(self, person: str, outcome: Outcome) -> None:
         is_allowed = self.state == "in_verification" and self.holder == person and self._may(person, *VERIFY)
-        is_allowed = is_allowed and self.found >= set(REQUIRED)
-        if self._attempt(is_allowed, lambda: self.bench.submit(self._actor(person)), "submitted", "lease_ended"):
-            self.state, self.holder, self.verdict_author = "awaiting_peer_review", None, person
-            self.authors.add(person)
+        is_allowed = is_allowed and self._found(person) >= set(REQUIRED)
+        if self._attempt(
+            is_allowed, lambda: self.bench.submit(self._actor(person), outcome=outcome), "submitted", "lease_ended"
+        ):
+            self.state, self.holder = "awaiting_peer_review", None
+            self.verdicts.append(Written(person, self.round, False, outcome=outcome))
+
+    @rule(person=people, outcome=outcomes)
+    def submit_second(self, person: str, outcome: Outcome) -> None:
+        is_allowed = self._awaits_second() and self.holder == person and self._may(person, *VERIFY)
+        is_allowed = is_allowed and person not in self.authors and self._found(person) >= set(REQUIRED)
+        if self._attempt(is_allowed, lambda: self.bench.second(self._actor(person), outcome), "second_submitted"):
+            self.second = Written(person, self.round, True, outcome=outcome, beside=len(self.verdicts))
+            self.blind = "complete"
 
     @rule(person=people)
     def withdraw(self, person: str) -> None:
-        is_allowed = self.state == "awaiting_peer_review" and person == self.verdict_author
-        is_allowed = is_allowed and self._may(person, *VERIFY)
-        entries = ("withdrawn", *self._work_ends())
+        is_allowed = self.state == "awaiting_peer_review" and person == self.verdicts[-1].person
+        is_allowed = is_allowed and self._may(person, *VERIFY) and not self._is_beside_present()
+        entries = ("withdrawn", *self._lease_ends())
         if self._attempt(is_allowed, lambda: self.bench.withdraw(self._actor(person)), *entries):
             self.state, self.holder = "in_verification", None
+
+    def _may_review(self, person: str, kind: ReviewKind) -> bool:
+        is_allowed = self.state == "awaiting_peer_review" and self._may(person, *VERIFY)
+        is_allowed = is_allowed and person not in self.authors and self._is_free_for(person)
+        if not is_allowed or self.blind is None:
+            return is_allowed
+        if self.second is None or kind is ReviewKind.REQUEST_CHANGES:
+            return self.second is not None
+        if self._is_beside_present() and self.second.person != person:
+            return False
+        is_agreed = self.second.outcome == self.verdicts[-1].outcome or self.is_adjudicated
+        return kind is not ReviewKind.CONCUR or is_agreed
 
     @rule(
         person=people,
@@ -237,8 +363,8 @@ class Verification(RuleBasedStateMachine):
     )
     def review(self, person: str, decision: tuple[ReviewKind, str, str]) -> None:
         kind, entry, state = decision
-        is_allowed = self.state == "awaiting_peer_review" and self._may_work(person)
-        entries = (entry, *self._work_ends())
+        entries = (entry, *self._lease_ends())
+        is_allowed = self._may_review(person, kind)
         if self._attempt(is_allowed, lambda: self.bench.review(self._actor(person), kind), *entries):
             self.state, self.holder = state, None
             if kind is not ReviewKind.REQUEST_CHANGES:
@@ -246,30 +372,29 @@ class Verification(RuleBasedStateMachine):
 
     @rule(
         person=people,
-        outcome=st.sampled_from(OUTCOMES),
+        outcome=st.sampled_from(ADJUDICATIONS),
     )
     def adjudicate(self, person: str, outcome: tuple[Adjudication, str]) -> None:
-        is_allowed = self.state == "disputed" and self._may_work(person)
-        entries = ("adjudicated", *self._work_ends())
+        is_allowed = self.state == "disputed" and self._is_third(person) and self._is_free_for(person)
+        entries = ("adjudicated", *self._lease_ends())
         if self._attempt(is_allowed, lambda: self.bench.adjudicate(self._actor(person), outcome[0]), *entries):
-            self.state, self.holder = outcome[1], None
+            self.state, self.holder, self.is_adjudicated = outcome[1], None, True
             self.judges.add(person)
 
     @rule(person=people)
     def sign_off(self, person: str) -> None:
-        is_allowed = self.state == "awaiting_sign_off" and self._may_work(person)
-        entries = ("integrity_checked", "signed_off", *self._work_ends())
+        is_allowed = self.state == "awaiting_sign_off" and self._is_third(person) and self._is_free_for(person)
+        entries = ("integrity_checked", "signed_off", *self._lease_ends())
         if self._attempt(is_allowed, lambda: self.bench.sign_off(self._actor(person)), *entries):
             self.state, self.holder = "signed_off", None
 
     def _is_third(self, person: str) -> bool:
-        return self._may(person, "researcher") and person not in self.authors | self.judges
+        return self._may(person, "researcher") and person not in self.authors | self.judges | self.seconds
 
     @rule(person=people)
     def return_item(self, person: str) -> None:
-        is_allowed = self.state == "awaiting_sign_off" and self._may(person, "researcher")
-        is_allowed = is_allowed and self.holder in (None, person)
-        entries = ("returned", *self._work_ends())
+        is_allowed = self.state == "awaiting_sign_off" and self._may(person, "researcher") and self._is_free_for(person)
+        entries = ("returned", *self._lease_ends())
         if self._attempt(is_allowed, lambda: self.bench.return_item(self._actor(person)), *entries):
             self.state, self.holder = "in_verification", None
 
@@ -277,7 +402,8 @@ class Verification(RuleBasedStateMachine):
     def reopen(self, person: str) -> None:
         is_allowed = self.state == "signed_off" and self._may(person, "researcher", "coordinator")
         if self._attempt(is_allowed, lambda: self.bench.reopen(self._actor(person)), "reopened"):
-            self.state, self.round, self.judges = "in_verification", self.round + 1, set()
+            self.state = "in_verification"
+            self._begin_round()
 
     @rule(person=st.sampled_from(["olena", "petro"]))
     def change_role(self, person: str) -> None:
@@ -305,14 +431,28 @@ class Verification(RuleBasedStateMachine):
         holder = None if self.holder is None else self._actor(self.holder).account_id
         assert (evidence.state, evidence.round, evidence.lease_holder) == (self.state, self.round, holder)
         assert Counter(self.bench.entry_types()) == self.entries
-        self.reached.add((self.state, self.round))
+        assert evidence.blind == self.blind
+        self.reached.add((self.state, self.round, self.blind))
+
+    @invariant()
+    def nobody_is_shown_what_is_hidden_from_them(self) -> None:
+        if not hasattr(self, "entries"):
+            return
+        page: dict[str, Any] = {"after": None, "limit": 200}
+        with self.sessions() as session:
+            for person in ("coordinator", "olena", "sofia"):
+                actor = self._actor(person)
+                found = len(list_findings(session, actor, self.bench.item, **page))
+                given = len(list_verdicts(session, actor, self.bench.item, **page))
+                assert found == sum(self._sees(person, one) for one in self.findings), person
+                assert given == sum(self._sees(person, one) for one in self.verdicts), person
 
 
 @pytest.fixture
 def machine(sessions: sessionmaker[Session], bench: Bench) -> type[Verification]:
     policy = Policy(required_dimensions=tuple(REQUIRED))
     commit_in(sessions, lambda uow: change_policy(uow, bench.coordinator, bench.case_id, version=1, policy=policy))
-    Verification.sessions, Verification.bench = sessions, bench
+    Verification.sessions, Verification.bench, Verification.policy = sessions, bench, (2, False)
     Verification.reached = set()
     return Verification
 
@@ -321,13 +461,17 @@ def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_
     machine: type[Verification],
 ) -> None:
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-    wanted = {"awaiting_sign_off", "disputed", "signed_off"}
+    wanted = {
+        (state, blind) for state in ("awaiting_sign_off", "disputed", "signed_off") for blind in (None, "complete")
+    }
+    wanted.add(("awaiting_peer_review", "pending"))
     for _ in range(5):  # Chance may leave a state out; then as many examples again.
         run_state_machine_as_test(
             machine,
             settings=settings(max_examples=30, stateful_step_count=25, deadline=None, suppress_health_check=checks),
         )
-        states, last_round = {state for state, _ in machine.reached}, max(number for _, number in machine.reached)
+        states = {(state, blind) for state, _, blind in machine.reached}
+        last_round = max(number for _, number, _ in machine.reached)
         if states >= wanted and last_round >= 2:
             break
     assert states >= wanted

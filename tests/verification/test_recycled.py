@@ -87,7 +87,7 @@ def decide(bench: Bench, relation: str = "exact_copy") -> list[UUID]:
 
 def asked(bench: Bench) -> list[Question]:
     with bench.sessions() as session:
-        return questions_of(session, session.get_one(Evidence, bench.item))
+        return questions_of(session, session.get_one(Evidence, bench.item), bench.olena.account_id)
 
 
 def answer(
