@@ -465,10 +465,10 @@ def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_
         (state, blind) for state in ("awaiting_sign_off", "disputed", "signed_off") for blind in (None, "complete")
     }
     wanted.add(("awaiting_peer_review", "pending"))
-    for _ in range(5):  # Chance may leave a state out; then as many examples again.
+    for _ in range(8):  # Chance may leave a state out; then as many examples again.
         run_state_machine_as_test(
             machine,
-            settings=settings(max_examples=20, stateful_step_count=16, deadline=None, suppress_health_check=checks),
+            settings=settings(max_examples=12, stateful_step_count=16, deadline=None, suppress_health_check=checks),
         )
         states = {(state, blind) for state, _, blind in machine.reached}
         last_round = max(number for _, number, _ in machine.reached)
