@@ -1,6 +1,7 @@
 """Plain functions that make what a test begins with, by the services themselves: every row has its entry."""
 
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -115,4 +116,5 @@ def make_compared(
     decoded = Decoded("none/1", "undecodable", "nothing but a head", claims or {}, [])
     commit_in(sessions, lambda uow: fingerprint_jobs.store(uow, FingerprintResult(item, sha256, decoded)))
     (match,) = match_job.JOBS
-    Runner(sessions, None, WorkerLimits()).run(match, None, 0, {"evidence_id": str(item)})
+    nothing_stored: Any = SimpleNamespace(blobs=None)  # There is nothing to compare, so no working picture is read.
+    Runner(sessions, nothing_stored, WorkerLimits()).run(match, None, 0, {"evidence_id": str(item)})
