@@ -82,9 +82,9 @@ def require_answered(session: Session, evidence: Evidence, person: UUID) -> None
         )
 
 
-def questions_of(session: Session, evidence: Evidence, reader: UUID) -> list[Question]:
+def questions_of(session: Session, evidence: Evidence, reader: UUID | None) -> list[Question]:
     """All of the item, answered ones too, in the order of its matches, with the answers that the reader may see: of a
-    pending blind round their own (no permission check)."""
+    pending blind round their own; None: the system, which sees all (no permission check)."""
     events = _event_times(session, evidence)
     matches = _matches_in_question(session, evidence.id) if events else []
     if not matches:
@@ -156,16 +156,16 @@ def _items_by_match(session: Session, evidence: Evidence, matches: Sequence[Matc
     return found
 
 
-def _last_answers(session: Session, evidence_id: UUID, reader: UUID) -> dict[UUID, RecycledAnswerRow]:
-    rows = session.scalars(
+def _last_answers(session: Session, evidence_id: UUID, reader: UUID | None) -> dict[UUID, RecycledAnswerRow]:
+    query = (
         select(RecycledAnswerRow)
         .join(Finding, Finding.id == RecycledAnswerRow.finding_id)
         .join(Evidence, Evidence.id == Finding.evidence_id)
         .where(RecycledAnswerRow.evidence_id == evidence_id)
-        .where(seen_by(reader, author=Finding.author_id, in_round=Finding.round))
-        .order_by(Finding.number)
     )
-    return {row.match_id: row for row in rows}
+    if reader is not None:
+        query = query.where(seen_by(reader, author=Finding.author_id, in_round=Finding.round))
+    return {row.match_id: row for row in session.scalars(query.order_by(Finding.number))}
 
 
 def _other(match: Match, evidence_id: UUID) -> UUID:

@@ -50,7 +50,7 @@ def _store(uow: UnitOfWork, evidence_id: UUID) -> None:
     evidence = uow.session.scalars(select(Evidence).where(Evidence.id == evidence_id).with_for_update()).one()
     if evidence.state != State.SIGNED_OFF:
         return
-    for question in questions_of(uow.session, evidence):
+    for question in questions_of(uow.session, evidence, None):
         if question.is_open:
             _give_notice(uow, evidence, question)
 
