@@ -6,7 +6,7 @@ docs/decisions/0041 has the rules. The guards stand beside those of ``r05_verifi
 from alembic import op
 
 revision = "r80_blind"
-down_revision = "r79_notices"
+down_revision = "r72_decisions_in_one_case"
 branch_labels = None
 depends_on = None
 
