@@ -53,8 +53,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 SLOW_FILES = (
-    *("infrastructure/test_serve.py", "jobs/test_queue.py", "journeys/", "infrastructure/", "kernel/"),
-    *("contracts/", "fingerprints/", "media/", "exports/", "media_jail/"),
+    *("contracts/test_access_matrix.py", "infrastructure/test_serve.py", "erasure/test_everywhere.py"),
+    *("jobs/test_queue.py", "journeys/", "infrastructure/", "kernel/", "jobs/", "fingerprints/", "media/"),
+    *("media_jail/", "erasure/", "exports/", "verification/test_machine.py", "ledger/test_faults.py"),
+    *("ledger/test_audit.py", "verification/", "ledger/", "audits/"),
 )
 """The slowest first: a file is one worker's, and one that comes last is waited for with nothing beside it."""
 

@@ -224,8 +224,8 @@ def test_frame_when_in_many_unrelated_videos_then_is_proposed_once_and_stops_not
     coordinator = api.person("Coordinator")
     case_id = api.case(coordinator, verifier=tuple(people))
     bunny, dog = samples.VIDEO, samples.PHONE_VIDEO
-    with_leader = [samples.compilation(((dog, 0.0, 0.4), (bunny, at, at + 4.0))) for at in (2.0, 10.0, 24.0)]
-    copies = [samples.compilation(((bunny, 15.0, 19.0 + 0.2 * number),)) for number in range(3)]
+    with_leader = [samples.compilation(((dog, 0.0, 0.4), (bunny, at, at + 2.0))) for at in (2.0, 10.0, 24.0)]
+    copies = [samples.compilation(((bunny, 15.0, 17.0 + 0.2 * number),)) for number in range(3)]
     with work_of(api) as work:
         everything = enumerate([*with_leader, *copies])
         items = [receive(people[number % 2], case_id, content) for number, content in everything]

@@ -53,7 +53,8 @@ class Installation:
         return self.product.data_dir
 
     def start_again(self) -> None:
-        self.product = start_product(self.data, EXHIBIT_API_PROCESSES="2")
+        """With one API process: that two are started and end with their parent is seen at the first start."""
+        self.product = start_product(self.data)
 
 
 @pytest.fixture(scope="module")

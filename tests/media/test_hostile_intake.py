@@ -26,7 +26,7 @@ def test_hostile_files_when_received_then_each_is_kept_byte_for_byte_and_settled
 ) -> None:
     canary = tmp_path / "canary.mp4"
     canary.write_bytes(clip("mp4"))
-    with canaries(canary) as watched, work_of(hub.api) as work:
+    with canaries(canary) as watched, work_of(hub.api, decodes_anew=True) as work:
         bodies = {name: (HOSTILE[name].make(), outcome) for name, outcome in SAMPLE.items()}
         named = references(watched.port, canary)
         bodies |= {name: (named[name], "undecodable") for name in REFERENCES}

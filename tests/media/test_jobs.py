@@ -20,7 +20,7 @@ DOGS = PHOTOGRAPHS[0].read_bytes()
 
 @pytest.fixture
 def work(hub: Hub) -> Iterator[Work]:
-    with work_of(hub.api) as found:
+    with work_of(hub.api, decodes_anew=True) as found:
         yield found
 
 

@@ -43,7 +43,7 @@ class Watched:
 
 @pytest.fixture
 def watched(api: Api, hub: Hub) -> Iterator[Watched]:
-    with work_of(api) as work:
+    with work_of(api, decodes_anew=True) as work:
         yield Watched(api, work, hub)
 
 

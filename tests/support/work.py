@@ -1,13 +1,22 @@
 """Runs the jobs that wait in a test's database, one after the other, as the worker runs them."""
 
+import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from sqlalchemy import text
 
+from app.fingerprints import jobs as fingerprint_jobs
+from app.fingerprints.algorithms.catalog import Catalog
+from app.fingerprints.decodings import Decoded
 from app.job_table import JOBS, Resources
 from app.jobs import Job, enqueue_forgotten
-from app.media.jail.decoder import Decoder
+from app.kernel.primitives import Sha256Hex
+from app.media.derivatives import store_files
+from app.media.jail.decoder import Decoder, OnProgress
+from app.media.jobs import MediaResources
 from app.worker import Runner, WorkerLimits
 from tests.support.api import Api
 
@@ -58,14 +67,41 @@ class Work:
 
 
 _decoders: list[Decoder] = []
+_decoded: dict[tuple[bytes, Catalog], Decoded] = {}
+_decode = fingerprint_jobs.decode
 
 
 @contextmanager
-def work_of(api: Api) -> Iterator[Work]:
-    """Work with the test process's one decoder: each decoding has a child of its own, as in a worker."""
+def work_of(api: Api, *, decodes_anew: bool = False) -> Iterator[Work]:
+    """Work with the test process's one decoder: each decoding has a child of its own, as in a worker.
+
+    Most tests upload the same few files: what a decoding gave is given again for the same bytes, its files stored anew,
+    unless the test asks for decoding itself.
+    """
     if not _decoders:
         _decoders.append(Decoder())
-    yield Work(api, _decoders[0])
+    fingerprint_jobs.decode = _decode if decodes_anew else _decode_once
+    try:
+        yield Work(api, _decoders[0])
+    finally:
+        fingerprint_jobs.decode = _decode
+
+
+def _decode_once(
+    sha256: Sha256Hex, resources: MediaResources, catalog: Catalog, on_progress: OnProgress | None = None
+) -> Decoded:
+    """By what the file's bytes are now, whatever its name says. What killed its decoder is not remembered."""
+    fd = resources.blobs.open(sha256)
+    try:
+        with os.fdopen(os.dup(fd), "rb") as file:
+            key = (hashlib.file_digest(file, "sha256").digest(), catalog)
+    finally:
+        os.close(fd)
+    if key not in _decoded:
+        _decoded[key] = _decode(sha256, resources, catalog, on_progress)
+        return _decoded[key]
+    known = _decoded[key]
+    return replace(known, renderings=store_files(resources.blobs, [each.rendering for each in known.renderings]))
 
 
 def close_decoder() -> None:
