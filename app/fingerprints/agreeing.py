@@ -2,13 +2,14 @@
 
 A picture is laid upon the other as it is and, where that does not say enough, mirrored: either side's mirror in turn,
 because the points of a mirrored picture are described anew, and neither side is to be the better one to search with.
+So are the parts of either of which points were taken by themselves: insets, cells of a collage.
 
 Where as many points agree as make two pictures the same, their working pictures are laid upon each other (``overlap``):
 pictures of one layout share their corners, and not what lies between them. Points alone make nothing firm. Pure, but
 for the pictures, which are read when they are asked for.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import atan2, degrees
 
@@ -19,7 +20,7 @@ from app.fingerprints.geometry import Geometry, find_geometry
 from app.fingerprints.grounds import NO_PICTURES, Thresholds
 from app.fingerprints.overlap import LEAST_ALIKE, share_alike
 from app.fingerprints.prints import Luma, Prints
-from app.fingerprints.views import IDENTITY, MIRROR
+from app.fingerprints.views import IDENTITY, MIRROR, Part
 
 MAXIMUM_PAIRS = 400
 """Pairs of frames of two sequences that are laid upon each other, those that were proposed first."""
@@ -31,6 +32,8 @@ TOO_LITTLE, PICTURES_DIFFER = "too_little", "pictures_differ"
 compared; or what both show is not alike."""
 SURELY_PLAIN = 3
 """So many times the points that are asked for: what is symmetrical itself resembles its mirror by fewer."""
+SHOWN_BY_PART = 0.4
+"""Of the other picture, by a part of one: a logo, a bar or a button that both contain is no picture in a picture."""
 LARGEST_PLACE = 100_000
 """Thousandths: a corner that lies farther outside lies there."""
 TURNS = ("identity", "rotate_90", "rotate_180", "rotate_270")
@@ -64,6 +67,9 @@ class _Laid:
     found: Geometry
     is_query_mirrored: bool = False
     is_reference_mirrored: bool = False
+    query_part: Part | None = None
+    """Where a part alone was laid upon the other."""
+    reference_part: Part | None = None
 
 
 def agreements(
@@ -93,7 +99,15 @@ def _looked_at(agreement: Agreement, laid: "_Laid", query: Prints, reference: Pr
     theirs = _picture(reference, agreement.reference_ms, laid.is_reference_mirrored)
     if mine is None or theirs is None:
         return replace(agreement, held_back=NO_PICTURES)
-    alike = share_alike(mine, theirs, laid.found.matrix)
+    # What is around a part is another picture.
+    matrix = laid.found.matrix.copy()
+    if laid.query_part is not None:
+        mine = laid.query_part.of_picture(mine)
+        matrix[:, 2] += matrix[:, :2] @ [laid.query_part.left, laid.query_part.top]
+    if laid.reference_part is not None:
+        theirs = laid.reference_part.of_picture(theirs)
+        matrix[:, 2] -= [laid.reference_part.left, laid.reference_part.top]
+    alike = share_alike(mine, theirs, matrix)
     if alike is None:
         return replace(agreement, held_back=TOO_LITTLE)
     return replace(agreement, alike=alike, held_back=None if alike >= LEAST_ALIKE else PICTURES_DIFFER)
@@ -114,27 +128,57 @@ def _by_time(features: Sequence[LocalFeatures]) -> dict[int, dict[str, LocalFeat
 def _laid(
     query: Mapping[str, LocalFeatures], reference: Mapping[str, LocalFeatures], thresholds: Thresholds
 ) -> _Laid | None:
-    """The strongest way in which the one lies upon the other; the plain one, where that is sure."""
+    """The strongest way in which the one lies upon the other; the first kind of way in which one is sure."""
     if query[IDENTITY].version != reference[IDENTITY].version:
         return None
-    mine, theirs = unpack_points(query[IDENTITY].points), unpack_points(reference[IDENTITY].points)
-    plain = find_geometry(mine, theirs)
-    ways = [] if plain is None else [_Laid(plain)]
-    if plain is None or plain.inliers < SURELY_PLAIN * thresholds.inliers:
-        ways += _mirrored(_points(query, MIRROR), theirs, is_query=True)
-        ways += _mirrored(mine, _points(reference, MIRROR), is_query=False)
-    return max(ways, key=lambda one: one.found.inliers, default=None)
+    mine, theirs = ({view: unpack_points(one.points) for view, one in sets.items()} for sets in (query, reference))
+    found: list[_Laid] = []
+    for ways in _ways(mine, theirs):
+        found += [laid for laid in (_laid_so(mine, theirs, *way) for way in ways) if laid is not None]
+        if any(one.found.inliers >= SURELY_PLAIN * thresholds.inliers for one in found):
+            break
+    return max(found, key=lambda one: one.found.inliers, default=None)
 
 
-def _points(sets: Mapping[str, LocalFeatures], view: str) -> Points | None:
-    return unpack_points(sets[view].points) if view in sets else None
+def _ways(query: Collection[str], reference: Collection[str]) -> Iterator[list[tuple[str, str]]]:
+    """Which view of the one is laid upon which of the other: the pictures as they are, a part of either upon the other,
+    and both again mirrored. No part is laid upon a part: what two pages share may be a picture of its own there."""
+    mine, theirs = ([view for view in views if Part.of(view)] for views in (query, reference))
+    yield [(IDENTITY, IDENTITY)]
+    yield [(part, IDENTITY) for part in mine] + [(IDENTITY, part) for part in theirs]
+    mirrored = [(MIRROR, IDENTITY)] * (MIRROR in query) + [(IDENTITY, MIRROR)] * (MIRROR in reference)
+    yield mirrored
+    yield [(part, MIRROR) for part in mine if MIRROR in reference] + [
+        (MIRROR, part) for part in theirs if MIRROR in query
+    ]
 
 
-def _mirrored(query: Points | None, reference: Points | None, *, is_query: bool) -> list[_Laid]:
-    if query is None or reference is None:
-        return []
-    found = find_geometry(query, reference)
-    return [] if found is None else [_Laid(found, is_query, not is_query)]
+def _laid_so(mine: Mapping[str, Points], theirs: Mapping[str, Points], query: str, reference: str) -> _Laid | None:
+    mine_of, theirs_of = Part.of(query), Part.of(reference)
+    found = find_geometry(
+        mine[query],
+        theirs[reference],
+        of_query=SHOWN_BY_PART if theirs_of else 0.0,
+        of_reference=SHOWN_BY_PART if mine_of else 0.0,
+    )
+    if found is None:
+        return None
+    return _Laid(_of_wholes(found, mine_of, theirs_of), query == MIRROR, reference == MIRROR, mine_of, theirs_of)
+
+
+def _of_wholes(found: Geometry, query: Part | None, reference: Part | None) -> Geometry:
+    """The same in the pixels of the whole pictures."""
+    linear, shift, pairs = found.matrix[:, :2], found.matrix[:, 2], found.pairs.copy()
+    if query is not None:
+        offset = np.array([query.left, query.top], np.float64)
+        linear = linear / query.scale
+        shift = shift - linear @ offset
+        pairs[:, :2] = pairs[:, :2] * query.scale + offset
+    if reference is not None:
+        offset = np.array([reference.left, reference.top], np.float64)
+        linear, shift = linear * reference.scale, shift * reference.scale + offset
+        pairs[:, 2:] = pairs[:, 2:] * reference.scale + offset
+    return Geometry(found.inliers, np.column_stack([linear, shift]), pairs)
 
 
 def _pixels(size: Size | None) -> Size | None:

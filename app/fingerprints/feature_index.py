@@ -1,7 +1,8 @@
 """Which pictures and frames may show a part of another one: the index of local features, which follows the database.
 
 It proposes by votes (``search.points``); whoever asks lays the pictures upon each other (``geometry``). It holds the
-points of every decoding, of the identity view alone (turned copies are asked for by the query's other views). Of what
+points of every decoding, of the picture as it is and of its parts, each as a set of its own (turned copies are asked
+for by the query's other views). Of what
 it proposes only what is in force is answered; that is read from the database, as are the points themselves.
 """
 
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import structlog
-from sqlalchemy import and_, exists, select, tuple_, type_coerce
+from sqlalchemy import and_, exists, or_, select, tuple_, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -21,7 +22,7 @@ from app.fingerprints.following import Follower
 from app.fingerprints.models import FingerprintBatch, LocalFeatureSet, RuleInForce
 from app.fingerprints.search.files import open_index
 from app.fingerprints.search.points import SET, PointBlock, PointRows, PointSide, Voted, block_of, vote
-from app.fingerprints.views import IDENTITY
+from app.fingerprints.views import IDENTITY, PART
 from app.kernel.database import is_one_of
 
 logger = structlog.get_logger("exhibit.index")
@@ -73,7 +74,7 @@ class SetsBeside:
 
     def __init__(self) -> None:
         self.points = PointSide()
-        self._seen: set[bytes] = set()
+        self._seen: set[tuple[bytes, str]] = set()
 
     def __len__(self) -> int:
         return len(self.points)
@@ -82,8 +83,8 @@ class SetsBeside:
         packed, keys = [], []
         for row in rows:
             key = set_key(row)
-            if row.points and key not in self._seen:
-                self._seen.add(key)
+            if row.points and (key, row.view) not in self._seen:
+                self._seen.add((key, row.view))
                 keys.append(key)
                 packed.append(row.points)
         if keys:
@@ -190,9 +191,9 @@ FEATURES = FeatureIndex()
 
 
 def sets_query() -> Any:
-    """Every set that is indexed: ``(blob, decoding, time_ms, points)``."""
+    """Every set that is indexed: ``(blob, decoding, time_ms, points, view)``."""
     blob = type_coerce(LocalFeatureSet.blob_sha256, BYTEA).label("blob")
-    columns = (blob, LocalFeatureSet.decoding, LocalFeatureSet.time_ms, LocalFeatureSet.points)
+    columns = (blob, LocalFeatureSet.decoding, LocalFeatureSet.time_ms, LocalFeatureSet.points, LocalFeatureSet.view)
     return select(*columns).where(*_is_indexed())
 
 
@@ -203,7 +204,8 @@ def open_points(path: Path) -> OpenedPoints:
 
 
 def _is_indexed() -> tuple[Any, ...]:
-    return LocalFeatureSet.version == VERSION, LocalFeatureSet.view == IDENTITY
+    is_upright = or_(LocalFeatureSet.view == IDENTITY, LocalFeatureSet.view.startswith(f"{PART}."))
+    return LocalFeatureSet.version == VERSION, is_upright
 
 
 def _belongs() -> Any:

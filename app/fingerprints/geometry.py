@@ -138,16 +138,20 @@ class _Pairs:
         return len(self.rows)
 
 
-def find_geometry(query: Points, reference: Points) -> Geometry | None:
+def find_geometry(
+    query: Points, reference: Points, *, of_query: float = 0.0, of_reference: float = 0.0
+) -> Geometry | None:
     """How the query's picture lies in the reference's (or in the mirrored one, where the points are of that); None when
-    fewer than six places lie alike, or too little of what both show does."""
+    fewer than six places lie alike, or too little of what both show does. ``of_query``, ``of_reference``: of either
+    picture, the least share that has to be shown by both."""
     first, second = _Side.of(query), _Side.of(reference)
     if min(len(first.places), len(second.places)) < FEWEST_INLIERS:
         return None
     is_swapped = second.key() < first.key()
     if is_swapped:
         first, second = second, first
-    found = _find(first, second)
+    shown = (of_reference, of_query) if is_swapped else (of_query, of_reference)
+    found = _find(first, second, shown)
     if found is None:
         return None
     matrix, pairs = found
@@ -157,7 +161,7 @@ def find_geometry(query: Points, reference: Points) -> Geometry | None:
     return Geometry(len(pairs), matrix, np.stack([q.real, q.imag, r.real, r.imag], axis=1))
 
 
-def _find(query: _Side, reference: _Side) -> tuple[Array, _Pairs] | None:
+def _find(query: _Side, reference: _Side, shown: tuple[float, float]) -> tuple[Array, _Pairs] | None:
     bits = _distances_bits(query.words, reference.words)
     possible = _possible(query, reference, bits)
     nearest = _taken(possible, _is_mutual(possible) & (possible.bits <= NEAREST_BITS))
@@ -171,7 +175,7 @@ def _find(query: _Side, reference: _Side) -> tuple[Array, _Pairs] | None:
     if best is None:
         return None
     matrix, inliers = best
-    count = _trusted(query, reference, matrix, inliers)
+    count = _trusted(query, reference, matrix, inliers, shown)
     if count > MOST_DOUBTFUL and _confirmed(query, reference, matrix, bits) < LEAST_CONFIRMED:
         count = MOST_DOUBTFUL
     return (matrix, _taken(inliers, np.s_[:count])) if count else None
@@ -346,7 +350,7 @@ def _distinct(pairs: _Pairs) -> _Pairs:
     return _taken(pairs, is_left)
 
 
-def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs) -> int:
+def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs, shown: tuple[float, float]) -> int:
     """How many of the inliers count, by whether what both pictures show is alike all over: a caption, a logo or an
     application's controls are so in some rows and columns alone."""
     moved = _applied(matrix, query.places)
@@ -354,8 +358,9 @@ def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs) -> in
     low = complex(max(low_q.real, low_r.real), max(low_q.imag, low_r.imag))
     high = complex(min(high_q.real, high_r.real), min(high_q.imag, high_r.imag))
     size = high - low
-    smaller = min(_area(high_q - low_q), _area(high_r - low_r))
-    if size.real <= 0 or size.imag <= 0 or _area(size) < LEAST_COMMON * smaller:
+    areas = _area(high_q - low_q), _area(high_r - low_r)
+    least = max(LEAST_COMMON * min(areas), *(share * area for share, area in zip(shown, areas, strict=True)))
+    if size.real <= 0 or size.imag <= 0 or _area(size) < least:
         return 0
 
     def shares(cells: int, fewest: int) -> tuple[float, float]:

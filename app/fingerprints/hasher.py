@@ -13,6 +13,7 @@ from app.fingerprints.alignment import MINIMUM_QUALITY
 from app.fingerprints.borders import Borders
 from app.fingerprints.keyframes import ChangedFrames, MovedFarFrames
 from app.fingerprints.matching import Print
+from app.fingerprints.parts import features_of_parts
 from app.fingerprints.shots import FoundShot, Shot, ShotFinder
 from app.fingerprints.views import IDENTITY, TRIMMED, hashes_in_views, hashes_of_areas, view_of
 from app.media.jail.result import VideoFrame
@@ -53,6 +54,7 @@ class Hasher:
         if self.on_further is not None:
             self.on_further(0, rgb)
         picture = reduced_picture(rgb)
+        self.features += features_of_parts(rgb, picture)
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
                 found = hashes_in_views(algorithm, picture)

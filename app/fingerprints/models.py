@@ -130,7 +130,7 @@ class LocalFeatureSet(Base):
             name="fk_local_features_decodings",
         ),
         CheckConstraint("points_sha256 = sha256(points)", name="points_digest"),
-        one_of("view", ("identity", "mirror")),
+        CheckConstraint(r"view IN ('identity', 'mirror') OR view ~ '^part(\.[0-9]{1,4}){5}$'", name="view_word"),
         CheckConstraint(
             "CASE WHEN count = 0 THEN octet_length(points) = 0 ELSE octet_length(points) % count = 0 END",
             name="whole_points",
@@ -144,7 +144,7 @@ class LocalFeatureSet(Base):
     time_ms: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     """Of a video's frame, since the first one; 0 for a picture."""
     view: Mapped[str] = mapped_column(Text, primary_key=True, server_default="identity")
-    """``identity``, or ``mirror``: of the mirrored picture, to be searched with."""
+    """``identity``; ``mirror``: of the mirrored picture, to be searched with; or of a part, see ``views.Part``."""
     count: Mapped[int] = mapped_column(SmallInteger)
     points: Mapped[bytes] = mapped_column(BYTEA)
     """Packed as the version says; of ``orb/1`` see ``algorithms.local_features``."""

@@ -1,10 +1,12 @@
 """Under which views a picture is searched with: as it is, turned, mirrored, and without what was put around it. Pure.
 
 A view's name is a symmetry (``mirror``), of an area of the picture (``trimmed.mirror``); without a prefix the area is
-the whole picture. Only the query's side is turned; areas are looked at on both sides.
+the whole picture. A set of points may be of a part of it (:class:`Part`). Only the query's side is turned; areas and
+parts are looked at on both sides.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,8 +17,9 @@ from app.fingerprints.areas import Box, areas_in
 
 Array = np.ndarray[Any, Any]
 
-VIEWS_RULE = "views/1"
-"""By which views are taken of a picture or a frame; what was fingerprinted before it has fewer."""
+VIEWS_RULE = "views/2"
+"""By which views are taken of a picture or a frame; what was fingerprinted before it has fewer: ``views/1`` had no
+parts."""
 
 IDENTITY: Final = "identity"
 MIRROR: Final = "mirror"
@@ -39,6 +42,44 @@ SYMMETRIES: dict[str, Callable[[Array], Array]] = {
     "transverse": lambda picture: np.swapaxes(np.rot90(picture, 2), 0, 1),
 }
 """What is done to the picture, by name; turns are clockwise, in degrees."""
+
+
+PART: Final = "part"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a picture of which points were taken by themselves: an inset, a cell of a collage.
+
+    Pixels of the picture that points are found in (``local_features.SIDE_PIXELS``); ``side`` is the longer side of the
+    part as its own points were found in it.
+    """
+
+    left: int
+    top: int
+    width: int
+    height: int
+    side: int
+
+    @property
+    def view(self) -> str:
+        """The view's name, as it is stored."""
+        return f"{PART}.{self.left}.{self.top}.{self.width}.{self.height}.{self.side}"
+
+    @property
+    def scale(self) -> float:
+        """How many pixels of the whole one of the part's is."""
+        return max(self.width, self.height) / self.side
+
+    def of_picture(self, pixels: Array) -> Array:
+        """The part of a picture as points are found in it."""
+        return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
+
+    @classmethod
+    def of(cls, view: str) -> "Part | None":
+        """None: the view is none of a part."""
+        name, *numbers = view.split(".")
+        return cls(*map(int, numbers)) if name == PART else None
 
 
 def view_of(area: str, symmetry: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.fingerprints.algorithms.local_features import VERSION, LocalFeatures, pack_points
@@ -52,6 +53,27 @@ def in_memory(session: Session) -> FeatureIndex:
     index = FeatureIndex()
     assert index.blocks(session) is not None
     return index
+
+
+def test_part_of_a_picture_when_asked_for_then_its_picture_is_proposed_as_by_the_whole(sessions: Sessions) -> None:
+    pictures = Pictures(5)
+    whole, part = pictures.points(), pictures.points()
+    sets = [LocalFeatures(VERSION, 0, whole), LocalFeatures(VERSION, 0, part, "part.0.12.300.200.480")]
+    with sessions.begin() as session:
+        store(session, blob(0), sets)
+
+    with sessions() as session:
+        found = [
+            in_memory(session).candidates(session, None, [FeatureQuery(0, "identity", points)], 5)
+            for points in (whole, part)
+        ]
+
+    assert [[one.blob_sha256 for one in some] for some in found] == [[blob(0)]] * 2
+
+
+def test_view_that_is_none_when_stored_then_the_database_refuses_it(sessions: Sessions) -> None:
+    with sessions() as session, pytest.raises(IntegrityError, match="view_word"):
+        store(session, blob(0), [LocalFeatures(VERSION, 0, Pictures(0).points(), "part.1.2.3")])
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -189,7 +189,7 @@ def test_picture_from_before_there_were_views_when_recomputed_then_it_has_them_a
     (item,) = bench.receive(samples.encoded(framed))
     Work(bench.api, decoder).finish()
     bench.change(
-        "DELETE FROM rules_in_force WHERE rule = 'views/1'",
+        "DELETE FROM rules_in_force WHERE rule = 'views/2'",
         "DELETE FROM fingerprints WHERE view LIKE '%.%'",
         "DELETE FROM local_features WHERE view <> 'identity'",
     )

@@ -14,6 +14,7 @@ arrays and never a file; a lint rule holds that.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -58,6 +59,11 @@ def features_in_views(picture: Pixels | Image.Image, time_ms: int = 0) -> list[L
     luma = _luma(picture)
     straight, corners = _found(luma)
     return [straight.at(time_ms), _mirrored(luma, corners).at(time_ms)]
+
+
+def features_of(part: Pixels, view: str) -> LocalFeatures:
+    """The points of a part of a picture, in its own pixels, under the view that says which part it is."""
+    return replace(_found(_luma(part))[0], view=view)
 
 
 def _detector() -> cv2.ORB:

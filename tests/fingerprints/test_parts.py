@@ -1,0 +1,117 @@
+"""A picture in a picture has points of its own, and is found by them from either side; a shared logo is no picture."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageOps
+
+from app.fingerprints.algorithms.algorithm import reduced
+from app.fingerprints.hasher import Hasher
+from app.fingerprints.matching import Explanation, Prints, explain, thresholds_of
+from app.fingerprints.panels import panels_in
+from app.fingerprints.parts import features_of_parts
+from app.fingerprints.pictures import HeldPictures
+from app.fingerprints.views import Part
+from app.media.frames import WorkingFrames
+from tests.media_samples import ASSETS, PHOTOGRAPHS, upright
+
+PIXELS = (960, 720)
+INSET = (30, 40, 366, 292)
+OFF_BY = 12
+
+
+@cache
+def photograph(name: str) -> Image.Image:
+    return ImageOps.fit(upright(ASSETS / name), PIXELS)
+
+
+def inset(*, is_mirrored: bool = False) -> Image.Image:
+    """The temple in a corner of the dogs."""
+    picture = photograph("park-dogs.jpg").copy()
+    small = photograph("temple.jpg").resize((INSET[2] - INSET[0], INSET[3] - INSET[1]))
+    picture.paste(ImageOps.mirror(small) if is_mirrored else small, INSET[:2])
+    return picture
+
+
+def collage() -> Image.Image:
+    page = Image.new("RGB", PIXELS, "white")
+    for place, path in enumerate(PHOTOGRAPHS[:4]):
+        page.paste(ImageOps.fit(upright(path), (475, 355)), (place % 2 * 485, place // 2 * 365))
+    return page
+
+
+def prints_of(picture: Image.Image) -> Prints:
+    frames = WorkingFrames()
+    hasher = Hasher(on_further=frames.take_further)
+    hasher.take_picture(np.asarray(picture))
+    hasher.end_video(0)
+    return Prints(False, hasher.prints, hasher.features, picture.size, HeldPictures(frames.jpegs))
+
+
+def explained(query: Prints, reference: Prints) -> Explanation | None:
+    return explain(query, reference, thresholds_of())
+
+
+def boxes(picture: Image.Image) -> list[tuple[int, int, int, int]]:
+    rgb = np.asarray(picture)
+    return [(one.left, one.top, one.right, one.bottom) for one in panels_in(rgb, reduced(rgb))]
+
+
+def test_inset_when_looked_for_then_its_four_edges_are_found() -> None:
+    (found,) = boxes(inset())
+    assert max(abs(one - other) for one, other in zip(found, INSET, strict=True)) <= OFF_BY
+
+
+def test_collage_of_four_when_looked_at_then_each_cell_is_a_panel() -> None:
+    found = sorted((round(x / 480), round(y / 360)) for x, y, _, _ in boxes(collage()))
+    assert found == [(0, 0), (0, 1), (1, 0), (1, 1)]
+
+
+@pytest.mark.parametrize("name", ["temple.jpg", "park-dogs.jpg", "messenger-dogs.jpg", "table.jpg"])
+def test_photograph_of_one_scene_when_looked_at_then_it_has_no_panel(name: str) -> None:
+    assert boxes(photograph(name)) == []
+
+
+def test_part_when_its_view_is_read_then_it_is_the_same() -> None:
+    part = Part(12, 0, 300, 200, 640)
+    assert (part.view, Part.of(part.view), Part.of("mirror")) == ("part.12.0.300.200.640", part, None)
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True], ids=["upright", "mirrored"])
+def test_picture_in_a_picture_when_compared_with_its_source_then_firm_and_in_its_place(is_mirrored: bool) -> None:
+    query, reference = prints_of(photograph("temple.jpg")), prints_of(inset(is_mirrored=is_mirrored))
+
+    there, back = explained(query, reference), explained(reference, query)
+
+    assert there is not None
+    assert back is not None
+    assert (there.tier, there.grounds[0].inliers) == ("same_picture", back.grounds[0].inliers)
+    assert there.grounds[0].transformation == ("mirror" if is_mirrored else "identity")
+    outline = there.grounds[0].outline
+    assert outline is not None
+    left, top, right, bottom = (1000 * edge / PIXELS[place % 2] for place, edge in enumerate(INSET))
+    expected = [(left, top), (right, top), (right, bottom), (left, bottom)]
+    expected = [expected[place] for place in (1, 0, 3, 2)] if is_mirrored else expected
+    assert np.abs(np.array(outline) - np.array(expected)).max() <= OFF_BY
+
+
+def test_cells_of_a_collage_when_compared_with_their_sources_then_all_are_firm() -> None:
+    page = prints_of(collage())
+    found = [explained(prints_of(upright(path)), page) for path in PHOTOGRAPHS[:4]]
+    assert [one and one.tier for one in found] == ["same_picture"] * 4
+
+
+def test_pages_with_one_framed_mark_and_other_pictures_when_compared_then_are_not_one_picture() -> None:
+    mark = photograph("temple.jpg").crop((300, 200, 560, 395))
+    pages = []
+    for name in ("park-dogs.jpg", "messenger-dogs.jpg"):
+        page = ImageOps.fit(upright(ASSETS / name), PIXELS)
+        page.paste(mark, (20, 20))
+        ImageDraw.Draw(page).rectangle((20, 20, 280, 215), outline="white", width=4)
+        pages.append(page)
+    assert all(features_of_parts(np.asarray(page), reduced(page)) for page in pages)
+
+    found = explained(*map(prints_of, pages))
+
+    assert found is None or found.tier == "likely"
