@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r74_parts"
-down_revision = "r42_stop_list"
+down_revision = "r78_findings"
 branch_labels = None
 depends_on = None
 
