@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r74_parts"
-down_revision = "r71_xmp_and_iptc"
+down_revision = "r79_recycled"
 branch_labels = None
 depends_on = None
 
