@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r74_parts"
-down_revision = "r77_preferences"
+down_revision = "r79_notices"
 branch_labels = None
 depends_on = None
 
