@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r74_parts"
-down_revision = "r79_notices"
+down_revision = "r72_decisions_in_one_case"
 branch_labels = None
 depends_on = None
 
