@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r74_parts"
-down_revision = "r72_decisions_in_one_case"
+down_revision = "r80_blind"
 branch_labels = None
 depends_on = None
 
