@@ -1,4 +1,4 @@
-"""A transport for httpx that takes a third of its own one's processor time: tests make tens of thousands of requests.
+"""A transport for httpx that spares a quarter of what a request takes its client: tests make tens of thousands.
 
 A connection for each request under way, kept for the next. A request whose body streams, a form's too, goes the usual
 way; an answer is read whole.
