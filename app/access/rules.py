@@ -62,6 +62,8 @@ class Operation(StrEnum):
     READ_AGREEMENT = "read_agreement"
     """How far those who verify blind agree, over whole cases."""
     RECEIVE_EVIDENCE = "receive_evidence"
+    ASSESS_LEAD = "assess_lead"
+    """To answer the five questions about a lead before anything is collected."""
     DECLINE_LEAD = "decline_lead"
     READ_METADATA = "read_metadata"
     READ_PREVIEW = "read_preview"
@@ -119,6 +121,7 @@ RULES: dict[Operation, Rule] = {
     Operation.READ_STOP_LIST: Rule(organisation=frozenset(OrganisationRole)),
     Operation.MANAGE_CASE: Rule(frozenset({Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.RECEIVE_EVIDENCE: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
+    Operation.ASSESS_LEAD: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.READ_METADATA: Rule(_ALL),
     Operation.READ_PREVIEW: Rule(_WORKERS),

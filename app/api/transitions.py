@@ -10,7 +10,6 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.api.evidence_shapes import Code
 from app.api.http import (
     Changed,
     IdempotencyKey,
@@ -34,7 +33,7 @@ from app.api.waiting import LedgerRoute
 from app.kernel.primitives import Sha256Hex
 from app.media.items import find_evidence
 from app.media.models import Evidence
-from app.media.rules import OPERATIONS, State, Transition
+from app.media.rules import OPERATIONS, DeclineReason, State, Transition
 from app.media.service import decline_lead
 from app.unit_of_work import UnitOfWork
 from app.verification import leases, service
@@ -61,7 +60,7 @@ class Decline(_Event):
     """A lead that is not taken."""
 
     event: Literal["decline"]
-    reason_code: Code = Field(examples=["out_of_scope"])
+    reason_code: DeclineReason
     reason: LongText | None = None
 
 

@@ -8,6 +8,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
 from app.kernel.errors import VersionMismatch
+from app.media.assessment import require_safe_to_collect
 from app.media.items import find_evidence
 from app.media.rules import State, Transition, next_state
 
@@ -18,8 +19,9 @@ def require_receiving(session: Session, actor: Actor, case_id: UUID) -> None:
 
 
 def require_receiving_for_lead(session: Session, actor: Actor, evidence_id: UUID, *, version: int) -> None:
-    """The same for the file of a lead. Raises NotFound, Forbidden, VersionMismatch, WrongState."""
+    """The same for the file of a lead. Raises NotFound, Forbidden, VersionMismatch, WrongState, CollectingUnsafe."""
     evidence, _ = find_evidence(session, actor, evidence_id, Operation.RECEIVE_EVIDENCE)
     if evidence.version != version:
         raise VersionMismatch(f"The item is at version {evidence.version}. Read it again, then repeat the change.")
     next_state(State(evidence.state), Transition.RECEIVE)
+    require_safe_to_collect(session, evidence_id)

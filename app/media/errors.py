@@ -1,6 +1,6 @@
 """What can be wrong with an item, its bytes or its content's address."""
 
-from app.kernel.errors import AppError, Conflict, Invalid, NotFound
+from app.kernel.errors import AppError, Conflict, Invalid, NotFound, constraint_errors
 
 
 class ExposureCapReached(Conflict):
@@ -15,6 +15,27 @@ class ExposureCapReached(Conflict):
 class NoGround(Invalid):
     code = "no_ground"
     title = "A lead needs an address or a claim"
+
+
+class CollectingUnsafe(Conflict):
+    code = "collecting_unsafe"
+    title = "Collecting this lead was assessed as unsafe"
+    advice = (
+        "Do not collect it, and send no file of it. Read the reason: GET /v1/evidence/{id}/assessment. Where it is "
+        "safe by now, assess the lead again and say why; else decline it with the reason code 'unsafe_to_collect'."
+    )
+
+
+class NotAssessed(NotFound):
+    code = "not_assessed"
+    title = "The lead was not assessed"
+    advice = "Answer the five questions: PUT /v1/evidence/{id}/assessment. Only leads are assessed."
+
+
+class AssessmentReasonNeeded(Invalid):
+    code = "assessment_reason_needed"
+    title = "This answer needs a reason"
+    advice = "Add 'reason' to the answer: it is sealed, and read by members of the case."
 
 
 class ClaimedIntervalReversed(Invalid):
@@ -107,3 +128,6 @@ class ContentAddressInvalid(AppError):
     status = 403
     title = "The address is not valid, or not any more"
     advice = "Ask for a new address of the content: these expire after minutes, and each is good for one item only."
+
+
+constraint_errors["exhibit_collecting_unsafe"] = CollectingUnsafe("Collecting this lead was assessed as unsafe.")

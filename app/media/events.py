@@ -1,5 +1,6 @@
 """What acts on an item leave in its stream."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -25,8 +26,27 @@ class LeadRegistered(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeadAssessed(Event):
+    """Five coded answers; ``reasons``: question → text, sealed together."""
+
+    TYPE: ClassVar[str] = "evidence.assessed"
+    assessment: UUID
+    number: int
+    supersedes: UUID | None = None
+    relevance: str
+    reliability: str
+    removal_risk: str
+    collection_safety: str
+    obligations: str
+    reasons: Mapping[str, str] | None = sealed(default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LeadDeclined(Event):
+    """``assessment``: the one in force, if the lead was assessed."""
+
     TYPE: ClassVar[str] = "evidence.declined"
+    assessment: UUID | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

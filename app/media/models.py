@@ -120,6 +120,36 @@ class Evidence(Erasable, Base):
     """When the present round began, if blind."""
 
 
+class LeadAssessment(Erasable, Base):
+    """The five questions about a lead, answered once; the next one supersedes it."""
+
+    __tablename__ = "lead_assessments"
+    __table_args__ = (
+        UniqueConstraint("evidence_id", "number", name="uq_lead_assessments_number"),
+        one_of("relevance", ("relevant", "possibly_relevant", "not_relevant", "unknown")),
+        one_of("reliability", ("credible", "doubtful", "not_credible", "unknown")),
+        one_of("removal_risk", ("imminent", "likely", "unlikely", "removed", "unknown")),
+        one_of("collection_safety", ("safe", "safe_with_precautions", "unsafe", "unknown")),
+        one_of("obligations", ("none", "can_be_met", "cannot_be_met", "unknown")),
+        CheckConstraint("number > 0 AND (number = 1) = (supersedes IS NULL)", name="number_counts"),
+        CheckConstraint("jsonb_typeof(reasons) IN ('object', 'null')", name="reasons_by_question"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    number: Mapped[int]
+    supersedes: Mapped[UUID | None] = mapped_column(ForeignKey("lead_assessments.id"))
+    relevance: Mapped[str] = mapped_column(Text)
+    reliability: Mapped[str] = mapped_column(Text)
+    removal_risk: Mapped[str] = mapped_column(Text)
+    collection_safety: Mapped[str] = mapped_column(Text)
+    obligations: Mapped[str] = mapped_column(Text)
+    reasons: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
+    """Question → text, of those that were given one."""
+    assessed_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    assessed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
 class EvidenceCorrection(Erasable, Base):
     """A new record that corrects a frozen field; what was first stated stays beside it."""
 

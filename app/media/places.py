@@ -15,6 +15,7 @@ def _correction(column: str) -> tuple[Place, ...]:
 PLACES: Places = {
     ("evidence.lead_registered", "address"): _item("lead_address"),
     ("evidence.lead_registered", "claim"): _item("lead_claim"),
+    ("evidence.assessed", "reasons"): (Place("lead_assessments", ("reasons",), {"id": "assessment"}),),
     ("evidence.declined", "reason"): (),
     ("evidence.collected", "collector"): _item("collector"),
     ("evidence.collected", "source"): _item("source"),

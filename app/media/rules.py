@@ -38,6 +38,19 @@ class Transition(StrEnum):
     REOPEN = "reopen"
 
 
+class DeclineReason(StrEnum):
+    """Why a lead is not taken."""
+
+    NOT_RELEVANT = "not_relevant"
+    NOT_CREDIBLE = "not_credible"
+    UNSAFE_TO_COLLECT = "unsafe_to_collect"
+    OBLIGATIONS_CANNOT_BE_MET = "obligations_cannot_be_met"
+    OUT_OF_SCOPE = "out_of_scope"
+    DUPLICATE = "duplicate"
+    NOT_REACHABLE = "not_reachable"
+    OTHER = "other"
+
+
 class Priority(StrEnum):
     """How soon a coordinator wants an item worked on."""
 

@@ -20,6 +20,7 @@ from app.kernel.primitives import Sha256Hex, new_id, utc_now
 from app.ledger import log
 from app.ledger.event import EntryActor
 from app.media.acquisition import CORRECTABLE, Acquisition, from_stored, require_plausible_times, to_stored
+from app.media.assessment import latest_assessment, require_safe_to_collect
 from app.media.errors import NoGround, UncorrectableField
 from app.media.events import (
     EvidenceCollected,
@@ -32,7 +33,7 @@ from app.media.events import (
 )
 from app.media.items import entry_object, lock_evidence, move
 from app.media.models import Blob, Evidence, EvidenceCorrection
-from app.media.rules import FingerprintStatus, State, Transition
+from app.media.rules import DeclineReason, FingerprintStatus, State, Transition
 from app.media.sniff import sniff
 from app.media.turns import PRESERVING, turn_of
 from app.unit_of_work import UnitOfWork
@@ -78,17 +79,25 @@ def register_lead(uow: UnitOfWork, actor: Actor, case_id: UUID, *, address: str 
 
 
 def decline_lead(
-    uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int, reason_code: str, reason: str | None = None
+    uow: UnitOfWork,
+    actor: Actor,
+    evidence_id: UUID,
+    *,
+    version: int,
+    reason_code: DeclineReason,
+    reason: str | None = None,
 ) -> Evidence:
     """A lead that is not taken. Raises WrongState."""
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.DECLINE_LEAD, version=version)
     move(evidence, Transition.DECLINE)
     evidence.reason_code = reason_code
+    assessment = latest_assessment(uow.session, evidence_id)
     uow.record(
         LeadDeclined(
             stream=evidence.id,
             actor=grant.entry_actor,
             object=entry_object(uow.session, evidence),
+            assessment=None if assessment is None else assessment.id,
             reason_code=reason_code,
             reason=reason,
         )
@@ -129,9 +138,10 @@ def receive_for_lead(
     labels: Mapping[str, Any] | None = None,
     idempotency_sha256: Sha256Hex | None = None,
 ) -> Evidence:
-    """The bytes of a lead. Raises WrongState besides what :func:`receive_evidence` raises."""
+    """The bytes of a lead. Raises WrongState and CollectingUnsafe besides what :func:`receive_evidence` raises."""
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.RECEIVE_EVIDENCE, version=version)
     move(evidence, Transition.RECEIVE)
+    require_safe_to_collect(uow.session, evidence_id)
     blob = _keep_blob(uow.session, file)
     _fill(evidence, grant, blob, file, acquisition)
     uow.session.flush()

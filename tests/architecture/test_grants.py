@@ -33,7 +33,7 @@ APPLICATION = {
     "relations": APPEND,
     "match_notices": APPEND,  # And their acknowledgement, below.
     "match_comparisons": EDIT,
-    **dict.fromkeys(("finding_citations", "recycled_answers", "recycled_notices"), APPEND),
+    **dict.fromkeys(("finding_citations", "recycled_answers", "lead_assessments", "recycled_notices"), APPEND),
     "finding_drafts": SET,  # And what is saved anew, below.
     **dict.fromkeys(("findings", "verdicts", "second_verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
@@ -86,6 +86,7 @@ UPDATABLE_COLUMNS = {
     },
     "finding_drafts": {"content", "version", "saved_at"},
     "recycled_answers": {"reason", "erased"},
+    "lead_assessments": {"reasons", "erased"},
     "verdicts": {"rationale", "erased"},
     "second_verdicts": {"rationale", "erased"},
     "reviews": {"comment", "erased"},

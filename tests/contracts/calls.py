@@ -120,6 +120,13 @@ _FINDING = {
     "methods": ["metadata"],
     "rationale": "The clock.",
 }
+ASSESSMENT = {
+    "relevance": {"answer": "relevant"},
+    "reliability": {"answer": "unknown"},
+    "removal_risk": {"answer": "imminent"},
+    "collection_safety": {"answer": "safe"},
+    "obligations": {"answer": "none"},
+}
 _NO_DRAFT = frozenset({"no_draft"})
 _FILE = {"purpose": "audit"}
 PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
@@ -185,6 +192,9 @@ EVIDENCE = (
     _write("receiveContent", "evidence", RECEIVE, form=True),
     _read("getEvidence", "evidence"),
     _write("setLabels", "evidence", COORDINATOR, LABELS),
+    _write("assessLead", "evidence", RECEIVE, ASSESSMENT),
+    _read("getAssessment", "evidence", granted_codes=frozenset({"not_assessed"})),
+    _read("listAssessments", "evidence"),
     _write("correctEvidence", "evidence", RECEIVE, {"field": "notes", "value": "x", "reason": "x"}),
     _original("getContent", query={"purpose": "verification"}),
     _original("headContent"),

@@ -10,6 +10,7 @@ from typing import Any
 from PIL import ExifTags, Image
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.media.assessment import QUESTIONS
 from tests.exports.custody_cases import integrating, publish_key
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
@@ -254,6 +255,8 @@ def _leads(hub: Hub) -> None:
     made = ok(hub.people["coordinator"].post(path, json=lead, headers=key("lead")), 201)
     declined = {"event": "decline", "reason_code": "other", "reason": hub.words()}
     own = f"/v1/evidence/{made['id']}"
+    answers = {question: {"answer": "unknown", "reason": hub.words()} for question in QUESTIONS}
+    ok(hub.people["coordinator"].change(f"{own}/assessment", own, "PUT", json=answers))
     ok(hub.people["coordinator"].change(f"{own}/transitions", own, json=declined))
 
 
