@@ -101,7 +101,7 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
         earlier = None
     sha256 = evidence.blob_sha256
     prints = query_prints(session, sha256, catalog)
-    near: Proposed = {}
+    near = Proposed()
     if prints is not None:
         near = proposed_anywhere(session, prints, thresholds, catalog, excluding=_here_alone(session, evidence))
     near.pop(sha256, None)
@@ -116,7 +116,7 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
     )
     compared = None if earlier is None else earlier.compared
     seen = frozenset() if compared is None else compared.seen
-    candidates = {blob: near[blob] for blob, _ in settled - seen}
+    candidates = near.only({blob for blob, _ in settled - seen})
     comparison = plan_pairs(session, sha256, prints, candidates, settled, thresholds, compared, catalog)
     return Plan(evidence.id, evidence.settled_decoding, comparison)
 

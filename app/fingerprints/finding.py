@@ -3,7 +3,7 @@
 Plan (reads), compare (pure), then under the case's lock: is it complete, store. See ``match_job``.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from uuid import UUID
@@ -26,7 +26,7 @@ from app.fingerprints.matching import (
 )
 from app.fingerprints.models import BlobMatch, Fingerprint
 from app.fingerprints.pictures import with_store
-from app.fingerprints.proposing import Proposed, proposed
+from app.fingerprints.proposing import Moments, Proposed, proposed
 from app.fingerprints.stored_prints import prints_of, without_stopped
 from app.kernel.database import is_one_of
 from app.kernel.primitives import sha256_hex
@@ -35,6 +35,8 @@ from app.media.rules import FingerprintStatus
 
 PRINTS_AT_ONCE = 200_000
 """Hashes of candidates that are held at a time: some 60 MB."""
+MOST_IN_VAIN = 20
+"""Pictures that points alone proposed and that are nothing, one after the other. Measured: docs/decisions/0038."""
 SET_IN_PRINTS = 120
 """A frame's local features in both views take as much memory as so many hashes."""
 SETTLED = (FingerprintStatus.DONE, FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED)
@@ -73,7 +75,7 @@ class Comparison:
     """What is known to be similar already; see :class:`Compared`."""
     seen: frozenset["Settled"]
     """Every blob of the case that this comparison and the earlier ones took into account."""
-    moments: Proposed = field(default_factory=dict)
+    moments: Proposed = field(default_factory=Proposed)
     """Frames whose local features may lie alike."""
     is_part: bool = False
     """Whether more is left to be compared in another round."""
@@ -110,7 +112,7 @@ def plan_comparison(
     settled = _settled_blobs(session, evidence.case_id)
     prints = query_prints(session, sha256, catalog)
     fresh = {blob for blob, _ in settled - seen_before} - {sha256}
-    candidates = {} if prints is None else proposed(session, fresh, prints, thresholds, catalog)
+    candidates = Proposed() if prints is None else proposed(session, fresh, prints, thresholds, catalog)
     return plan_pairs(session, sha256, prints, candidates, settled, thresholds, earlier, catalog)
 
 
@@ -135,7 +137,7 @@ def plan_pairs(
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     fresh = {blob for blob, _ in settled - seen_before}
     known = _known(session, sha256, candidates, rule)
-    now, later = _at_once(session, {blob: candidates[blob] for blob in candidates.keys() - known})
+    now, later = _at_once(session, candidates.only(candidates.keys() - known))
     explained = {} if earlier is None else earlier.explained
     found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
     found.update(dict.fromkeys(known))
@@ -152,7 +154,7 @@ def _frames_of(candidates: Proposed) -> dict[str, set[int]]:
 def _at_once(session: Session, blobs: Proposed) -> tuple[Proposed, set[str]]:
     """Those of the blobs that are compared in this round, at least one, and those that are left."""
     if not blobs:
-        return {}, set()
+        return blobs, set()
     counts = dict(
         session.execute(
             select(Fingerprint.blob_sha256, func.count())
@@ -160,13 +162,13 @@ def _at_once(session: Session, blobs: Proposed) -> tuple[Proposed, set[str]]:
             .group_by(Fingerprint.blob_sha256)
         ).all()
     )
-    total, now = 0, dict[str, list[tuple[int, int]]]()
+    total, now = 0, set[str]()
     for blob in sorted(blobs):
         total += counts.get(blob, 0) + SET_IN_PRINTS * max(1, len(blobs[blob]))
         if now and total > PRINTS_AT_ONCE:
             break
-        now[blob] = blobs[blob]
-    return now, blobs.keys() - now.keys()
+        now.add(blob)
+    return blobs.only(now), blobs.keys() - now
 
 
 class HasBlobs(Protocol):
@@ -178,17 +180,35 @@ class HasBlobs(Protocol):
 
 def compare(comparison: Comparison, blobs: BlobStore) -> Compared:
     """Explain every pair. Reads working pictures, and is long for videos: nobody waits for it."""
-    explained = dict(comparison.found)
-    for other, theirs in comparison.others.items():
-        assert comparison.prints is not None
-        moments = comparison.moments.get(other, [])
-        query, reference = with_store(comparison.prints, blobs), with_store(theirs, blobs)
+
+    def with_other(other: str, moments: Moments) -> Explanation | None:
+        if comparison.prints is None or other not in comparison.others:
+            return None
+        query, reference = with_store(comparison.prints, blobs), with_store(comparison.others[other], blobs)
         if query_of(comparison.sha256, other) == other:
-            query, reference, moments = theirs, query, [(theirs_ms, mine_ms) for mine_ms, theirs_ms in moments]
-        explanation = explain(query, reference, comparison.thresholds, comparison.catalog, moments)
-        if explanation is not None:
-            explained[other] = explanation
+            query, reference, moments = reference, query, [(theirs, mine) for mine, theirs in moments]
+        return explain(query, reference, comparison.thresholds, comparison.catalog, moments)
+
+    explained = comparison.found | _explained(comparison.moments, with_other)
     return Compared(comparison.sha256, comparison.rule, comparison.seen, explained, comparison.is_part)
+
+
+def _explained(
+    candidates: Proposed, with_other: Callable[[str, Moments], Explanation | None]
+) -> dict[str, Explanation | None]:
+    """Of the candidates those that are similar. What points alone propose is looked at in the order of its votes, and
+    no further when so many one after the other were nothing: a copy has far more votes than others have by chance."""
+    found: dict[str, Explanation | None] = {}
+    in_vain = 0
+    for blob in [*sorted(candidates.keys() - set(candidates.by_votes)), *candidates.by_votes]:
+        if in_vain == MOST_IN_VAIN:
+            break
+        explanation = with_other(blob, candidates[blob])
+        if explanation is not None:
+            found[blob] = explanation
+        if blob in candidates.by_votes:
+            in_vain = 0 if explanation is not None else in_vain + 1
+    return found
 
 
 @dataclass(frozen=True)
@@ -209,7 +229,7 @@ class Search:
     """Candidates that are not at hand yet, with their frames whose local features may lie alike."""
     others: dict[str, Prints] = field(default_factory=dict)
     """Those that are."""
-    moments: Proposed = field(default_factory=dict)
+    moments: Proposed = field(default_factory=Proposed)
     found: tuple[Found, ...] = ()
     """Of those before, without an order."""
     catalog: Catalog = CATALOG
@@ -237,18 +257,21 @@ def next_part(session: Session, search: Search) -> Search:
     """The same with other candidates at hand, so many as memory holds."""
     now, later = _at_once(session, search.left)
     others = prints_of(session, now, _frames_of(now), search.catalog)
-    return replace(search, left={blob: search.left[blob] for blob in later}, others=others, moments=now)
+    return replace(search, left=search.left.only(later), others=others, moments=now)
 
 
 def search_part(search: Search, blobs: BlobStore) -> Search:
     """Explains what is at hand, by the same rule as what is stored, and lets go of it."""
-    found = []
-    for sha256, theirs in search.others.items():
-        moments = search.moments[sha256]
-        explanation = explain(search.prints, with_store(theirs, blobs), search.thresholds, search.catalog, moments)
-        if explanation is not None:
-            found.append(Found(sha256, explanation))
-    return replace(search, others={}, moments={}, found=(*search.found, *found))
+
+    def with_other(other: str, moments: Moments) -> Explanation | None:
+        theirs = search.others.get(other)
+        if theirs is None:
+            return None
+        return explain(search.prints, with_store(theirs, blobs), search.thresholds, search.catalog, moments)
+
+    explained = _explained(search.moments, with_other)
+    found = [Found(sha256, one) for sha256, one in explained.items() if one is not None]
+    return replace(search, others={}, moments=Proposed(), found=(*search.found, *found))
 
 
 def in_order(found: Sequence[Found]) -> list[Found]:

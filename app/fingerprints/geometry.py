@@ -23,6 +23,7 @@ from app.fingerprints.algorithms.local_features import Points
 FEWEST_INLIERS = 6
 """Below, there is nothing to say: pictures that have nothing in common reach this now and then."""
 
+ROWS_AT_ONCE = 64
 NEAREST_BITS = 72
 """Of two points that are each other's nearest. Two by chance differ in 128 of 256 bits, the nearest of 500 in 60-90."""
 GUIDED_BITS = 84
@@ -182,28 +183,38 @@ def _find(query: _Side, reference: _Side, shown: tuple[float, float]) -> tuple[A
 
 
 def _distances_bits(some: Array, others: Array) -> Array:
-    """``(some, others)``, uint8 (255 for 256)."""
-    total = np.zeros((len(some), len(others)), np.uint16)
-    for word in range(some.shape[1]):
-        total += np.bitwise_count(some[:, word, None] ^ others[None, :, word])
+    """``(some, others)``, uint16. A few rows at a time: what is between then stays in the processor's cache."""
+    total = np.empty((len(some), len(others)), np.uint16)
+    words = np.ascontiguousarray(others.T)
+    differs = np.empty((ROWS_AT_ONCE, len(others)), np.uint64)
+    counts = np.empty((ROWS_AT_ONCE, len(others)), np.uint8)
+    for start in range(0, len(some), ROWS_AT_ONCE):
+        rows, into = some[start : start + ROWS_AT_ONCE], total[start : start + ROWS_AT_ONCE]
+        of_word, in_bits = differs[: len(rows)], counts[: len(rows)]
+        into[...] = 0
+        for word in range(rows.shape[1]):
+            np.bitwise_xor(rows[:, word, None], words[word], out=of_word)
+            into += np.bitwise_count(of_word, out=in_bits)
     return total
 
 
 def _possible(query: _Side, reference: _Side, bits: Array) -> _Pairs:
     """All pairs that may be one point, the likest first."""
-    rows, columns = np.nonzero(bits <= GUIDED_BITS)
-    order = np.lexsort((columns, rows, bits[rows, columns]))
-    rows, columns = rows[order], columns[order]
+    places = np.flatnonzero(bits <= GUIDED_BITS)
+    places = places[np.argsort(bits.ravel()[places], kind="stable")]
+    rows, columns = np.divmod(places, bits.shape[1])
     return _Pairs.of(query, reference, rows, columns, bits[rows, columns])
 
 
 def _is_mutual(pairs: _Pairs) -> Array:
     """Which pairs, in order of likeness, are the first of both their points."""
-    is_first = np.zeros((2, len(pairs)), bool)
-    for side, points in enumerate((pairs.rows, pairs.columns)):
-        is_first[side, np.unique(points, return_index=True)[1]] = True
-    both: Array = np.logical_and(is_first[0], is_first[1])
-    return both
+    places = np.arange(len(pairs))
+    is_both = np.ones(len(pairs), bool)
+    for points in (pairs.rows, pairs.columns):
+        first = np.empty(int(points.max(initial=-1)) + 1, np.int64)
+        first[points[::-1]] = places[::-1]  # Of each point, what is written last stays: its first pair.
+        is_both &= first[points] == places
+    return is_both
 
 
 def _proposals(pairs: _Pairs) -> list[tuple[complex, complex]]:

@@ -39,8 +39,21 @@ MOMENTS_IN_ALL = 1_000
 most, where a recording has a cut in every frame."""
 
 Each = TypeVar("Each")
-Proposed = dict[str, list[tuple[int, int]]]
-"""Blob → frames that may show the same by their points, in the query and in it, the best first; none: by its hashes."""
+Moments = list[tuple[int, int]]
+
+
+class Proposed(dict[str, Moments]):
+    """Blob → frames that may show the same by their points, in the query and in it, the best first; none: by its
+    hashes."""
+
+    by_votes: Sequence[str] = ()
+    """Of a picture: what its points alone propose, the most votes first. Where those say nothing, the next do not."""
+
+    def only(self, blobs: Collection[str]) -> "Proposed":
+        """Those of these blobs."""
+        some = Proposed({blob: moments for blob, moments in self.items() if blob in blobs})
+        some.by_votes = [blob for blob in self.by_votes if blob in some]
+        return some
 
 
 def proposed(
@@ -63,7 +76,9 @@ def proposed(
             minimum_quality=FRAME_MINIMUM_QUALITY,
             any_view=True,
         )
-    return _with_moments(found, _by_points(session, among, prints, features, catalog))
+    return _with_moments(
+        found, _by_points(session, among, prints, features, catalog), is_picture=not prints.is_sequence
+    )
 
 
 def proposed_anywhere(
@@ -82,7 +97,8 @@ def proposed_anywhere(
             found = set(session.scalars(select(Fingerprint.blob_sha256).distinct()))
             break
         found |= {digest.hex() for digest in near}
-    return _with_moments(found, _by_points(session, None, prints, None, catalog, excluding))
+    by_points = _by_points(session, None, prints, None, catalog, excluding)
+    return _with_moments(found, by_points, is_picture=not prints.is_sequence)
 
 
 def _asked(prints: Prints, thresholds: Thresholds, catalog: Catalog) -> Iterator[tuple[Algorithm, list[bytes], int]]:
@@ -126,8 +142,8 @@ def _by_points(
     return FEATURES.candidates(session, among, asked, limit, excluding=excluding)
 
 
-def _with_moments(by_hashes: Collection[str], by_points: Sequence[Candidate]) -> Proposed:
-    found: Proposed = {blob: [] for blob in by_hashes}
+def _with_moments(by_hashes: Collection[str], by_points: Sequence[Candidate], *, is_picture: bool) -> Proposed:
+    found = Proposed({blob: [] for blob in by_hashes})
     left = MOMENTS_IN_ALL
     for one in by_points:
         if not left:
@@ -137,4 +153,6 @@ def _with_moments(by_hashes: Collection[str], by_points: Sequence[Candidate]) ->
         if moment not in moments and len(moments) < MOMENTS_OF_A_BLOB:
             moments.append(moment)
             left -= 1
+    if is_picture:
+        found.by_votes = [blob for blob in found if blob not in by_hashes]
     return found

@@ -22,6 +22,7 @@ from app.fingerprints.hasher import Hasher
 from app.fingerprints.keeping import EXACT_GROUND
 from app.fingerprints.matching import Prints, thresholds_of
 from app.fingerprints.pictures import HeldPictures
+from app.fingerprints.proposing import Proposed
 from app.fingerprints.similar_files import QueryFiles
 from app.fingerprints.similar_models import SimilarSearch
 from app.fingerprints.similar_searches import (
@@ -125,7 +126,7 @@ def _take(decoder: Decoder, fd: int) -> Taken:
 def _plan_search(session: Session, asked: SimilarSearch, taken: Taken) -> Search:
     thresholds = thresholds_of(asked.thresholds)
     if not taken.prints.prints or asked.tier == "exact":
-        return Search(taken.prints, thresholds, {})
+        return Search(taken.prints, thresholds, Proposed())
     return plan_search(session, taken.prints, taken.features, cases_to_search(session, asked), thresholds)
 
 

@@ -218,7 +218,7 @@ def test_pair_of_which_working_pictures_were_missing_then_it_is_compared_anew_un
     by_points = Ground(algorithm="orb", version="orb/1", inliers=40, threshold_inliers=12)
     held_back = Explanation("likely", [replace(by_points, held_back="no_pictures")], [])
     firm = Explanation("same_picture", [by_points], [])
-    candidates: Proposed = {other: [(0, 0)]}
+    candidates = Proposed({other: [(0, 0)]})
     settled = frozenset({(other, 1)})
     with hub.api.app.state.services.sessions() as session:
         for explanation, name, others in ((held_back, rule + WITHOUT_PICTURES, [other]), (firm, rule, [])):
@@ -229,7 +229,7 @@ def test_pair_of_which_working_pictures_were_missing_then_it_is_compared_anew_un
 
 
 def test_more_candidates_than_a_statement_has_parameters_then_all_are_compared_in_rounds(hub: Hub) -> None:
-    candidates: Proposed = {f"{number:064x}": [] for number in range(70_000)}
+    candidates = Proposed({f"{number:064x}": [] for number in range(70_000)})
     settled = frozenset((blob, 1) for blob in candidates)
     with read_session(hub.api.app.state.services.sessions) as session:
         planned = plan_pairs(session, "f" * 64, None, candidates, settled, thresholds_of(), None, CATALOG)

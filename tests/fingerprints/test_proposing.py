@@ -2,8 +2,10 @@
 
 import pytest
 
-from app.fingerprints import proposing
+from app.fingerprints import finding, proposing
 from app.fingerprints.feature_index import Candidate
+from app.fingerprints.matching import Explanation
+from app.fingerprints.proposing import Moments, Proposed
 
 
 def test_frames_when_more_are_proposed_than_are_laid_upon_each_other_then_those_with_most_votes(
@@ -13,6 +15,32 @@ def test_frames_when_more_are_proposed_than_are_laid_upon_each_other_then_those_
     votes = [("a", 0, 900), ("b", 0, 700), ("a", 1_000, 600), ("c", 0, 500), ("a", 2_000, 400)]
     candidates = [Candidate(blob, time_ms, time_ms, "identity", count) for blob, time_ms, count in votes]
 
-    found = proposing._with_moments({"by hashes"}, candidates)
+    found = proposing._with_moments({"by hashes"}, candidates, is_picture=False)
 
     assert found == {"by hashes": [], "a": [(0, 0), (1_000, 1_000)], "b": [(0, 0)]}
+
+
+@pytest.mark.parametrize(
+    ("copies", "asked"),
+    [
+        ([], [0, *range(1, 21)]),
+        ([1, 20], [0, *range(1, 41)]),
+        ([0, 1, 22], [0, *range(1, 22)]),
+    ],
+    ids=["none is a copy", "a copy after nineteen others", "a copy after twenty others"],
+)
+def test_what_points_alone_propose_when_twenty_one_after_the_other_are_nothing_then_no_more_is_looked_at(
+    copies: list[int], asked: list[int]
+) -> None:
+    names = [f"{number:02}" for number in range(60)]
+    candidates = Proposed({name: [(0, 0)] for name in reversed(names)})
+    candidates.by_votes = names[1:]
+    looked_at = list[int]()
+
+    def with_other(name: str, _: Moments) -> Explanation | None:
+        looked_at.append(int(name))
+        return Explanation("same_picture", [], []) if int(name) in copies else None
+
+    found = finding._explained(candidates, with_other)
+
+    assert (looked_at, sorted(found)) == (asked, [names[one] for one in copies if one in asked])
