@@ -6,6 +6,7 @@ from app.cases import models as cases
 from app.erasure import models as erasure
 from app.fingerprints import models as fingerprints
 from app.fingerprints import similar_models as similar
+from app.gradings import models as gradings
 from app.incidents import models as incidents
 from app.ledger import models as ledger
 from app.media import models as media
@@ -15,5 +16,5 @@ from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(incidents, verification, reviewer_keys, queue, erasure),
+    *(incidents, verification, reviewer_keys, queue, gradings, erasure),
 )

@@ -92,9 +92,13 @@ def make_item(
     labels: dict[str, object] | None = None,
     is_preserved: bool = True,
     is_compared: bool = True,
+    content: bytes | None = None,
 ) -> UUID:
-    """An item on bytes that no store holds, ``preserved`` and found undecodable unless said otherwise; its id."""
-    sha256 = sha256_hex(new_id().bytes)
+    """An item on bytes that no store holds, ``preserved`` and found undecodable unless said otherwise; its id.
+
+    ``content``: what the bytes' digest is made of; None: of no other item's.
+    """
+    sha256 = sha256_hex(new_id().bytes if content is None else content)
     file = ReceivedFile(StoredBlob(sha256, 1000, True), b"\xff\xd8\xff\xe0", "a.jpg", "image/jpeg")
     acquisition = Acquisition(collector="Olena", method="download", acquired_at=utc_now(), source="a channel")
     item = commit_in(

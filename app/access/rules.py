@@ -74,6 +74,10 @@ class Operation(StrEnum):
     REQUEST_DECODING = "request_decoding"
     """To have preserved bytes decoded and fingerprinted again."""
     EDIT_INCIDENTS = "edit_incidents"
+    GRADE_INCIDENTS = "grade_incidents"
+    """How far an incident is established, and to which standard of proof."""
+    CLASSIFY_INCIDENTS = "classify_incidents"
+    """Which provisions of law apply to it."""
     SIGN_OFF = "sign_off"
     MOVE_EVIDENCE = "move_evidence"
     """Any event of the state machine; which roles permit which event, the event's own operation says."""
@@ -139,6 +143,8 @@ RULES: dict[Operation, Rule] = {
         scope=Scope.WRITE,
         changes_case=True,
     ),
+    Operation.GRADE_INCIDENTS: Rule(frozenset({Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
+    Operation.CLASSIFY_INCIDENTS: Rule(frozenset({Role.LEGAL_ANALYST}), scope=Scope.WRITE, changes_case=True),
     Operation.SIGN_OFF: Rule(frozenset({Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
     Operation.MOVE_EVIDENCE: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True),
     Operation.REVOKE_REVIEWER_KEY: Rule(

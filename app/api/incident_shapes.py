@@ -8,7 +8,9 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
+from app.api.grading_shapes import PresentShape, present_shape
 from app.api.http import Changed, Erased, Input, Moment, Shape
+from app.gradings.present import Present
 from app.incidents.models import Incident, IncidentEvidence
 from app.incidents.places import PLACE_COLUMNS
 from app.incidents.rules import MICRODEGREES, IncidentKind, Occurrence, Place, PlacePrecision
@@ -123,6 +125,7 @@ class IncidentShape(Changed):
     kind: IncidentKind
     occurred: OccurrenceShape | None
     place: PlaceShape | None
+    present: PresentShape
     created_by: UUID
     created_at: datetime
     version: int
@@ -212,7 +215,7 @@ def _degrees(microdegrees: int | None) -> float | None:
     return None if microdegrees is None else microdegrees / MICRODEGREES
 
 
-def incident_shape(row: Incident) -> IncidentShape:
+def incident_shape(row: Incident, present: Present) -> IncidentShape:
     has_place = bool(row.place_name or row.place_precision or row.administrative_units)
     return IncidentShape(
         id=row.id,
@@ -222,6 +225,7 @@ def incident_shape(row: Incident) -> IncidentShape:
         kind=IncidentKind(row.kind),
         occurred=_stated_occurrence(row),
         place=_stated_place(row) if has_place or row.latitude_microdegrees is not None else None,
+        present=present_shape(present),
         created_by=row.created_by,
         created_at=row.created_at,
         version=row.version,

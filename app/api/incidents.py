@@ -44,6 +44,9 @@ from app.api.incident_shapes import (
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.cases.service import authorise
+from app.gradings.present import Present, present_of
+from app.gradings.rules import Grade
+from app.gradings.service import graded_as
 from app.incidents import service
 from app.incidents.rules import IncidentKind, Segment
 
@@ -86,9 +89,10 @@ def create_incident(
             occurrence=occurrence_of(body.occurred),
             place=place_of(body.place),
         )
+        present = Present()
         return commit(
             uow,
-            lambda receipts: incident_shape(incident).model_copy(update={"receipts": receipts}),
+            lambda receipts: incident_shape(incident, present).model_copy(update={"receipts": receipts}),
             actor=actor,
             key=key,
             status=201,
@@ -113,6 +117,7 @@ def list_incidents(
     code: Annotated[Code | None, Query()] = None,
     occurred_after: Annotated[AwareDatetime | None, Query(description="Its interval ends then or later.")] = None,
     occurred_before: Annotated[AwareDatetime | None, Query(description="Its interval begins then or earlier.")] = None,
+    grade: Annotated[Grade | None, Query(description="Its present grading.")] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
@@ -126,10 +131,19 @@ def list_incidents(
             code=code,
             occurred_after=occurred_after,
             occurred_before=occurred_before,
+            only=None if grade is None else graded_as(grade),
             after=read_cursor_at(cursor),
             limit=limit + 1,
         )
-        return page(request, response, rows, limit, incident_shape, lambda row: cursor_at(row.created_at, row.id))
+        present = present_of(session, [row.id for row in rows])
+        return page(
+            request,
+            response,
+            rows,
+            limit,
+            lambda row: incident_shape(row, present[row.id]),
+            lambda row: cursor_at(row.created_at, row.id),
+        )
 
 
 @router.get(
@@ -144,7 +158,7 @@ def get_incident(incident_id: UUID, request: Request, response: Response, actor:
     with reading(request) as session:
         incident = service.get_incident(session, actor, incident_id)
         with_version(response, incident.version)
-        return incident_shape(incident)
+        return incident_shape(incident, present_of(session, [incident_id])[incident_id])
 
 
 @router.patch(
@@ -161,9 +175,10 @@ def update_incident(
     changes = service.Changes(body.code, body.title, body.kind, occurrence_of(body.occurred), place_of(body.place))
     with working(request) as uow:
         incident = service.update_incident(uow, actor, incident_id, version=required_version(if_match), changes=changes)
+        present = present_of(uow.session, [incident_id])[incident_id]
         return commit(
             uow,
-            lambda receipts: incident_shape(incident).model_copy(update={"receipts": receipts}),
+            lambda receipts: incident_shape(incident, present).model_copy(update={"receipts": receipts}),
             version=incident.version,
         )
 

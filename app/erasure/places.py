@@ -4,6 +4,7 @@ from app.access.places import PLACES as ACCESS
 from app.cases.places import PLACES as CASES
 from app.exports.places import PLACES as EXPORTS
 from app.fingerprints.places import PLACES as FINGERPRINTS
+from app.gradings.places import PLACES as GRADINGS
 from app.incidents.places import PLACES as INCIDENTS
 from app.kernel.places import Place, Places
 from app.media.places import FACTS
@@ -20,6 +21,7 @@ PLACES: Places = {
     **FINGERPRINTS,
     **INCIDENTS,
     **VERIFICATION,
+    **GRADINGS,
     **EXPORTS,
     **{(name, "reason"): () for name in (*ERASING_TYPES, *BODY_TYPES)},
 }

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -87,7 +87,7 @@ def create_incident(
 
 def update_incident(uow: UnitOfWork, actor: Actor, incident_id: UUID, *, version: int, changes: Changes) -> Incident:
     """State some of it anew; the entry holds what was stated, so no earlier statement is lost."""
-    incident, grant = _lock_incident(uow.session, actor, incident_id, Operation.EDIT_INCIDENTS)
+    incident, grant = lock_incident(uow.session, actor, incident_id, Operation.EDIT_INCIDENTS)
     if incident.version != version:
         raise VersionMismatch(f"The incident is at version {incident.version}. Read it again, then repeat the change.")
     if changes.code is not None and changes.code != incident.code:
@@ -119,10 +119,14 @@ def list_incidents(
     code: str | None = None,
     occurred_after: datetime | None = None,
     occurred_before: datetime | None = None,
+    only: ColumnElement[bool] | None = None,
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[Incident]:
-    """The case's incidents, oldest record first; an interval filter keeps those whose own interval touches it."""
+    """The case's incidents, oldest record first; an interval filter keeps those whose own interval touches it.
+
+    ``only``: what else must be true of them, as those say who keep more about incidents.
+    """
     authorise(session, actor, case_id, Operation.READ_METADATA)
     query = select(Incident).where(Incident.case_id == case_id)
     if kind is not None:
@@ -133,6 +137,8 @@ def list_incidents(
         query = query.where(Incident.occurred_to >= occurred_after)
     if occurred_before is not None:
         query = query.where(Incident.occurred_from <= occurred_before)
+    if only is not None:
+        query = query.where(only)
     if after is not None:
         query = query.where(tuple_(Incident.created_at, Incident.id) > after)
     return session.scalars(query.order_by(Incident.created_at, Incident.id).limit(limit)).all()
@@ -283,7 +289,7 @@ def find_incident(session: Session, actor: Actor, incident_id: UUID, operation: 
     return incident, grant
 
 
-def _lock_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:
+def lock_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:
     """The same, with the row locked until the transaction ends, once the actor is permitted."""
     _, grant = find_incident(session, actor, incident_id, operation)
     incident = session.scalars(

@@ -38,6 +38,7 @@ APPLICATION = {
     **dict.fromkeys(("findings", "verdicts", "second_verdicts", "verdict_withdrawals", "reviews"), APPEND),
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
     **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures"), APPEND),
+    **dict.fromkeys(("gradings", "standards_of_proof", "classifications"), APPEND),
     **dict.fromkeys(("incidents", "incident_evidence"), APPEND),  # And some columns, below.
     # The integrator's alone; of entries, streams and logs the application writes some columns, below.
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), READ),
@@ -90,6 +91,9 @@ UPDATABLE_COLUMNS = {
     "verdicts": {"rationale", "erased"},
     "second_verdicts": {"rationale", "erased"},
     "reviews": {"comment", "erased"},
+    "gradings": {"rationale", "other_sources", "erased"},
+    "standards_of_proof": {"rationale", "erased"},
+    "classifications": {"rationale", "body", "decision_reference", "erased"},
     "reviewer_key_bindings": {"checked_how", "erased"},
     "reviewer_key_revocations": {"reason", "erased"},
 }

@@ -24,6 +24,7 @@ CUSTODY = frozenset({"coordinator", "researcher", "legal_analyst", "custodian", 
 COORDINATOR = frozenset({"coordinator"})
 RESEARCHER = frozenset({"researcher"})
 CUSTODIAN = frozenset({"custodian"})
+LEGAL_ANALYST = frozenset({"legal_analyst"})
 COLLECTOR = frozenset({"collector"})
 VERIFIER = frozenset({"verifier"})
 ORGANISATION_AUDITOR = frozenset({"organisation_auditor"})
@@ -321,6 +322,13 @@ VERIFICATION = (
     _read("getIncidentOrigins", "incident"),
     _read("listIncidentOrigins", "incident"),
     _write("unlinkEvidence", "link", INCIDENTS, {"reason": "x"}),
+    _write("gradeIncident", "incident", RESEARCHER, {"grade": "corroborated", "rationale": "x", "supersedes": None}),
+    _read("listGradings", "incident"),
+    _write("stateStandard", "incident", RESEARCHER, {"standard": "nothing", "rationale": "x", "supersedes": None}),
+    _read("listStandards", "incident"),
+    _write("classifyIncident", "incident", LEGAL_ANALYST, {"qualifier": "assessed", "rationale": "x"}),
+    _read("listClassifications", "incident"),
+    Call("listTerms", "self", path={"vocabulary": "provisions"}),
     _write("takeLease", "evidence", FINDINGS),
     _write("endLease", "evidence", COORDINATOR),
     _write("recordFinding", "evidence", FINDINGS, _FINDING),
