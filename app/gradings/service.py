@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import Session, aliased
 
 from app.access.actors import Actor
 from app.access.rules import Operation
@@ -236,13 +236,9 @@ def newest(session: Session, kind: type[Record], incident_id: UUID) -> Record | 
 
 def graded_as(grade: Grade) -> ColumnElement[bool]:
     """Whether an incident's newest grading is this one: for lists of incidents."""
-    last = select(func.max(Grading.number)).where(Grading.incident_id == Incident.id).scalar_subquery()
-    return (
-        select(Grading.id)
-        .where(Grading.incident_id == Incident.id, Grading.grade == grade, Grading.number == last)
-        .correlate(Incident)
-        .exists()
-    )
+    later = aliased(Grading)
+    is_superseded = select(later.id).where(later.supersedes == Grading.id).exists()
+    return Incident.id.in_(select(Grading.incident_id).where(Grading.grade == grade, ~is_superseded))
 
 
 def _grading_in_force(session: Session, incident_id: UUID) -> UUID | None:
