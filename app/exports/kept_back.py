@@ -11,13 +11,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.access.rules import Operation, permission
 from app.cases.service import Grant
 from app.exports.custody_streams import CustodyEntry
 from app.media.blindness import SAYS_NOTHING_OF_WORK, Blind, pending_among
+from app.media.models import Evidence
 from app.verification.errors import NotShownYet
+from app.verification.models import Finding
+from app.verification.work import roles_of
 
 
 def show_to(session: Session, reader: UUID, entries: Sequence[CustodyEntry]) -> list[CustodyEntry]:
@@ -42,15 +46,26 @@ def require_shown(session: Session, reader: UUID, body: bytes) -> None:
 
 
 def require_file_may_be_taken(session: Session, grant: Grant, streams: Collection[UUID]) -> None:
-    """Raises NotShownYet for one who may verify in the case, while an item of the file is in a pending blind round."""
-    if permission(Operation.VERIFY, grant.roles, frozenset()) is None:
-        return
+    """Raises NotShownYet while an item of the file is in a pending blind round, for one who may verify in the case by
+    any role that they hold, whatever their token may use, and for one who wrote in such a round: both might still
+    change what they say of the item.
+    """
     pending = sorted(pending_among(session, streams))
+    may_verify = permission(Operation.VERIFY, roles_of(session, grant.case_id, grant.account_id), frozenset())
+    if may_verify is None:
+        pending = _written_by(session, grant.account_id, pending)
     if pending:
         raise NotShownYet(
             f"Items verified blind, not by both yet: {len(pending)}. Somebody who does not verify may take the file.",
             extra={"evidence_ids": [str(item) for item in pending[:50]]},
         )
+
+
+def _written_by(session: Session, person: UUID, evidence_ids: Collection[UUID]) -> list[UUID]:
+    """Those of these items in whose present round the person wrote a finding."""
+    query = select(Evidence.id).join(Finding, Finding.evidence_id == Evidence.id)
+    query = query.where(Evidence.id.in_(evidence_ids), Finding.round == Evidence.round, Finding.author_id == person)
+    return sorted(session.scalars(query.distinct()))
 
 
 def _items_of(body: Mapping[str, Any]) -> set[UUID]:

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Role
 from app.cases.policy import Policy
-from app.cases.service import change_policy
+from app.cases.service import change_policy, revoke_role
 from app.exports.custody_service import get_receipt, list_custody, take_custody_file
 from app.exports.custody_streams import Scope
 from app.kernel.errors import AppError, constraint_errors
@@ -170,6 +172,30 @@ def test_custody_file_when_one_may_verify_then_waits_and_else_is_taken_and_bars_
     add_role(blind.sessions, blind.coordinator, blind.case_id, blind.coordinator, Role.VERIFIER)
     with pytest.raises(SecondNotBlind):
         blind.take(blind.coordinator)
+
+
+def test_custody_file_when_asked_with_a_token_of_fewer_roles_then_the_roles_of_the_person_count(blind: Bench) -> None:
+    """Else the first would see what the second has found so far, and could still withdraw and say the same."""
+    to_first_verdict(blind)
+    blind.take(blind.petro)
+    blind.find(blind.petro, Dimension.DATE)
+    add_role(blind.sessions, blind.coordinator, blind.case_id, blind.olena, Role.COORDINATOR)
+    narrowed = replace(blind.olena, roles=frozenset({Role.COORDINATOR}))
+    with pytest.raises(NotShownYet):
+        commit_in(blind.sessions, lambda uow: _file(uow, narrowed, "evidence", blind.item))
+
+
+def test_custody_file_when_the_first_is_no_verifier_any_more_then_waits_for_them_all_the_same(blind: Bench) -> None:
+    to_first_verdict(blind)
+    add_role(blind.sessions, blind.coordinator, blind.case_id, blind.olena, Role.COORDINATOR)
+    olena = blind.olena.account_id
+    with blind.sessions() as session:
+        held = session.scalars(text("SELECT role FROM case_members WHERE account_id = :olena"), {"olena": olena}).all()
+    for role in {*map(Role, held)} - {Role.COORDINATOR}:
+        of_role: dict[str, Any] = {"case_id": blind.case_id, "account_id": olena, "role": role}
+        commit_in(blind.sessions, partial(revoke_role, actor=blind.coordinator, **of_role))
+    with pytest.raises(NotShownYet):
+        commit_in(blind.sessions, lambda uow: _file(uow, blind.olena, "case", blind.case_id))
 
 
 def _file(uow: UnitOfWork, actor: Actor, scope: Scope, object_id: UUID) -> object:
