@@ -201,7 +201,8 @@ def move_evidence(
     decided). `awaiting_peer_review`: `withdraw` (the verdict's author), `request_changes`, `concur`, `dissent`
     (verifier, researcher; no author of it; in a blind round after the second verdict, see
     `POST …/second-verdicts`). `disputed`: `adjudicate` (researcher, a third person).
-    `awaiting_sign_off`: `sign_off` (researcher; no author, no reviewer of it), `return` (researcher). `signed_off`:
+    `awaiting_sign_off`: `sign_off` (researcher; no author, no reviewer of it; `recycled_unanswered`, 409, where a
+    question was opened since), `return` (researcher). `signed_off`:
     `reopen` (researcher, coordinator). The whole table is "An evidence item's states" in `docs/domain.md`, in the
     source. Which of these your roles permit now, the item's `possible_events` says.
     """

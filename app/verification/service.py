@@ -260,6 +260,7 @@ def bytes_to_check(session: Session, actor: Actor, evidence_id: UUID, *, version
         raise VersionMismatch(f"The item is at version {evidence.version}. Read it again, then repeat the change.")
     next_state(State(evidence.state), Transition.SIGN_OFF)
     _require_third_person(session, evidence, grant)
+    require_answered(session, evidence, grant.account_id)
     if evidence.blob_sha256 is None:
         raise IntegrityUnchecked("The item has no bytes.")
     return Sha256Hex(evidence.blob_sha256)
@@ -276,11 +277,14 @@ def sign_off(
 ) -> tuple[Evidence, Review]:
     """Sign the item off as a third person, on bytes that were read anew for it.
 
-    Raises WrongState, SelfReview, ThirdPersonRequired, IntegrityMismatch, IntegrityNotVerifiable, IntegrityUnchecked.
+    What came or was changed after the submission may have asked about recycled footage anew: `return` the item then.
+    Raises WrongState, SelfReview, ThirdPersonRequired, RecycledUnanswered, IntegrityMismatch, IntegrityNotVerifiable,
+    IntegrityUnchecked.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.SIGN_OFF, version=version)
     next_state(State(evidence.state), Transition.SIGN_OFF)
     _require_third_person(uow.session, evidence, grant)
+    require_answered(uow.session, evidence, grant.account_id)
     if check.sha256 != evidence.blob_sha256:
         raise IntegrityUnchecked("The check was of other bytes than the item's.")
     if check.refusal is not None:

@@ -24,6 +24,7 @@ from app.verification.models import RecycledAnswerRow
 from app.verification.recycled import Question, questions_of
 from app.verification.recycled_notices import JOBS, list_notices
 from app.verification.rules import Dimension, RecycledAnswer
+from app.verification.service import bytes_to_check
 from app.verification.stated import Answer, Stated
 from app.verification.suggestions import list_suggestions
 from app.worker import Runner, WorkerLimits
@@ -178,6 +179,42 @@ def test_question_when_an_earlier_appearance_comes_after_the_answer_then_open_ag
     correct(bench, older, "acquired_at", LONG_BEFORE - timedelta(days=1))
     assert [question.is_open for question in asked(bench)] == [True]
     assert (bench.evidence().state, bench.version()) == (state, version)
+
+
+def test_sign_off_when_the_date_is_corrected_after_the_submission_then_refused_until_answered(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    """A date that is far back while one submits, and is put right afterwards, is no way around the question."""
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    correct(bench, bench.item, "claimed_from", LONG_BEFORE - timedelta(days=1))
+    [match] = decide(bench)
+    bench.submit(bench.olena)
+    correct(bench, bench.item, "claimed_from", EVENT)
+    bench.concur(bench.petro)
+    with pytest.raises(RecycledUnanswered) as refused:
+        bench.sign_off(bench.rita)
+    assert refused.value.extra == {"unanswered": [str(match)]}
+    version = bench.version()
+    with bench.sessions() as session, pytest.raises(RecycledUnanswered):
+        bytes_to_check(session, bench.rita, bench.item, version=version)
+    bench.return_item(bench.rita)
+    bench.take(bench.olena)
+    answer(bench, match)
+    bench.submit(bench.olena)
+    bench.concur(bench.petro)
+    bench.sign_off(bench.rita)
+    assert bench.evidence().state == "signed_off"
+
+
+def test_sign_off_when_an_older_copy_came_after_the_submission_then_refused(bench: Bench, sha256: Sha256Hex) -> None:
+    begin(bench, sha256)
+    bench.submit(bench.olena)
+    bench.concur(bench.petro)
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    with pytest.raises(RecycledUnanswered):
+        bench.sign_off(bench.rita)
+    assert bench.evidence().state == "awaiting_sign_off"
 
 
 def test_question_when_a_copy_is_in_another_case_then_nothing_is_asked_or_told(bench: Bench, sha256: Sha256Hex) -> None:
