@@ -145,40 +145,6 @@ def get_signed_content(
     return _send(request, actor, evidence_id, "viewed", allowed.purpose, byte_range, if_range)
 
 
-@router.get(
-    "/{evidence_id}/preview",
-    name="getPreview",
-    summary="The safe preview",
-    response_class=Response,
-    responses={
-        200: sends(
-            *("ETag", "Cache-Control", "Content-Security-Policy"),
-            description="A small JPEG.",
-            content={"image/jpeg": BYTES["application/octet-stream"]},
-        ),
-        **problem_responses(401, 403, 404, 409, 422, 503),
-    },
-)
-def get_preview(evidence_id: UUID, request: Request, actor: PreviewReader) -> Response:
-    """Small, grey and blurred, made by the server. Looking at it is no entry.
-
-    `preview_not_ready` (404) while it is made; `no_preview` (404) when none can be; `no_content` (409) for a lead.
-    """
-    with reading(request) as session:
-        preview = viewing.get_preview(session, actor, evidence_id)
-        digest = Sha256Hex(preview.sha256)
-        headers = {
-            "ETag": f'"{digest}"',
-            "Cache-Control": f"private, max-age={PREVIEW_LIFE_S}",
-            "Content-Security-Policy": SANDBOX,
-        }
-        try:
-            content = b"".join(services(request).blobs.read_range(digest))
-        except (BlobMissing, BlobUnreadable) as error:
-            raise ContentUnavailable() from error
-        return Response(content, media_type=preview.media_type, headers=headers)
-
-
 def _send(
     request: Request,
     actor: Actor,

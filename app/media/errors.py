@@ -95,6 +95,15 @@ class NoFrame(NotFound):
     )
 
 
+class LabelsMissing(Conflict):
+    code = "labels_missing"
+    title = "Set the sensitivity labels first"
+    advice = (
+        "A coordinator sets the labels first (PUT /v1/evidence/{id}/labels), by what is known of the item and its "
+        "blurred preview, rather too severe than too mild; then repeat this, a change with the item's new ETag."
+    )
+
+
 class PurposeNeeded(Invalid):
     code = "purpose_needed"
     title = "Content is looked at for a purpose"

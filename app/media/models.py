@@ -15,7 +15,10 @@ MEDIA_KINDS = ("image", "video")
 DECODER_MODES = ("strict", "degraded")
 DERIVATIVE_KINDS = ("preview", "thumbnail", "strip", "frames")
 DERIVATIVE_MEDIA_TYPES = ("image/jpeg", "image/webp", "image/png", "application/zip")
-RENDERINGS = ("original", "thumbnail", "strip", "frame", "comparison")
+RENDERINGS = (
+    *("original", "thumbnail", "strip", "frame", "comparison"),
+    *("preview_softened", "preview_grey", "strip_softened", "strip_grey"),
+)
 """What a read of content may be of."""
 
 

@@ -75,6 +75,24 @@ PARAMETERS_SHA256: Mapping[Kind, Sha256Hex] = {
 
 
 @dataclass(frozen=True)
+class Blur:
+    """How much of a picture is left: so many values a side, each one of so many greys."""
+
+    values_a_side: int
+    greys: int
+
+
+Step = Literal["blurred", "softened", "grey"]
+STEPS: Mapping[Step, Blur | None] = {
+    "blurred": Blur(PARAMETERS["preview"]["values_a_side"], PARAMETERS["preview"]["greys"]),
+    "softened": Blur(48, 64),
+    "grey": None,
+}
+"""The steps before the clear one, which is the thumbnail or the strip itself. Softened, what happens is seen and a face
+as high as a third of the picture is 12 × 16 values; grey, all of the small picture but its colour."""
+
+
+@dataclass(frozen=True)
 class Rendering:
     """One file's bytes, in parts that were not copied together; ``details``: ``{"width", "height"}`` in pixels; of a
     strip also its tiles' and their times; of frames those of the first one, and the index of all."""
@@ -140,12 +158,34 @@ def preview_of(rgb: Pixels) -> Rendering:
     """The safe step of any picture."""
     parameters = PARAMETERS["preview"]
     grey = Image.fromarray(rgb).convert("L")
-    few = grey.resize(_fitting(grey.size, parameters["values_a_side"]), Image.Resampling.BOX)
-    step = 256 // parameters["greys"]
-    few = few.point([value // step * step + step // 2 for value in range(256)])
+    few = _few_values(grey, parameters["values_a_side"], parameters["greys"])
     # These values and the picture's proportions: nothing else of the picture goes into what follows.
     many = few.resize(_fitting(grey.size, parameters["side_pixels"], may_grow=True), Image.Resampling.BICUBIC)
     return _written("preview", many, parameters)
+
+
+def in_step(picture: Image.Image, step: Step, tile_width: int | None = None) -> bytes:
+    """A JPEG of a picture of ours in a step before the clear one, as large as it is: grey, without metadata.
+
+    Of a strip, whose tiles are ``tile_width`` wide, each tile by itself: none runs into its neighbours.
+    """
+    grey = picture.convert("L")
+    rule = STEPS[step]
+    if rule is not None:
+        width = tile_width or grey.width
+        for left in range(0, grey.width, width):
+            tile = grey.crop((left, 0, min(left + width, grey.width), grey.height))
+            few = _few_values(tile, rule.values_a_side, rule.greys)
+            grey.paste(few.resize(tile.size, Image.Resampling.BICUBIC), (left, 0))
+    written = io.BytesIO()
+    grey.save(written, "JPEG", quality=PARAMETERS["thumbnail"]["quality"])
+    return written.getvalue()
+
+
+def _few_values(grey: Image.Image, values_a_side: int, greys: int) -> Image.Image:
+    few = grey.resize(_fitting(grey.size, values_a_side), Image.Resampling.BOX)
+    step = 256 // greys
+    return few.point([value // step * step + step // 2 for value in range(256)])
 
 
 def _thumbnail(rgb: Pixels) -> Rendering:

@@ -15,7 +15,7 @@ from app.blobs.store import BlobMissing, BlobStore, BlobUnreadable
 from app.cases.service import Grant
 from app.kernel.primitives import Sha256Hex, sha256_hex, utc_now
 from app.media.derivatives import newest_renderings
-from app.media.errors import ContentUnavailable, NoContent, NoPreview, NoRendering, PreviewNotReady
+from app.media.errors import ContentUnavailable, LabelsMissing, NoContent, NoPreview, NoRendering, PreviewNotReady
 from app.media.events import EvidenceDownloaded, EvidenceViewed
 from app.media.exposure import count_viewing
 from app.media.frames import PackedFrame, index_of
@@ -29,6 +29,7 @@ ORIGINAL = "original"
 CONTENT_KINDS = frozenset({"thumbnail", "strip", "frames"})
 """Renderings at or above the unblurred step: looking at them is reading content."""
 WITHOUT_BYTES = "A lead has no bytes until its file is received."
+UNDECODED = "This file could not be decoded: no preview of it, unless decoding it again goes better."
 Act = Literal["viewed", "downloaded"]
 PURPOSES = (
     "verification",
@@ -61,6 +62,34 @@ def find_rendering(session: Session, actor: Actor, evidence_id: UUID, kind: str)
     if found is None:
         raise NoRendering(f"There is no '{kind}' of this file.")
     return found, grant
+
+
+def find_step(
+    session: Session, actor: Actor, evidence_id: UUID, kind: Literal["thumbnail", "strip"], operation: Operation
+) -> tuple[Derivative, Grant]:
+    """The small picture or strip of which a step is made, for whoever may do ``operation`` with the item.
+
+    Raises NotFound, Forbidden, NoContent for a lead, LabelsMissing for content, PreviewNotReady while it is made,
+    NoPreview and NoRendering when there is none.
+    """
+    evidence, grant = find_evidence(session, actor, evidence_id, operation)
+    if evidence.blob_sha256 is None:
+        raise NoContent(WITHOUT_BYTES)
+    _require_settled(evidence)
+    if operation is Operation.READ_ORIGINAL:
+        require_labels(evidence, grant)
+    found = find_derivative(session, evidence.blob_sha256, kind)
+    if found is None and kind == "strip":
+        raise NoRendering("There is no strip of this file: only what moves has one.")
+    if found is None:
+        raise NoPreview(UNDECODED)
+    return found, grant
+
+
+def require_labels(evidence: Evidence, grant: Grant) -> None:
+    """Labels come before viewing; who brought the item has seen it. Raises LabelsMissing."""
+    if evidence.labels is None and grant.account_id not in (evidence.registered_by, evidence.received_by):
+        raise LabelsMissing("Nobody has said yet what this item shows. Its blurred preview is open to you.")
 
 
 def find_frames(
@@ -195,5 +224,5 @@ def get_preview(session: Session, actor: Actor, evidence_id: UUID) -> Derivative
     _require_settled(evidence)
     preview = find_derivative(session, evidence.blob_sha256, "preview")
     if preview is None:
-        raise NoPreview("This file could not be decoded: no preview of it, unless decoding it again goes better.")
+        raise NoPreview(UNDECODED)
     return preview

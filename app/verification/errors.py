@@ -3,14 +3,6 @@
 from app.kernel.errors import Conflict, Forbidden, Invalid, NotFound, WrongState, constraint_errors
 
 
-class LabelsMissing(Conflict):
-    code = "labels_missing"
-    title = "Set the sensitivity labels first"
-    advice = (
-        "A coordinator sets the labels first (PUT /v1/evidence/{id}/labels); then repeat it with the item's new ETag."
-    )
-
-
 class LeaseTaken(Conflict):
     code = "lease_taken"
     title = "Another person holds the lease"

@@ -15,6 +15,7 @@ from app.access.rules import Operation, permission
 from app.cases.service import Grant, authorise, pseudonym_of
 from app.kernel.errors import WrongState
 from app.kernel.primitives import format_time, utc_now
+from app.media.errors import LabelsMissing
 from app.media.exposure import require_headroom
 from app.media.items import entry_object, find_evidence, lock_evidence, move
 from app.media.models import Evidence
@@ -24,7 +25,6 @@ from app.verification.blind import begin_round
 from app.verification.errors import (
     AssignedToAnother,
     CannotHoldLease,
-    LabelsMissing,
     LeaseAtLongest,
     LeaseNotHeld,
     LeaseTaken,

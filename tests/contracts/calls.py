@@ -218,6 +218,7 @@ EVIDENCE = (
     _read("getFrame", "evidence", PREVIEW, path={"n": "0"}, granted_codes=frozenset({"no_frame"})),
     _read("getClaims", "evidence", granted_codes=frozenset({"claims_not_read"})),
     _read("getPreview", "evidence", PREVIEW),
+    _read("getStrip", "evidence", PREVIEW, granted_codes=frozenset({"no_rendering", "preview_not_ready"})),
     Call("getLimits", "self"),
     _write("requestDecoding", "evidence", COORDINATOR | CUSTODIAN, {"reason": "x"}),
     _read("listMatches", "evidence"),

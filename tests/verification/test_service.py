@@ -14,6 +14,7 @@ from app.cases.service import change_policy
 from app.incidents.rules import PlacePrecision
 from app.kernel.errors import AppError, Forbidden, NotFound, VersionMismatch, WrongState
 from app.kernel.primitives import utc_now
+from app.media.errors import LabelsMissing
 from app.verification import service
 from app.verification.errors import (
     CannotHoldLease,
@@ -23,7 +24,6 @@ from app.verification.errors import (
     IntegrityMismatch,
     IntegrityNotVerifiable,
     IntegrityUnchecked,
-    LabelsMissing,
     LeaseNotHeld,
     LeaseTaken,
     NotTheAuthor,
