@@ -12,12 +12,13 @@ from app.api.http import Requires, Shape, reading
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.media.claim_reading import ItemClaims, get_claims
-from app.media.claims import NOTICE
+from app.media.claims import NOTICE, Source
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1/evidence", tags=["Evidence"])
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 
+_OF_XMP = "0b9d3c4e5f60718293a4b5c6d7e8f9010a2b3c4d5e6f708192a3b4c5d6e7f809"
 _COMMITMENT = "5f1c2d0a9b3e4c6d7f8091a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c4d5e6"
 
 
@@ -25,7 +26,7 @@ class ClaimShape(Shape):
     """One claim of the file. Not a fact: whoever made the file, or changed it since, could write what they liked."""
 
     name: str = Field(description="Such as `taken_at`, `model`, `gps_latitude`, `body_serial_number`.")
-    source: Literal["exif", "xmp", "iptc", "container", "track"] = Field(description="Where in the file it stands.")
+    source: Source = Field(description="Where in the file it stands.")
     value: str | int | bool | None = Field(description="As the file says it, cut to a sane length; see `standing`.")
     standing: Literal["open", "disclosed", "withheld", "erased"] = Field(
         description="`open`: it identifies nobody. The others are sealed, because they identify a person, a place or a "
@@ -36,7 +37,13 @@ class ClaimShape(Shape):
     )
     commitment: str | None = Field(
         description="The custody entry that seals it. A custodian erases the claim by it: "
-        "`POST /v1/ledger/entries/{commitment}/erasures` with `name` as `field`."
+        "`POST /v1/ledger/entries/{commitment}/erasures` with `name` as `field`. What another source states "
+        "under the same name is another claim, sealed by another entry: erase each."
+    )
+    contradicted_by: list[Source] = Field(
+        description="The other sources that state otherwise, of what is shown to you: a place farther off than 11 m "
+        "(GPS, or a container's `location`), a height by a metre, a direction by a degree, a time by a second that no "
+        "missing time zone explains, or other words."
     )
 
 
@@ -58,6 +65,7 @@ class ClaimsShape(Shape):
                             "standing": "open",
                             "moment": "2024-05-06T07:08:09.250+03:00",
                             "commitment": None,
+                            "contradicted_by": [],
                         },
                         {
                             "name": "gps_latitude",
@@ -66,6 +74,16 @@ class ClaimsShape(Shape):
                             "standing": "disclosed",
                             "moment": None,
                             "commitment": _COMMITMENT,
+                            "contradicted_by": ["xmp"],
+                        },
+                        {
+                            "name": "gps_latitude",
+                            "source": "xmp",
+                            "value": "50.5127000",
+                            "standing": "disclosed",
+                            "moment": None,
+                            "commitment": _OF_XMP,
+                            "contradicted_by": ["exif"],
                         },
                         {
                             "name": "body_serial_number",
@@ -74,6 +92,7 @@ class ClaimsShape(Shape):
                             "standing": "erased",
                             "moment": None,
                             "commitment": _COMMITMENT,
+                            "contradicted_by": [],
                         },
                     ],
                 }
@@ -98,7 +117,7 @@ class ClaimsShape(Shape):
 )
 def get_item_claims(evidence_id: UUID, request: Request, actor: Reader) -> ClaimsShape:
     """Camera, times, place, size, codecs: claims, not facts, and where each stands: EXIF, XMP, IPTC, the
-    container or its track. What several say openly is shown of each; of what identifies, the first in this order.
+    container or its track. What several state is shown of each, and `contradicted_by` names those that state otherwise.
 
     Those that identify a person, a place or a device are shown to whoever may read the original, with a token made for
     content, here and in the custody log; everybody else sees that they are there.

@@ -69,7 +69,8 @@ class PolicyInput(Input):
     )
     inliers: InliersInput = Field(
         default_factory=InliersInput,
-        description="Per tier, how many points of local features have to agree; absent: 12 and 8.",
+        description="Per tier, how many points of local features have to agree; absent: 12 for `same_picture`, 11 for "
+        "`likely`.",
     )
     matching_across_cases: bool = Field(
         default=True,

@@ -42,7 +42,7 @@ class Decoded:
     """The fingerprint versions that were computed; ``prints`` and ``shots`` hold none of others."""
     shots: Sequence[Shot] = ()
     limits: Mapping[str, Any] = field(default_factory=dict)
-    sealed: Mapping[str, SealedClaim] = field(default_factory=dict)
+    sealed: Sequence[SealedClaim] = ()
     """What else the file claims: for the streams of its items, and kept with the bytes nowhere."""
     features: Sequence[LocalFeatures] = ()
 

@@ -1,8 +1,8 @@
 """The job ``fingerprint``: decode in the jail, hash, make a preview, store it. ``match`` then settles the item."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -56,7 +56,7 @@ class Result:
     sha256: Sha256Hex
     decoded: Decoded | None
     number: int = 1
-    sealed: Mapping[str, SealedClaim] = field(default_factory=dict)
+    sealed: Sequence[SealedClaim] = ()
     """Claims for this item's stream, of bytes that were decoded before."""
 
 
@@ -73,13 +73,13 @@ def plan(session: Session, *, evidence_id: str) -> Plan | None:
     return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded, has_sealed_claims)
 
 
-def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Mapping[str, SealedClaim]:
+def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Sequence[SealedClaim]:
     """Of bytes that were decoded before. What kills its decoder now was told of then: this item has its results."""
     fd = resources.blobs.open(sha256)
     try:
         return claims.divide(resources.decoder.read_claims(fd).claims).sealed
     except DecoderDied:
-        return {}
+        return ()
     finally:
         os.close(fd)
 
@@ -177,7 +177,7 @@ def fingerprint_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
             with resources.progress.following(plan.evidence_id) as report:
                 decoded = decode(plan.sha256, resources, catalog, report)
             return Result(plan.evidence_id, plan.sha256, decoded, plan.number)
-        sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else {}
+        sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else ()
         return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
 
     return (Job(FINGERPRINT, plan, work, store, give_up, NOT_NOW, waiting),)

@@ -1,7 +1,7 @@
 """An item's claims as they are shown: one by one, each with its source; what is sealed only to whoever may read it."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.kernel.errors import Forbidden
 from app.ledger.sealed_fields import SealedEntry, sealed_entries
+from app.media.agreement import TIMES, Stated, contradict, readings
 from app.media.claims import GROUPS, SEALED
 from app.media.errors import ClaimsNotRead, NoContent
 from app.media.events import ClaimsRead
@@ -23,7 +24,7 @@ OF_TRACK = frozenset(
     {"width", "height", "rotation_degrees", "is_mirrored", "video_codec", "pixel_format", "frame_rate"}
 )
 """Members of a video's claims that its track says, not the container."""
-_MOMENTS = ("taken_at", "digitized_at", "modified_at", "created_at", "created_at_local", "metadata_changed_at", "date")
+_ORDER = tuple(dict.fromkeys(GROUPS.values()))
 
 Standing = Literal["open", "disclosed", "withheld", "erased"]
 
@@ -39,6 +40,8 @@ class Claim:
     moment: str | None = None
     """The same in ISO 8601, of a claim that is a time."""
     commitment: str | None = None
+    contradicted_by: tuple[str, ...] = ()
+    """The other sources that state otherwise, as far as their claims are shown beside this one."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def get_claims(session: Session, actor: Actor, evidence_id: UUID) -> ItemClaims:
     entries = sealed_entries(session, evidence.id, ClaimsRead.TYPE)
     may_read = _may_read_original(session, actor, evidence_id)
     shown = [*_open_claims(decoding), *_sealed_claims(entries, may_read=may_read)]
-    return ItemClaims(evidence, decoding.decoder, decoding.outcome, shown)
+    return ItemClaims(evidence, decoding.decoder, decoding.outcome, with_contradictions(shown))
 
 
 def _may_read_original(session: Session, actor: Actor, evidence_id: UUID) -> bool:
@@ -87,6 +90,35 @@ def _open_claims(decoding: Decoding) -> Iterator[Claim]:
             yield from _of_group(name, value)
 
 
+def with_contradictions(shown: Sequence[Claim]) -> list[Claim]:
+    """The same; of those whose values are shown, which sources contradict which."""
+    stated: dict[str, list[tuple[str, Stated]]] = {}
+    for claim in shown:
+        for quantity, value in _readings(claim).items():
+            stated.setdefault(quantity, []).append((claim.source, value))
+    return [
+        replace(
+            claim,
+            contradicted_by=tuple(
+                source
+                for source in _ORDER
+                if source != claim.source
+                and any(
+                    contradict(quantity, value, other)
+                    for quantity, value in _readings(claim).items()
+                    for by, other in stated[quantity]
+                    if by == source
+                )
+            ),
+        )
+        for claim in shown
+    ]
+
+
+def _readings(claim: Claim) -> dict[str, Stated]:
+    return {} if claim.value is None else readings(claim.name, claim.moment or claim.value)
+
+
 def claimed_moments(claims: Mapping[str, Any]) -> list[Claim]:
     """Those of a decoding's open claims that are times."""
     groups = {name: value for name, value in claims.items() if name in GROUPS and isinstance(value, dict)}
@@ -102,16 +134,18 @@ def _of_group(group: str, stated: Mapping[str, Any]) -> Iterator[Claim]:
 def _moment_of(group: str, name: str, stated: Mapping[str, Any]) -> str | None:
     if group == "gps":
         return gps_moment(stated) if name == "time_utc" else None
-    if name not in _MOMENTS:
+    if name not in TIMES:
         return None
     beside = {part: stated.get(f"{name}_{part}") for part in ("offset", "subsecond")}
     return iso_moment(str(stated[name]), **{part: text for part, text in beside.items() if isinstance(text, str)})
 
 
-def _sealed_claims(entries: list[SealedEntry], *, may_read: bool) -> Iterator[Claim]:
+def _sealed_claims(entries: list[SealedEntry], *, may_read: bool) -> list[Claim]:
+    found = []
     for entry in entries:
         sources = {} if entry.body is None else entry.body["data"]["sources"]
-        for name in sorted(entry.fields & sources.keys()):
+        for name in entry.fields & sources.keys():
             standing: Standing = "erased" if name not in entry.opened else "disclosed" if may_read else "withheld"
             value = entry.opened[name] if standing == "disclosed" else None
-            yield Claim(name, sources[name], value, standing, commitment=entry.commitment)
+            found.append(Claim(name, sources[name], value, standing, commitment=entry.commitment))
+    return sorted(found, key=lambda claim: (claim.name, _ORDER.index(claim.source)))

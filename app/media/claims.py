@@ -6,7 +6,7 @@ it measured or named itself stands at the top. Texts inside a group are what som
 name is not known here is kept nowhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,25 +111,26 @@ SEALED_FIELDS = frozenset(field for names in SEALED_TEXTS.values() for field in 
 
 @dataclass(frozen=True)
 class SealedClaim:
-    """What identifies somebody or something, and where in the file it stands."""
+    """What identifies somebody or something, and where in the file it stands. ``name``: its sealed field."""
 
+    name: str
     source: Source
     value: str
 
 
 @dataclass(frozen=True)
 class FileClaims:
-    """``open`` may be kept with the bytes; of ``sealed`` it has the names and sources, and no value."""
+    """``open`` may be kept with the bytes; of ``sealed`` it has each name with its first source, and no value."""
 
     open: dict[str, Any]
-    sealed: dict[str, SealedClaim]
+    sealed: tuple[SealedClaim, ...]
+    """By sources, in the order EXIF, XMP, IPTC, the container, its track. A source states each name once."""
 
 
 def divide(claims: Mapping[str, Any]) -> FileClaims:
-    """A decoder's claims in their two parts. Of a name that stands in two places the first in this order counts:
-    EXIF, XMP, IPTC, the container, its track."""
+    """A decoder's claims in their two parts. What stands in two places is kept of both: they may contradict."""
     kept: dict[str, Any] = {name: value for name, value in claims.items() if not isinstance(value, dict)}
-    sealed: dict[str, SealedClaim] = {}
+    sealed: list[SealedClaim] = []
     groups = {name: value for name, value in claims.items() if isinstance(value, dict)}
     exif = groups.get("exif", {})
     if isinstance(exif.get("gps"), dict):
@@ -137,15 +138,29 @@ def divide(claims: Mapping[str, Any]) -> FileClaims:
     for group in GROUPS:
         if group in groups and (open_part := _divide_group(group, groups[group], sealed)):
             kept[group] = open_part
-    kept[SEALED] = {name: claim.source for name, claim in sorted(sealed.items())}
-    return FileClaims(kept, sealed)
+    first = next(iter(parted(sealed)), {})
+    kept[SEALED] = {name: claim.source for name, claim in sorted(first.items())}
+    return FileClaims(kept, tuple(sealed))
 
 
-def _divide_group(group: str, stated: Mapping[str, Any], sealed: dict[str, SealedClaim]) -> dict[str, Any]:
+def parted(claims: Iterable[SealedClaim]) -> list[dict[str, SealedClaim]]:
+    """In as few parts as can be, of which none has a name twice: an entry seals a field once. The first part has the
+    first source of every name."""
+    parts: list[dict[str, SealedClaim]] = []
+    for claim in claims:
+        part = next((one for one in parts if claim.name not in one), None)
+        if part is None:
+            parts.append({claim.name: claim})
+        else:
+            part[claim.name] = claim
+    return parts
+
+
+def _divide_group(group: str, stated: Mapping[str, Any], sealed: list[SealedClaim]) -> dict[str, Any]:
     kept: dict[str, Any] = {}
     for name, value in stated.items():
         if name in SEALED_TEXTS[group] and not isinstance(value, dict):
-            sealed.setdefault(SEALED_TEXTS[group][name], SealedClaim(GROUPS[group], str(value)))
+            sealed.append(SealedClaim(SEALED_TEXTS[group][name], GROUPS[group], str(value)))
         elif isinstance(value, bool | int) or (isinstance(value, str) and name in OPEN_TEXTS[group]):
             kept[name] = value
     return kept

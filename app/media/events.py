@@ -89,6 +89,7 @@ class EvidenceQuarantined(Event):
 @dataclass(frozen=True, kw_only=True)
 class ClaimsRead(Event):
     """The file claims what identifies a person, a place or a device; ``sources``: sealed field → where in the file.
+    What several places state has an entry for each.
 
     The names are those of :data:`app.media.claims.SEALED_FIELDS`; a test compares them.
     """

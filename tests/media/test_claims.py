@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import migrations
 from app.ledger.event import Event
 from app.media import claims
-from app.media.claims import divide
+from app.media.claims import divide, parted
 from app.media.events import ClaimsRead
 from app.media.jail import exif, iptc, tags, xmp
 from app.media.moments import gps_moment, iso_moment
@@ -48,13 +48,31 @@ def test_claims_when_divided_then_what_identifies_is_named_and_not_said() -> Non
             "location": "container",
         },
     }
-    said = {name: (claim.source, claim.value) for name, claim in found.sealed.items()}
+    said = {claim.name: (claim.source, claim.value) for claim in found.sealed}
     assert said == {
         "body_serial_number": ("exif", "SN-1"),
         "gps_latitude": ("exif", "48.8583333"),
         "location": ("container", "+48.8-002.3/"),
         "artist": ("container", "N. N."),
     }
+
+
+def test_claims_when_places_in_a_file_state_the_same_then_each_is_kept_and_the_first_is_named() -> None:
+    stated = {"latitude": "50.5127000"}
+    found = divide({"iptc": {"artist": "N. N."}, "xmp": {"artist": "O. O.", **stated}, "exif": {"gps": {**stated}}})
+
+    said = [(claim.name, claim.source, claim.value) for claim in found.sealed]
+    assert said == [
+        ("gps_latitude", "exif", "50.5127000"),
+        ("artist", "xmp", "O. O."),
+        ("gps_latitude", "xmp", "50.5127000"),
+        ("artist", "iptc", "N. N."),
+    ]
+    assert found.open["sealed"] == {"artist": "xmp", "gps_latitude": "exif"}
+    assert [{name: claim.source for name, claim in part.items()} for part in parted(found.sealed)] == [
+        {"gps_latitude": "exif", "artist": "xmp"},
+        {"gps_latitude": "xmp", "artist": "iptc"},
+    ]
 
 
 _NAMES = st.sampled_from(
@@ -77,8 +95,11 @@ def test_claims_when_a_group_holds_anything_then_only_open_names_keep_their_text
             texts = {name for name, value in kept.items() if isinstance(value, str)}
             assert texts <= claims.OPEN_TEXTS[group]
             assert not kept.keys() & claims.SEALED_TEXTS[group].keys(), "nor a number: a place may be one"
-    assert all(isinstance(claim.value, str) for claim in found.sealed.values())
-    assert found.sealed.keys() <= claims.SEALED_FIELDS
+    assert all(isinstance(claim.value, str) for claim in found.sealed)
+    assert {claim.name for claim in found.sealed} <= claims.SEALED_FIELDS
+    parts = parted(found.sealed)
+    assert sorted(map(repr, found.sealed)) == sorted(repr(claim) for part in parts for claim in part.values())
+    assert {name: claim.source for part in parts[:1] for name, claim in part.items()} == found.open[claims.SEALED]
 
 
 def test_sealed_fields_when_declared_then_the_entry_seals_exactly_these() -> None:

@@ -46,6 +46,17 @@ def photograph() -> bytes:
 
 
 PHOTOGRAPH = photograph()
+MOVED = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
+xmlns:exif="http://ns.adobe.com/exif/1.0/"><rdf:Description exif:GPSLatitude="51,30.0N" exif:GPSLongitude="2,17.6667E"
+exif:DateTimeOriginal="2024-05-06T09:08:09+03:00"/></rdf:RDF></x:xmpmeta>"""
+
+
+def photograph_moved() -> bytes:
+    """The same, to which an editor gave another latitude and another hour in XMP, and left those in EXIF."""
+    written = io.BytesIO()
+    image = Image.open(io.BytesIO(PHOTOGRAPH))
+    image.save(written, "JPEG", exif=image.info["exif"], xmp=MOVED)
+    return written.getvalue()
 
 
 class Bench(Hub):
@@ -56,8 +67,8 @@ class Bench(Hub):
         answer = self.coordinator.put(f"/v1/cases/{self.case_id}/members/{self.custodian.id}/custodian")
         assert answer.status_code == 200, answer.text
 
-    def receive(self, case_id: str | None = None, person: Person | None = None) -> str:
-        form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file.jpg", PHOTOGRAPH))]
+    def receive(self, case_id: str | None = None, person: Person | None = None, file: bytes = PHOTOGRAPH) -> str:
+        form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file.jpg", file))]
         answer = (person or self.collector).post(f"/v1/cases/{case_id or self.case_id}/evidence", files=form)
         assert answer.status_code == 201, answer.text
         self.work.finish()
@@ -78,7 +89,7 @@ class Bench(Hub):
         """What another decoder finds in the same bytes, stored as its job would store it."""
         found = {"gps_latitude": LATITUDE, "body_serial_number": SERIAL, **more}
         with unit_of_work(self.api.app.state.services.sessions) as uow:
-            seal_claims(uow, UUID(item), {name: SealedClaim("exif", value) for name, value in found.items()})
+            seal_claims(uow, UUID(item), [SealedClaim(name, "exif", value) for name, value in found.items()])
             uow.commit()
 
 
@@ -127,7 +138,8 @@ def test_claims_when_read_then_each_names_its_source_and_only_who_may_read_the_o
 
 
 def claim(name: str, source: str, value: Any, *, moment: str | None = None) -> dict[str, Any]:
-    return {"name": name, "source": source, "value": value, "standing": "open", "moment": moment, "commitment": None}
+    said = {"name": name, "source": source, "value": value, "standing": "open", "moment": moment, "commitment": None}
+    return {**said, "contradicted_by": []}
 
 
 def test_place_and_serial_number_when_read_then_they_are_in_no_entry_list_or_column_but_their_seals(
@@ -181,6 +193,51 @@ def test_decoding_again_when_nothing_was_erased_then_only_what_is_new_is_sealed(
     assert bench.claims(item)["lens_serial_number"]["value"] == "LENS-9"
 
 
+def test_claims_when_two_places_in_a_file_state_otherwise_then_both_are_sealed_shown_and_erased_apart(
+    bench: Bench,
+) -> None:
+    item = bench.receive(file=photograph_moved())
+
+    def stated(person: Person) -> dict[tuple[str, str], tuple[str, Any, list[str]]]:
+        listed = person.get(f"/v1/evidence/{item}/claims").json()["claims"]
+        return {(one["name"], one["source"]): (one["standing"], one["value"], one["contradicted_by"]) for one in listed}
+
+    seen = stated(bench.verifier)
+    assert seen["gps_latitude", "exif"] == ("disclosed", LATITUDE, ["xmp"])
+    assert seen["gps_latitude", "xmp"] == ("disclosed", "51.5000000", ["exif"])
+    assert [seen["gps_longitude", source][2] for source in ("exif", "xmp")] == [[], []]
+    assert seen["taken_at", "exif"][2] == ["xmp"]
+    assert stated(bench.auditor)["gps_latitude", "xmp"] == ("withheld", None, [])
+    assert {key for key, said in seen.items() if said[2]} == {
+        (name, source) for name in ("gps_latitude", "taken_at") for source in ("exif", "xmp")
+    }
+    assert bench.entries(item, "evidence.claims_read") == 2
+    bench.decode_again(item)
+    assert bench.entries(item, "evidence.claims_read") == 2, "both are there"
+
+    listed = bench.verifier.get(f"/v1/evidence/{item}/claims").json()["claims"]
+    [commitment] = [one["commitment"] for one in listed if (one["name"], one["source"]) == ("gps_latitude", "exif")]
+    path = f"/v1/ledger/entries/{commitment}/erasures"
+    assert bench.custodian.post(path, json={"field": "gps_latitude", **GROUND}).status_code == 201
+    left = stated(bench.verifier)
+    assert left["gps_latitude", "exif"] == ("erased", None, [])
+    assert left["gps_latitude", "xmp"] == ("disclosed", "51.5000000", [])
+
+
+def test_claims_when_an_older_entry_has_the_first_source_alone_then_the_other_is_added_beside_it(bench: Bench) -> None:
+    item = bench.receive()
+    with unit_of_work(bench.api.app.state.services.sessions) as uow:
+        again = [SealedClaim("gps_latitude", "exif", LATITUDE), SealedClaim("gps_latitude", "xmp", "1.5")]
+        seal_claims(uow, UUID(item), again)
+        uow.commit()
+
+    listed = bench.verifier.get(f"/v1/evidence/{item}/claims").json()["claims"]
+    latitudes = [one for one in listed if one["name"] == "gps_latitude"]
+    assert [(one["source"], one["value"]) for one in latitudes] == [("exif", LATITUDE), ("xmp", "1.5")]
+    assert len({one["commitment"] for one in latitudes}) == 2
+    assert bench.entries(item, "evidence.claims_read") == 2
+
+
 def test_claims_and_renderings_when_another_case_had_the_bytes_before_then_no_time_tells_it(bench: Bench) -> None:
     bench.receive()
     keeper = bench.api.person("Other Custodian")
@@ -199,7 +256,7 @@ def test_sealing_when_a_row_that_names_the_item_is_stored_meanwhile_then_it_does
     item = bench.receive()
     sessions = bench.api.app.state.services.sessions
     with unit_of_work(sessions) as uow:
-        seal_claims(uow, UUID(item), {"lens_serial_number": SealedClaim("exif", "LENS-9")})
+        seal_claims(uow, UUID(item), [SealedClaim("lens_serial_number", "exif", "LENS-9")])
         with sessions() as session:
             session.execute(text("SET LOCAL lock_timeout = '200ms'"))
             as_foreign_key = text("SELECT FROM evidence WHERE id = :item FOR KEY SHARE")

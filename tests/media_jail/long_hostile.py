@@ -21,8 +21,8 @@ from pathlib import Path
 
 from app.media.jail.decoder import Decoder, DecoderDied, JailUnavailable
 from app.media.jail.result import DecodeOutcome, DecodeResult
-from tests import media_formats
-from tests.media_jail import hostile_files, test_pictures, test_sequences
+from tests import media_formats, media_samples
+from tests.media_jail import heif_boxes, hostile_files, test_heif, test_pictures, test_sequences, test_xmp_and_iptc
 from tests.media_jail.conftest import decode_bytes
 
 GRACE_S = 10.0
@@ -34,6 +34,13 @@ def bodies() -> dict[str, bytes]:
     made = dict(hostile_files.benign())
     made |= {name: make() for name, make in test_pictures.KINDS.items()}
     made |= {f"several-{name}": test_sequences.sequence(name) for name in ("GIF", "PNG", "AVIF", "TIFF", "HEIF", "MPO")}
+    made |= {
+        f"xmp-{name}": test_xmp_and_iptc.with_xmp(name) for name in ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")
+    }
+    made |= {f"iptc-{name}": test_xmp_and_iptc.with_iptc(name) for name in ("JPEG", "TIFF")}
+    still = media_samples.encoded(test_pictures.photograph(), "HEIF", quality=90)
+    made["heic-grid"] = media_samples.encoded(test_pictures.photograph(), "HEIF", quality=90, **test_heif.TILES)
+    made |= {"heic-sequence": heif_boxes.sequence_of_pictures(), "heic-beside": heif_boxes.with_sequence(still)}
     return made | {name: media_formats.recording(name) for name in media_formats.RECORDINGS}
 
 

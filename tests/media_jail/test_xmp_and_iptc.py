@@ -70,18 +70,19 @@ SMALL = Image.new("RGB", (64, 48), (90, 120, 150))
 
 @pytest.mark.parametrize("format_name", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
 def test_decode_when_a_format_carries_xmp_then_it_is_claimed(decode: Decode, format_name: str) -> None:
+    result, _ = decode(with_xmp(format_name))
+
+    assert (result.outcome, result.claims["xmp"]) == (DecodeOutcome.DECODED, READ)
+
+
+def with_xmp(format_name: str) -> bytes:
     if format_name == "TIFF":
         tags = TiffImagePlugin.ImageFileDirectory_v2()
         tags[700] = EDITED
-        body = encoded(SMALL, "TIFF", tiffinfo=tags)
-    elif format_name == "PNG":
-        body = with_itxt(encoded(SMALL, "PNG"), EDITED)
-    else:
-        body = encoded(SMALL, format_name, xmp=EDITED)
-
-    result, _ = decode(body)
-
-    assert (result.outcome, result.claims["xmp"]) == (DecodeOutcome.DECODED, READ)
+        return encoded(SMALL, "TIFF", tiffinfo=tags)
+    if format_name == "PNG":
+        return with_itxt(encoded(SMALL, "PNG"), EDITED)
+    return encoded(SMALL, format_name, xmp=EDITED)
 
 
 def with_itxt(png: bytes, text: bytes) -> bytes:
@@ -93,13 +94,13 @@ def test_claims_when_read_from_xmp_then_persons_places_and_serial_numbers_are_se
     assert found.open["xmp"] == {
         name: READ[name] for name in ("software", "created_at", "history", "motion_photo", "digital_source_type")
     }
-    assert {name: claim.value for name, claim in found.sealed.items()} == {
+    assert {claim.name: claim.value for claim in found.sealed} == {
         **{name: READ[name] for name in ("artist", "title", "city", "location_name", "body_serial_number")},
         "gps_latitude": "48.8583333",
         "gps_longitude": "-2.2944444",
         "gps_altitude_m": "-123.40",
     }
-    assert {claim.source for claim in found.sealed.values()} == {"xmp"}
+    assert {claim.source for claim in found.sealed} == {"xmp"}
 
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
@@ -191,18 +192,19 @@ DESK_READ = {
 
 @pytest.mark.parametrize("format_name", ["JPEG", "TIFF"])
 def test_decode_when_a_picture_desk_wrote_iptc_then_it_is_claimed(decode: Decode, format_name: str) -> None:
-    if format_name == "JPEG":
-        body = with_photoshop(encoded(SMALL), DESK)
-    else:
-        tags = TiffImagePlugin.ImageFileDirectory_v2()
-        tags.tagtype[33723] = 7
-        tags[33723] = DESK
-        body = encoded(SMALL, "TIFF", tiffinfo=tags)
-
-    result, _ = decode(body)
+    result, _ = decode(with_iptc(format_name))
 
     assert (result.outcome, result.claims["iptc"]) == (DecodeOutcome.DECODED, DESK_READ)
     assert divide(result.claims).open["iptc"] == {"taken_at": "2024-05-06T07:08:09+03:00"}
+
+
+def with_iptc(format_name: str) -> bytes:
+    if format_name == "JPEG":
+        return with_photoshop(encoded(SMALL), DESK)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype[33723] = 7
+    tags[33723] = DESK
+    return encoded(SMALL, "TIFF", tiffinfo=tags)
 
 
 @given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=60)), max_size=20), st.binary(max_size=60))

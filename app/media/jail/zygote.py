@@ -23,7 +23,7 @@ from importlib import metadata
 import av
 from PIL import UnidentifiedImageError
 
-from app.media.jail import damaged, heif, images, landlock, probes, seccomp, sequences, videos, wire
+from app.media.jail import damaged, heif, images, landlock, probes, seccomp, sequences, tags, videos, wire
 from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
 from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
 
@@ -188,8 +188,9 @@ def versions() -> dict[str, str]:
         name: metadata.version(name) for name in ("pillow", "pillow-heif", "av", "numpy", "opencv-python-headless")
     }
     found |= {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
-    # How pixels become the picture and the frames that are compared is part of what decodes.
-    rules = (images.PICTURE_RULE, damaged.DAMAGED_RULE, sequences.SEQUENCE_RULE, videos.FRAMES_RULE)
+    # How pixels become the picture and the frames that are compared is part of what decodes; so is what is read beside.
+    pictures = (images.PICTURE_RULE, damaged.DAMAGED_RULE, sequences.SEQUENCE_RULE)
+    rules = (*pictures, videos.FRAMES_RULE, tags.CLAIMS_RULE)
     return found | dict(rule.split("/") for rule in rules)
 
 
