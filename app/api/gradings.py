@@ -87,7 +87,7 @@ class TermShape(Shape):
     name="listTerms",
     summary="List the codes of a vocabulary",
     response_model=Page[TermShape],
-    responses=problem_responses(401, 422),
+    responses=problem_responses(401, 403, 422),
 )
 def list_terms(
     vocabulary: VocabularyName,

@@ -48,8 +48,8 @@ def grade_incident(uow: UnitOfWork, actor: Actor, incident_id: UUID, stated: Sta
     Raises AnotherStands, NothingToWithdraw, WithdrawalStatesSomething, BasisUnfit, TooManyBases, SourcesMissing,
     GroupTooLarge.
     """
-    require_nothing_stated(stated.grade, stated.evidence_ids, stated.other_sources)
     incident, grant = lock_incident(uow.session, actor, incident_id, Operation.GRADE_INCIDENTS)
+    require_nothing_stated(stated.grade, stated.evidence_ids, stated.other_sources)
     before = newest(uow.session, Grading, incident_id)
     _require_newest(before, stated.supersedes)
     require_standing(
@@ -107,8 +107,8 @@ def _record_grading(uow: UnitOfWork, grant: Grant, incident: Incident, grading: 
 def state_standard(uow: UnitOfWork, actor: Actor, incident_id: UUID, stated: StatedStandard) -> StandardOfProof:
     """State which standard of proof the facts reach, or withdraw it. Raises UnknownTerm, AnotherStands,
     NothingToWithdraw."""
-    require_standard(stated.standard)
     incident, grant = lock_incident(uow.session, actor, incident_id, Operation.GRADE_INCIDENTS)
+    require_standard(stated.standard)
     before = newest(uow.session, StandardOfProof, incident_id)
     _require_newest(before, stated.supersedes)
     require_standing(
@@ -153,8 +153,8 @@ def classify_incident(uow: UnitOfWork, actor: Actor, incident_id: UUID, stated: 
 
     Raises UnknownTerm, AdjudicationIncomplete, WithdrawalStatesSomething, AnotherStands, NothingToWithdraw.
     """
-    require_classification(stated)
     incident, grant = lock_incident(uow.session, actor, incident_id, Operation.CLASSIFY_INCIDENTS)
+    require_classification(stated)
     replaced = _superseded_by(uow.session, incident_id, stated)
     # What was withdrawn is over: the same is stated anew beside the others.
     is_over = replaced is not None and replaced.qualifier is None
