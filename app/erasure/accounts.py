@@ -21,6 +21,7 @@ from app.kernel.primitives import sha256_hex
 from app.ledger.erasing import OpenField, open_fields_of_types
 from app.ledger.event import EntryActor, EntryObject
 from app.unit_of_work import UnitOfWork
+from app.verification.drafts import forget_drafts_by
 from app.verification.preferences import forget_preferences
 
 AccountField = Literal["name", "email", "token_names"]
@@ -48,6 +49,7 @@ def erase_account_field(
     clear(uow.session, fields)
     forget_answers(uow.session, {account_id})
     forget_preferences(uow.session, account_id)
+    forget_drafts_by(uow.session, account_id)
     uow.session.refresh(account)
     for each in fields:
         _record(uow, actor, administrator, account, each, ground)

@@ -121,6 +121,11 @@ def forget_drafts(session: Session, evidence_ids: Collection[UUID], values: Coll
     session.execute(delete(FindingDraft).where(FindingDraft.evidence_id.in_(evidence_ids), or_(*holds)))
 
 
+def forget_drafts_by(session: Session, account_id: UUID) -> None:
+    """Of an account that is erased: nobody else could ever read them (no permission check)."""
+    session.execute(delete(FindingDraft).where(FindingDraft.author_id == account_id))
+
+
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

@@ -5,10 +5,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from app.access.actors import Actor
+from app.access.models import Account
+from app.access.rules import OrganisationRole
+from app.access.service import deactivate_account
+from app.erasure.accounts import erase_account_field
+from app.erasure.service import Ground
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch, WrongState
 from app.verification import drafts
 from app.verification.errors import DraftsIncomplete, FindingsMissing, LeaseNotHeld, MethodsMissing, NoDraft
@@ -186,6 +191,21 @@ def test_drafts_when_they_hold_what_is_erased_then_gone_and_others_stay(bench: B
         assert [row.dimension for row in kept] == ["source"]
         drafts.forget_drafts(session, [bench.case_id], ["mast"])
         assert len(drafts.list_drafts(session, bench.olena, bench.item, after=None, limit=10)) == 1
+
+
+def test_drafts_when_their_author_s_name_is_erased_then_gone_for_nobody_else_reads_them(bench: Bench) -> None:
+    bench.open(bench.olena)
+    save(bench, bench.olena)
+    administrator = make_person(
+        bench.sessions, "administrator", organisation_roles=frozenset({OrganisationRole.ADMINISTRATOR})
+    )
+    account, ground = bench.olena.account_id, Ground(reason_code="request", authority="Data protection officer")
+    with bench.sessions() as session:
+        version = session.get_one(Account, account).version
+    commit_in(bench.sessions, lambda uow: deactivate_account(uow, administrator, account, version=version))
+    commit_in(bench.sessions, lambda uow: erase_account_field(uow, administrator, account, field="name", ground=ground))
+    with bench.sessions() as session:
+        assert session.scalars(select(FindingDraft)).all() == []
 
 
 def test_drafts_when_many_seconds_pass_then_listed_in_the_order_of_saving(bench: Bench) -> None:
