@@ -82,8 +82,9 @@ def save_draft(
     if_match: IfMatch = None,
 ) -> DraftShape:
     """By the lease's holder, in verification; the whole of it, as often as you like. No act: nothing of it is in the
-    ledger. When you submit the verdict, all your drafts become findings with it. Without If-Match the last one counts;
-    with it, a draft that was saved elsewhere meanwhile is not overwritten."""
+    ledger. When you submit the verdict, all your drafts become findings with it. If-Match is yours to send: without
+    it the draft is made, or overwritten whatever stands there, and the last one counts; with it, a draft that was saved
+    elsewhere meanwhile is not overwritten (412). `"0"` stands for none yet."""
     with working(request) as uow:
         version = None if if_match is None else required_version(if_match)
         row = drafts.save_draft(uow, actor, evidence_id, body.stated(dimension), version=version)

@@ -49,12 +49,13 @@ def header(name: str, *, is_required: bool = False) -> dict[str, Any]:
 def declare_headers(document: dict[str, Any], operation: dict[str, Any]) -> None:
     """Add to an operation what follows from its shape, and say that ``If-Match`` is required where it is.
 
-    Without it the answer is 428, of which the routes take care themselves: it must name the reason.
+    Without it the answer is 428, of which the routes take care themselves: it must name the reason. An operation that
+    has no 428 takes it if one likes.
     """
     parameters = operation.get("parameters", ())
     for parameter in parameters:
         if parameter["name"] == "If-Match":
-            parameter.update(required=True, schema=IF_MATCH)
+            parameter.update(required="428" in operation["responses"], schema=IF_MATCH)
     takes_key = any(parameter["name"] == "Idempotency-Key" for parameter in parameters)
     for status, response in operation["responses"].items():
         headers = response.setdefault("headers", {})
