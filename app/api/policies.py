@@ -80,7 +80,7 @@ class PolicyInput(Input):
     blind_double_verification: bool = Field(
         default=False,
         description="Whether two persons verify each item, neither seeing the other's work until both have submitted. "
-        "It holds for the rounds that begin from now on: opened or reopened later.",
+        "It holds for items whose verification is opened from now on; a reopened item is verified in the open.",
     )
 
     exposure_items_per_day: int | None = Field(

@@ -1,9 +1,9 @@
 """Who sees whose work on an item while it is verified twice, blind: the one rule, as a function and as a filter.
 
-A round begins blind where the case's policy says so (``blind_double_verification``), and stays so whatever becomes of
-the policy. Until both verifiers have submitted it is *pending*: what somebody wrote in it, nobody but themselves sees,
-whatever their role; for anybody who may verify could be the second, and a role can be given tomorrow. Then it is
-*complete*, and everything is shown. docs/decisions/0041.
+An item's first round begins blind where the case's policy says so (``blind_double_verification``), and stays so
+whatever becomes of the policy; a reopened one never does. Until both verifiers have submitted it is *pending*: what
+somebody wrote in it, nobody but themselves sees, whatever their role; for anybody who may verify could be the second,
+and a role can be given tomorrow. Then it is *complete*, and everything is shown. docs/decisions/0041.
 """
 
 from collections.abc import Collection

@@ -1,7 +1,8 @@
 """How far two verifiers of the same items agree who did not see each other's work: figures over whole cases.
 
 A pair is a second verdict and the first beside which it stands, as both were when the round became complete; what came
-of them later changes nothing. No figure is of a person: a ranking would teach verifiers to agree.
+of them later changes nothing. First rounds alone count: an earlier release took seconds in reopened ones, whose earlier
+work was shown to all. No figure is of a person: a ranking would teach verifiers to agree.
 """
 
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ def _outcomes(session: Session, case_ids: Sequence[UUID], as_of: datetime) -> li
         select(Verdict.outcome, SecondVerdict.outcome)
         .join(SecondVerdict, SecondVerdict.verdict_id == Verdict.id)
         .join(Evidence, Evidence.id == Verdict.evidence_id)
-        .where(Evidence.case_id.in_(case_ids), SecondVerdict.submitted_at <= as_of)
+        .where(Evidence.case_id.in_(case_ids), SecondVerdict.submitted_at <= as_of, SecondVerdict.round == 1)
     )
     return [(first, second) for first, second in session.execute(query)]
 
@@ -70,7 +71,7 @@ def _results(session: Session, case_ids: Sequence[UUID], as_of: datetime) -> dic
         .join(Evidence, Evidence.id == Verdict.evidence_id)
         .join(first, first.id == any_(Verdict.finding_ids))
         .join(second, (second.id == any_(SecondVerdict.finding_ids)) & (second.dimension == first.dimension))
-        .where(Evidence.case_id.in_(case_ids), SecondVerdict.submitted_at <= as_of)
+        .where(Evidence.case_id.in_(case_ids), SecondVerdict.submitted_at <= as_of, SecondVerdict.round == 1)
     )
     found: dict[Dimension, list[tuple[str, str]]] = {}
     for dimension, one, other in session.execute(query):

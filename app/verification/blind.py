@@ -22,12 +22,16 @@ from app.verification.rules import Place, ReviewKind, SecondView, require_blind_
 
 
 def begin_round(session: Session, evidence: Evidence) -> None:
-    """The next round of a locked item, blind if the case's policy asks for it now."""
+    """The next round of a locked item: the first is blind if the case's policy asks for it now, a reopened one never.
+
+    A reopened item's earlier work was shown to everybody, so nobody could verify it without having seen.
+    """
     with session.no_autoflush:  # Round and blindness change in one statement: the trigger compares them.
         _, policy = current_policy(session, evidence.case_id)
+    is_blind = policy.blind_double_verification and evidence.round == 0
     evidence.round += 1
-    evidence.blind = BlindState.PENDING if policy.blind_double_verification else None
-    evidence.blind_since = utc_now() if policy.blind_double_verification else None
+    evidence.blind = BlindState.PENDING if is_blind else None
+    evidence.blind_since = utc_now() if is_blind else None
 
 
 def is_awaiting_second(evidence: Evidence) -> bool:

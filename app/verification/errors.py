@@ -338,6 +338,7 @@ constraint_errors["uq_second_verdicts_round"] = _OVERTAKEN
 constraint_errors["exhibit_blind_round"] = WrongState("The case's policy was changed just now. Repeat it.")
 constraint_errors["exhibit_second_is_blind"] = SecondNotBlind("You took a file of the item's custody log.")
 constraint_errors["exhibit_second_complete"] = FindingsMissing("Findings of your own are required.")
+constraint_errors["exhibit_first_complete"] = FindingsMissing("Findings of your own are required.")
 constraint_errors["exhibit_second_comes_first"] = SecondComesFirst("A second person verifies it first.")
 constraint_errors["exhibit_reviewed_by_second"] = NotTheSecond("Who verified it second concurs or dissents.")
 constraint_errors["exhibit_outcomes_agree"] = OutcomesDiffer("Dissent: a third person adjudicates.")

@@ -198,10 +198,9 @@ class Returned(Reviewed):
 
 @dataclass(frozen=True, kw_only=True)
 class Reopened(Reviewed):
-    """``round`` is the one that begins; ``blind``: it is verified twice."""
+    """``round`` is the one that begins."""
 
     TYPE: ClassVar[str] = "evidence.reopened"
-    blind: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -344,7 +344,6 @@ def _decide(
     uow.session.flush()
     if kind is ReviewKind.REOPEN:
         begin_round(uow.session, evidence)
-        facts["blind"] = True if evidence.blind else None
     move(evidence, kind.transition, chosen=chosen)
     uow.record(
         _EVENTS[kind](

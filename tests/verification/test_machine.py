@@ -3,7 +3,7 @@
 The model below is written from docs/domain.md's table alone and shares nothing with the services. For every call it
 says whether it must succeed and which entries it must leave; after every call the item's state, round and lease holder
 and the counts of its entries must be those of the model, and each person is shown as many findings and verdicts as the
-model says. Rounds are blind or not, as the case's policy says when they begin.
+model says. First rounds are blind or not, as the case's policy says when they begin; later ones never are.
 """
 
 from collections import Counter
@@ -163,7 +163,7 @@ class Verification(RuleBasedStateMachine):
 
     def _begin_round(self) -> None:
         self.round += 1
-        self.blind = "pending" if self.policy[1] else None
+        self.blind = "pending" if self.policy[1] and self.round == 1 else None
         self.judges, self.second, self.is_adjudicated = set(), None, False
 
     def _lease_ends(self) -> tuple[str, ...]:

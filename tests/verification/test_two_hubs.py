@@ -123,7 +123,7 @@ def test_hubs_when_they_verify_blind_then_disputes_are_adjudicated_and_agreement
         assert moved(rita, item, "sign_off")["state"] == "signed_off"
     reopened = moved(olena, items[0], "reopen", reason="A longer recording came in.")
     assert (reopened["state"], reopened["round"]) == ("in_verification", 2)
-    assert rita.get(f"/v1/evidence/{items[0]}").json()["blind"] == "pending"
+    assert rita.get(f"/v1/evidence/{items[0]}").json()["blind"] is None
 
     figures = olena.get("/v1/statistics/agreement", params={"case": case}).json()
     assert (figures["rounds"], figures["outcome"]["pairs"], figures["outcome"]["agreeing"]) == (12, 12, 8)
