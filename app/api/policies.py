@@ -1,5 +1,6 @@
 """A case's policy: what a submission needs, what is a match, who verifies blind, how much one person looks at."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -37,6 +38,11 @@ def _within(limits: tuple[int, int]) -> Any:
     return Field(default=None, ge=limits[0], le=limits[1])
 
 
+def _kept(**facts: Any) -> Any:
+    """A field that keeps what is in force when it is left out: so the document names no default of it."""
+    return Field(default_factory=lambda: None, **facts)
+
+
 class BitsInput(Input):
     pdq: int | None = _within(BITS_RANGES["pdq"])
     phash: int | None = _within(BITS_RANGES["phash"])
@@ -49,6 +55,8 @@ class InliersInput(Input):
 
 
 class PolicyInput(Input):
+    """A field that is left out keeps the value in force."""
+
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
@@ -63,38 +71,34 @@ class PolicyInput(Input):
     )
 
     required_dimensions: list[Dimension] = Field(min_length=1, max_length=7)
-    thresholds: BitsInput = Field(
-        default_factory=BitsInput,
-        description="Per algorithm, the largest distance in bits that is a match; absent: the algorithm's own.",
+    thresholds: BitsInput = _kept(
+        description="Per algorithm, the largest distance in bits that is a match. Given, it is the whole of it: an "
+        "algorithm that is absent in it has its own; left out, it stays as it is.",
     )
-    inliers: InliersInput = Field(
-        default_factory=InliersInput,
-        description="Per tier, how many points of local features have to agree; absent: 12 for `same_picture`, 11 for "
-        "`likely`.",
+    inliers: InliersInput = _kept(
+        description="Per tier, how many points of local features have to agree. Given, it is the whole of it: absent in"
+        " it are 12 for `same_picture`, 11 for `likely`; left out, it stays as it is.",
     )
-    matching_across_cases: bool = Field(
-        default=True,
+    matching_across_cases: bool = _kept(
         description="Whether items are compared with those of other cases that allow it too. What is found is seen by"
-        " members of both cases; the coordinators of each are told that there is something.",
+        " members of both cases; the coordinators of each are told that there is something. A new case: yes.",
     )
-    blind_double_verification: bool = Field(
-        default=False,
+    blind_double_verification: bool = _kept(
         description="Whether two persons verify each item, neither seeing the other's work until both have submitted. "
-        "It holds for items whose verification is opened from now on; a reopened item is verified in the open.",
+        "It holds for items whose verification is opened from now on; a reopened item is verified in the open. A new "
+        "case: no.",
     )
 
-    exposure_items_per_day: int | None = Field(
-        default=None, ge=1, le=10_000, description="How many items one person looks at in a day; null: no cap."
+    exposure_items_per_day: int | None = _kept(
+        ge=1, le=10_000, description="How many items one person looks at in a day; null: no cap, or none any more."
     )
-    exposure_minutes_per_day: int | None = Field(
-        default=None,
+    exposure_minutes_per_day: int | None = _kept(
         ge=1,
         le=1440,
-        description="How many minutes: a recording counts its length once a day, a picture half a minute; null: no cap."
-        " At a cap, content and new leases are refused until the day (UTC) is over.",
+        description="How many minutes: a recording counts its length once a day, a picture half a minute; null: no cap,"
+        " or none any more. At a cap, content and new leases are refused until the day (UTC) is over.",
     )
-    break_minutes: int | None = Field(
-        default=None,
+    break_minutes: int | None = _kept(
         ge=1,
         le=1440,
         description="How long the break lasts at the least, from the viewing that reached the cap; null: as the day.",
@@ -102,22 +106,18 @@ class PolicyInput(Input):
 
     @model_validator(mode="after")
     def _likely_asks_for_no_more(self) -> "PolicyInput":
-        policy = self.policy()
+        policy = self.policy(Policy())
         if policy.inliers_of("likely") > policy.inliers_of("same_picture"):
             raise ValueError("'inliers.likely' must not be above 'inliers.same_picture' (12 where it is absent)")
         return self
 
-    def policy(self) -> Policy:
-        return Policy(
-            tuple(dict.fromkeys(self.required_dimensions)),
-            self.thresholds.model_dump(exclude_none=True),
-            self.inliers.model_dump(exclude_none=True),
-            self.matching_across_cases,
-            exposure_items_per_day=self.exposure_items_per_day,
-            exposure_minutes_per_day=self.exposure_minutes_per_day,
-            break_minutes=self.break_minutes,
-            blind_double_verification=self.blind_double_verification,
-        )
+    def policy(self, in_force: Policy) -> Policy:
+        """What is in force with what was given here."""
+        given: dict[str, Any] = {name: getattr(self, name) for name in self.model_fields_set}
+        given["required_dimensions"] = tuple(dict.fromkeys(self.required_dimensions))
+        for name in given.keys() & {"thresholds", "inliers"}:
+            given[name] = given[name].model_dump(exclude_none=True)
+        return replace(in_force, **given)
 
 
 class PolicyShape(Changed):
@@ -158,10 +158,11 @@ def get_policy(case_id: UUID, request: Request, response: Response, actor: Reade
 def change_policy(
     case_id: UUID, body: PolicyInput, request: Request, actor: Manager, if_match: IfMatch = None
 ) -> JSONResponse:
-    """A new version; the old ones stay. Where it changes what is a match, the case is compared anew."""
+    """A new version; the old ones stay. A field that is left out keeps the value in force, so a cap or the blind mode
+    ends only when that is said: `null`, `false`. Where it changes what is a match, the case is compared anew."""
     with working(request) as uow:
         version, policy = service.change_policy(
-            uow, actor, case_id, version=required_version(if_match), policy=body.policy()
+            uow, actor, case_id, version=required_version(if_match), policy=body.policy
         )
         return commit(
             uow,

@@ -1,6 +1,6 @@
 """Cases and their members; and the one door through which every act in a case goes: :func:`authorise`."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -271,14 +271,17 @@ def current_policies(session: Session, case_ids: Collection[UUID]) -> dict[UUID,
     return {case_id: Policy.of(document) for case_id, document in session.execute(newest)}
 
 
-def change_policy(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int, policy: Policy) -> tuple[int, Policy]:
-    """The next version of the case's rules; ``version`` is the policy's version that it follows."""
+def change_policy(
+    uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int, policy: Policy | Callable[[Policy], Policy]
+) -> tuple[int, Policy]:
+    """The next version of the case's rules, or what makes it of the one in force; ``version`` is the one it follows."""
     grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE, is_alone=True)
     case = _lock_open_case(uow.session, case_id, None)
     if case.policy_version != version:
         raise VersionMismatch(f"The policy is at version {case.policy_version}. Read it again, then repeat the change.")
+    rules = policy if isinstance(policy, Policy) else policy(current_policy(uow.session, case_id)[1])
     case.policy_version += 1
-    document = policy.document()
+    document = rules.document()
     uow.session.add(CasePolicy(case_id=case_id, version=case.policy_version, document=document, created_at=utc_now()))
     uow.record(
         CasePolicyChanged(
@@ -290,7 +293,7 @@ def change_policy(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int,
         )
     )
     uow.enqueue(MATCH_AGAIN, case_id=str(case_id), policy_version=case.policy_version)
-    return case.policy_version, policy
+    return case.policy_version, rules
 
 
 def list_members(

@@ -283,6 +283,26 @@ def test_policy_when_thresholds_are_in_range_then_they_are_kept(api: Api) -> Non
     assert olena.get(path).json().items() >= settings.items()
 
 
+def test_policy_when_a_field_is_left_out_then_it_keeps_the_value_in_force_and_null_ends_a_cap(api: Api) -> None:
+    olena = api.person("Olena")
+    path = f"/v1/cases/{api.case(olena)}/policy"
+    settings = {
+        "thresholds": {"pdq": 20},
+        "inliers": {"same_picture": 30},
+        "matching_across_cases": False,
+        "blind_double_verification": True,
+        "exposure_items_per_day": 40,
+        "exposure_minutes_per_day": 60,
+        "break_minutes": 30,
+    }
+    assert olena.change(path, path, "PUT", json={"required_dimensions": ["source"], **settings}).status_code == 200
+    changed = olena.change(path, path, "PUT", json={"required_dimensions": ["date"]}).json()
+    assert changed.items() >= {**settings, "required_dimensions": ["date"], "version": 3}.items()
+    ends = {"exposure_items_per_day": None, "thresholds": {"dhash": 3}}
+    olena.change(path, path, "PUT", json={"required_dimensions": ["date"], **ends})
+    assert olena.get(path).json().items() >= {**settings, **ends}.items()
+
+
 def test_policy_when_its_document_is_from_before_a_setting_was_there_then_it_reads_on() -> None:
     old = {"required_dimensions": ["source"], "thresholds": {"pdq": 24, "whash": 60}}
     assert Policy.of(old) == Policy(("source",), {"pdq": 24, "whash": 60}, {}, True)
