@@ -123,9 +123,10 @@ def _cotangent(degrees: float) -> float:
 
 
 def _ephemeris(moments: NDArray[np.float64]) -> tuple[Angles, Angles]:
-    """Declination in radians, equation of time in minutes."""
+    """Declination in radians, equation of time in minutes; of one moment alone exactly, else between knots that do not
+    depend on which moments are asked for."""
     first, last = float(moments[0]), float(moments[-1])
-    knots = np.array([first]) if first == last else np.linspace(first, last, 2 + int((last - first) // KNOT_S))
+    knots = np.arange(first // KNOT_S, last // KNOT_S + 2) * KNOT_S if first != last else np.array([first])
     centuries = [julianday_to_juliancentury(knot / 86_400 + 2_440_587.5) for knot in knots]
     return (
         np.interp(moments, knots, np.radians([sun_declination(each) for each in centuries])),

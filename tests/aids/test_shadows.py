@@ -1,14 +1,17 @@
 """When a shadow can have fallen: what was thrown at a time is found at that time."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.aids import shadows
 from app.aids.shadows import Measured, Question, days_that_fit
-from app.aids.sun import sun_at
+from app.aids.sun import length_ratio, positions, sun_at
 
 KYIV = ZoneInfo("Europe/Kyiv")
 DAY = date(2026, 7, 3)
@@ -99,3 +102,57 @@ def test_shadow_when_tolerance_is_small_and_the_sun_near_the_zenith_then_the_sec
         Question(0.1, 0, Measured(target.azimuth_deg, 0.1), None), noon.date(), noon.date(), ZoneInfo("UTC")
     )
     assert any(abs(fit.closest - noon) <= timedelta(seconds=1) for fit in day.fits)
+
+
+@pytest.mark.parametrize(
+    ("latitude", "azimuth", "ratio"),
+    [
+        (-90, Measured(45, 90), None),
+        (90, Measured(180, 180), Measured(2.5, 50)),
+        (78.2, Measured(90, 90), Measured(3, 50)),
+        (0, Measured(0, 90), None),
+        (23.4, None, Measured(50, 50)),
+        (50.45, None, Measured(1.5, 0.001)),
+    ],
+)
+def test_shadow_when_asked_for_a_year_then_little_more_than_its_minutes_is_computed(
+    monkeypatch: pytest.MonkeyPatch, latitude: float, azimuth: Measured | None, ratio: Measured | None
+) -> None:
+    computed = 0
+
+    def counted(latitude: float, longitude: float, moments: Any) -> Any:
+        nonlocal computed
+        computed += len(moments)
+        return positions(latitude, longitude, moments)
+
+    monkeypatch.setattr(shadows, "positions", counted)
+    question = Question(latitude, 0.3, azimuth, ratio)
+    days = list(days_that_fit(question, date(2026, 3, 1), date(2026, 3, 30), ZoneInfo("UTC")))
+    assert any(day.fits for day in days)
+    assert computed < 3 * 1440 * len(days)
+
+
+@settings(max_examples=25)
+@given(
+    st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, 90.0, 0.0, 23.43])),
+    st.integers(0, 364),
+    st.one_of(st.none(), st.builds(Measured, st.floats(0, 359.9), st.floats(0.1, 90))),
+    st.builds(Measured, st.floats(0.1, 30), st.floats(0.001, 50)),
+)
+def test_shadow_when_found_then_as_if_every_second_had_been_looked_at(
+    latitude: float, day: int, azimuth: Measured | None, ratio: Measured
+) -> None:
+    begins = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day)
+    question = Question(latitude, 12.5, azimuth, ratio)
+    [found] = days_that_fit(question, begins.date(), begins.date(), ZoneInfo("UTC"))
+    seconds = begins.timestamp() + np.arange(86_401.0)
+    at = positions(latitude, 12.5, seconds)
+    fits = np.abs(length_ratio(at.apparent) - ratio.value) <= ratio.tolerance
+    if azimuth is not None:
+        fits &= np.abs((at.azimuth - azimuth.value) % 360 - 180) <= azimuth.tolerance
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], fits, [False]]).astype(int)))
+    expected = [(seconds[a], seconds[b - 1]) for a, b in edges.reshape(-1, 2)]
+    got = [(fit.from_.timestamp(), fit.to.timestamp()) for fit in found.fits]
+    assert got == [pytest.approx(each, abs=1) for each in expected]
+    for fit in found.fits:
+        assert fit.from_ <= fit.closest <= fit.to
