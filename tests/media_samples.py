@@ -23,7 +23,7 @@ pillow_heif.register_heif_opener()
 
 @cache
 def upright(path: Path) -> Image.Image:
-    """A photograph's pixels in RGB, turned by its EXIF orientation. Shared: do not draw into it."""
+    """A photograph's pixels in RGB, turned by its EXIF orientation. Shared: draw into a copy, shrink a copy."""
     with Image.open(path) as image:
         return ImageOps.exif_transpose(image).convert("RGB")
 

@@ -45,7 +45,7 @@ def detail(picture: Image.Image) -> float:
 
 
 def test_steps_of_a_picture_when_decoded_then_each_has_less_detail_than_the_next_and_the_blurred_none() -> None:
-    small = upright(PHOTOGRAPHS[0])
+    small = upright(PHOTOGRAPHS[0]).copy()
     small.thumbnail((320, 320))
     made = {step: decoded(in_step(small, step)) for step in ("blurred", "softened", "grey")}
 
@@ -81,7 +81,7 @@ def test_preview_when_looked_at_in_steps_then_the_blurred_is_silent_and_each_oth
     pictures = [decoded(shown[step].content) for step in STEPS]
     assert [picture.mode for picture in pictures] == ["L", "L", "L", "RGB"]
     amounts = [detail(picture) for picture in pictures]
-    assert amounts[0] < amounts[1] < amounts[2]
+    assert amounts[0] < amounts[1] / 3 < amounts[2] / 9, amounts
     assert viewed(hub, item) == [
         (name, len(shown[step].content))
         for step, name in (("softened", "preview_softened"), ("grey", "preview_grey"), ("clear", "thumbnail"))
