@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -20,6 +21,7 @@ from app.exports.custody_streams import Scope
 from app.kernel.errors import AppError, WrongState, constraint_errors
 from app.kernel.primitives import new_id, utc_now
 from app.media.blindness import Blind
+from app.migration import downgrade, migrate
 from app.unit_of_work import UnitOfWork
 from app.verification.agreement import measure_agreement
 from app.verification.errors import (
@@ -39,6 +41,7 @@ from app.verification.rules import Adjudication, Dimension, Outcome, ReviewKind
 from app.verification.second import list_second_verdicts
 from app.verification.service import list_reviews, list_verdicts
 from tests.factories import NO_LABELS, add_role, commit_in, make_item
+from tests.support.databases import TestDatabase
 from tests.verification.bench import Bench
 from tests.verification.test_separation import refused_by, review_row
 
@@ -332,6 +335,32 @@ def test_item_when_reopened_then_is_verified_in_the_open_since_all_were_shown_th
     as_of = utc_now()
     with blind.sessions() as session:
         assert measure_agreement(session, blind.coordinator, [blind.case_id], as_of=as_of).rounds == 1
+
+
+def test_round_when_reopened_blind_by_the_release_before_then_goes_on_in_the_open(
+    blind: Bench, database: TestDatabase
+) -> None:
+    to_second_verdict(blind)
+    blind.concur(blind.petro)
+    blind.sign_off(blind.rita)
+    blind.reopen(blind.coordinator)
+    blind.take(blind.olena)
+    blind.submit(blind.olena)
+    first = make_item(blind.sessions, blind.olena, blind.case_id, labels=dict(NO_LABELS))
+    reopened, blind.item = blind.item, first
+    blind.open(blind.olena)
+    blind.sessions.kw["bind"].dispose()
+
+    downgrade(database.owner_url, "r85_steps")
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("UPDATE evidence SET blind = 'pending', blind_since = now() WHERE id = %s", [reopened])
+    migrate(database.owner_url)
+
+    assert blind.evidence().blind == "pending", "a first round stays blind"
+    blind.item = reopened
+    assert (blind.evidence().blind, blind.evidence().blind_since) == (None, None)
+    blind.concur(blind.petro)
 
 
 # --- in the database, past the services
