@@ -106,10 +106,14 @@ def get_agreement(
     request: Request,
     actor: Coordinator,
     case: Cases,
-    as_of: Annotated[Moment | None, Query(description="Only what was complete by then; left out: now.")] = None,
+    as_of: Annotated[
+        Moment | None, Query(description="Only what was complete by then; not in the future; left out: now.")
+    ] = None,
 ) -> AgreementFiguresShape:
     """Of each item that two verified blind: the second's view and the first's beside which it stands, before either was
     changed. Over whole cases and never per person: it says how clear the material and the method are, not who is good.
+
+    `as_of_in_future` (422): the figures of then are not made yet.
     """
     case_ids = sorted({UUID(part) for part in case.split(",")})
     moment = as_of or utc_now()

@@ -16,8 +16,10 @@ from sqlalchemy.orm import Session, aliased
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
+from app.kernel.primitives import format_time, utc_now
 from app.ledger.reading import latest_checkpoint
 from app.media.models import Evidence
+from app.verification.errors import AsOfInFuture
 from app.verification.kappa import Agreement, agreement
 from app.verification.models import Finding, SecondVerdict, Verdict
 from app.verification.rules import Dimension
@@ -37,10 +39,12 @@ class AgreementFigures:
 def measure_agreement(session: Session, actor: Actor, case_ids: Sequence[UUID], *, as_of: datetime) -> AgreementFigures:
     """Of the blind rounds of these cases that were complete by then, for who coordinates each of them.
 
-    Raises NotFound, Forbidden.
+    Raises NotFound, Forbidden; AsOfInFuture, as what is asked then would not come again.
     """
     for case_id in case_ids:
         authorise(session, actor, case_id, Operation.READ_AGREEMENT)
+    if as_of > utc_now():
+        raise AsOfInFuture(f"'as_of' is later than now, {format_time(utc_now())}.")
     checkpoint = latest_checkpoint(session)
     outcomes = _outcomes(session, case_ids, as_of)
     results = _results(session, case_ids, as_of)

@@ -53,6 +53,12 @@ class CannotHoldLease(Invalid):
     title = "This person may not verify in this case"
 
 
+class AsOfInFuture(Invalid):
+    code = "as_of_in_future"
+    title = "Figures of a moment that has not come cannot be given"
+    advice = "Leave 'as_of' out for the figures of now; the answer says its own 'as_of', with which they come again."
+
+
 class PrecisionDoesNotFit(Invalid):
     code = "precision_does_not_fit"
     title = "The precision does not fit the dimension"

@@ -1,5 +1,6 @@
 """Agreement of blind verifiers over HTTP: counted per item and dimension, for coordinators, undefined where it is."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -48,6 +49,16 @@ def test_agreement_when_asked_over_http_then_for_coordinators_of_every_named_cas
     assert set(answer["dimensions"]) == {str(dimension) for dimension in Dimension}
     assert petro.get("/v1/statistics/agreement", params={"case": mine}).json()["code"] == "forbidden"
     assert olena.get("/v1/statistics/agreement", params={"case": f"{mine},{theirs}"}).json()["code"] == "not_found"
+
+
+def test_agreement_when_asked_as_of_the_future_then_422_as_it_would_not_come_again(api: Api) -> None:
+    olena = api.person("Olena")
+    asked = {"case": api.case(olena)}
+    now = olena.get("/v1/statistics/agreement", params=asked).json()["as_of"]
+    assert olena.get("/v1/statistics/agreement", params={**asked, "as_of": now}).json()["as_of"] == now
+    ahead = (utc_now() + timedelta(minutes=5)).isoformat()
+    refused = olena.get("/v1/statistics/agreement", params={**asked, "as_of": ahead})
+    assert (refused.status_code, refused.json()["code"]) == (422, "as_of_in_future")
 
 
 @pytest.mark.parametrize("case", [None, "", "all", ",", "00000000-0000-0000-0000-000000000000," * 51])
