@@ -22,8 +22,10 @@ from app.api.http import (
     Input,
     Limit,
     Page,
+    Readable,
     Requires,
     Shape,
+    WrittenText,
     commit,
     cursor_at,
     page,
@@ -51,8 +53,8 @@ Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 Inviter = Annotated[Actor, Depends(Requires(Operation.LOOK_UP_ACCOUNT))]
 Manager = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
 
-Title = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
-LongText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$"), Readable]
+LongText = WrittenText
 
 
 class CaseCreate(Input):

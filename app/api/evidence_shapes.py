@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Shape
+from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Shape, WrittenText
 from app.media.acquisition import CORRECTABLE
 from app.media.models import Blob, Evidence, EvidenceCorrection
 from app.media.reading import ItemDetails
@@ -14,7 +14,7 @@ from app.media.rules import BlindState, FingerprintStatus, Priority, State, Tran
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Prose = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+Prose = WrittenText
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 ProductName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9 ._/+()-]+$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

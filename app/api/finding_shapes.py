@@ -297,7 +297,7 @@ def draft_shape(row: FindingDraft) -> DraftShape:
         methods=list(stated.methods),
         rationale=stated.rationale,
         references=[_reference_shape(each.document()) for each in stated.references],
-        recycled=[AnswerInput(**each._asdict()) for each in stated.recycled],
+        recycled=[AnswerInput.model_construct(**each._asdict()) for each in stated.recycled],
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.api.http import Changed, Erased, Input, Shape
+from app.api.http import Changed, Erased, Input, Readable, Shape, WrittenText
 from app.gradings.models import Classification, Grading, StandardOfProof
 from app.gradings.present import Present
 from app.gradings.rules import (
@@ -22,8 +22,8 @@ from app.gradings.rules import (
 from app.verification.models import Verdict
 from app.verification.rules import Outcome
 
-LongText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
-SourceText = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$")]
+LongText = WrittenText
+SourceText = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00]*$"), Readable]
 TermCode = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]+(:[a-z0-9_()]+)?$", max_length=80)]
 _NEWEST = "The id of the newest one that you read, also of a withdrawal; null: there is none yet."
 

@@ -1,6 +1,7 @@
 """What every route shares: who calls, the unit of work and its answer, problem details, paging, ETags."""
 
 import hashlib
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +89,22 @@ def _in_four_digits(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_four_digits)]
 """A time with its zone that an entry can hold: moved to UTC it stays within four-digit years."""
+
+
+_LETTERS_THAT_ARE_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Fillers of Hangul and the empty Braille cell: letters and symbols by their class, and nothing to the eye."""
+
+
+def _with_something_to_read(text: str) -> str:
+    if not any(unicodedata.category(each)[0] in "LNPS" and each not in _LETTERS_THAT_ARE_BLANK for each in text):
+        raise ValueError("it says nothing: a letter, digit or sign is needed, not only blanks or what is not seen")
+    return text
+
+
+Readable = AfterValidator(_with_something_to_read)
+"""Of texts that must say something: not of blanks, controls, zero-width characters and bare marks alone."""
+WrittenText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$"), Readable]
+"""What people write: reasons, rationales, notes."""
 
 
 Email = Annotated[str, StringConstraints(min_length=3, max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]

@@ -9,15 +9,15 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from pydantic.config import JsonDict
 
 from app.api.grading_shapes import PresentShape, present_shape
-from app.api.http import Changed, Erased, Input, Moment, Shape
+from app.api.http import Changed, Erased, Input, Moment, Readable, Shape, WrittenText
 from app.gradings.present import Present
 from app.incidents.models import Incident, IncidentEvidence
 from app.incidents.places import PLACE_COLUMNS
 from app.incidents.rules import MICRODEGREES, IncidentKind, Occurrence, Place, PlacePrecision
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,39}$")]
-ShortText = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
-LongText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$")]
+ShortText = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$"), Readable]
+LongText = WrittenText
 
 _ZONES = frozenset(available_timezones())
 

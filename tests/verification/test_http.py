@@ -202,6 +202,24 @@ def test_guards_when_broken_over_http_then_each_has_its_code(hub: Hub) -> None:
     assert code_of(hub.move(hub.petro, event="sign_off")) == (403, "forbidden")
 
 
+@pytest.mark.parametrize("nothing", ["  \u200b ", "\n\t", "\u3164\u2800", "\u0301\ufe0f", "\u2066\u2069"])
+def test_rationale_when_nothing_of_it_can_be_read_then_422_everywhere(hub: Hub, nothing: str) -> None:
+    hub.move(hub.olena, event="open_verification")
+    verdict = {"outcome": "verified", "rationale": nothing}
+    answers = {"relevance": {"answer": "relevant", "reason": nothing}}
+    refused = [
+        hub.find(hub.olena, rationale=nothing),
+        hub.olena.put(f"{hub.path}/drafts/date", json={"rationale": nothing}),
+        hub.move(hub.olena, event="submit", verdict=verdict),
+        hub.move(hub.rita, event="reopen", reason=nothing),
+        hub.olena.put(f"{hub.path}/assessment", json=answers, headers={"If-Match": hub.etag()}),
+    ]
+    assert [code_of(each) for each in refused] == [(422, "invalid_request")] * 5
+    for each in refused:
+        assert "it says nothing" in each.text
+    assert hub.find(hub.olena, rationale="\u0414").status_code == 201
+
+
 def test_lease_when_ended_by_coordinator_then_free_for_others(hub: Hub) -> None:
     hub.move(hub.olena, event="open_verification")
     assert code_of(hub.coordinator.delete(f"{hub.path}/lease")) == (428, "precondition_required")
