@@ -231,7 +231,9 @@ class DraftShape(Shape):
     dimension: Dimension
     version: int = Field(description="Counts how often it was saved.")
     saved_at: datetime
-    missing: list[Literal["result", "confidence", "rationale"]] = Field(description="What it lacks of a finding still.")
+    missing: list[Literal["result", "confidence", "rationale", "methods"]] = Field(
+        description="What it lacks of a finding still; `methods` where its result claims something."
+    )
     result: FindingResult | None
     confidence: Confidence | None
     place_precision: PlacePrecision | None

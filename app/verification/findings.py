@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import Grant
+from app.kernel.errors import Invalid
 from app.kernel.primitives import new_id, utc_now
 from app.media.blindness import pending_blind, seen_by
 from app.media.items import entry_object, find_evidence, lock_evidence
@@ -49,15 +50,20 @@ def record_finding(uow: UnitOfWork, actor: Actor, evidence_id: UUID, stated: Sta
 def record_drafts(uow: UnitOfWork, evidence: Evidence, grant: Grant) -> None:
     """The lease holder's drafts become findings, each with its entry, for a submission that locked the item.
 
-    Raises DraftsIncomplete, and what :func:`record_finding` does.
+    Raises DraftsIncomplete, and what :func:`record_finding` does, with the draft's dimension.
     """
     drafts = drafts_of(uow.session, evidence.id, grant.account_id)
-    incomplete = [{"dimension": draft.dimension, "missing": draft.missing} for draft in drafts if draft.missing]
+    incomplete = [{"dimension": str(draft.dimension), "missing": draft.missing} for draft in drafts if draft.missing]
     if incomplete:
-        named = ", ".join(str(each["dimension"]) for each in incomplete)
-        raise DraftsIncomplete(f"Your drafts lack something: {named}.", extra={"incomplete_drafts": incomplete})
+        named = "; ".join(f"{each['dimension']}: {', '.join(each['missing'])}" for each in incomplete)
+        raise DraftsIncomplete(f"Your drafts lack something. {named}.", extra={"incomplete_drafts": incomplete})
     for draft in drafts:
-        _record(uow, evidence, grant, draft)
+        try:
+            _record(uow, evidence, grant, draft)
+        except Invalid as refusal:
+            refusal.detail = f"Your draft on '{draft.dimension}': {refusal.detail}"
+            refusal.extra["dimension"] = str(draft.dimension)
+            raise
         uow.session.flush()
     if drafts:
         end_drafts(uow.session, evidence.id, grant.account_id, [draft.dimension for draft in drafts])
@@ -186,7 +192,9 @@ def _require_citable(session: Session, evidence: Evidence, references: Sequence[
     known = set(session.scalars(query)) if cited else set()
     missing = [str(each) for each in cited if each not in known]
     if missing:
-        raise ReferenceNotFound("There is no such item in this case.", extra={"unknown_references": missing})
+        raise ReferenceNotFound(
+            f"There is no such item in this case: {', '.join(missing)}.", extra={"unknown_references": missing}
+        )
     return cited
 
 

@@ -11,6 +11,7 @@ from app.kernel.primitives import format_time
 from app.verification.errors import AnswerDoesNotFit
 from app.verification.references import Reference
 from app.verification.rules import (
+    SAYS_SOMETHING,
     Confidence,
     Dimension,
     FindingResult,
@@ -51,7 +52,8 @@ class Stated:
     @property
     def missing(self) -> list[str]:
         """What a finding needs and this lacks."""
-        return [name for name in NEEDED if getattr(self, name) is None]
+        lacking = [name for name in NEEDED if getattr(self, name) is None]
+        return [*lacking, "methods"] if self.result in SAYS_SOMETHING and not self.methods else lacking
 
     def require_fit(self) -> None:
         """What is stated fits together. Raises PrecisionDoesNotFit, MethodsMissing, AnswerDoesNotFit."""

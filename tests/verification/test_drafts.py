@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import select, text
@@ -16,9 +17,10 @@ from app.erasure.accounts import erase_account_field
 from app.erasure.service import Ground
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch, WrongState
 from app.verification import drafts
-from app.verification.errors import DraftsIncomplete, FindingsMissing, LeaseNotHeld, MethodsMissing, NoDraft
+from app.verification.errors import DraftsIncomplete, FindingsMissing, LeaseNotHeld, NoDraft, ReferenceNotFound
 from app.verification.findings import authors_of, list_findings, standing_findings
 from app.verification.models import FindingDraft
+from app.verification.references import Reference
 from app.verification.rules import Confidence, Dimension, FindingResult, Method
 from app.verification.stated import Stated
 from tests.factories import commit_in, make_person
@@ -143,8 +145,16 @@ def test_submit_when_a_draft_lacks_something_then_refused_named_and_nothing_is_r
         bench.submit(bench.olena)
     assert refused.value.extra == {"incomplete_drafts": [{"dimension": "date", "missing": ["confidence", "rationale"]}]}
     save(bench, bench.olena, replace(WHOLE, methods=()))
-    with pytest.raises(MethodsMissing):
+    with pytest.raises(DraftsIncomplete, match="date: methods") as refused:
         bench.submit(bench.olena)
+    assert refused.value.extra == {"incomplete_drafts": [{"dimension": "date", "missing": ["methods"]}]}
+    nowhere = Reference.of({"kind": "evidence", "evidence_id": UUID(int=7)})
+    save(bench, bench.olena, replace(WHOLE, references=(nowhere,)))
+    with pytest.raises(ReferenceNotFound) as unknown:
+        bench.submit(bench.olena)
+    assert unknown.value.extra == {"unknown_references": [str(UUID(int=7))], "dimension": "date"}
+    assert "'date'" in unknown.value.detail
+    assert str(UUID(int=7)) in unknown.value.detail
     assert bench.entry_types() == before
     commit_in(bench.sessions, lambda uow: drafts.discard_draft(uow, bench.olena, bench.item, Dimension.DATE))
     bench.submit(bench.olena)
