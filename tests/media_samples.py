@@ -128,6 +128,7 @@ def excerpt(
     with av.open(buffer, "w", format=container) as target:
         stream = target.add_stream(codec, rate=24, options=_ENCODER_OPTIONS.get(codec, {}))
         assert isinstance(stream, av.VideoStream)
+        stream.codec_context.thread_count = 1  # With several, the bytes depend on what else runs.
         stream.width, stream.height = size
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number, frame in enumerate(frames(path, start_s, end_s, size)):
@@ -145,6 +146,7 @@ def compilation(pieces: tuple[tuple[Path, float, float], ...], size: tuple[int, 
     with av.open(buffer, "w", format="mp4") as target:
         stream = target.add_stream("libx264", rate=24, options=_ENCODER_OPTIONS["libx264"])
         assert isinstance(stream, av.VideoStream)
+        stream.codec_context.thread_count = 1  # With several, the bytes depend on what else runs.
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)

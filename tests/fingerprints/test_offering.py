@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -51,7 +53,8 @@ def decoded_item(sessions: sessionmaker[Session], olena: Actor, case_id: UUID, o
     decoded = Decoded(decoder, outcome, None if outcome == "decoded" else "words", {}, [])
     result = fingerprint_jobs.Result(item, Sha256Hex(str(sha256)), decoded)
     commit_in(sessions, lambda uow: fingerprint_jobs.store(uow, result))
-    Runner(sessions, None, WorkerLimits()).run(MATCH_JOBS[0], None, 0, {"evidence_id": str(item)})
+    nothing_stored: Any = SimpleNamespace(blobs=None)  # Nothing is compared, so no working picture is read.
+    Runner(sessions, nothing_stored, WorkerLimits()).run(MATCH_JOBS[0], None, 0, {"evidence_id": str(item)})
     return item
 
 
