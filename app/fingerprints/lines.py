@@ -25,6 +25,9 @@ LOOKS_FOR_A_SPEED = 3.0
 """So many different looks, at the least, let a speed be known."""
 LOOKS_OF_A_LINE = 2.0
 """What one more line has to explain to be believed."""
+LOOKS_OF_A_SPEED = 1.0
+"""So much more another speed has to explain. The frame at an end stands for what was seen before or after it as well,
+so it may lie beside the line; a line that leans towards it explains one look more, and is wrong."""
 _FITS = 5
 
 Array = np.ndarray[Any, Any]
@@ -153,4 +156,4 @@ def _explains_more(line: Line, pairs: Pairs) -> bool:
             continue
         by_same += float(votes[place]) - LOOKS_OF_A_LINE
         votes[max(place - 1, 0) : place + 2] = 0.0
-    return on_line.looks() - LOOKS_OF_A_LINE > by_same
+    return on_line.looks() - LOOKS_OF_A_LINE - LOOKS_OF_A_SPEED > by_same
