@@ -105,7 +105,9 @@ def count_viewing(session: Session, grant: Grant, evidence: Evidence, *, is_orig
             set_={
                 "seconds": func.greatest(Exposure.seconds, row.excluded.seconds),
                 "labels": row.excluded.labels,
-                "last_at": row.excluded.last_at,
+                # Of two at once, the one that began later may be the first to be written.
+                "first_at": func.least(Exposure.first_at, row.excluded.first_at),
+                "last_at": func.greatest(Exposure.last_at, row.excluded.last_at),
             },
         )
     )

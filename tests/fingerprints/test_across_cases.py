@@ -56,8 +56,9 @@ class TwoCases:
         return received
 
     def set_policy(self, coordinator: Person, case_id: str, **settings: Any) -> None:
+        """What is not named is as in a new case: a change keeps what it leaves out."""
         path = f"/v1/cases/{case_id}/policy"
-        body = {"required_dimensions": ["source"], **settings}
+        body = {"required_dimensions": ["source"], "matching_across_cases": True, **settings}
         assert coordinator.change(path, path, "PUT", json=body).status_code == 200
         self.work.finish()
 

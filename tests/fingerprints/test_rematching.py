@@ -18,6 +18,8 @@ METADATA = {"collector": "O", "method": "download", "acquired_at": "2026-07-14T0
 PHOTO = PHOTOGRAPHS[0]
 NOTHING_BUT_PDQ = {"inliers": {"same_picture": 100, "likely": 100}}
 
+NEW_CASE = {"required_dimensions": ["source"], "thresholds": {}, "inliers": {}}
+
 
 class OneCase:
     def __init__(self, api: Api, work: Work) -> None:
@@ -33,8 +35,9 @@ class OneCase:
         return item
 
     def set_policy(self, **settings: Any) -> None:
+        """What is not named is as in a new case: a change keeps what it leaves out."""
         path = f"/v1/cases/{self.id}/policy"
-        answer = self.coordinator.change(path, path, "PUT", json={"required_dimensions": ["source"], **settings})
+        answer = self.coordinator.change(path, path, "PUT", json=NEW_CASE | settings)
         assert answer.status_code == 200, answer.text
 
     def matches(self, item: str) -> list[dict[str, Any]]:
