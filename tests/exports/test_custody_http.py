@@ -39,8 +39,9 @@ def case_id(signed_api: Api, people: dict[str, Person]) -> str:
 
 
 def lead(person: Person, case_id: str) -> dict[str, Any]:
+    """Answered when its entry is in the signed tree: pages say where an entry stands there."""
     metadata = {"lead_address": "https://example.org/=1+1", "lead_claim": "Shelling of the market"}
-    made = person.post(f"/v1/cases/{case_id}/evidence", json=metadata)
+    made = person.post(f"/v1/cases/{case_id}/evidence?wait=checkpoint", json=metadata)
     assert made.status_code == 201, made.text
     answer: dict[str, Any] = made.json()
     return answer
