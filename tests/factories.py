@@ -25,7 +25,12 @@ from app.worker import Runner, WorkerLimits
 
 Result = TypeVar("Result")
 
-NO_LABELS = {"graphic_level": "none", "child": False, "sexual_violence": False, "distressing_audio": False}
+NO_LABELS: dict[str, object] = {
+    "graphic_level": "none",
+    "child": False,
+    "sexual_violence": False,
+    "distressing_audio": False,
+}
 
 
 def commit_in(sessions: sessionmaker[Session], work: Callable[[UnitOfWork], Result]) -> Result:
@@ -89,13 +94,14 @@ def make_item(
     collector: Actor,
     case_id: UUID,
     *,
-    labels: dict[str, object] | None = None,
+    labels: dict[str, object] | None = NO_LABELS,
     is_preserved: bool = True,
     is_compared: bool = True,
     content: bytes | None = None,
 ) -> UUID:
     """An item on bytes that no store holds, ``preserved`` and found undecodable unless said otherwise; its id.
 
+    ``labels``: None for one that nobody has labelled, whose content is closed to all but who brought it.
     ``content``: what the bytes' digest is made of; None: of no other item's.
     """
     sha256 = sha256_hex(new_id().bytes if content is None else content)

@@ -50,7 +50,8 @@ def get_comparison(
     both items, for those who may read both originals. It needs a `purpose`, and is an entry in both streams, committed
     before the first byte leaves; looks of one person for one purpose within 15 minutes are one entry in each.
 
-    `no_frame` (404) when there are no working pictures of one of them; `purpose_needed` (422).
+    `no_frame` (404) when there are no working pictures of one of them; `purpose_needed` (422). Unblurred,
+    `labels_missing` (409) until both items are labelled, but for one that you brought.
     """
     provided = services(request)
     is_content = rendering == "comparison"

@@ -78,7 +78,10 @@ def get_content(
     byte_range: Range = None,
     if_range: IfRange = None,
 ) -> Response:
-    """With a purpose. It is a custody entry, committed before the first byte leaves; repeated reads are one entry."""
+    """With a purpose. It is a custody entry, committed before the first byte leaves; repeated reads are one entry.
+
+    `labels_missing` (409) until somebody has labelled the item, unless you brought it; `no_content` (409) for a lead.
+    """
     return _send(request, actor, evidence_id, "downloaded", purpose, byte_range, if_range)
 
 
@@ -91,7 +94,7 @@ def get_content(
 def head_content(
     evidence_id: UUID, request: Request, actor: OriginalReader, _purpose: UnusedPurpose = None
 ) -> Response:
-    """What a download would answer, without a byte of content: no entry is written."""
+    """What a download would answer, its refusals too, without a byte of content: no entry is written."""
     with reading(request) as session:
         evidence, blob, _ = viewing.find_original(session, actor, evidence_id)
         return Response(headers={**_headers(evidence.id, blob), "Content-Length": str(blob.size_bytes)})
@@ -105,7 +108,8 @@ def head_content(
     responses=problem_responses(401, 403, 404, 409, 422),
 )
 def create_content_url(evidence_id: UUID, body: ContentUrlCreate, request: Request, actor: OriginalReader) -> Response:
-    """At most five minutes, for you alone: a browser's `<video>` cannot send a token. Its use is a custody entry."""
+    """At most five minutes, for you alone: a browser's `<video>` cannot send a token. Its use is a custody entry. It is
+    refused when a download would be."""
     with reading(request) as session:
         viewing.find_original(session, actor, evidence_id)
     settings = services(request).settings

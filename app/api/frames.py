@@ -151,7 +151,8 @@ def get_frame(
     first byte leaves; looks of one person at one item's frames for one purpose within 15 minutes are one entry.
 
     `preview_not_ready` (404) while frames are made; `no_frame` (404) for one that there is not; `no_content` (409) for
-    a lead; `purpose_needed` (422).
+    a lead; `purpose_needed` (422). Unblurred, `labels_missing` (409) until somebody has labelled the item, unless you
+    brought it.
     """
     provided = services(request)
     is_content = rendering == "frame"

@@ -109,7 +109,8 @@ def get_rendering(
     """With a purpose, by whoever may read the original: it shows what that shows. It is a custody entry, committed
     before the first byte leaves; looks of one person for one purpose within 15 minutes are one entry.
 
-    `preview_not_ready` (404) while it is made; `no_rendering` (404) when there is none; `no_content` (409) for a lead.
+    `preview_not_ready` (404) while it is made; `no_rendering` (404) when there is none; `no_content` (409) for a lead;
+    `labels_missing` (409) until somebody has labelled the item, unless you brought it.
     """
     provided = services(request)
     logged: dict[str, Any] = {"act": "viewed", "rendering": kind, "purpose": purpose}

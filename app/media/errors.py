@@ -95,6 +95,9 @@ class NoFrame(NotFound):
     )
 
 
+NOT_LABELLED = "Nobody has said yet what this item shows. Its blurred preview is open to you."
+
+
 class LabelsMissing(Conflict):
     code = "labels_missing"
     title = "Set the sensitivity labels first"
@@ -140,3 +143,4 @@ class ContentAddressInvalid(AppError):
 
 
 constraint_errors["exhibit_collecting_unsafe"] = CollectingUnsafe("Collecting this lead was assessed as unsafe.")
+constraint_errors["exhibit_labels_missing"] = LabelsMissing(NOT_LABELLED)

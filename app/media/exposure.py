@@ -105,8 +105,7 @@ def count_viewing(session: Session, grant: Grant, evidence: Evidence, *, is_orig
             set_={
                 "seconds": func.greatest(Exposure.seconds, row.excluded.seconds),
                 "labels": row.excluded.labels,
-                # Of two at once, the one that began later may be the first to be written.
-                "first_at": func.least(Exposure.first_at, row.excluded.first_at),
+                # Of two at once, the one that began later may be the first to be written; the row keeps its first time.
                 "last_at": func.greatest(Exposure.last_at, row.excluded.last_at),
             },
         )

@@ -15,7 +15,15 @@ from app.blobs.store import BlobMissing, BlobStore, BlobUnreadable
 from app.cases.service import Grant
 from app.kernel.primitives import Sha256Hex, sha256_hex, utc_now
 from app.media.derivatives import newest_renderings
-from app.media.errors import ContentUnavailable, LabelsMissing, NoContent, NoPreview, NoRendering, PreviewNotReady
+from app.media.errors import (
+    NOT_LABELLED,
+    ContentUnavailable,
+    LabelsMissing,
+    NoContent,
+    NoPreview,
+    NoRendering,
+    PreviewNotReady,
+)
 from app.media.events import EvidenceDownloaded, EvidenceViewed
 from app.media.exposure import count_viewing
 from app.media.frames import PackedFrame, index_of
@@ -43,18 +51,23 @@ PURPOSES = (
 
 
 def find_original(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Evidence, Blob, Grant]:
-    """An item whose original the actor may read. Raises NotFound, Forbidden, NoContent for a lead."""
+    """An item whose original the actor may read now: every read of content begins here or in :func:`find_frames`.
+
+    Raises NotFound, Forbidden, NoContent for a lead, LabelsMissing.
+    """
     evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_ORIGINAL)
     blob = None if evidence.blob_sha256 is None else session.get(Blob, evidence.blob_sha256)
     if blob is None:
         raise NoContent(WITHOUT_BYTES)
+    _require_labels(evidence, grant)
     return evidence, blob, grant
 
 
 def find_rendering(session: Session, actor: Actor, evidence_id: UUID, kind: str) -> tuple[Derivative, Grant]:
     """An unblurred rendering that the actor may look at, as its content.
 
-    Raises NotFound, Forbidden, NoContent for a lead, PreviewNotReady while it is made, NoRendering when there is none.
+    Raises NotFound, Forbidden, NoContent for a lead, LabelsMissing, PreviewNotReady while it is made, NoRendering when
+    there is none.
     """
     evidence, blob, grant = find_original(session, actor, evidence_id)
     _require_settled(evidence)
@@ -75,9 +88,9 @@ def find_step(
     evidence, grant = find_evidence(session, actor, evidence_id, operation)
     if evidence.blob_sha256 is None:
         raise NoContent(WITHOUT_BYTES)
-    _require_settled(evidence)
     if operation is Operation.READ_ORIGINAL:
-        require_labels(evidence, grant)
+        _require_labels(evidence, grant)
+    _require_settled(evidence)
     found = find_derivative(session, evidence.blob_sha256, kind)
     if found is None and kind == "strip":
         raise NoRendering("There is no strip of this file: only what moves has one.")
@@ -86,10 +99,13 @@ def find_step(
     return found, grant
 
 
-def require_labels(evidence: Evidence, grant: Grant) -> None:
-    """Labels come before viewing; who brought the item has seen it. Raises LabelsMissing."""
+def _require_labels(evidence: Evidence, grant: Grant) -> None:
+    """Labels come before viewing; who brought the item has seen it. Raises LabelsMissing.
+
+    The database asks the same of every viewing that is written (``exhibit_labels_missing``).
+    """
     if evidence.labels is None and grant.account_id not in (evidence.registered_by, evidence.received_by):
-        raise LabelsMissing("Nobody has said yet what this item shows. Its blurred preview is open to you.")
+        raise LabelsMissing(NOT_LABELLED)
 
 
 def find_frames(
@@ -97,11 +113,14 @@ def find_frames(
 ) -> tuple[Evidence, Derivative | None, Grant]:
     """An item's working pictures, for whoever may do ``operation`` with it; None when there are none.
 
-    Raises NotFound, Forbidden, NoContent for a lead, PreviewNotReady while they are made, NoPreview in quarantine.
+    Raises NotFound, Forbidden, NoContent for a lead, LabelsMissing for content, PreviewNotReady while they are made,
+    NoPreview in quarantine.
     """
     evidence, grant = find_evidence(session, actor, evidence_id, operation)
     if evidence.blob_sha256 is None:
         raise NoContent(WITHOUT_BYTES)
+    if operation is Operation.READ_ORIGINAL:
+        _require_labels(evidence, grant)
     _require_settled(evidence)
     return evidence, find_derivative(session, evidence.blob_sha256, "frames"), grant
 
@@ -181,7 +200,7 @@ def log_reading(
     """One entry per actor, item, rendering and purpose within the window; of requests at once, one writes it.
 
     It counts as exposure, and is refused at the cap of the case's policy; what belongs to a viewing that was let in is
-    not. Raises ExposureCapReached.
+    not. Raises LabelsMissing, ExposureCapReached.
     """
     evidence, _, grant = find_original(uow.session, actor, evidence_id)
     now = utc_now()

@@ -23,7 +23,13 @@ from tests.verification.signers import OwnKey
 PICTURE = Path(__file__).parents[1] / "assets" / "table.jpg"
 CASE_ROLES = ("collector", "verifier", "coordinator", "researcher", "legal_analyst", "custodian", "auditor")
 SCOPES = ("read", "write", "content", "admin")
-METADATA = {"collector": "Olena", "method": "download", "acquired_at": "2026-07-14T09:30:00Z", "source": "A channel"}
+METADATA: dict[str, Any] = {
+    "collector": "Olena",
+    "method": "download",
+    "acquired_at": "2026-07-14T09:30:00Z",
+    "source": "A channel",
+    "labels": {"graphic_level": "none"},
+}
 LABELS = {"graphic_level": "none", "child": False, "sexual_violence": False, "distressing_audio": False}
 
 MISSING = str(uuid.UUID(int=0xDEAD0000000040008000000000000000))

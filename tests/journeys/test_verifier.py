@@ -351,7 +351,7 @@ def file_of_lead(corps: Corps) -> str:
     assert (item["state"], item["sha256"]) == ("lead", None)
     path = f"/v1/evidence/{item['id']}"
     refused(corps.olena.get(f"{path}/content", params={"purpose": "verification"}), 409, "no_content")
-    file = form(recompressed(TEMPLE, 75), "later.jpg", claimed_place="the old temple")
+    file = form(recompressed(TEMPLE, 75), "later.jpg", claimed_place="the old temple", labels=None)
     refused(corps.olena.post(f"{path}/content", files=file, headers={"If-Match": '"7"'}), 412, "version_mismatch")
     collected = ok(corps.olena.change(f"{path}/content", version_of=path, files=file))
     assert (collected["id"], collected["state"]) == (item["id"], "collected")

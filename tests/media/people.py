@@ -13,7 +13,9 @@ METADATA = {
     "acquired_at": "2026-07-14T09:30:00Z",
     "source": "Public channel",
     "claimed_place": "Kharkiv, north",
+    "labels": {"graphic_level": "none"},
 }
+"""Of a labelled item, as content is closed until somebody has labelled it; ``labels=None`` for another."""
 
 
 @dataclass(frozen=True)

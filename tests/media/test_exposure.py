@@ -48,7 +48,7 @@ def of_case(hub: Hub, **query: Any) -> dict[str, Any]:
 def test_exposure_when_content_is_read_then_counts_an_item_once_a_day_under_each_label(
     hub: Hub, receive: Receive
 ) -> None:
-    first, second = receive(DOGS, labels=LABELS), receive(DOGS)
+    first, second = receive(DOGS, labels=LABELS), receive(DOGS, labels={"graphic_level": "mild"})
     for item in (first, first, second):
         assert look(hub.verifier, item).status_code == 206
     look(hub.verifier, first, "review")
@@ -57,9 +57,11 @@ def test_exposure_when_content_is_read_then_counts_an_item_once_a_day_under_each
     assert row["by_label"] == {
         "child": {"seen_items": 1, "minutes": 0.5},
         "graphic_severe": {"seen_items": 1, "minutes": 0.5},
-        "unlabelled": {"seen_items": 1, "minutes": 0.5},
+        "graphic_mild": {"seen_items": 1, "minutes": 0.5},
     }
     assert own(hub.collector) == []
+    assert look(hub.collector, receive(DOGS, labels=None)).status_code == 206
+    assert own(hub.collector)[0]["by_label"] == {"unlabelled": {"seen_items": 1, "minutes": 0.5}}
 
 
 def test_exposure_when_nothing_of_content_is_read_then_counts_nothing(hub: Hub, receive: Receive) -> None:

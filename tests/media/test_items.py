@@ -45,7 +45,7 @@ def test_list_is_paged_in_the_order_of_registration(hub: Hub, receive: Receive) 
 
 def test_filters_narrow_the_list(hub: Hub, receive: Receive) -> None:
     photo = receive(DOGS, labels={"graphic_level": "severe", "child": True})
-    text = receive(text_named_jpg())
+    text = receive(text_named_jpg(), labels=None)
     waiting = lead(hub)
 
     assert ids(hub, "?state=lead") == [waiting["id"]]
@@ -122,7 +122,7 @@ def test_lead_is_declined_once_with_a_reason(hub: Hub) -> None:
 
 
 def test_labels_are_set_by_the_coordinator(hub: Hub, receive: Receive) -> None:
-    address = f"/v1/evidence/{receive(DOGS)['id']}"
+    address = f"/v1/evidence/{receive(DOGS, labels=None)['id']}"
 
     by_verifier = hub.verifier.change(f"{address}/labels", address, "PUT", json=NO_LABELS)
     without = hub.coordinator.put(f"{address}/labels", json=NO_LABELS)

@@ -98,7 +98,7 @@ def test_preview_when_looked_at_in_steps_then_the_blurred_is_silent_and_each_oth
 def test_step_when_nobody_has_labelled_the_item_then_its_collector_alone_sees_more_than_the_blurred(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
-    item = receive(resized(PHOTOGRAPHS[0], 0.3))
+    item = receive(resized(PHOTOGRAPHS[0], 0.3), labels=None)
     work.finish()
     address = f"/v1/evidence/{item['id']}"
     softened = f"{address}/preview?step=softened{PURPOSE}"

@@ -26,7 +26,9 @@ METADATA: dict[str, Any] = {
     "method": "download",
     "acquired_at": "2026-07-14T09:30:00Z",
     "source": "Public channel",
+    "labels": {"graphic_level": "none"},
 }
+"""Of a labelled item, as content is closed until somebody has labelled it; ``labels=None`` for another."""
 NO_LABELS = {"graphic_level": "none"}
 WAIT_S = 90.0
 

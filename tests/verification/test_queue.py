@@ -130,7 +130,7 @@ def test_queue_when_an_item_is_assigned_then_offers_it_to_that_person_alone(benc
 
 
 def test_queue_when_an_item_has_no_labels_then_offers_it_to_coordinators_to_be_labelled(bench: Bench) -> None:
-    bench.item = make_item(bench.sessions, bench.olena, bench.case_id)
+    bench.item = make_item(bench.sessions, bench.olena, bench.case_id, labels=None)
     assert offers(bench) == {"coordinator": "label"}
     prefer(bench, bench.coordinator, graphic="mild")
     assert offers(bench) == {}, "it may show anything"

@@ -60,7 +60,7 @@ def test_verification_when_done_by_three_persons_then_signed_off_and_every_act_i
 
 
 def test_open_when_labels_are_missing_then_refused(bench: Bench) -> None:
-    bench.item = make_item(bench.sessions, bench.olena, bench.case_id)
+    bench.item = make_item(bench.sessions, bench.olena, bench.case_id, labels=None)
     with pytest.raises(LabelsMissing):
         bench.open(bench.olena)
     assert bench.evidence().state == "preserved"
