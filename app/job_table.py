@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.blobs.local import LocalBlobStore
-from app.fingerprints import crossing, match_job, rematching, similar_job
+from app.fingerprints import crossing, match_job, rematching, similar_job, stop_list_effects
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.feature_index import FEATURES
 from app.fingerprints.feature_keeping import FeatureKeeper
@@ -37,6 +37,7 @@ JOBS: tuple[Job, ...] = (
     *match_job.JOBS,
     *crossing.JOBS,
     *rematching.JOBS,
+    *stop_list_effects.JOBS,
     *recompute_jobs(),
     *similar_job.JOBS,
     *recycled_notices.JOBS,

@@ -283,7 +283,7 @@ def _member(row: groups.Member) -> GroupMemberShape:
         capture=row.capture,
         nearer_id=row.nearer,
         match_id=None if row.match is None else row.match.match.id,
-        tier=None if row.match is None else row.match.match.tier,
+        tier=None if row.match is None else row.match.tier,
         relation=None if decision is None else decision.relation,
         decided_at=None if decision is None else decision.decided_at,
     )

@@ -123,7 +123,13 @@ class MatchShape(Changed):
     )
     reference_id: UUID
     reference_case_id: UUID = Field(description="Another one only where you are a member of both cases.")
-    tier: Tier = Field(description="The same bytes; surely the same picture; alike enough for a person to look at.")
+    tier: Tier = Field(
+        description="The same bytes; surely the same picture; alike enough for a person to look at. As the newest entry"
+        " of the match says in both items' streams."
+    )
+    tier_since: datetime = Field(
+        description="When the match came to this tier: when it was found, or compared anew with another result."
+    )
     grounds: list[GroundShape]
     segments: list[AlignedSpan] = Field(description="Of videos: where each shows what the other shows.")
     explanation: str = Field(
@@ -134,6 +140,10 @@ class MatchShape(Changed):
     still_found: bool | None = Field(
         description="Whether the rule in force finds the pair too; null while it was not compared by it yet. What is"
         " no longer found stays, with what was decided about it, and shows the grounds that it had."
+    )
+    not_found_because: Literal["rule", "decoding", "stop_list"] | None = Field(
+        description="Where `still_found` is false: thresholds or the rule changed, one of the two was decoded again, or"
+        " the match rested on frames that people put on the stop list since."
     )
     found_at: datetime
     decision: RelationShape | None = Field(description="The decision in force; null while nobody decided.")
@@ -150,7 +160,7 @@ def match_shape(found: queries.ExplainedMatch) -> MatchShape:
     match, blob_match = found.match, found.blob_match
     is_first = found.query_id == match.first_id
     cases = (match.case_id, match.other_case_id or match.case_id)
-    tier = match.tier if blob_match is None else blob_match.tier
+    tier = found.tier
     grounds = [EXACT_GROUND] if blob_match is None else blob_match.grounds
     segments = [] if blob_match is None else blob_match.segments
     return MatchShape(
@@ -160,11 +170,13 @@ def match_shape(found: queries.ExplainedMatch) -> MatchShape:
         reference_id=found.reference_id,
         reference_case_id=cases[1] if is_first else cases[0],
         tier=cast(Tier, tier),
+        tier_since=found.tier_since or match.found_at,
         grounds=[GroundShape(**ground) for ground in grounds],
         segments=[AlignedSpan(**segment) for segment in segments],
         explanation=explain_in_words(tier, grounds, segments),
         rule=None if blob_match is None else blob_match.rule,
         still_found=found.standing.still_found,
+        not_found_because=found.standing.lost_by,
         found_at=match.found_at,
         decision=None if found.decision is None else relation_shape((found.decision, found.is_reason_kept_back)),
     )

@@ -1,7 +1,7 @@
 """What is known of an item's pictures from elsewhere in the case: appearances before the event, verdicts on copies."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.http import Cursor, Erased, Limit, Page, Requires, Shape, cursor_at, page, read_cursor_at, reading
+from app.api.match_shapes import Tier
 from app.api.problems import problem_responses
 from app.verification import recycled, recycled_notices, suggestions
 from app.verification.rules import Outcome, RecycledAnswer
@@ -55,6 +56,7 @@ class QuestionShape(Shape):
                 {
                     "match_id": "0c5b1e43-52a4-4c6f-9a53-90bb0b1c7c11",
                     "other_id": "6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11",
+                    "tier": "same_picture",
                     "open": True,
                     "earliest": {
                         "evidence_id": "6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11",
@@ -70,7 +72,11 @@ class QuestionShape(Shape):
 
     match_id: UUID
     other_id: UUID = Field(description="The other item of the match.")
-    open: bool = Field(description="Not answered, or an earlier appearance has come since the answer.")
+    tier: Tier = Field(description="Of the match, now: a `likely` one is for a person to look at first.")
+    open: bool = Field(
+        description="Not answered; or an earlier appearance has come since the answer; or a likely match that was"
+        " answered `not_recycled` has become a firm one."
+    )
     earliest: EarlierAppearance
     events: list[EventTimeShape] = Field(description="The events that it certainly precedes.")
     answer: AnswerShape | None
@@ -170,6 +176,7 @@ def _question(row: recycled.Question) -> QuestionShape:
     return QuestionShape(
         match_id=row.match_id,
         other_id=row.other_id,
+        tier=cast(Tier, row.tier),
         open=row.is_open,
         earliest=EarlierAppearance.model_validate(earliest),
         events=[EventTimeShape.model_validate(each) for each in events],

@@ -71,7 +71,7 @@ def find_comparison(session: Session, actor: Actor, match_id: UUID, *, is_conten
     reference = _find_side(session, actor, found.reference_id, operation)
     facts = Facts(
         str(match_id),
-        found.match.tier if found.blob_match is None else found.blob_match.tier,
+        found.tier,
         query.as_item,
         reference.as_item,
         _grounds_of(found.blob_match),

@@ -27,10 +27,12 @@ from app.fingerprints.finding import (
     compare,
     plan_pairs,
     query_prints,
+    settled_where,
 )
 from app.fingerprints.keeping import earliest, is_settled, keep_blob_matches, keep_match, note_comparison
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import FIRM_TIERS, BlobMatch, Match, MatchComparison, MatchNotice
+from app.fingerprints.pair_rules import Settled, stops_of, stops_of_item
 from app.fingerprints.proposing import Proposed, proposed_anywhere
 from app.jobs import Job
 from app.kernel.database import is_one_of
@@ -95,35 +97,28 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
     if evidence is None or evidence.blob_sha256 is None:
         return None
     thresholds = thresholds_of(catalog=catalog)
-    if _is_compared(session, evidence, rule_of(thresholds, catalog)):
-        return None
-    if earlier is not None and earlier.decoding != evidence.settled_decoding:
-        earlier = None
     sha256 = evidence.blob_sha256
+    own = Settled(sha256, evidence.settled_decoding, stops_of(session, sha256))
+    if _is_compared(session, evidence, rule_of(thresholds, catalog), own):
+        return None
+    if earlier is not None and earlier.compared.own != own:
+        earlier = None
     prints = query_prints(session, sha256, catalog)
     near = Proposed()
     if prints is not None:
         near = proposed_anywhere(session, prints, thresholds, catalog, excluding=_here_alone(session, evidence))
     near.pop(sha256, None)
-    settled = frozenset(
-        (blob, number)
-        for blob, number in session.execute(
-            select(Evidence.blob_sha256, func.max(Evidence.settled_decoding))
-            .where(is_one_of(Evidence.blob_sha256, near), *_elsewhere(evidence))
-            .group_by(Evidence.blob_sha256)
-        )
-        if blob is not None
-    )
+    settled = settled_where(session, is_one_of(Evidence.blob_sha256, near), *_elsewhere(evidence))
     compared = None if earlier is None else earlier.compared
     seen = frozenset() if compared is None else compared.seen
-    candidates = near.only({blob for blob, _ in settled - seen})
-    comparison = plan_pairs(session, sha256, prints, candidates, settled, thresholds, compared, catalog)
+    candidates = near.only({one.blob for one in settled - seen})
+    comparison = plan_pairs(session, own, prints, candidates, settled, thresholds, compared, catalog)
     return Plan(evidence.id, evidence.settled_decoding, comparison)
 
 
-def _is_compared(session: Session, evidence: Evidence, rule: str) -> bool:
+def _is_compared(session: Session, evidence: Evidence, rule: str, own: Settled) -> bool:
     made = session.get(MatchComparison, (evidence.id, True))
-    if made is None or (made.rule, made.decoding) != (rule, evidence.settled_decoding):
+    if made is None or (made.rule, made.decoding, made.stops) != (rule, own.decoding, own.stops):
         return False
     away = session.scalar(select(_last_away(evidence.case_id)))
     return away is None or away < made.compared_at
@@ -137,12 +132,14 @@ def _store(uow: UnitOfWork, result: Result) -> Result | None:
     """Idempotent, by the rule and the decoding that the item was compared by last."""
     query = select(Evidence).where(Evidence.id == result.evidence_id).with_for_update(read=True, key_share=True)
     evidence = uow.session.scalars(query).one()
-    if evidence.settled_decoding != result.decoding or result.compared.is_part:
+    planned = result.compared.own
+    is_as_planned = planned.stops == stops_of(uow.session, planned.blob)
+    if evidence.settled_decoding != planned.decoding or result.compared.is_part or not is_as_planned:
         return result
     if not uow.session.scalar(select(takes_part(evidence.case_id))):
         return None  # Any more: nothing is to be told.
     away = uow.session.scalar(select(_last_away(evidence.case_id)))
-    if not note_comparison(uow.session, evidence, result.compared.rule, across=True, left_out=0, since=away):
+    if not note_comparison(uow.session, evidence, result.compared, across=True, left_out=0, since=away):
         return None
     if not uow.session.scalar(select(exists().where(*_elsewhere(evidence)))):
         return None  # There is nothing to be compared with.
@@ -238,6 +235,7 @@ def waiting(session: Session, catalog: Catalog = CATALOG) -> list[Mapping[str, s
         MatchComparison.across,
         MatchComparison.rule == rule,
         MatchComparison.decoding == Evidence.settled_decoding,
+        MatchComparison.stops >= stops_of_item(),
         func.coalesce(MatchComparison.compared_at > _last_away(Evidence.case_id), True),
     )
     query = select(Evidence.id).where(

@@ -44,6 +44,8 @@ class EvidenceMatched(Event):
 
     ``algorithm`` is of the strongest ground: of a hash it says the distance, of local features the points that agree.
 
+    ``number`` and ``supersedes``: the match was found before, and is of another tier now; the first one has number 1.
+
     Across cases nothing of the other item is said, and nothing by which the two entries could be paired: only the
     strongest tier, and in ``notices`` what this case's coordinators are told.
     """
@@ -61,6 +63,8 @@ class EvidenceMatched(Event):
     transformation: str | None = None
     spans: tuple[tuple[int, int, int, int], ...] | None = None
     notices: tuple[UUID, ...] | None = None
+    number: int | None = None
+    supersedes: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,12 +3,13 @@
 Plan (reads), compare (pure), then under the case's lock: is it complete, store. See ``match_job``.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select, text
+from sqlalchemy import ColumnElement, and_, func, or_, select, text
 from sqlalchemy.orm import Session
 
 from app.blobs.store import BlobStore
@@ -24,7 +25,8 @@ from app.fingerprints.matching import (
     rule_of,
     thresholds_of,
 )
-from app.fingerprints.models import BlobMatch, Fingerprint
+from app.fingerprints.models import BlobMatch, BlobStops, Fingerprint
+from app.fingerprints.pair_rules import Settled, newest, pair_rule, stops_of
 from app.fingerprints.pictures import with_store
 from app.fingerprints.proposing import Moments, Proposed, proposed
 from app.fingerprints.stored_prints import prints_of, without_stopped
@@ -55,16 +57,12 @@ def lock_matching(session: Session, case_id: UUID) -> None:
     session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
 
 
-Settled = tuple[str, int]
-"""A blob of a case, and the number of the decoding by which its items were settled: one that was decoded again is
-another one, for it has to be compared anew."""
-
-
 @dataclass(frozen=True)
 class Comparison:
     """What is to be compared: an item's blob with those blobs of its case that were settled and not yet looked at."""
 
-    sha256: str
+    own: Settled
+    """The item's blob."""
     thresholds: Thresholds
     rule: str
     prints: Prints | None
@@ -73,7 +71,7 @@ class Comparison:
     """The blobs that may be similar, by SHA-256."""
     found: dict[str, Explanation | None]
     """What is known to be similar already; see :class:`Compared`."""
-    seen: frozenset["Settled"]
+    seen: frozenset[Settled]
     """Every blob of the case that this comparison and the earlier ones took into account."""
     moments: Proposed = field(default_factory=Proposed)
     """Frames whose local features may lie alike."""
@@ -86,18 +84,35 @@ class Comparison:
 class Compared:
     """The result of one or more comparisons of one item."""
 
-    sha256: str
+    own: Settled
+    """The item's blob."""
     rule: str
-    seen: frozenset["Settled"]
+    seen: frozenset[Settled]
     explained: dict[str, Explanation | None]
     """Per similar blob its explanation; None: it was stored before."""
     is_part: bool = False
 
+    @property
+    def sha256(self) -> str:
+        return self.own.blob
+
+    def rule_with(self, other: str) -> str:
+        """The name of the rule by which the pair with this blob was compared."""
+        return pair_rule(self.rule, self.own, self._others.get(other, Settled(other)))
+
+    @cached_property
+    def _others(self) -> dict[str, Settled]:
+        return newest(self.seen)
+
 
 def plan_comparison(
-    session: Session, evidence: Evidence, earlier: Compared | None = None, catalog: Catalog = CATALOG
+    session: Session,
+    evidence: Evidence,
+    earlier: Compared | None = None,
+    catalog: Catalog = CATALOG,
+    decoding: int | None = None,
 ) -> Comparison:
-    """Reads, without a lock, what :func:`compare` needs.
+    """Reads, without a lock, what :func:`compare` needs. ``decoding``: by which the item is being settled.
 
     The settled blobs are read first and nothing else is looked at: whatever settles later is in nobody's ``seen``, and
     :func:`is_complete` says so. ``earlier`` is what was compared before, by the same rule.
@@ -106,14 +121,15 @@ def plan_comparison(
     assert sha256 is not None
     thresholds = thresholds_in(session, evidence.case_id, catalog)
     rule = rule_of(thresholds, catalog)
-    if earlier is not None and earlier.rule != rule:
+    own = Settled(sha256, decoding or evidence.settled_decoding, stops_of(session, sha256))
+    if earlier is not None and (earlier.rule, earlier.own) != (rule, own):
         earlier = None
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     settled = _settled_blobs(session, evidence.case_id)
     prints = query_prints(session, sha256, catalog)
-    fresh = {blob for blob, _ in settled - seen_before} - {sha256}
+    fresh = {one.blob for one in settled - seen_before} - {sha256}
     candidates = Proposed() if prints is None else proposed(session, fresh, prints, thresholds, catalog)
-    return plan_pairs(session, sha256, prints, candidates, settled, thresholds, earlier, catalog)
+    return plan_pairs(session, own, prints, candidates, settled, thresholds, earlier, catalog)
 
 
 def query_prints(session: Session, sha256: str, catalog: Catalog = CATALOG) -> Prints | None:
@@ -123,7 +139,7 @@ def query_prints(session: Session, sha256: str, catalog: Catalog = CATALOG) -> P
 
 def plan_pairs(
     session: Session,
-    sha256: str,
+    own: Settled,
     prints: Prints | None,
     candidates: Proposed,
     settled: frozenset[Settled],
@@ -132,18 +148,21 @@ def plan_pairs(
     catalog: Catalog,
 ) -> Comparison:
     """What is to be compared of the candidates: not what is known, and of the rest so many as memory holds. What is
-    left for another round is not in ``seen``."""
+    left for another round is not in ``seen``. ``own`` and ``settled`` were read before any prints: so what is compared
+    knows of these decodings and these changes of the stop list."""
     rule = rule_of(thresholds, catalog)
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
-    fresh = {blob for blob, _ in settled - seen_before}
-    known = _known(session, sha256, candidates, rule)
+    fresh = {one.blob for one in settled - seen_before}
+    theirs = newest(settled)
+    rules = {other: pair_rule(rule, own, theirs.get(other, Settled(other))) for other in candidates}
+    known = _known(session, own.blob, rules)
     now, later = _at_once(session, candidates.only(candidates.keys() - known))
     explained = {} if earlier is None else earlier.explained
     found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
     found.update(dict.fromkeys(known))
-    seen = seen_before | {one for one in settled if one[0] not in later}
+    seen = seen_before | {one for one in settled if one.blob not in later}
     others = prints_of(session, now, _frames_of(now), catalog)
-    return Comparison(sha256, thresholds, rule, prints, others, found, seen, now, bool(later), catalog)
+    return Comparison(own, thresholds, rule, prints, others, found, seen, now, bool(later), catalog)
 
 
 def _frames_of(candidates: Proposed) -> dict[str, set[int]]:
@@ -185,12 +204,12 @@ def compare(comparison: Comparison, blobs: BlobStore) -> Compared:
         if comparison.prints is None or other not in comparison.others:
             return None
         query, reference = with_store(comparison.prints, blobs), with_store(comparison.others[other], blobs)
-        if query_of(comparison.sha256, other) == other:
+        if query_of(comparison.own.blob, other) == other:
             query, reference, moments = reference, query, [(theirs, mine) for mine, theirs in moments]
         return explain(query, reference, comparison.thresholds, comparison.catalog, moments)
 
     explained = comparison.found | _explained(comparison.moments, with_other)
-    return Compared(comparison.sha256, comparison.rule, comparison.seen, explained, comparison.is_part)
+    return Compared(comparison.own, comparison.rule, comparison.seen, explained, comparison.is_part)
 
 
 def _explained(
@@ -248,7 +267,7 @@ def plan_search(
     Reads all of the candidates' fingerprints; no permission check: the caller chose the cases.
     """
     prints = without_stopped(session, {"": replace(prints, features=list(features))})[""]
-    among = {blob for case_id in among_cases for blob, _ in _settled_blobs(session, case_id)}
+    among = {one.blob for case_id in among_cases for one in _settled_blobs(session, case_id)}
     left = proposed(session, among, prints, thresholds, catalog)
     return next_part(session, Search(prints, thresholds, left, catalog=catalog))
 
@@ -280,14 +299,17 @@ def in_order(found: Sequence[Found]) -> list[Found]:
 
 
 def is_complete(session: Session, evidence: Evidence, compared: Compared, catalog: Catalog = CATALOG) -> bool:
-    """Whether nothing settled in the case, and no rule changed, since the comparison was planned.
+    """Whether nothing settled in the case, no rule changed, and no frame was stopped or freed that concerns the two,
+    since the comparison was planned.
 
     The caller holds :func:`lock_matching`, so that the answer stays true until its transaction ends.
     """
     if compared.rule != rule_of(thresholds_in(session, evidence.case_id, catalog), catalog):
         return False
+    if compared.own.stops != stops_of(session, compared.sha256):
+        return False
     settled = _settled_blobs(session, evidence.case_id)
-    return {one for one in settled if one[0] != compared.sha256} <= compared.seen
+    return {one for one in settled if one.blob != compared.sha256} <= compared.seen
 
 
 def thresholds_in(session: Session, case_id: UUID, catalog: Catalog) -> Thresholds:
@@ -308,17 +330,24 @@ def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
     """The blobs of the case whose fingerprints may be compared with. One that is being decoded again counts with what
     it has."""
     is_again = and_(Evidence.fingerprint_status == FingerprintStatus.PENDING, Evidence.settled_decoding > 0)
+    is_to_find = or_(Evidence.fingerprint_status == FingerprintStatus.DONE, is_again)
+    return settled_where(session, Evidence.case_id == case_id, is_to_find)
+
+
+def settled_where(session: Session, *conditions: ColumnElement[bool]) -> frozenset[Settled]:
+    """The blobs of these items."""
     query = (
-        select(Evidence.blob_sha256, func.max(Evidence.settled_decoding))
-        .where(Evidence.case_id == case_id, or_(Evidence.fingerprint_status == FingerprintStatus.DONE, is_again))
+        select(Evidence.blob_sha256, func.max(Evidence.settled_decoding), func.coalesce(func.max(BlobStops.change), 0))
+        .outerjoin(BlobStops, BlobStops.blob_sha256 == Evidence.blob_sha256)
+        .where(*conditions)
         .group_by(Evidence.blob_sha256)
     )
-    return frozenset((blob, number) for blob, number in session.execute(query) if blob is not None)
+    return frozenset(Settled(blob, *rest) for blob, *rest in session.execute(query) if blob is not None)
 
 
-def _known(session: Session, sha256: str, others: Iterable[str], rule: str) -> set[str]:
-    """Those of the others with which a match by this rule is stored, by this case or another one."""
-    keys = {pair_key(sha256, other, rule): other for other in others}
+def _known(session: Session, sha256: str, rules: Mapping[str, str]) -> set[str]:
+    """Those of the others with which a match is stored, by this case or another one, by the rule for that pair."""
+    keys = {pair_key(sha256, other, rule): other for other, rule in rules.items()}
     return {keys[key] for key in session.scalars(select(BlobMatch.key).where(is_one_of(BlobMatch.key, keys)))}
 
 

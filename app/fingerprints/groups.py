@@ -63,8 +63,10 @@ _ITEMS = """
     SELECT id, encode(blob_sha256, 'hex') AS sha256, registered_at FROM evidence WHERE {} ORDER BY registered_at, id
 """
 _LINKS = f"""
-    SELECT m.id AS match_id, m.first_id, m.second_id, m.tier, d.relation, d.evidence_id AS subject
-    FROM matches m {_DECISION} WHERE m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact'
+    SELECT m.id AS match_id, m.first_id, m.second_id, coalesce(t.tier, m.tier), d.relation, d.evidence_id AS subject
+    FROM matches m {_DECISION}
+    LEFT JOIN LATERAL (SELECT tier FROM match_tiers WHERE match_id = m.id ORDER BY number DESC LIMIT 1) t ON true
+    WHERE m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact'
 """  # noqa: S608 - constants
 
 

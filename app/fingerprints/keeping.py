@@ -5,7 +5,7 @@ hundredth copy of the same bytes is what it has with the first. So the rows grow
 square; no blob is left out.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,8 @@ from sqlalchemy.orm import Session
 from app.fingerprints.events import EvidenceMatched
 from app.fingerprints.finding import SETTLED, Compared, pair_key, query_of
 from app.fingerprints.matching import LIKELY, Explanation
-from app.fingerprints.models import BlobMatch, Match, MatchComparison
+from app.fingerprints.models import BlobMatch, Match, MatchComparison, MatchTier
+from app.fingerprints.tiers import keep_changed_tiers
 from app.fingerprints.views import IDENTITY
 from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
@@ -72,8 +73,20 @@ def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None
             if other.state == State.SIGNED_OFF:
                 uow.enqueue(APPEARED, evidence_id=str(other.id))
     if compared is not None:
-        note_comparison(uow.session, evidence, compared.rule, across=False, left_out=left_out)
+        _record_changed_tiers(uow, evidence, explained)
+        note_comparison(uow.session, evidence, compared, across=False, left_out=left_out)
     return made
+
+
+def _record_changed_tiers(uow: UnitOfWork, evidence: Evidence, explained: Mapping[str, BlobMatch]) -> None:
+    """What was said of matches found earlier, and is not so any more, is said anew in both streams."""
+    changed = keep_changed_tiers(uow.session, evidence, explained)
+    for one in changed:
+        _record_match(uow, one.match, one.blob_match, evidence, one.other, one.tier)
+        _record_match(uow, one.match, one.blob_match, one.other, evidence, one.tier)
+    signed_off = {item.id for one in changed for item in (evidence, one.other) if item.state == State.SIGNED_OFF}
+    for item in sorted(signed_off):
+        uow.enqueue(APPEARED, evidence_id=str(item))
 
 
 def earliest(blobs: Collection[str], of_each: int, *conditions: ColumnElement[bool]) -> Any:
@@ -90,18 +103,29 @@ def earliest(blobs: Collection[str], of_each: int, *conditions: ColumnElement[bo
 
 
 def note_comparison(
-    session: Session, evidence: Evidence, rule: str, *, across: bool, left_out: int, since: datetime | None = None
+    session: Session,
+    evidence: Evidence,
+    compared: Compared,
+    *,
+    across: bool,
+    left_out: int,
+    since: datetime | None = None,
 ) -> bool:
-    """By which rule the item was compared last. False when it was by this one already, and by the same decoding, and
-    not before ``since``."""
+    """By which rule the item was compared last. False when it was by this one already, by the same decoding and under
+    the same change of the stop list, and not before ``since``."""
     values = {
-        "rule": rule,
+        "rule": compared.rule,
         "decoding": evidence.settled_decoding,
         "left_out": left_out,
         "compared_at": utc_now(),
+        "stops": compared.own.stops,
     }
     row = insert(MatchComparison).values(evidence_id=evidence.id, across=across, **values)
-    is_other = (MatchComparison.rule != rule) | (MatchComparison.decoding != evidence.settled_decoding)
+    is_other = (
+        (MatchComparison.rule != compared.rule)
+        | (MatchComparison.decoding != evidence.settled_decoding)
+        | (MatchComparison.stops != compared.own.stops)
+    )
     if since is not None:
         is_other |= MatchComparison.compared_at <= since
     written = session.scalar(
@@ -131,8 +155,8 @@ def keep_blob_matches(session: Session, compared: Compared) -> tuple[dict[str, B
 
 
 def _rule_of(compared: Compared, other: str) -> str:
-    explanation = compared.explained[other]
-    return compared.rule if explanation is None else explanation.named(compared.rule)
+    explanation, rule = compared.explained[other], compared.rule_with(other)
+    return rule if explanation is None else explanation.named(rule)
 
 
 def _strongest(compared: Compared) -> tuple[list[str], int]:
@@ -195,8 +219,17 @@ def keep_match(
 
 
 def _record_match(
-    uow: UnitOfWork, match: Match, blob_match: BlobMatch | None, stream: Evidence, other: Evidence
+    uow: UnitOfWork,
+    match: Match,
+    blob_match: BlobMatch | None,
+    stream: Evidence,
+    other: Evidence,
+    later: MatchTier | None = None,
 ) -> None:
+    """``later``: the tier that the match has now, which is not the one with which it was found."""
+    query = match.query_id
+    if later is not None and blob_match is not None:
+        query = next(item.id for item in (stream, other) if item.blob_sha256 == blob_match.query_sha256)
     ground = EXACT_GROUND if blob_match is None else blob_match.grounds[0]
     segments: Sequence[dict[str, Any]] = [] if blob_match is None else blob_match.segments
     uow.record(
@@ -206,8 +239,10 @@ def _record_match(
             object=entry_object(uow.session, stream),
             match=match.id,
             evidence=other.id,
-            query=match.query_id,
-            tier=match.tier,
+            query=query,
+            tier=match.tier if later is None else later.tier,
+            number=None if later is None else later.number,
+            supersedes=None if later is None else later.number - 1,
             algorithm=str(ground["version"]),
             distance_bits=ground.get("distance_bits"),
             threshold_bits=ground.get("threshold_bits"),

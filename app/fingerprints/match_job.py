@@ -83,7 +83,8 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
     if earlier is not None and earlier.decoding != latest.number:
         earlier = None  # It was compared by other fingerprints.
     digest = _digest_of_prints(session, evidence.blob_sha256) if earlier is None else earlier.digest
-    comparison = plan_comparison(session, evidence, None if earlier is None else earlier.compared, catalog)
+    compared = None if earlier is None else earlier.compared
+    comparison = plan_comparison(session, evidence, compared, catalog, decoding=latest.number)
     return Plan(evidence.id, latest.number, digest, comparison)
 
 

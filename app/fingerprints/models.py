@@ -247,6 +247,24 @@ class Match(Base):
     found_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
+class MatchTier(Base):
+    """A later tier of a match within one case: compared anew, by another rule or with working pictures that there were
+    none of, the pair is surer or less sure than it was said to be. The highest number is in force."""
+
+    __tablename__ = "match_tiers"
+    __table_args__ = (one_of("tier", ("same_picture", "likely")),)
+
+    match_id: Mapped[UUID] = mapped_column(ForeignKey("matches.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """From 2; the first one stands in the match."""
+    first_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    """The match's two items: each has an entry in its stream."""
+    second_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    tier: Mapped[str] = mapped_column(Text)
+    blob_match: Mapped[str] = mapped_column(HexDigest, ForeignKey("blob_matches.key"))
+    found_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
 class MatchNotice(Base):
     """For the coordinators of a case: an item of another case resembles one of theirs. One for each item and other
     case; which case that is nobody is told."""
@@ -286,6 +304,8 @@ class MatchComparison(Base):
     left_out: Mapped[int]
     """Likely matches that were too many to be kept, of the weakest."""
     compared_at: Mapped[datetime] = mapped_column(UtcTime)
+    stops: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """The change of :class:`BlobStops` that the item's blob had."""
 
 
 class Relation(Erasable, Base):
@@ -350,3 +370,15 @@ class StopListProgress(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(BigInteger)
+    passed_on: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    """Up to which change of the list it stands in :class:`BlobStops` whom it concerns."""
+
+
+class BlobStops(Base):
+    """The last change of the stop list that concerned a blob which was stored before: one of its frames was stopped, or
+    freed. What was compared under a lower one is compared anew. A blob that came after the change has no row for it."""
+
+    __tablename__ = "blob_stops"
+
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"), primary_key=True)
+    change: Mapped[int] = mapped_column(BigInteger)

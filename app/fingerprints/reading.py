@@ -25,6 +25,7 @@ from app.fingerprints.models import (
 )
 from app.fingerprints.seeing import find_match, of_item_seen_by
 from app.fingerprints.standing import Standing, by_rules_in_force
+from app.fingerprints.tiers import last_tiers
 from app.kernel.database import HexDigest
 from app.media.blindness import pending_among
 
@@ -39,6 +40,12 @@ class ExplainedMatch:
     standing: Standing
     is_reason_kept_back: bool = False
     """Of the decision: another's, in a blind round that is pending."""
+    tier_since: datetime | None = None
+    """When the match came to its tier."""
+
+    @property
+    def tier(self) -> str:
+        return self.standing.tier
 
     @property
     def query_id(self) -> UUID:
@@ -192,7 +199,9 @@ def explained(session: Session, matches: Sequence[Match], *, reader: UUID | None
     to whom reasons are shown, None where nobody is shown any."""
     if not matches:
         return []
-    keys = {match.blob_match for match in matches if match.blob_match is not None}
+    later = last_tiers(session, [match.id for match in matches if match.blob_match is not None])
+    keys = {match.blob_match for match in matches} | {tier.blob_match for tier in later.values()}
+    keys.discard(None)
     blob_matches = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))}
     decisions = {
         row.match_id: row
@@ -200,7 +209,7 @@ def explained(session: Session, matches: Sequence[Match], *, reader: UUID | None
             select(Relation).where(Relation.match_id.in_([match.id for match in matches])).order_by(Relation.number)
         )
     }
-    standing = by_rules_in_force(session, matches, blob_matches)
+    standing = by_rules_in_force(session, matches, blob_matches, later)
     kept_back = set() if reader is None else _kept_back(session, reader, decisions.values())
     return [
         ExplainedMatch(
@@ -209,6 +218,7 @@ def explained(session: Session, matches: Sequence[Match], *, reader: UUID | None
             decision,
             standing[match.id],
             decision is not None and decision.id in kept_back,
+            later[match.id].found_at if match.id in later else match.found_at,
         )
         for match in matches
         for decision in (decisions.get(match.id),)

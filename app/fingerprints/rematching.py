@@ -1,4 +1,5 @@
-"""The job ``match_again``: compare a case anew, item by item, after its thresholds or the product's rule changed.
+"""The job ``match_again``: compare a case anew, item by item, after its thresholds or the product's rule changed, and
+those of its items of which a frame was stopped or freed (``stop_list_effects``).
 
 How far it is stands in ``match_comparisons`` alone, so that it goes on after any stop. Each run compares one item and
 enqueues the next; it ends when no item is left, or when the policy changed again and another one has begun. What the
@@ -30,6 +31,7 @@ from app.fingerprints.finding import (
 from app.fingerprints.keeping import is_settled, store_matches
 from app.fingerprints.matching import rule_of
 from app.fingerprints.models import MatchComparison
+from app.fingerprints.pair_rules import stops_of_item
 from app.jobs import IN_BULK, Job
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
@@ -71,7 +73,10 @@ def _current_rules(session: Session, catalog: Catalog) -> dict[UUID, tuple[int, 
 
 def _is_due(rule: str) -> Any:
     compared = exists().where(
-        MatchComparison.evidence_id == Evidence.id, ~MatchComparison.across, MatchComparison.rule == rule
+        MatchComparison.evidence_id == Evidence.id,
+        ~MatchComparison.across,
+        MatchComparison.rule == rule,
+        MatchComparison.stops >= stops_of_item(),
     )
     return is_settled() & Evidence.blob_sha256.is_not(None) & ~compared
 
@@ -101,7 +106,8 @@ def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:
     lock_matching(uow.session, case_id)
     query = select(Evidence).where(Evidence.id == result.evidence_id).with_for_update(read=True, key_share=True)
     evidence = uow.session.scalars(query.execution_options(populate_existing=True)).one()
-    if not is_complete(uow.session, evidence, result.compared, catalog):
+    is_as_planned = evidence.settled_decoding == result.compared.own.decoding
+    if not is_as_planned or not is_complete(uow.session, evidence, result.compared, catalog):
         return result
     store_matches(uow, evidence, result.compared)
     uow.enqueue_at(IN_BULK, MATCH_AGAIN, case_id=str(case_id), policy_version=result.policy_version)

@@ -1,8 +1,9 @@
 """Whether a stored match stands by the rule in force. Matches are kept for ever, with what people decided about them;
-a rule that changed says so beside them."""
+a rule that changed, or a frame that was stopped, says so beside them. The tier is always one that has its entries."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -13,17 +14,35 @@ from app.cases.policy import Policy
 from app.fingerprints.finding import case_thresholds, pair_key
 from app.fingerprints.grounds import WITHOUT_PICTURES
 from app.fingerprints.matching import rule_of, thresholds_of
-from app.fingerprints.models import BlobMatch, Match, MatchComparison
+from app.fingerprints.models import BlobMatch, Match, MatchComparison, MatchTier
+from app.fingerprints.pair_rules import Settled, pair_rule, rule_of_all, stops_in, stops_of_item
+from app.media.models import Evidence
+
+Cause = Literal["rule", "decoding", "stop_list"]
 
 
 @dataclass(frozen=True)
 class Standing:
+    tier: str
+    """As the newest entry says."""
     blob_match: BlobMatch | None
     """By the rule in force, where that finds the pair; else by the rule that found it. None: the same bytes."""
     query_id: UUID
     """The item that this explanation calls the query."""
     still_found: bool | None
     """Whether the rule in force finds it too; None: it was not compared by it yet."""
+    lost_by: Cause | None = None
+    """Where it does not: thresholds or the rule changed, one of the two was decoded again, or frames were stopped that
+    it rested on."""
+
+
+class _Wanted(NamedTuple):
+    """What the rule in force says of a pair, if it was asked."""
+
+    pair_rule: str
+    key: str
+    is_compared: bool
+    """Whether it was asked."""
 
 
 def rules_of_cases(session: Session, case_ids: Iterable[UUID]) -> dict[UUID, str]:
@@ -39,53 +58,102 @@ def rules_of_cases(session: Session, case_ids: Iterable[UUID]) -> dict[UUID, str
 
 
 def by_rules_in_force(
-    session: Session, matches: Sequence[Match], found_by: Mapping[str, BlobMatch]
+    session: Session, matches: Sequence[Match], found_by: Mapping[str, BlobMatch], later: Mapping[UUID, MatchTier]
 ) -> dict[UUID, Standing]:
-    """Of each match the explanation to show, in four queries at most.
+    """Of each match the tier and the explanation to show, in five queries at most.
 
-    ``found_by``: the explanations with which they were stored, by key.
+    ``found_by``: the explanations with which they were stored, by key. ``later``: tiers that changed since.
     """
     similar = [match for match in matches if match.blob_match is not None]
-    rules = rules_of_cases(session, {match.case_id for match in similar})
-    across = rule_of(thresholds_of())
-    wanted: dict[UUID, tuple[str, str]] = {}
+    recorded = {match.id: found_by[_recorded(match, later)] for match in similar}
+    wanted = _wanted(session, similar, recorded)
+    keys = {one.key for one in wanted.values()}
+    newer = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))} if keys else {}
+    found = {match.id: Standing(match.tier, None, match.query_id, True) for match in matches}
     for match in similar:
-        former = found_by[match.blob_match or ""]
-        rule = rules[match.case_id] if match.other_case_id is None else across
-        if former.rule != rule:
-            wanted[match.id] = rule, pair_key(former.query_sha256, former.reference_sha256, rule)
-    newer: dict[str, BlobMatch] = {}
-    compared: set[tuple[UUID, bool, str]] = set()
-    if wanted:
-        keys = {key for _, key in wanted.values()}
-        newer = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))}
-        items = {item for match in similar if match.id in wanted for item in (match.first_id, match.second_id)}
-        rows = session.execute(
-            select(MatchComparison.evidence_id, MatchComparison.across, MatchComparison.rule).where(
-                MatchComparison.evidence_id.in_(items)
-            )
-        )
-        compared = {(row.evidence_id, row.across, row.rule) for row in rows}
-    return {match.id: _standing(match, found_by, wanted.get(match.id), newer, compared) for match in matches}
+        shown, still_found, cause = _shown(match, recorded[match.id], wanted.get(match.id), newer)
+        is_as_found = shown.query_sha256 == found_by[match.blob_match or ""].query_sha256
+        query_id = match.query_id if is_as_found else _reference_id(match)
+        tier = later[match.id].tier if match.id in later else match.tier
+        found[match.id] = Standing(tier, shown, query_id, still_found, cause)
+    return found
 
 
-def _standing(
-    match: Match,
-    found_by: Mapping[str, BlobMatch],
-    wanted: tuple[str, str] | None,
-    newer: Mapping[str, BlobMatch],
-    compared: set[tuple[UUID, bool, str]],
-) -> Standing:
-    former = found_by.get(match.blob_match or "")
+def _recorded(match: Match, later: Mapping[UUID, MatchTier]) -> str:
+    """The key of the explanation that the newest entry is about."""
+    return later[match.id].blob_match if match.id in later else match.blob_match or ""
+
+
+def _reference_id(match: Match) -> UUID:
+    return match.second_id if match.query_id == match.first_id else match.first_id
+
+
+def _wanted(session: Session, similar: Sequence[Match], recorded: Mapping[UUID, BlobMatch]) -> dict[UUID, _Wanted]:
+    """Of the matches that were explained by another rule than the one that is in force for their pair."""
+    cases = rules_of_cases(session, {match.case_id for match in similar})
+    across = rule_of(thresholds_of())
+    rules = {match.id: cases[match.case_id] if match.other_case_id is None else across for match in similar}
+    settled = _settled_items(session, {item for match in similar for item in _items(match)})
+    pairs = {match.id: (settled[match.first_id], settled[match.second_id]) for match in similar}
+    names = {match.id: pair_rule(rules[match.id], *pairs[match.id]) for match in similar}
+    outdated = [match for match in similar if recorded[match.id].rule != names[match.id]]
+    compared = _comparisons(session, {item for match in outdated for item in _items(match)})
+    wanted = {}
+    for match in outdated:
+        one, other = pairs[match.id]
+        made = [(compared.get((item, match.other_case_id is not None)), settled[item]) for item in _items(match)]
+        is_compared = _is_compared(rules[match.id], made)
+        wanted[match.id] = _Wanted(names[match.id], pair_key(one.blob, other.blob, names[match.id]), is_compared)
+    return wanted
+
+
+def _items(match: Match) -> tuple[UUID, UUID]:
+    return match.first_id, match.second_id
+
+
+def _settled_items(session: Session, items: Collection[UUID]) -> dict[UUID, Settled]:
+    query = (
+        select(Evidence.id, Evidence.blob_sha256, Evidence.settled_decoding, stops_of_item())
+        .where(Evidence.id.in_(items))
+        .select_from(Evidence)
+    )
+    return {row[0]: Settled(row[1] or "", row[2], row[3]) for row in session.execute(query)}
+
+
+def _comparisons(session: Session, items: Collection[UUID]) -> dict[tuple[UUID, bool], MatchComparison]:
+    """By which each item was compared last: with its case, and across cases."""
+    if not items:
+        return {}
+    rows = session.scalars(select(MatchComparison).where(MatchComparison.evidence_id.in_(items)))
+    return {(row.evidence_id, row.across): row for row in rows}
+
+
+def _is_compared(rule: str, sides: Iterable[tuple[MatchComparison | None, Settled]]) -> bool:
+    """Whether the pair was looked at as it is now: one of the two was compared by this rule, and neither was decoded
+    again, or concerned by the stop list, since it was compared."""
+    made = [(row, settled) for row, settled in sides if row is not None]
+    is_of_now = all(row.decoding >= settled.decoding and row.stops >= settled.stops for row, settled in made)
+    return is_of_now and any(row.rule == rule for row, _ in made)
+
+
+def _shown(
+    match: Match, former: BlobMatch, wanted: _Wanted | None, newer: Mapping[str, BlobMatch]
+) -> tuple[BlobMatch, bool | None, Cause | None]:
+    """The explanation, whether it is still found, and why it is not."""
     if wanted is None:
-        return Standing(former, match.query_id, True)
-    rule, key = wanted
-    if key in newer:
-        found = newer[key]
-        is_as_before = former is not None and found.query_sha256 == former.query_sha256
-        other_id = match.second_id if match.query_id == match.first_id else match.first_id
-        return Standing(found, match.query_id if is_as_before else other_id, True)
-    if former is not None and former.rule == rule + WITHOUT_PICTURES:
-        return Standing(former, match.query_id, True)
-    sides = ((item, match.other_case_id is not None, rule) for item in (match.first_id, match.second_id))
-    return Standing(former, match.query_id, False if any(side in compared for side in sides) else None)
+        return former, True, None
+    found = newer.get(wanted.key)
+    if found is not None and found.tier == former.tier:
+        return found, True, None
+    if found is not None and match.other_case_id is None:
+        return former, None, None  # Of another tier, as another case has found: here it has no entries yet.
+    if former.rule == wanted.pair_rule + WITHOUT_PICTURES:
+        return former, True, None
+    return (former, False, _cause(former.rule, wanted.pair_rule)) if wanted.is_compared else (former, None, None)
+
+
+def _cause(former: str, rule: str) -> Cause:
+    former = former.removesuffix(WITHOUT_PICTURES)
+    if rule_of_all(former) != rule_of_all(rule):
+        return "rule"
+    return "decoding" if stops_in(former) == stops_in(rule) else "stop_list"

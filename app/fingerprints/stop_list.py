@@ -26,6 +26,7 @@ from app.fingerprints.events import FrameDismissed, FrameReleased, FrameStopped
 from app.fingerprints.models import Fingerprint, RuleInForce, StoppedFrame
 from app.fingerprints.search.hamming import Words, scan, words_of
 from app.fingerprints.views import IDENTITY, in_symmetries
+from app.jobs import IN_BULK
 from app.kernel.errors import NotFound, VersionMismatch
 from app.kernel.primitives import new_id, sha256_hex, utc_now
 from app.ledger.event import EntryActor, EntryObject
@@ -33,6 +34,8 @@ from app.media.items import find_evidence
 from app.media.reading import has_own_results
 from app.unit_of_work import UnitOfWork
 
+SPREAD_STOPS = "spread_stops"
+"""The job that marks whom a change concerns, to be compared anew (``stop_list_effects``)."""
 RADIUS_BITS = 8
 """A frame is a stopped one up to this distance: encoded anew it moves by fewer bits, another picture by far more."""
 
@@ -107,8 +110,13 @@ def _read(session: Session) -> dict[str, Words]:
     query = select(StoppedFrame.version, StoppedFrame.value).where(StoppedFrame.standing == "stopped")
     values: dict[str, list[bytes]] = {}
     for version, value in session.execute(query):
-        values.setdefault(version, []).extend(in_symmetries(value).values() if version == PDQ.version else [value])
+        values.setdefault(version, []).extend(turned(version, value))
     return {version: words_of(found) for version, found in values.items()}
+
+
+def turned(version: str, value: bytes) -> list[bytes]:
+    """The hashes near which a frame is this one: of PDQ in every symmetry."""
+    return list(in_symmetries(value).values()) if version == PDQ.version else [value]
 
 
 # --- changes ----------------------------------------------------------------------------------------------------------
@@ -161,6 +169,7 @@ def _stop(uow: UnitOfWork, actor: EntryActor, version: str, value: bytes, kind: 
     uow.session.add(frame)
     uow.session.flush()
     uow.record(FrameStopped(actor=actor, reason=reason, kind=kind, **entry_facts(uow.session, frame)))
+    uow.enqueue_at(IN_BULK, SPREAD_STOPS)
     return frame
 
 
@@ -195,6 +204,8 @@ def decide_frame(
     else:
         event = FrameDismissed if decision == "dismiss" else FrameReleased
         uow.record(event(actor=entry_actor, reason=reason, **facts))
+    if decision != "dismiss":
+        uow.enqueue_at(IN_BULK, SPREAD_STOPS)
     return frame
 
 

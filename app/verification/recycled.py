@@ -4,7 +4,8 @@ The event's time is what the item claims of itself, and what is known of the inc
 them. Times are intervals: asked is only where the pictures were certainly there (the latest that the other's time may
 mean) before the event can have begun. Questions are computed whenever they are asked for, from the case's own items
 alone; so a corrected date, a new link or a decision about a match opens or ends one at once. What is kept is answers:
-each holds for the appearance that it was given to, and an earlier one asks again.
+each holds for the appearance that it was given to, and an earlier one asks again; so does a match that has become
+firm, of which it was said as a likely one that it is nothing.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,10 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.fingerprints.appearances import Appearance, Basis, first_certain_of
 from app.fingerprints.groups import load_connected
-from app.fingerprints.models import Match, Relation
+from app.fingerprints.models import FIRM_TIERS, Match, MatchTier, Relation
 from app.fingerprints.origins import APART
 from app.fingerprints.seeing import of_item
+from app.fingerprints.tiers import last_tiers
 from app.incidents.models import Incident, IncidentEvidence
 from app.media.blindness import seen_by
 from app.media.items import find_evidence
@@ -29,6 +31,7 @@ from app.media.models import Evidence
 from app.media.service import corrections_of, current_values
 from app.verification.errors import RecycledUnanswered
 from app.verification.models import Finding, RecycledAnswerRow
+from app.verification.rules import RecycledAnswer
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,10 @@ class Question:
     """Those before which it was."""
     answer: RecycledAnswerRow | None
     """The last that was given, also when an earlier appearance has come since."""
+    tier: str
+    """Of the match, now."""
+    is_surer: bool = False
+    """The match was a likely one when it was answered that its pictures are no earlier use of these."""
 
     @property
     def told_at(self) -> datetime | None:
@@ -60,7 +67,7 @@ class Question:
 
     @property
     def is_open(self) -> bool:
-        return self.answer is None or self.answer.earliest_at > self.earliest.certainly_by
+        return self.answer is None or self.answer.earliest_at > self.earliest.certainly_by or self.is_surer
 
 
 def list_questions(
@@ -92,13 +99,17 @@ def questions_of(session: Session, evidence: Evidence, reader: UUID | None) -> l
     items = _items_by_match(session, evidence, matches)
     known = first_certain_of(session, {item for each in items.values() for item in each})
     answers = _last_answers(session, evidence.id, reader)
+    tiers = last_tiers(session, [match.id for match in matches])
     asked = []
     for match in matches:
         earliest = min((known[item] for item in items[match.id] if item in known), key=lambda one: one.certainly_by)
         before = tuple(event for event in events if earliest.certainly_by < event.from_)
         if before:
-            other = _other(match, evidence.id)
-            asked.append(Question(match.id, other, match.found_at, earliest, before, answers.get(match.id)))
+            other, now = _other(match, evidence.id), tiers.get(match.id)
+            answer, answered_at = answers.get(match.id, (None, None))
+            is_surer = answered_at is not None and _is_surer(now, answer, answered_at)
+            tier = match.tier if now is None else now.tier
+            asked.append(Question(match.id, other, match.found_at, earliest, before, answer, tier, is_surer))
     return asked
 
 
@@ -156,16 +167,25 @@ def _items_by_match(session: Session, evidence: Evidence, matches: Sequence[Matc
     return found
 
 
-def _last_answers(session: Session, evidence_id: UUID, reader: UUID | None) -> dict[UUID, RecycledAnswerRow]:
+def _is_surer(now: MatchTier | None, answer: RecycledAnswerRow | None, answered_at: datetime) -> bool:
+    """Whether the match has become firm since it was answered that it is nothing: that was said of a likely one."""
+    denied = answer is not None and answer.answer == RecycledAnswer.NOT_RECYCLED
+    return denied and now is not None and now.tier in FIRM_TIERS and now.found_at > answered_at
+
+
+def _last_answers(
+    session: Session, evidence_id: UUID, reader: UUID | None
+) -> dict[UUID, tuple[RecycledAnswerRow, datetime]]:
+    """With the time at which each was given."""
     query = (
-        select(RecycledAnswerRow)
+        select(RecycledAnswerRow, Finding.recorded_at)
         .join(Finding, Finding.id == RecycledAnswerRow.finding_id)
         .join(Evidence, Evidence.id == Finding.evidence_id)
         .where(RecycledAnswerRow.evidence_id == evidence_id)
     )
     if reader is not None:
         query = query.where(seen_by(reader, author=Finding.author_id, in_round=Finding.round))
-    return {row.match_id: row for row in session.scalars(query.order_by(Finding.number))}
+    return {row.match_id: (row, given_at) for row, given_at in session.execute(query.order_by(Finding.number))}
 
 
 def _other(match: Match, evidence_id: UUID) -> UUID:

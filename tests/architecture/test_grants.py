@@ -30,9 +30,10 @@ APPLICATION = {
     **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
     "decoder_reports": APPEND,
     **dict.fromkeys(("derivatives", "fingerprints", "local_features", "shots", "blob_matches", "matches"), APPEND),
+    "match_tiers": APPEND,
     "relations": APPEND,
     "match_notices": APPEND,  # And their acknowledgement, below.
-    "match_comparisons": EDIT,
+    **dict.fromkeys(("match_comparisons", "blob_stops"), EDIT),
     **dict.fromkeys(("finding_citations", "recycled_answers", "lead_assessments", "recycled_notices"), APPEND),
     "finding_drafts": SET,  # And what is saved anew, below.
     **dict.fromkeys(("findings", "verdicts", "second_verdicts", "verdict_withdrawals", "reviews"), APPEND),

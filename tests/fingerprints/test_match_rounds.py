@@ -19,6 +19,7 @@ from app.fingerprints.jobs import JOBS as FINGERPRINT_JOBS
 from app.fingerprints.keeping import earliest, keep_blob_matches
 from app.fingerprints.match_job import JOBS as MATCH_JOBS
 from app.fingerprints.matching import rule_of, thresholds_of
+from app.fingerprints.pair_rules import Settled
 from app.fingerprints.proposing import Proposed
 from app.kernel.database import read_session
 from app.media.jobs import JOBS as PRESERVE_JOBS
@@ -219,20 +220,20 @@ def test_pair_of_which_working_pictures_were_missing_then_it_is_compared_anew_un
     held_back = Explanation("likely", [replace(by_points, held_back="no_pictures")], [])
     firm = Explanation("same_picture", [by_points], [])
     candidates = Proposed({other: [(0, 0)]})
-    settled = frozenset({(other, 1)})
+    settled = frozenset({Settled(other)})
     with hub.api.app.state.services.sessions() as session:
         for explanation, name, others in ((held_back, rule + WITHOUT_PICTURES, [other]), (firm, rule, [])):
-            kept, _ = keep_blob_matches(session, Compared(one, rule, frozenset(), {other: explanation}))
+            kept, _ = keep_blob_matches(session, Compared(Settled(one), rule, frozenset(), {other: explanation}))
             assert (kept[other].tier, kept[other].rule) == (explanation.tier, name)
-            planned = plan_pairs(session, one, None, candidates, settled, thresholds_of(), None, CATALOG)
+            planned = plan_pairs(session, Settled(one), None, candidates, settled, thresholds_of(), None, CATALOG)
             assert list(planned.moments) == others
 
 
 def test_more_candidates_than_a_statement_has_parameters_then_all_are_compared_in_rounds(hub: Hub) -> None:
     candidates = Proposed({f"{number:064x}": [] for number in range(70_000)})
-    settled = frozenset((blob, 1) for blob in candidates)
+    settled = frozenset(Settled(blob) for blob in candidates)
     with read_session(hub.api.app.state.services.sessions) as session:
-        planned = plan_pairs(session, "f" * 64, None, candidates, settled, thresholds_of(), None, CATALOG)
+        planned = plan_pairs(session, Settled("f" * 64), None, candidates, settled, thresholds_of(), None, CATALOG)
         assert planned.is_part
         assert 0 < len(planned.seen) < len(candidates)
         assert session.scalars(earliest(candidates, 1)).all() == []
