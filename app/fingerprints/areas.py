@@ -32,7 +32,6 @@ LARGEST_SHARE = 0.96
 """Of the picture's area: less is cut off by nobody on purpose, and moves few bits."""
 SMALLEST_SHARE = 0.06
 SMALLEST_SIDE_SHARE = 0.15
-SMALLEST_SIDE_PIXELS = 64
 SMALLEST_COARSE_PIXELS = 16
 LONGEST_FORM = 4.0
 SMOOTH_RATIO = 0.45
@@ -97,7 +96,11 @@ def areas_in(rgb: Pixels, picture: Reduced) -> list[Area]:
         box = found.box.moved(box.left, box.top)
         layers.append(Area(box, found.is_framed))
     chosen = layers[:1] + layers[1:][-1:]
-    return [Area(_refined(rgb, one.box, coarse.shape), one.is_framed) for one in chosen if _is_likely(one.box, coarse)]
+    refined = [
+        Area(_refined(rgb, one.box, coarse.shape), one.is_framed) for one in chosen if _is_likely(one.box, coarse)
+    ]
+    # Of a picture of a few pixels two edges may meet where the step between them is largest.
+    return [one for one in refined if min(one.box.width, one.box.height) > 0]
 
 
 def _in_one_colour(picture: Array) -> Area | None:
@@ -246,5 +249,7 @@ def _edge_at(lines: Array, near: int, reach: int) -> int:
     """The first line after the largest step within reach."""
     start, stop = max(0, near - reach - 1), min(len(lines), near + reach + 1)
     window = lines[start:stop].astype(np.int16)
+    if not window.size:  # A picture of a few pixels, of which nothing is left along the edge.
+        return start + 1
     steps = np.abs(np.diff(window, axis=0)).mean(axis=(1, 2))
     return start + 1 + int(np.argmax(steps)) if steps.size else near

@@ -135,6 +135,17 @@ def test_bar_around_a_bar_when_taken_away_then_both_what_it_left_and_the_innermo
     assert is_near(found[1], (0, 190, 720, 670))
 
 
+def test_picture_of_five_pixels_when_the_edges_of_an_area_meet_then_it_is_no_area_and_the_whole_is_kept() -> None:
+    rgb = np.full((5, 5, 3), 255, np.uint8)
+    rgb[1:4, 1:4] = 90
+
+    hasher = Hasher()
+    hasher.take_picture(rgb)
+
+    assert boxes(rgb) == []
+    assert len({one.view for one in hasher.prints}) == len(SYMMETRIES)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     st.tuples(st.integers(1, 300), st.integers(1, 300)),
