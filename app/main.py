@@ -29,6 +29,7 @@ from app.fingerprints.similar_index import LOOK_EVERY_S, Adopter
 from app.kernel.database import open_engine, session_factory
 from app.kernel.private_files import read_or_create_secret
 from app.kernel.settings import Settings
+from app.vault.sealing import VaultKey
 
 DESCRIPTION = """\
 Evidence-verification case management: originals are preserved, fingerprinted and compared; findings, verdicts, reviews
@@ -68,6 +69,7 @@ def open_services(settings: Settings) -> Services:
         sessions=sessions,
         blobs=open_blobs(settings.data),
         url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
+        vault_key=VaultKey(bytes.fromhex(read_or_create_secret(settings.data / "secrets" / "vault-key"))),
         checkpoints=CheckpointWatch(sessions),
         witness_policy=read_policy(settings),
         index=index,

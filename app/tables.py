@@ -10,11 +10,12 @@ from app.gradings import models as gradings
 from app.incidents import models as incidents
 from app.ledger import models as ledger
 from app.media import models as media
+from app.vault import models as vault
 from app.verification import key_models as reviewer_keys
 from app.verification import models as verification
 from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(incidents, verification, reviewer_keys, queue, gradings, erasure),
+    *(vault, incidents, verification, reviewer_keys, queue, gradings, erasure),
 )

@@ -88,6 +88,14 @@ class Operation(StrEnum):
     TAKE_RECEIPT = "take_receipt"
     """The signed receipt of one entry: whoever acted may have their own."""
     ERASE = "erase"
+    SEAL_IDENTITY = "seal_identity"
+    """To put into the vault who a source is."""
+    REQUEST_OPENING = "request_opening"
+    """To ask for a sealed identity, and to see who asked and who decided."""
+    DECIDE_OPENING = "decide_opening"
+    """As the second person: approve or refuse that another opens it."""
+    OPEN_IDENTITY = "open_identity"
+    """To be told it, once, after that."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +164,29 @@ RULES: dict[Operation, Rule] = {
     Operation.AUDIT_ORGANISATION: Rule(organisation=frozenset({OrganisationRole.AUDITOR})),
     # A person's right does not end with the case.
     Operation.ERASE: Rule(frozenset({Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True, when_closed=True),
+    # Whoever brought the item knows its source; nobody else writes over what they sealed, but a coordinator.
+    Operation.SEAL_IDENTITY: Rule(
+        frozenset({Role.COORDINATOR}),
+        own=_WORKERS - {Role.LEGAL_ANALYST, Role.COORDINATOR},
+        scope=Scope.WRITE,
+        changes_case=True,
+    ),
+    # Staff, not volunteers; and a source may have to be warned, or a court answered, when the case is closed.
+    Operation.REQUEST_OPENING: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.CUSTODIAN}),
+        scope=Scope.WRITE,
+        changes_case=True,
+        when_closed=True,
+    ),
+    Operation.DECIDE_OPENING: Rule(
+        frozenset({Role.COORDINATOR, Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True, when_closed=True
+    ),
+    Operation.OPEN_IDENTITY: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.CUSTODIAN}),
+        scope=Scope.CONTENT,
+        changes_case=True,
+        when_closed=True,
+    ),
     Operation.READ_CUSTODY: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         own=frozenset({Role.VERIFIER}),

@@ -59,7 +59,12 @@ class GroundInput(Input):
 class FieldErasure(GroundInput):
     model_config = ConfigDict(json_schema_extra={"examples": [{"field": "collector", **_GROUND}]})
 
-    field: str = Field(min_length=1, max_length=80, pattern=r"^[a-z_]+$", description="A sealed field of the entry.")
+    field: str = Field(
+        min_length=1,
+        max_length=80,
+        pattern=r"^[a-z_]+$",
+        description="A sealed field of the entry; of one that says that a source was sealed: `identity`.",
+    )
 
 
 class AccountErasure(GroundInput):

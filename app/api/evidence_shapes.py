@@ -134,6 +134,11 @@ class EvidenceSummary(Shape):
     lease: HeldLease | None
     priority: Priority = Field(description="How soon a coordinator wants it worked on.")
     assigned_to: UUID | None = Field(description="Who alone is to do its present work, by a coordinator's word.")
+    source_number: int | None = Field(
+        description="Its source by the number that it has in the case, once who that is lies sealed in the vault: "
+        "`GET …/source`. Null: nothing is sealed.",
+        examples=[3],
+    )
     corrected_fields: list[str] = Field(description="Acquisition fields that were corrected since, by their names.")
     erased: list[str] = Erased
 

@@ -34,6 +34,7 @@ from app.kernel.settings import Settings
 from app.ledger.log import Receipt
 from app.ledger.policy import Policy
 from app.unit_of_work import UnitOfWork, unit_of_work
+from app.vault.sealing import VaultKey
 
 Item = TypeVar("Item")
 Row = TypeVar("Row")
@@ -48,6 +49,8 @@ class Services:
     blobs: BlobStore
     url_key: bytes
     """Signs short-lived content addresses (HMAC-SHA-256); known to API processes only."""
+    vault_key: VaultKey
+    """Wraps the key of each sealed identity; known to API processes only."""
     checkpoints: CheckpointWatch
     witness_policy: Policy | None
     """Whose cosignatures a published checkpoint needs; None: nobody's."""

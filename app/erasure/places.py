@@ -7,8 +7,9 @@ from app.fingerprints.places import PLACES as FINGERPRINTS
 from app.gradings.places import PLACES as GRADINGS
 from app.incidents.places import PLACES as INCIDENTS
 from app.kernel.places import Place, Places
-from app.media.places import FACTS
+from app.media.places import FACTS as MEDIA_FACTS
 from app.media.places import PLACES as MEDIA
+from app.vault.places import FACTS as VAULT_FACTS
 from app.verification.places import PLACES as VERIFICATION
 
 ERASING_TYPES = ("evidence.erased", "incident.erased", "case.erased", "system.account_erased")
@@ -25,6 +26,9 @@ PLACES: Places = {
     **EXPORTS,
     **{(name, "reason"): () for name in (*ERASING_TYPES, *BODY_TYPES)},
 }
+
+
+FACTS: Places = {**MEDIA_FACTS, **VAULT_FACTS}
 
 
 def places_of(entry_type: str, field: str) -> tuple[Place, ...]:

@@ -45,6 +45,8 @@ from app.ledger.event import EntryActor, EntryObject
 from app.media.items import entry_object
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
+from app.vault.places import IDENTITY, SEALING_TYPES
+from app.vault.service import destroy_identity
 
 Decision = Literal["approve", "refuse"]
 ERASED_IN: dict[str, type[FieldErased]] = {
@@ -84,6 +86,8 @@ def erase_field(uow: UnitOfWork, actor: Actor, commitment: str, *, field: str, g
     entry, grant = _find(uow.session, actor, commitment)
     _lock_object(uow.session, entry)
     body = _present_body(uow.session, commitment)
+    if field == IDENTITY and entry.type in SEALING_TYPES:
+        return _erase_identity(uow, grant, entry, UUID(body["data"][IDENTITY]), ground)
     if field not in body["sealed"]:
         sealed = ", ".join(sorted(body["sealed"])) or "none"
         raise FieldNotSealed(f"Sealed fields of this entry: {sealed}.")
@@ -95,6 +99,15 @@ def erase_field(uow: UnitOfWork, actor: Actor, commitment: str, *, field: str, g
     clear(uow.session, same)
     _record_fields(uow, grant.entry_actor, same, ground)
     return Erasure(same, _mentions(beside, same))
+
+
+def _erase_identity(uow: UnitOfWork, grant: Grant, entry: ErasableEntry, identity_id: UUID, ground: Ground) -> Erasure:
+    """Its key and its ciphertext, of which the entry says that they were sealed; they stand in no log."""
+    if not destroy_identity(uow.session, identity_id):
+        raise AlreadyErased("This identity is gone already.")
+    destroyed = [OpenField(entry, IDENTITY, None)]
+    _record_fields(uow, grant.entry_actor, destroyed, ground)
+    return Erasure(destroyed, [])
 
 
 def request_body_erasure(uow: UnitOfWork, actor: Actor, commitment: str, *, ground: Ground) -> ErasureRequest:

@@ -53,6 +53,7 @@ class Evidence(Erasable, Base):
             "assigned_to IS NULL OR lease_holder IS NULL OR lease_holder = assigned_to", name="leased_as_assigned"
         ),
         CheckConstraint("priority BETWEEN 1 AND 4", name="priority_known"),
+        CheckConstraint("source_number > 0", name="source_number_counts"),
         Index(
             "ix_evidence_queue",
             *("case_id", "priority", "state_since", "id"),
@@ -121,6 +122,8 @@ class Evidence(Erasable, Base):
     """Of the present round; None: it is not verified blind. See ``app.media.blindness``."""
     blind_since: Mapped[datetime | None] = mapped_column(UtcTime)
     """When the present round began, if blind."""
+    source_number: Mapped[int | None]
+    """The pseudonym of its source in the case, once who that is lies sealed in the vault (``app.vault``)."""
 
 
 class LeadAssessment(Erasable, Base):

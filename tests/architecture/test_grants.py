@@ -25,6 +25,10 @@ APPLICATION = {
     # Added to; a row goes only with the entry that erases it.
     **dict.fromkeys(("ledger_bodies", "ledger_disclosures", "verdict_envelopes"), SET),
     "ledger_erased_bodies": READ,
+    # Written and destroyed, read by nobody: a function hands one out for an approved opening.
+    "vault_secrets": frozenset({"INSERT", "DELETE"}),
+    "vault_identities": APPEND,
+    "vault_openings": APPEND,  # And its decision, below.
     # And its decision, below.
     "erasure_requests": APPEND,
     **dict.fromkeys(("case_policies", "case_pseudonyms", "blobs", "evidence_corrections", "decodings"), APPEND),
@@ -78,6 +82,7 @@ UPDATABLE_COLUMNS = {
     },
     "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason", "note", "erased"},
     "match_notices": {"acknowledged_by", "acknowledged_at"},
+    "vault_openings": {"decision", "decided_by", "decided_at"},
     "erasure_requests": {"decision", "decided_by", "decided_at"},
     # What an erasure empties, and nothing else of these rows.
     "evidence_corrections": {"value", "reason", "erased"},

@@ -298,6 +298,28 @@ LEDGER = (
     Call("getHealth", "public"),
     Call("getReadiness", "public"),
 )
+_OPENINGS = frozenset({"coordinator", "researcher", "custodian"})
+_NO_IDENTITY = frozenset({"identity_not_sealed"})
+SOURCES = (
+    _write("sealSource", "evidence", COORDINATOR, {"identity": {"name": "x"}}, own=RECEIVE - COORDINATOR),
+    _read("getSource", "evidence", granted_codes=_NO_IDENTITY),
+    _write(
+        "requestSourceOpening",
+        "evidence",
+        _OPENINGS,
+        {"purpose": "consent", "reason": "x"},
+        granted_codes=_NO_IDENTITY,
+    ),
+    _read("listIdentityOpenings", "case", _OPENINGS, scope="write"),
+    _write("decideIdentityOpening", "opening", COORDINATOR | CUSTODIAN, {"decision": "refuse"}),
+    Call(
+        "openIdentity",
+        kind="opening",
+        may=_OPENINGS,
+        scope="content",
+        granted_codes=frozenset({"opening_of_another"}),
+    ),
+)
 QUEUE = (
     _write("assignEvidence", "evidence", COORDINATOR, {"person_id": MISSING}),
     _write("unassignEvidence", "evidence", COORDINATOR),
@@ -388,4 +410,4 @@ REVIEWER_KEYS = (
     ),
     _write("revokeReviewerKey", "reviewer_key", COORDINATOR, {"reason_code": "other"}, own=FINDINGS),
 )
-CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *QUEUE, *VERIFICATION, *AIDS, *REVIEWER_KEYS)
+CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *SOURCES, *QUEUE, *VERIFICATION, *AIDS, *REVIEWER_KEYS)

@@ -15,6 +15,7 @@ CREATES_WITHOUT_KEY = {
     "correctEvidence": "If-Match: a repeated request finds another version",
     "eraseField": "it happens once: a repeated request finds nothing left",
     "eraseAccountField": "it happens once: a repeated request finds nothing left",
+    "requestSourceOpening": "of one person one request is open for an identity: a repeated one is refused",
     "requestEntryErasure": "one request is open for an entry: a repeated one is refused",
 }
 CHANGES_WITHOUT_VERSION = {
@@ -39,6 +40,8 @@ CHANGES_WITHOUT_VERSION = {
     "bindReviewerKey": "a key is bound once",
     "revokeReviewerKey": "a key is revoked once",
     "decideErasureRequest": "a request is decided once",
+    "decideIdentityOpening": "a request is decided once",
+    "openIdentity": "an approval opens once",
     "setPreferences": "nobody else's change can be lost; of one's own the last holds",
 }
 RECORDS_NOTHING = {

@@ -145,6 +145,11 @@ def _objects(world: World) -> None:
         own=erasure_request(people["custodian"], own["receipts"][1]["commitment"]),
         foreign=erasure_request(people["everyone"], foreign["receipts"][1]["commitment"]),
     )
+    objects["opening"] = _of(
+        "opening_id",
+        own=opening(people["custodian"], people["coordinator"], own["id"]),
+        foreign=opening(people["everyone"], people["everyone"], foreign["id"]),
+    )
     holders = {"own": people["auditor"].id, "foreign": people["everyone"].id, "missing": MISSING}
     objects["holder"] = {which: {**path, "account_id": holders[which]} for which, path in objects["case"].items()}
     stranger = {"account_id": people["outsider"].id}
@@ -252,6 +257,19 @@ def erasure_request(person: Person, commitment: str) -> str:
     made = person.post(f"/v1/ledger/entries/{commitment}/erasure-requests", json=ground)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
+
+
+def opening(person: Person, sealer: Person, evidence_id: str) -> str:
+    """A request to open the identity of an item's source, which was refused: whatever is tried, it stays so."""
+    path = f"/v1/evidence/{evidence_id}"
+    sealed = sealer.change(f"{path}/source", path, "PUT", json={"identity": {"name": "Iryna"}})
+    assert sealed.status_code == 200, sealed.text
+    made = person.post(f"{path}/source/openings", json={"purpose": "consent", "reason": "To ask anew."})
+    assert made.status_code == 201, made.text
+    opening_id = made.json()["id"]
+    refused = person.post(f"/v1/identity-openings/{opening_id}/decision", json={"decision": "refuse"})
+    assert refused.status_code == 200, refused.text
+    return str(opening_id)
 
 
 def notice(person: Person, case_id: str) -> str:
