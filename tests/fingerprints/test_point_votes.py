@@ -98,6 +98,21 @@ def test_votes_when_points_are_divided_into_blocks_then_are_those_of_the_rule(se
     assert [tuple(one) for one in vote(blocks, query, limit=3)] == [tuple(one) for one in voted[:3]]
 
 
+@given(st.integers(0, 2**32), st.lists(st.integers(1, 4), min_size=2, max_size=4), st.sampled_from([60, 10_000]))
+@settings(max_examples=20)
+def test_votes_when_asked_among_some_sets_then_no_other_set_counts(seed: int, divided: list[int], most: int) -> None:
+    """Neither for which keys are rare, nor for what a point weighs."""
+    drawn = Drawn(seed)
+    parts = [drawn.sets(count) for count in divided]
+    query, own = drawn.points(), [one for part in parts[::2] for one in part]
+    allowed = np.concatenate([np.full(len(part), number % 2 == 0) for number, part in enumerate(parts)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(points, "MOST_COMPARED", most)
+        found = vote([PointBlock.in_memory(rows_of(part)) for part in parts], query, 100, allowed)
+        alone = vote([PointBlock.in_memory(rows_of(own))], query, 100)
+    assert [(one.which.tobytes(), one.votes) for one in found] == [(one.which.tobytes(), one.votes) for one in alone]
+
+
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 4), min_size=1, max_size=8))
 @settings(max_examples=20)
 def test_votes_when_points_came_in_any_order_then_are_the_same(seed: int, divided: list[int]) -> None:
@@ -153,3 +168,11 @@ def test_keys_when_too_many_points_lie_under_them_then_the_rarest_are_looked_up(
     assert [voted.which.tobytes() for voted in vote([crowd, one], query, 200)] == [key(b"\1" * 32, 0)]
     hits = near_points([crowd, one], unpacked(query)[0])
     assert [len(found.rows) for found in hits] == [0, 1]
+    # Who asks among one's own sets alone is answered as if there were no others.
+    own = np.array([False] * 100 + [True])
+    assert [(voted.which.tobytes(), voted.votes) for voted in vote([crowd, one], query, 200, own)] == [
+        (voted.which.tobytes(), voted.votes) for voted in vote([one], query, 200)
+    ]
+    monkeypatch.setattr(points, "MOST_FILTERED", 500)
+    hits = near_points([crowd, one], unpacked(query)[0], own)
+    assert [len(found.rows) for found in hits] == [0, 1], "beyond that, of everybody's again"

@@ -7,8 +7,10 @@ others. So what is proposed depends on what is stored, and not on when and in wh
 
 Of one query's keys the rarest are looked up first, up to ``MOST_COMPARED`` points: what very many pictures have
 (letters, a grid, a logo's edge) tells nothing and costs most. How many points lie under a key is counted over all
-blocks, so that this too depends on nothing else. Every answer votes for its picture, the less the more pictures answer
-the point, and for the turn and the scale between the two points; the votes of one turn and one scale count together.
+blocks, so that this too depends on nothing else. A search among some sets counts theirs alone: what others have stored
+neither hides a picture nor weighs its points, up to ``MOST_FILTERED`` of all. Every answer votes for its picture, the
+less the more pictures answer the point, and for the turn and the scale between the two points; the votes of one turn
+and one scale count together.
 """
 
 from collections.abc import Sequence
@@ -36,6 +38,8 @@ STEPS = 1
 RADIUS_BITS = 64
 MOST_COMPARED = 16_000_000
 """Points for one set of a query: 2 s of one processor at most."""
+MOST_FILTERED = 256_000_000
+"""Points of which it is looked up whose they are, where a search is among some sets: again 2 to 3 s at most."""
 
 TURN_BINS = 16
 """Steps of a full turn; a vote counts in two neighbouring ones."""
@@ -216,10 +220,8 @@ def vote(blocks: Sequence[PointBlock], packed: bytes, limit: int, allowed: Array
     sets = np.concatenate([block.rows.sets for block in blocks]) if blocks else np.empty(0, SET)
     if not len(words) or not len(sets):
         return []
-    answers = _answers(blocks, words, turns)
+    answers = _answers(blocks, words, turns, allowed)
     sums = _sums(answers, len(sets))
-    if allowed is not None:
-        sums[~allowed] = 0
     votes = _votes(answers, _most(sums))
     some = np.flatnonzero(votes)
     if len(some) > limit:
@@ -228,10 +230,10 @@ def vote(blocks: Sequence[PointBlock], packed: bytes, limit: int, allowed: Array
     return [Voted(sets[place], int(votes[place])) for place in some[order]]
 
 
-def _answers(blocks: Sequence[PointBlock], words: Words, turns: Array) -> _Answers:
+def _answers(blocks: Sequence[PointBlock], words: Words, turns: Array, allowed: Array | None) -> _Answers:
     found: list[tuple[Numbers, ...]] = []
     before = 0
-    for block, hits in zip(blocks, near_points(blocks, words), strict=True):
+    for block, hits in zip(blocks, near_points(blocks, words, allowed), strict=True):
         theirs, ours = block.rows.turns[hits.rows].astype(np.int64), turns[hits.queries].astype(np.int64)
         turned, scaled = ((theirs >> 3) - (ours >> 3)) % 512, (theirs & 7) - (ours & 7) + OCTAVES
         found.append((hits.queries, block.rows.owners[hits.rows].astype(np.int64) + before, turned, scaled))
@@ -239,34 +241,64 @@ def _answers(blocks: Sequence[PointBlock], words: Words, turns: Array) -> _Answe
     return _Answers(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
-def near_points(blocks: Sequence[PointBlock], words: Words) -> list[Hits]:
-    """What answers each of the query's points, in each block."""
+def near_points(blocks: Sequence[PointBlock], words: Words, allowed: Array | None = None) -> list[Hits]:
+    """What answers each of the query's points, in each block. ``allowed``: see :func:`vote`."""
+    if not blocks:
+        return []
     keys = BANDS.keys(words)[:, :, None] ^ masks_within(BANDS.width, STEPS)
     spans = [block.tables.spans(keys) for block in blocks]
-    is_left_out = ~_rarest(sum(lengths.astype(np.int64) for _, lengths in spans))
+    ends = np.cumsum([len(block.rows.sets) for block in blocks])
+    asked = [None] * len(blocks) if allowed is None else np.split(allowed, ends[:-1])
+    chosen = _chosen(blocks, spans, asked)
     hits = []
-    for block, (starts, lengths) in zip(blocks, spans, strict=True):
-        lengths[is_left_out] = 0
+    for block, (starts, lengths), own in zip(blocks, spans, asked, strict=True):
+        lengths[~chosen] = 0
         candidates = lengths.sum(axis=(1, 2), dtype=np.int64)
-        parts = [
-            near_among(
-                block.rows.words,
-                fetched(block.tables.ids, group, starts[group], lengths[group]),
-                words,
-                RADIUS_BITS,
-            )
-            for group in groups_of(np.flatnonzero(candidates), candidates)
-        ]
+        parts = []
+        for group in groups_of(np.flatnonzero(candidates), candidates):
+            pairs = fetched(block.tables.ids, group, starts[group], lengths[group])
+            if own is not None:
+                is_own = own[block.rows.owners[pairs.rows]]
+                pairs = Hits(pairs.queries[is_own], pairs.rows[is_own])
+            parts.append(near_among(block.rows.words, pairs, words, RADIUS_BITS))
         none = [Hits(np.empty(0, np.int64), np.empty(0, np.int64))]
         hits.append(Hits(*(np.concatenate(column) for column in zip(*none, *parts, strict=True))))
     return hits
 
 
-def _rarest(counts: Any) -> Array:
-    """Which keys are looked up, ``(points, bands, keys)``: those under which fewest lie; all that are as crowded as the
-    first one that is too much are left out."""
+def _chosen(blocks: Sequence[PointBlock], spans: Sequence[tuple[Array, Array]], asked: Sequence[Array | None]) -> Array:
+    """Which keys are looked up, ``(points, bands, keys)``: the rarest, of all points or of those that are asked for."""
+    counts = np.sum([lengths for _, lengths in spans], axis=0, dtype=np.int64)
+    if asked[0] is None or counts.sum() <= MOST_COMPARED:
+        return _rarest(counts, MOST_COMPARED)
+    chosen = _rarest(counts, MOST_FILTERED)
+    own_counts = np.zeros(counts.shape, np.int64)
+    for block, (starts, lengths), own in zip(blocks, spans, asked, strict=True):
+        assert own is not None
+        _count_own(block, starts, np.where(chosen, lengths, 0), own, own_counts)
+    return chosen & _rarest(own_counts, MOST_COMPARED)
+
+
+def _count_own(block: PointBlock, starts: Array, lengths: Array, own: Array, counts: Array) -> None:
+    """Adds to ``counts`` how many of the points under each key are of sets that are asked for."""
+    candidates = lengths.sum(axis=(1, 2), dtype=np.int64)
+    for group in groups_of(np.flatnonzero(candidates), candidates):
+        for band in range(BANDS.count):
+            asked, key = np.nonzero(lengths[group, band])
+            if not asked.size:
+                continue
+            long = lengths[group[asked], band, key].astype(np.int64)
+            before = np.cumsum(long) - long
+            first = starts[group[asked], band, key].astype(np.int64)
+            places = np.repeat(first - before, long) + np.arange(long.sum(), dtype=np.int64)
+            is_own = own[block.rows.owners[block.tables.ids[band][places]]]
+            counts[group[asked], band, key] += np.add.reduceat(is_own, before, dtype=np.int64)
+
+
+def _rarest(counts: Any, limit: int) -> Array:
+    """Those keys under which fewest lie; all that are as crowded as the first one that is too much are left out."""
     flat = np.sort(counts, axis=None)
-    beyond = np.searchsorted(np.cumsum(flat), MOST_COMPARED, side="right")
+    beyond = np.searchsorted(np.cumsum(flat), limit, side="right")
     chosen: Array = counts < flat[beyond] if beyond < len(flat) else np.ones(counts.shape, bool)
     return chosen
 
