@@ -16,12 +16,13 @@ STOP_WITHIN_S = 10
 
 
 class Server(uvicorn.Server):
-    """Leaves what the start made out of later garbage collections: looking through all of it held requests up."""
+    """Leaves what the start made out of garbage collections: looking through all of it held the start, and requests, up."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
+        gc.enable()
 
 
 def run_api(settings: Settings, options: argparse.Namespace) -> int:
@@ -44,5 +45,6 @@ def run_api(settings: Settings, options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
     sockets = None if options.listening_fd is None else [socket.socket(fileno=options.listening_fd)]
+    gc.disable()  # Until the application is imported and has started.
     Server(config).run(sockets=sockets)
     return 0

@@ -1,6 +1,7 @@
 """``exhibit``: every process and every operator's command. Production runs api, worker and integrator one by one."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -56,8 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _warn_of_unknown_variables()
     try:
         settings = Settings()
-        command: Command = resolve_name(COMMANDS[options.command])
-        return command(settings, options)
+        return _load(options.command)(settings, options)
     except Misconfigured as error:
         sys.stderr.write(f"exhibit: {error}\n")
     except ValidationError as error:
@@ -68,6 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:  # What should be JSON is none; the message names the field.
         sys.stderr.write(f"exhibit: {error}. Lists are written as JSON.\n")
     return 2
+
+
+def _load(name: str) -> Command:
+    """With the garbage collector at rest: what an import makes stays, and to look through it was a fifth of its time."""
+    gc.disable()
+    try:
+        command: Command = resolve_name(COMMANDS[name])
+    finally:
+        gc.enable()
+    return command
 
 
 def _warn_of_unknown_variables() -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import ctypes
+import gc
 import os
 import signal
 import socket
@@ -98,9 +99,13 @@ def stop_on_signals() -> threading.Event:
 
 
 def begin_daemon(options: argparse.Namespace) -> None:
-    """What every process does first: follow its parent, when it has one, and log to where it was told."""
+    """What every process does first: follow its parent, when it has one, and log to where it was told.
+
+    What its imports made stays, and is left out of its garbage collections.
+    """
     follow_parent(options.parent)
     configure_logs(options.log_file)
+    gc.freeze()
 
 
 def follow_parent(parent_pid: int | None) -> None:
