@@ -16,7 +16,7 @@ STOP_WITHIN_S = 10
 
 
 class Server(uvicorn.Server):
-    """Leaves what the start made out of garbage collections: looking through all of it held the start, and requests, up."""
+    """Leaves what the start made out of garbage collections: looking through all of it held start and requests up."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _load(name: str) -> Command:
-    """With the garbage collector at rest: what an import makes stays, and to look through it was a fifth of its time."""
+    """With the garbage collector at rest: what an import makes stays; to look through it took a fifth of its time."""
     gc.disable()
     try:
         command: Command = resolve_name(COMMANDS[name])
