@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.blobs.local import LocalBlobStore
+from app.exports import export_jobs
 from app.fingerprints import crossing, match_job, rematching, similar_job, stop_list_effects
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.feature_index import FEATURES
@@ -41,6 +42,7 @@ JOBS: tuple[Job, ...] = (
     *recompute_jobs(),
     *similar_job.JOBS,
     *recycled_notices.JOBS,
+    *export_jobs.JOBS,
 )
 
 SWEEP_EVERY_S = 6 * 3600.0
@@ -59,6 +61,11 @@ class Resources:
     def query_files(self) -> QueryFiles:
         """What is searched with."""
         return QueryFiles(self.settings.data / "similar")
+
+    @cached_property
+    def packages(self) -> LocalBlobStore:
+        """Finished exports. A place of their own, so that whoever cleans up evidence never meets them."""
+        return LocalBlobStore(self.settings.data / "packages")
 
     @cached_property
     def index_keeper(self) -> Keeper:

@@ -68,6 +68,7 @@ def open_services(settings: Settings) -> Services:
         settings=settings,
         sessions=sessions,
         blobs=open_blobs(settings.data),
+        packages=LocalBlobStore(settings.data / "packages"),
         url_key=read_or_create_secret(settings.data / "secrets" / "url-key").encode("ascii"),
         vault_key=VaultKey(bytes.fromhex(read_or_create_secret(settings.data / "secrets" / "vault-key"))),
         checkpoints=CheckpointWatch(sessions),

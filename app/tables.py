@@ -4,6 +4,7 @@ from app.access import models as access
 from app.anchors import models as anchors
 from app.cases import models as cases
 from app.erasure import models as erasure
+from app.exports import models as exports
 from app.fingerprints import models as fingerprints
 from app.fingerprints import similar_models as similar
 from app.gradings import models as gradings
@@ -17,5 +18,5 @@ from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(vault, incidents, verification, reviewer_keys, queue, gradings, erasure),
+    *(vault, incidents, verification, reviewer_keys, queue, gradings, exports, erasure),
 )

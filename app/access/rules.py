@@ -83,6 +83,8 @@ class Operation(StrEnum):
     """Any event of the state machine; which roles permit which event, the event's own operation says."""
     REVOKE_REVIEWER_KEY = "revoke_reviewer_key"
     READ_CUSTODY = "read_custody"
+    EXPORT = "export"
+    """To have a package made, and to take it; media and opened fields ask for more."""
     AUDIT_ORGANISATION = "audit_organisation"
     """Which cases there are, by their ids, and the log of accounts and tokens."""
     TAKE_RECEIPT = "take_receipt"
@@ -190,6 +192,10 @@ RULES: dict[Operation, Rule] = {
     Operation.READ_CUSTODY: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         own=frozenset({Role.VERIFIER}),
+        organisation=frozenset({OrganisationRole.AUDITOR}),
+    ),
+    Operation.EXPORT: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         organisation=frozenset({OrganisationRole.AUDITOR}),
     ),
     Operation.TAKE_RECEIPT: Rule(

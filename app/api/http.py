@@ -47,6 +47,8 @@ class Services:
     settings: Settings
     sessions: sessionmaker[Session]
     blobs: BlobStore
+    packages: BlobStore
+    """Finished exports."""
     url_key: bytes
     """Signs short-lived content addresses (HMAC-SHA-256); known to API processes only."""
     vault_key: VaultKey

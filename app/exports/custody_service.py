@@ -97,7 +97,7 @@ def list_custody(
     streams = list(streams_of(session, subject))
     entries = list_entries(session, streams, after=after, actor_id=own, limit=limit)
     entries = show_to(session, grant.entry_actor.id, entries)
-    if not _may_open(grant):
+    if not may_open(grant):
         return CustodyPage(entries, None)
     may_read_original = may(actor, grant, Operation.READ_ORIGINAL)
     opened = [entry.commitment for entry in entries if may_read_original or not _states_claims(entry)]
@@ -127,7 +127,7 @@ def take_custody_file(
     grant = authorise(uow.session, actor, case_id, Operation.READ_CUSTODY)
     if grant.own_only:
         raise OwnActsOnly("A custody file holds everybody's acts. Read your own as pages, without '/file'.")
-    if is_disclosed and not _may_open(grant):
+    if is_disclosed and not may_open(grant):
         raise Forbidden("Your role shows you entries without content: take the file with disclose=none.")
     if is_disclosed and TokenScope.CONTENT not in actor.scopes:
         raise Forbidden("This token is not made for content (scope 'content'): take the file with disclose=none.")
@@ -270,6 +270,6 @@ def _states_claims(entry: CustodyEntry) -> bool:
     return entry.body is not None and json.loads(entry.body)["type"] == ClaimsRead.TYPE
 
 
-def _may_open(grant: Grant) -> bool:
+def may_open(grant: Grant) -> bool:
     """Every role in a case reads its metadata; the organisation's auditor reads entries without content."""
     return not isinstance(grant.role, OrganisationRole)

@@ -23,7 +23,7 @@ from app.ledger.proof import TlogProof
 from app.ledger.reading import SignedCheckpoint, StoredLeaf
 from app.verification.signing import envelopes_by_digest
 
-Scope = Literal["case", "incident", "evidence", "system"]
+Scope = Literal["case", "incident", "evidence", "selection", "system"]
 
 PORTION_ENTRIES = 200
 PORTION_LEAVES = 2000
@@ -38,6 +38,8 @@ class Subject:
     id: UUID
     case_id: UUID | None
     """None: the installation's own log, of accounts and tokens."""
+    selected: tuple[UUID, ...] = ()
+    """Of a selection: the items and incidents, all of the one case whose id this has as its own."""
 
 
 class Place(NamedTuple):
@@ -164,6 +166,8 @@ def streams_of(session: Session, subject: Subject, *, up_to_log: int | None = No
         asked = {"id": subject.id, "up_to_log": up_to_log}
         linked = [json.loads(body)["data"]["evidence"] for body in session.scalars(_LINKS, asked)]
         rows = session.execute(_STREAMS_AMONG, {"ids": [str(subject.id), *linked]})
+    elif subject.scope == "selection":
+        rows = session.execute(_STREAMS_AMONG, {"ids": list(map(str, subject.selected))})
     else:
         rows = session.execute(_OWN_STREAM, {"id": subject.id})
     return {row.id: row.kind for row in rows}
@@ -260,6 +264,18 @@ def each_disclosure(
         for row in rows:
             for _, line in sorted(opened[row.commitment.hex()].items()):
                 yield row.stream_id, row.seq, line
+
+
+def each_opened_entry(
+    sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log_id: int
+) -> Iterator[tuple[CustodyEntry, dict[str, bytes]]]:
+    """As ``each_entry``, each with the lines that open its sealed fields, by name in order."""
+    for portion in portions(spans):
+        with read_session(sessions) as session:
+            rows = session.execute(_PORTION, _places(portion, log_id)).all()
+            opened = reading.disclosures_of(session, [row.commitment.hex() for row in rows])
+        for row in rows:
+            yield _entry(row), dict(sorted(opened[row.commitment.hex()].items()))
 
 
 def are_signed(sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log_id: int) -> bool:

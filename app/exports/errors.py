@@ -1,6 +1,6 @@
 """What can keep an export from being made."""
 
-from app.kernel.errors import AppError, Forbidden, Invalid
+from app.kernel.errors import AppError, Conflict, Forbidden, Invalid
 
 
 class OwnActsOnly(Forbidden):
@@ -41,3 +41,22 @@ class StreamsKeepChanging(AppError):
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, headers={"Retry-After": "2"})
+
+
+class ExportNotReady(Conflict):
+    code = "export_not_ready"
+    title = "The package is still being made"
+    advice = "Read the export again in a moment: 'state' becomes 'ready', or 'failed' with an 'error'."
+
+
+class ExportFailed(Conflict):
+    code = "export_failed"
+    title = "The package could not be made"
+    advice = "Read the export: 'error' says why. Then ask for a new one; the entries of this one stay."
+
+
+class ExportErased(AppError):
+    code = "export_erased"
+    status = 410
+    title = "The package was removed"
+    advice = "Something in it was erased. Ask for a new package, which holds what is left."

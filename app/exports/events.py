@@ -21,6 +21,10 @@ class ExportCreated(Event):
     """Whether the lines that open the sealed fields go with it."""
     entries: int
     head: str
+    fields: tuple[str, ...] | None = None
+    """Of a package that opens some sealed fields alone: which."""
+    media: bool | None = None
+    """Of a package: whether the item's original goes with it."""
     ended_log: str | None = None
     """The origin of the ended log whose part was taken, which the numbers are of; None: the log of this entry."""
 
@@ -40,7 +44,25 @@ class CaseExportCreated(Event):
     streams_sha256: str
     media_count: int
     media_sha256: str
+    fields: tuple[str, ...] | None = None
     ended_log: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSealed(Event):
+    """In the case's stream: the payload's manifest, and the size of the tree that the package shows."""
+
+    TYPE: ClassVar[str] = "export.sealed"
+    manifest_sha256: str
+    bag_info_sha256: str
+    tree_size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportDownloaded(Event):
+    """In the case's stream; the object has the package's SHA-256 and size."""
+
+    TYPE: ClassVar[str] = "export.downloaded"
 
 
 @dataclass(frozen=True)

@@ -163,6 +163,11 @@ class LedgerEntry(Base):
             postgresql_where=text("type = 'case.reviewer_key_bound'"),
         ),
         Index("ix_ledger_entries_audits", "id", postgresql_where=text("type = 'system.audited'")),
+        Index(
+            "ix_ledger_entries_exports",
+            "object_id",
+            postgresql_where=text("type IN ('export.created', 'export.sealed', 'export.downloaded')"),
+        ),
     )
 
     stream_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"), primary_key=True)

@@ -54,6 +54,8 @@ APPLICATION = {
     **dict.fromkeys(("ledger_streams", "ledger_entries", "ledger_logs"), READ),
     # It only rises, each time with the entry of a viewing.
     "exposures": EDIT,
+    **dict.fromkeys(("exports", "export_downloads"), EDIT),
+    "export_media": APPEND,  # And what was read of each, once.
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
     # Written by triggers, with their owner's rights.
@@ -80,6 +82,7 @@ UPDATABLE_COLUMNS = {
             "erased",
         ),
     },
+    "export_media": {"sha512", "crc32"},
     "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason", "note", "erased"},
     "match_notices": {"acknowledged_by", "acknowledged_at"},
     "vault_openings": {"decision", "decided_by", "decided_at"},

@@ -103,6 +103,10 @@ def _erase(operation: str, kind: str, json: Any = None, **more: Any) -> Call:
     return Call(operation, kind=kind, may=CUSTODIAN, json=json, **{"scope": "write", **more})
 
 
+def _export(world: World, which: str) -> dict[str, Any]:
+    return {"scope": "case", "ids": [world.objects["case"][which]["case_id"]], "purpose": "audit"}
+
+
 def _hashes_in(case_id: str) -> dict[str, Any]:
     return {"algorithm": "pdq/1", "hashes": ["00" * 32], "case_ids": [case_id]}
 
@@ -251,6 +255,12 @@ LEDGER = (
     _custody("takeEvidenceCustodyFile", "evidence", query=_FILE),
     _custody("takeIncidentCustodyFile", "incident", query=_FILE),
     _custody("takeCaseCustodyFile", "case", query=_FILE),
+    _custody("createExport", "case", json=_export),
+    _custody("listExports", "case", query={"case_id": "{case_id}"}),
+    _custody("getExport", "export"),
+    _custody("getExportContent", "export"),
+    Call("getExportVerifier", "public"),
+    Call("getExportProfile", "public"),
     Call("listAuditedCases", "auditing"),
     Call("listSystemCustody", "auditing"),
     Call("takeSystemCustodyFile", "auditing", query=_FILE),

@@ -150,6 +150,11 @@ def _objects(world: World) -> None:
         own=opening(people["custodian"], people["coordinator"], own["id"]),
         foreign=opening(people["everyone"], people["everyone"], foreign["id"]),
     )
+    objects["export"] = _of(
+        "export_id",
+        own=export(people["coordinator"], cases["A"]),
+        foreign=export(people["everyone"], cases["B"]),
+    )
     holders = {"own": people["auditor"].id, "foreign": people["everyone"].id, "missing": MISSING}
     objects["holder"] = {which: {**path, "account_id": holders[which]} for which, path in objects["case"].items()}
     stranger = {"account_id": people["outsider"].id}
@@ -270,6 +275,12 @@ def opening(person: Person, sealer: Person, evidence_id: str) -> str:
     refused = person.post(f"/v1/identity-openings/{opening_id}/decision", json={"decision": "refuse"})
     assert refused.status_code == 200, refused.text
     return str(opening_id)
+
+
+def export(person: Person, case_id: str) -> str:
+    made = person.post("/v1/exports", json={"scope": "case", "ids": [case_id], "purpose": "audit"})
+    assert made.status_code == 202, made.text
+    return str(made.json()["id"])
 
 
 def notice(person: Person, case_id: str) -> str:
