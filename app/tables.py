@@ -5,6 +5,7 @@ from app.anchors import models as anchors
 from app.cases import models as cases
 from app.erasure import models as erasure
 from app.exports import models as exports
+from app.facts import models as facts
 from app.fingerprints import models as fingerprints
 from app.fingerprints import similar_models as similar
 from app.gradings import models as gradings
@@ -18,5 +19,5 @@ from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(vault, incidents, verification, reviewer_keys, queue, gradings, exports, erasure),
+    *(vault, incidents, verification, reviewer_keys, queue, gradings, facts, exports, erasure),
 )

@@ -1,6 +1,6 @@
 """How far an incident is established, to which standard of proof, and which provisions of law apply to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -41,10 +41,11 @@ from app.api.http import (
 )
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
+from app.facts.weapons import WEAPONS, WeaponNames
 from app.gradings import service
 from app.gradings.bases import verdicts_by_id
 from app.gradings.models import Classification, Grading, StandardOfProof
-from app.gradings.vocabularies import VOCABULARIES
+from app.gradings.vocabularies import VOCABULARIES, Vocabulary
 from app.incidents.service import find_incident
 from app.kernel.primitives import encode_cursor
 from app.unit_of_work import UnitOfWork
@@ -60,6 +61,10 @@ SignedIn = Annotated[Actor, Depends(Requires(Operation.SIGNED_IN))]
 class VocabularyName(StrEnum):
     STANDARDS_OF_PROOF = "standards_of_proof"
     PROVISIONS = "provisions"
+    WEAPONS = "weapons"
+
+
+_VOCABULARIES: Mapping[str, Vocabulary | WeaponNames] = {**VOCABULARIES, "weapons": WEAPONS}
 
 
 class TermShape(Shape):
@@ -97,8 +102,11 @@ def list_terms(
     limit: Limit = 200,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """Standards of proof, or provisions of law with their sources. In no order of rank."""
-    known = VOCABULARIES[vocabulary]
+    """Standards of proof, provisions of law, or names of weapons (their title is the category), with their sources.
+
+    In no order of rank.
+    """
+    known = _VOCABULARIES[vocabulary]
     parts = read_cursor(cursor, int)
     first = 0 if parts is None else max(0, parts[0])
     rows = [(number, term) for number, term in enumerate(known.terms, 1) if number > first][: limit + 1]

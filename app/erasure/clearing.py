@@ -58,7 +58,8 @@ def _empty(session: Session, place: Place, row: dict[str, Any]) -> None:
         return
     values: dict[str, Any] = {column: _blank(table, column, is_unique=place.is_unique) for column in place.columns}
     values["erased"] = func.array_cat(table.c.erased, cast(list(place.columns), ARRAY(Text)))
-    if "version" in table.c and "evidence_id" not in table.c:  # A verdict's version is no edition of its row.
+    # The version of what supersedes, such as a verdict's or a fact's, is no edition of its row.
+    if "version" in table.c and not {"evidence_id", "supersedes"} & set(table.c.keys()):
         values["version"] = table.c.version + 1
     session.execute(
         update(table)

@@ -3,6 +3,7 @@
 from app.access.places import PLACES as ACCESS
 from app.cases.places import PLACES as CASES
 from app.exports.places import PLACES as EXPORTS
+from app.facts.places import PLACES as FACTS_OF_INCIDENTS
 from app.fingerprints.places import PLACES as FINGERPRINTS
 from app.gradings.places import PLACES as GRADINGS
 from app.incidents.places import PLACES as INCIDENTS
@@ -23,6 +24,7 @@ PLACES: Places = {
     **INCIDENTS,
     **VERIFICATION,
     **GRADINGS,
+    **FACTS_OF_INCIDENTS,
     **EXPORTS,
     **{(name, "reason"): () for name in (*ERASING_TYPES, *BODY_TYPES)},
 }

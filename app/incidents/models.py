@@ -17,6 +17,7 @@ class Incident(Erasable, Base):
     __tablename__ = "incidents"
     __table_args__ = (
         UniqueConstraint("case_id", "code", name="uq_incidents_code"),
+        UniqueConstraint("id", "case_id", name="uq_incidents_id_case_id"),
         one_of("kind", tuple(IncidentKind)),
         one_of("place_precision", tuple(PlacePrecision)),
         CheckConstraint("occurred_from <= occurred_to", name="interval_in_order"),

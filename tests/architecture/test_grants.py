@@ -44,6 +44,9 @@ APPLICATION = {
     **dict.fromkeys(("reviewer_key_holders", "reviewer_keys", "reviewer_key_bindings"), APPEND),
     **dict.fromkeys(("reviewer_key_revocations", "verdict_signatures"), APPEND),
     **dict.fromkeys(("gradings", "standards_of_proof", "classifications"), APPEND),
+    **dict.fromkeys(("casualty_counts", "affected_objects", "weapon_identifications", "attributions"), APPEND),
+    **dict.fromkeys(("circumstances", "related_incidents", "organisations"), APPEND),
+    **dict.fromkeys(("territory_controls", "external_statistics"), APPEND),
     **dict.fromkeys(("incidents", "incident_evidence"), APPEND),  # And some columns, below.
     # The integrator's alone; of entries, streams and logs the application writes some columns, below.
     **dict.fromkeys(("ledger_leaves", "ledger_nodes", "ledger_checkpoints"), READ),
@@ -69,6 +72,8 @@ APPLICATION = {
     # Nothing of the domain: answers to repeat, how far jobs have come.
     **dict.fromkeys(("stored_answers", "fingerprint_progress", "similar_searches", "preferences"), ALL),
 }
+SOURCE = ("source_document", "source_page", "source_address")
+ERASABLE_OF_FACTS = ("reason", "external_reference", "erased")
 UPDATABLE_COLUMNS = {
     "ledger_streams": {"head_seq", "head_commitment", "next_label"},
     "incidents": {
@@ -103,6 +108,18 @@ UPDATABLE_COLUMNS = {
     "gradings": {"rationale", "other_sources", "erased"},
     "standards_of_proof": {"rationale", "erased"},
     "classifications": {"rationale", "body", "decision_reference", "erased"},
+    "organisations": {"name", "name_key", "short_name", "address", "aliases", *ERASABLE_OF_FACTS},
+    "casualty_counts": {"as_reported", *SOURCE, *ERASABLE_OF_FACTS},
+    "affected_objects": {"name", "part", "protection_basis", *SOURCE, *ERASABLE_OF_FACTS},
+    "weapon_identifications": {
+        *("reported", "reported_key", "normalised", "normalised_key", "normalisation_note"),
+        *(*SOURCE, *ERASABLE_OF_FACTS),
+    },
+    "attributions": {"detail", "grounds", *SOURCE, *ERASABLE_OF_FACTS},
+    "circumstances": {"basis", *SOURCE, *ERASABLE_OF_FACTS},
+    "related_incidents": {"basis", *SOURCE, *ERASABLE_OF_FACTS},
+    "territory_controls": {"area", "area_key", "basis", *SOURCE, *ERASABLE_OF_FACTS},
+    "external_statistics": {"figure", "counts", "area", *SOURCE, *ERASABLE_OF_FACTS},
     "reviewer_key_bindings": {"checked_how", "erased"},
     "reviewer_key_revocations": {"reason", "erased"},
 }

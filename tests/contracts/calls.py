@@ -133,6 +133,8 @@ ASSESSMENT = {
     "obligations": {"answer": "none"},
 }
 _NO_DRAFT = frozenset({"no_draft"})
+_WITHDRAWAL = {"stated": None, "supersedes": MISSING, "reason": "x"}
+"""Of a fact that is not there."""
 _FILE = {"purpose": "audit"}
 PUBLIC_KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
 """Of RFC 8032's first test: nobody here signs with it."""
@@ -397,6 +399,27 @@ VERIFICATION = (
     _move("reopen", RESEARCHER | COORDINATOR, reason="x"),
 )
 _POINT = {"latitude": 50.45, "longitude": 30.48}
+FACTS = (
+    *(
+        _write(operation, "incident", INCIDENTS, _WITHDRAWAL)
+        for operation in (
+            *("stateCasualties", "stateObject", "stateWeapon", "stateAttribution", "stateCircumstance"),
+            "relateIncident",
+        )
+    ),
+    *(
+        _read(operation, "incident")
+        for operation in (
+            *("listCasualties", "listObjects", "listWeapons", "listAttributions", "listCircumstances"),
+            *("listRelatedIncidents", "getCasualtyRanges", "getTerritoryControl"),
+        )
+    ),
+    *(
+        _write(operation, "case", INCIDENTS, _WITHDRAWAL)
+        for operation in ("registerOrganisation", "stateTerritoryControl", "recordStatistic")
+    ),
+    *(_read(operation, "case") for operation in ("listOrganisations", "listTerritoryControl", "listStatistics")),
+)
 AIDS = (
     Call("askSun", "self", json={**_POINT, "time": "2026-07-03T08:20:00Z"}),
     Call(
@@ -420,4 +443,7 @@ REVIEWER_KEYS = (
     ),
     _write("revokeReviewerKey", "reviewer_key", COORDINATOR, {"reason_code": "other"}, own=FINDINGS),
 )
-CALLS = (*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *SOURCES, *QUEUE, *VERIFICATION, *AIDS, *REVIEWER_KEYS)
+CALLS = (
+    *(*PEOPLE, *CASES, *EVIDENCE, *STOP_LIST, *LEDGER, *SOURCES, *QUEUE, *VERIFICATION, *FACTS, *AIDS),
+    *REVIEWER_KEYS,
+)
