@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -57,7 +57,7 @@ def authorise(session: Session, actor: Actor, case_id: UUID, operation: Operatio
     """
     if RULES[operation].changes_case:
         _hold_case(session, actor, case_id, is_alone=is_alone)
-    standing = session.execute(select(*standing_in(actor, case_id))).one()
+    standing = session.execute(_STANDING, {"case_id": case_id, "account_id": actor.account_id}).one()
     return permit(session, actor, case_id, operation, standing)
 
 
@@ -101,12 +101,7 @@ def _hold_case(session: Session, actor: Actor, case_id: UUID, *, is_alone: bool)
 
     A statement of its own, because one that waited would still see the members of before.
     """
-    is_member = select(CaseMember.case_id).where(
-        CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id
-    )
-    session.execute(
-        select(Case.id).where(Case.id == case_id, is_member.exists()).with_for_update(read=not is_alone, of=Case)
-    )
+    session.execute(_HOLD[is_alone], {"case_id": case_id, "account_id": actor.account_id})
 
 
 def standing_in(actor: Actor, case_id: UUID | InstrumentedAttribute[UUID]) -> tuple[ColumnElement[Any], ...]:
@@ -114,18 +109,31 @@ def standing_in(actor: Actor, case_id: UUID | InstrumentedAttribute[UUID]) -> tu
 
     ``case_id`` may be a column of the query that they are put into.
     """
+    return _standing(actor.account_id, case_id)
+
+
+def _standing(account_id: Any, case_id: Any) -> tuple[ColumnElement[Any], ...]:
     status = select(Case.status).where(Case.id == case_id)
     roles = select(func.array_agg(CaseMember.role)).where(
-        CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id
+        CaseMember.case_id == case_id, CaseMember.account_id == account_id
     )
     pseudonym = select(CasePseudonym.pseudonym).where(
-        CasePseudonym.case_id == case_id, CasePseudonym.account_id == actor.account_id
+        CasePseudonym.case_id == case_id, CasePseudonym.account_id == account_id
     )
     return (
         status.scalar_subquery().label("case_status"),
         roles.scalar_subquery().label("held_roles"),
         pseudonym.scalar_subquery().label("pseudonym"),
     )
+
+
+# Nearly every request asks these: made anew they would take longer than their answers.
+_STANDING = select(*_standing(bindparam("account_id"), bindparam("case_id")))
+_IS_MEMBER = select(CaseMember.case_id).where(
+    CaseMember.case_id == bindparam("case_id"), CaseMember.account_id == bindparam("account_id")
+)
+_OF_MEMBER = select(Case.id).where(Case.id == bindparam("case_id"), _IS_MEMBER.exists())
+_HOLD = {is_alone: _OF_MEMBER.with_for_update(read=not is_alone, of=Case) for is_alone in (False, True)}
 
 
 def _usable_roles(actor: Actor, case_id: UUID, held: Sequence[str] | None) -> frozenset[Role]:
