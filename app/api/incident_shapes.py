@@ -13,7 +13,15 @@ from app.api.http import Changed, Erased, Input, Moment, Readable, Shape, Writte
 from app.gradings.present import Present
 from app.incidents.models import Incident, IncidentEvidence
 from app.incidents.places import PLACE_COLUMNS
-from app.incidents.rules import MICRODEGREES, IncidentKind, Occurrence, Place, PlacePrecision
+from app.incidents.rules import (
+    MAXIMUM_RADIUS_M,
+    MICRODEGREES,
+    WITHIN_M,
+    IncidentKind,
+    Occurrence,
+    Place,
+    PlacePrecision,
+)
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,39}$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$"), Readable]
@@ -41,6 +49,7 @@ _PLACE: JsonDict = {
     "latitude": 50.450033,
     "longitude": 30.482331,
     "precision": "exact",
+    "radius_m": 10,
     "administrative_units": ["Ukraine", "Kyiv"],
 }
 
@@ -71,12 +80,24 @@ class PlaceShape(Shape):
     latitude: float | None = Field(None, ge=-90, le=90, description="Degrees; kept to the sixth decimal (11 cm).")
     longitude: float | None = Field(None, ge=-180, le=180)
     precision: PlacePrecision | None = None
+    radius_m: int | None = Field(
+        None,
+        ge=0,
+        le=MAXIMUM_RADIUS_M,
+        description="The true place lies within so many metres of the point; at most 10 where it is `exact`, 100 in a "
+        "`vicinity`, 1000 in a `locality`.",
+    )
     administrative_units: list[ShortText] = Field(default_factory=list, max_length=8)
 
     @model_validator(mode="after")
     def _whole_point(self) -> Self:
         if (self.latitude is None) is not (self.longitude is None):
             raise ValueError("a point has both 'latitude' and 'longitude'")
+        if self.radius_m is not None and self.latitude is None:
+            raise ValueError("'radius_m' is of a point")
+        limit_m = MAXIMUM_RADIUS_M if self.precision is None else WITHIN_M.get(self.precision, MAXIMUM_RADIUS_M)
+        if self.radius_m is not None and self.radius_m > limit_m:
+            raise ValueError(f"'{self.precision}' is within {limit_m} m")
         return self
 
 
@@ -101,6 +122,9 @@ class IncidentCreate(Input):
     kind: IncidentKind
     occurred: OccurrenceShape | None = None
     place: PlaceShape | None = None
+    external_reference: ShortText | None = Field(
+        None, description="What another system calls the incident: once in the case."
+    )
 
 
 class IncidentUpdate(Input):
@@ -125,6 +149,7 @@ class IncidentShape(Changed):
     kind: IncidentKind
     occurred: OccurrenceShape | None
     place: PlaceShape | None
+    external_reference: str | None
     present: PresentShape
     created_by: UUID
     created_at: datetime
@@ -203,6 +228,7 @@ def place_of(stated: PlaceShape | None) -> Place | None:
         _microdegrees(stated.latitude),
         _microdegrees(stated.longitude),
         stated.precision,
+        stated.radius_m,
         tuple(stated.administrative_units),
     )
 
@@ -225,6 +251,7 @@ def incident_shape(row: Incident, present: Present) -> IncidentShape:
         kind=IncidentKind(row.kind),
         occurred=_stated_occurrence(row),
         place=_stated_place(row) if has_place or row.latitude_microdegrees is not None else None,
+        external_reference=row.external_reference,
         present=present_shape(present),
         created_by=row.created_by,
         created_at=row.created_at,
@@ -253,6 +280,7 @@ def _stated_place(row: Incident) -> PlaceShape:
         latitude=_degrees(row.latitude_microdegrees),
         longitude=_degrees(row.longitude_microdegrees),
         precision=None if row.place_precision is None else PlacePrecision(row.place_precision),
+        radius_m=row.place_radius_m,
         administrative_units=row.administrative_units,
     )
 

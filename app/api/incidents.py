@@ -88,6 +88,7 @@ def create_incident(
             kind=body.kind,
             occurrence=occurrence_of(body.occurred),
             place=place_of(body.place),
+            external_reference=body.external_reference,
         )
         present = Present()
         return commit(

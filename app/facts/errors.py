@@ -1,6 +1,7 @@
 """What can be wrong with a fact."""
 
 from app.gradings.errors import ANOTHER_STANDS, NothingToWithdraw
+from app.incidents.errors import REFERENCE_TAKEN
 from app.kernel.errors import Conflict, Invalid, constraint_errors
 
 TABLES = (
@@ -48,15 +49,8 @@ class ParentStands(Conflict):
     advice = "Supersede or withdraw that relation: an incident has one parent at the most."
 
 
-class ReferenceTaken(Conflict):
-    code = "external_reference_taken"
-    title = "Another record of this kind has this external reference"
-    advice = "An external reference names one incident, or one fact of a kind, in a case."
-
-
 CIRCLE = CircleOfIncidents("The other incident is a part of this one, directly or through others.")
 PARENT_STANDS = ParentStands("Name in 'supersedes' the relation to the parent that it has.")
-REFERENCE_TAKEN = ReferenceTaken("Choose another one, or supersede the fact that has it.")
 NO_SUCH_ORGANISATION = UnknownOrganisation("It was never registered in this case, or it was withdrawn.")
 NOTHING_TO_WITHDRAW = NothingToWithdraw("What is superseded was withdrawn. State the fact anew, without 'supersedes'.")
 

@@ -23,7 +23,6 @@ from app.facts.errors import (
     NO_SUCH_ORGANISATION,
     NOTHING_TO_WITHDRAW,
     PARENT_STANDS,
-    REFERENCE_TAKEN,
     UnknownIncident,
     UnknownSourceItem,
 )
@@ -32,6 +31,7 @@ from app.facts.kinds import ORGANISATIONS, RELATED, Kind
 from app.facts.stated import RelatedIncident, Source, Statement
 from app.facts.words import IncidentRelation
 from app.gradings.errors import ANOTHER_STANDS
+from app.incidents.errors import REFERENCE_TAKEN
 from app.incidents.models import Incident
 from app.incidents.service import find_incident, lock_incident
 from app.kernel.primitives import new_id, utc_now

@@ -9,6 +9,12 @@ class IncidentCodeTaken(Conflict):
     advice = "Choose another code for the incident."
 
 
+class ReferenceTaken(Conflict):
+    code = "external_reference_taken"
+    title = "Another record of this kind has this external reference"
+    advice = "An external reference names one incident, or one fact of a kind, in a case."
+
+
 class AlreadyLinked(Conflict):
     code = "already_linked"
     title = "The item is linked to this incident already"
@@ -37,8 +43,10 @@ class NotLinkable(Conflict):
 
 
 CODE_TAKEN = IncidentCodeTaken("Choose a code that no other incident of this case has.")
+REFERENCE_TAKEN = ReferenceTaken("Choose another one, or change the record that has it.")
 ALREADY_LINKED = AlreadyLinked("The item is linked to this incident. End that link first to state it anew.")
 
+constraint_errors["uq_incidents_external_reference"] = REFERENCE_TAKEN
 constraint_errors["uq_incidents_code"] = CODE_TAKEN
 constraint_errors["uq_incident_evidence_live"] = ALREADY_LINKED
 constraint_errors["exhibit_unlink_once"] = AlreadyUnlinked("A link is ended once; link the item again if it belongs.")

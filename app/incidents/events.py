@@ -11,7 +11,7 @@ from app.ledger.event import Event, sealed
 
 @dataclass(frozen=True, kw_only=True)
 class _IncidentStated(Event):
-    """``place`` is sealed as a whole: name, point (in millionths of a degree), administrative units."""
+    """``place`` is sealed as a whole: name, point (in millionths of a degree), radius, administrative units."""
 
     kind: str | None = None
     occurred_from: datetime | None = None
@@ -27,6 +27,7 @@ class _IncidentStated(Event):
 @dataclass(frozen=True, kw_only=True)
 class IncidentCreated(_IncidentStated):
     TYPE: ClassVar[str] = "incident.created"
+    external_reference: str | None = sealed(default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,10 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, Uni
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.incidents.rules import IncidentKind, PlacePrecision
+from app.incidents.rules import MAXIMUM_RADIUS_M, WITHIN_M, IncidentKind, PlacePrecision
 from app.kernel.database import Base, Erasable, UtcTime, one_of
+
+_WITHIN = " ".join(f"WHEN '{precision}' THEN {limit_m}" for precision, limit_m in WITHIN_M.items())
 
 
 class Incident(Erasable, Base):
@@ -20,7 +22,13 @@ class Incident(Erasable, Base):
         UniqueConstraint("id", "case_id", name="uq_incidents_id_case_id"),
         one_of("kind", tuple(IncidentKind)),
         one_of("place_precision", tuple(PlacePrecision)),
+        UniqueConstraint("case_id", "external_reference", name="uq_incidents_external_reference"),
         CheckConstraint("occurred_from <= occurred_to", name="interval_in_order"),
+        CheckConstraint(
+            f"place_radius_m BETWEEN 0 AND CASE place_precision {_WITHIN} ELSE {MAXIMUM_RADIUS_M} END",
+            name="radius_of_precision",
+        ),
+        CheckConstraint("place_radius_m IS NULL OR latitude_microdegrees IS NOT NULL", name="radius_of_point"),
         Index("ix_incidents_case_id_created_at_id", "case_id", "created_at", "id"),
     )
 
@@ -37,8 +45,12 @@ class Incident(Erasable, Base):
     latitude_microdegrees: Mapped[int | None]
     longitude_microdegrees: Mapped[int | None]
     place_precision: Mapped[str | None] = mapped_column(Text)
+    place_radius_m: Mapped[int | None]
+    """The true place lies within so many metres of the point."""
     administrative_units: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """From the country downwards."""
+    external_reference: Mapped[str | None] = mapped_column(Text)
+    """What another system calls the incident: unique in the case, and stated once."""
     created_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     version: Mapped[int]

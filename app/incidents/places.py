@@ -2,7 +2,9 @@
 
 from app.kernel.places import Place, Places
 
-PLACE_COLUMNS = ("place_name", "latitude_microdegrees", "longitude_microdegrees", "administrative_units")
+PLACE_COLUMNS = (
+    *("place_name", "latitude_microdegrees", "longitude_microdegrees", "place_radius_m", "administrative_units"),
+)
 
 
 def _incident(*columns: str, is_unique: bool = False) -> tuple[Place, ...]:
@@ -24,6 +26,7 @@ PLACES: Places = {
             "place": _incident(*PLACE_COLUMNS),
         }.items()
     },
+    ("incident.created", "external_reference"): _incident("external_reference", is_unique=True),
     ("evidence.linked_to_incident", "note"): _link("note"),
     ("incident.evidence_linked", "note"): _link("note"),
     ("evidence.unlinked", "reason"): _link("unlink_reason"),

@@ -1,8 +1,10 @@
 """The words of an incident, and what may be linked to it. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 MICRODEGREES = 1_000_000
 
@@ -34,9 +36,18 @@ class PlacePrecision(StrEnum):
     NONE = "none"
 
 
+WITHIN_M: Mapping[PlacePrecision, int] = MappingProxyType(
+    {PlacePrecision.EXACT: 10, PlacePrecision.VICINITY: 100, PlacePrecision.LOCALITY: 1000}
+)
+"""The widest radius that a precision allows; the database holds the same."""
+MAXIMUM_RADIUS_M = 20_100_000
+"""Half of the way round the Earth."""
+
+
 @dataclass(frozen=True)
 class Occurrence:
-    """When it happened: an interval, the zone in which people there count their time, and how this is known."""
+    """When it happened: an interval as wide as it is uncertain, the zone in which people there count their time, and
+    how this is known."""
 
     from_: datetime
     to: datetime
@@ -56,6 +67,8 @@ class Place:
     latitude_microdegrees: int | None = None
     longitude_microdegrees: int | None = None
     precision: PlacePrecision | None = None
+    radius_m: int | None = None
+    """The true place lies within so many metres of the point."""
     administrative_units: tuple[str, ...] = ()
 
 

@@ -16,6 +16,7 @@ from app.cases.service import NOWHERE, Grant, authorise
 from app.incidents.errors import (
     ALREADY_LINKED,
     CODE_TAKEN,
+    REFERENCE_TAKEN,
     AlreadyUnlinked,
     NotLinkable,
     OtherCase,
@@ -62,14 +63,18 @@ def create_incident(
     kind: IncidentKind,
     occurrence: Occurrence | None = None,
     place: Place | None = None,
+    external_reference: str | None = None,
 ) -> Incident:
-    """A new incident with a stream of its own, registered in the case's. Raises IncidentCodeTaken."""
+    """A new incident with a stream of its own, registered in the case's. Raises IncidentCodeTaken, ReferenceTaken."""
     grant = authorise(uow.session, actor, case_id, Operation.EDIT_INCIDENTS)
     _require_free_code(uow.session, case_id, code)
+    if external_reference is not None and by_reference(uow.session, case_id, external_reference) is not None:
+        raise REFERENCE_TAKEN
     incident = Incident(
         id=new_id(),
         case_id=case_id,
         administrative_units=[],
+        external_reference=external_reference,
         created_by=grant.account_id,
         created_at=utc_now(),
         version=1,
@@ -80,7 +85,8 @@ def create_incident(
     uow.session.flush()
     log.create_stream(uow.session, incident.id, "incident", case_id)
     acted_on = EntryObject("incident", incident.id, incident.version)
-    uow.record(IncidentCreated(stream=incident.id, actor=grant.entry_actor, object=acted_on, **_entry_fields(stated)))
+    fields_stated = {**_entry_fields(stated), "external_reference": external_reference}
+    uow.record(IncidentCreated(stream=incident.id, actor=grant.entry_actor, object=acted_on, **fields_stated))
     uow.record(IncidentRegistered(stream=case_id, actor=grant.entry_actor, object=acted_on))
     return incident
 
@@ -280,6 +286,12 @@ def is_linked(session: Session, *, incident_id: UUID, evidence_id: UUID) -> bool
     return found is not None
 
 
+def by_reference(session: Session, case_id: UUID, external_reference: str) -> Incident | None:
+    """The case's incident of this external reference (no permission check: for services that made theirs)."""
+    query = select(Incident).where(Incident.case_id == case_id, Incident.external_reference == external_reference)
+    return session.scalar(query)
+
+
 def find_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:
     """An incident and what permits the operation on it. Raises NotFound, Forbidden, CaseClosedToChanges."""
     incident = session.get(Incident, incident_id)
@@ -320,6 +332,7 @@ def _apply(incident: Incident, changes: Changes) -> None:
         incident.latitude_microdegrees = changes.place.latitude_microdegrees
         incident.longitude_microdegrees = changes.place.longitude_microdegrees
         incident.place_precision = changes.place.precision
+        incident.place_radius_m = changes.place.radius_m
         incident.administrative_units = list(changes.place.administrative_units)
         _restate(incident, *PLACE_COLUMNS)
 

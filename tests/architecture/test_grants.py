@@ -82,6 +82,8 @@ UPDATABLE_COLUMNS = {
             "latitude_microdegrees",
             "longitude_microdegrees",
             "place_precision",
+            "place_radius_m",
+            "external_reference",
             "administrative_units",
             "version",
             "erased",

@@ -345,6 +345,7 @@ QUEUE = (
 VERIFICATION = (
     _write("createIncident", "case", INCIDENTS, {"code": "I-1", "title": "x", "kind": "other"}),
     _read("listIncidents", "case"),
+    _read("mapIncidents", "case"),
     _read("getIncident", "incident"),
     _write("updateIncident", "incident", INCIDENTS, {"title": "x"}),
     _write(

@@ -32,6 +32,7 @@ STATED: dict[str, Any] = {
         "latitude": 50.450033,
         "longitude": 30.482331,
         "precision": "exact",
+        "radius_m": 10,
         "administrative_units": ["Ukraine", "Kyiv"],
     },
 }
@@ -78,16 +79,17 @@ def code_of(response: httpx.Response) -> tuple[int, str]:
 
 
 def test_incident_when_created_then_read_back_as_stated_and_place_and_texts_are_sealed(world: World) -> None:
-    made = world.incident()
+    made = world.incident(external_reference="Sheet 2, row 14")
     assert made.status_code == 201, made.text
     incident = made.json()["id"]
+    assert made.json()["external_reference"] == "Sheet 2, row 14"
     read = world.auditor.get(f"/v1/incidents/{incident}")
     assert {name: read.json()[name] for name in STATED} == STATED
     assert {name: made.json()[name] for name in STATED} == STATED
     assert read.headers["ETag"] == made.headers["ETag"] == '"1"'
     [entry] = world.entries(incident)
     assert (entry["type"], entry["data"]["kind"]) == ("incident.created", "missile_strike")
-    assert set(entry["sealed"]) == {"code", "title", "occurred_basis", "place"}
+    assert set(entry["sealed"]) == {"code", "title", "occurred_basis", "place", "external_reference"}
     assert "hospital" not in json.dumps(entry)
     assert "50450033" not in json.dumps(entry)
     registered = world.entries(world.case_id)[-1]
@@ -103,6 +105,9 @@ def test_incident_when_created_then_read_back_as_stated_and_place_and_texts_are_
         {"id": "11111111-1111-4111-8111-111111111111"},
         {"place": {"latitude": 50.1}},
         {"place": {"latitude": 91, "longitude": 0}},
+        {"place": {"radius_m": 5}},
+        {"place": {**STATED["place"], "radius_m": 11}},
+        {"place": {**STATED["place"], "radius_m": -1}},
         {"occurred": {**STATED["occurred"], "to": "2026-07-03T05:00:00Z"}},
         {"occurred": {**STATED["occurred"], "from": "2026-07-03T05:00:00"}},
         {"occurred": {**STATED["occurred"], "zone": "Kyiv time"}},
@@ -239,3 +244,31 @@ def test_incident_when_created_twice_with_one_key_then_one_incident(world: World
     assert first.json() == second.json()
     other = world.olena.post(path, json={**STATED, "title": "Another"}, headers=headers)
     assert other.status_code == 422
+
+
+def test_incidents_when_read_as_a_map_then_points_with_radius_longitude_first_and_pages(world: World) -> None:
+    first = world.incident().json()["id"]
+    second = world.incident(code="KY-2", place=None, occurred=None).json()["id"]
+    path = f"/v1/cases/{world.case_id}/incidents/geojson"
+    answer = world.auditor.get(path, params={"limit": 1})
+    assert answer.headers["Content-Type"] == "application/geo+json"
+    shown = answer.json()
+    rest = world.auditor.get(path, params={"cursor": shown["next_cursor"]}).json()
+    assert (shown["type"], rest["next_cursor"]) == ("FeatureCollection", None)
+    features: list[dict[str, Any]] = [*shown["features"], *rest["features"]]
+    point, none = features
+    assert (point["id"], none["id"], none["geometry"]) == (first, second, None)
+    assert point["geometry"] == {"type": "Point", "coordinates": [30.482331, 50.450033]}
+    assert (point["properties"]["radius_m"], point["properties"]["precision"]) == (10, "exact")
+    assert none["properties"]["radius_m"] is None
+    assert world.outsider.get(path).status_code == 404
+
+
+def test_incident_when_its_external_reference_is_taken_then_409_and_it_is_never_another(world: World) -> None:
+    incident = world.incident(external_reference="row 14").json()["id"]
+    assert code_of(world.incident(code="KY-2", external_reference="row 14")) == (409, "external_reference_taken")
+    with world.sessions() as session, pytest.raises(IntegrityError) as refused:
+        session.execute(
+            text("UPDATE incidents SET external_reference = 'other' WHERE id = CAST(:id AS uuid)"), {"id": incident}
+        )
+    assert "exhibit_fix_reference" in str(refused.value)
