@@ -1,7 +1,7 @@
 """A case with items and an incident, made by the services, and its custody files, for the tests of exports."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,11 +117,12 @@ def make_linked_incident(sessions: sessionmaker[Session], case_id: UUID, item: U
     return incident
 
 
-def make_hub(sessions: sessionmaker[Session]) -> Hub:
+def make_hub(sessions: sessionmaker[Session], contents: Sequence[bytes | None] = (None, None, None)) -> Hub:
+    """``contents``: the items' 1000 bytes, of which a store may hold a file; None: bytes that nobody has."""
     make_log(sessions)
     coordinator, verifier = make_person(sessions, "Anna"), make_person(sessions, "Olena")
     case_id = make_case(sessions, coordinator, [(verifier, Role.VERIFIER)])
-    items = tuple(make_item(sessions, verifier, case_id) for _ in range(3))
+    items = tuple(make_item(sessions, verifier, case_id, content=content) for content in contents)
     incident = make_linked_incident(sessions, case_id, items[0])
     with sessions() as session:
         vkey = VerifierKey(log.installation(session).origin, SIGNER.public_key)
@@ -129,8 +130,8 @@ def make_hub(sessions: sessionmaker[Session]) -> Hub:
 
 
 @contextmanager
-def open_hub(database: TestDatabase) -> Iterator[Hub]:
+def open_hub(database: TestDatabase, contents: Sequence[bytes | None] = (None, None, None)) -> Iterator[Hub]:
     engine = open_engine(database.app_url, pool_size=8)
     with integrating(database):
-        yield make_hub(session_factory(engine))
+        yield make_hub(session_factory(engine), contents)
     engine.dispose()

@@ -17,7 +17,6 @@ from app.kernel.settings import Settings
 from app.unit_of_work import unit_of_work
 from app.worker import Runner, WorkerLimits
 from tests.exports.custody_cases import Hub, open_hub
-from tests.factories import NO_LABELS, make_item
 from tests.support.databases import TestDatabase
 
 JOBS = {job.name: job for job in export_jobs.JOBS}
@@ -40,11 +39,10 @@ class Stores:
 
 @dataclass(frozen=True)
 class PackageHub:
-    """A hub whose first two items have labelled files in a store, so that they may go with a package."""
+    """A hub whose three items have labelled files in a store, so that they may go with a package."""
 
     hub: Hub
     stores: Stores
-    pictures: tuple[UUID, ...]
 
     def ask(self, scope: ExportScope = "case", *ids: UUID, actor: Actor | None = None, **asked: Any) -> UUID:
         """An export that waits for its jobs; its id."""
@@ -80,19 +78,16 @@ class PackageHub:
         return b"".join(self.stores.packages.read_range(Sha256Hex(digest)))
 
 
-def stored_item(hub: Hub, blobs: LocalBlobStore, content: bytes) -> UUID:
-    """A labelled item whose 1000 bytes the store holds."""
-    with blobs.begin() as file:
-        file.write(content)
-        file.commit()
-    return make_item(hub.sessions, hub.verifier, hub.case_id, labels=dict(NO_LABELS), content=content)
+CONTENTS = tuple(bytes([number]) * 1000 for number in (1, 2, 3))
 
 
 @contextmanager
 def open_packages(database: TestDatabase, data: Path) -> Iterator[PackageHub]:
-    with open_hub(database) as hub:
-        blobs = LocalBlobStore(data / "blobs")
+    blobs = LocalBlobStore(data / "blobs")
+    for content in CONTENTS:
+        with blobs.begin() as writer:
+            writer.write(content)
+            writer.commit()
+    with open_hub(database, CONTENTS) as hub:
         settings = Settings(data=data, checkpoint_wait_s=20)
-        stores = Stores(settings, blobs, LocalBlobStore(data / "packages"))
-        pictures = tuple(stored_item(hub, blobs, bytes([number]) * 1000) for number in (1, 2))
-        yield PackageHub(hub, stores, pictures)
+        yield PackageHub(hub, Stores(settings, blobs, LocalBlobStore(data / "packages")))

@@ -51,7 +51,7 @@ def test_package_when_made_of_a_case_then_every_check_passes_and_every_stream_is
     assert report.findings == []
     hub = packages.hub
     streams = {name.removesuffix(".jsonl") for path in files_of(content) for name in path.split("streams/")[1:]}
-    assert streams == {str(each) for each in (hub.case_id, hub.incident, *hub.items, *packages.pictures)}
+    assert streams == {str(each) for each in (hub.case_id, hub.incident, *hub.items)}
 
 
 @pytest.mark.parametrize("scope", ["incident", "evidence", "selection"])
@@ -61,18 +61,18 @@ def test_package_when_made_of_less_than_a_case_then_verifies_and_tells_nothing_o
     hub = packages.hub
     ids = {
         "incident": (hub.incident,),
-        "evidence": (packages.pictures[0],),
-        "selection": (hub.incident, packages.pictures[0]),
+        "evidence": (hub.items[0],),
+        "selection": (hub.incident, hub.items[0]),
     }[scope]
     content = packages.make(scope, *ids, media=scope != "incident")
     assert check(content, packages).findings == []
-    for other in (hub.items[1], hub.items[2], packages.pictures[1]):
+    for other in hub.items[1:]:
         assert str(other).encode() not in content
         assert other.bytes not in content
 
 
 def test_media_when_asked_for_then_lie_byte_for_byte_under_their_digests(packages: PackageHub) -> None:
-    files = files_of(packages.make("selection", *packages.pictures, media=True))
+    files = files_of(packages.make("selection", *packages.hub.items[:2], media=True))
     media = {path: content for path, content in files.items() if path.startswith("data/media/")}
     assert sorted(media.values()) == [b"\x01" * 1000, b"\x02" * 1000]
     assert all(path == f"data/media/{hashlib.sha256(content).hexdigest()}.jpg" for path, content in media.items())
@@ -88,7 +88,7 @@ def test_media_when_an_item_has_no_labels_then_nothing_is_exported(packages: Pac
 
 
 def test_manifest_when_checked_by_hand_then_fits_files_and_seal(packages: PackageHub) -> None:
-    files = files_of(packages.make("evidence", packages.pictures[0], media=True))
+    files = files_of(packages.make("evidence", packages.hub.items[0], media=True))
     for algorithm in ("sha256", "sha512"):
         for name, inside in ((f"manifest-{algorithm}.txt", "data/"), (f"tagmanifest-{algorithm}.txt", "")):
             for line in files[name].decode().splitlines():
@@ -117,8 +117,8 @@ def test_fields_when_none_is_opened_then_no_personal_value_is_anywhere(packages:
 
 
 def test_log_when_large_then_package_goes_without_leaves_and_says_so(packages: PackageHub) -> None:
-    export_id = packages.ask("evidence", packages.pictures[0])
-    small = PackageHub(packages.hub, packages.stores.limited(5), packages.pictures)
+    export_id = packages.ask("evidence", packages.hub.items[0])
+    small = PackageHub(packages.hub, packages.stores.limited(5))
     small.run("build_export", export_id)
     small.run("finish_export", export_id)
     content = packages.content(export_id)
@@ -130,7 +130,7 @@ def test_log_when_large_then_package_goes_without_leaves_and_says_so(packages: P
 
 def test_package_when_made_again_from_its_inputs_then_has_the_same_bytes(packages: PackageHub) -> None:
     """A job that was killed after the file was stored, and before anybody knew of it, ends the same way."""
-    export_id = packages.ask("selection", *packages.pictures, media=True, opens=None)
+    export_id = packages.ask("selection", *packages.hub.items[:2], media=True, opens=None)
     packages.run("build_export", export_id)
     with packages.hub.sessions() as session:
         plan = export_jobs.plan_finishing(session, export_id=str(export_id))
@@ -142,7 +142,7 @@ def test_package_when_made_again_from_its_inputs_then_has_the_same_bytes(package
 
 
 def test_building_when_its_job_dies_before_it_is_stored_then_the_next_one_seals_once(packages: PackageHub) -> None:
-    export_id = packages.ask("evidence", packages.pictures[1], media=True)
+    export_id = packages.ask("evidence", packages.hub.items[1], media=True)
     with packages.hub.sessions() as session:
         plan = export_jobs.plan_building(session, export_id=str(export_id))
     assert plan is not None
@@ -163,7 +163,7 @@ def test_building_when_its_job_dies_before_it_is_stored_then_the_next_one_seals_
 def test_original_when_its_stored_bytes_are_damaged_then_no_package_is_made(
     packages: PackageHub, tmp_path: Path
 ) -> None:
-    export_id = packages.ask("evidence", packages.pictures[0], media=True)
+    export_id = packages.ask("evidence", packages.hub.items[0], media=True)
     with packages.hub.sessions() as session:
         plan = export_jobs.plan_building(session, export_id=str(export_id))
     assert plan is not None
@@ -175,7 +175,7 @@ def test_original_when_its_stored_bytes_are_damaged_then_no_package_is_made(
 def test_payload_when_it_is_not_the_sealed_one_any_more_then_is_not_stored(
     packages: PackageHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    export_id = packages.ask("evidence", packages.pictures[0], opens=None)
+    export_id = packages.ask("evidence", packages.hub.items[0], opens=None)
     packages.run("build_export", export_id)
     monkeypatch.setattr(Payload, "manifest_sha256", lambda _: "0" * 64)
     with pytest.raises(export_jobs.PayloadChanged):
@@ -188,7 +188,7 @@ def test_building_when_the_integrator_is_away_then_waits_uncounted() -> None:
 
 
 def test_verifier_when_run_alone_then_exit_status_tells(packages: PackageHub, tmp_path: Path) -> None:
-    content = packages.make("evidence", packages.pictures[0], media=True)
+    content = packages.make("evidence", packages.hub.items[0], media=True)
     files = files_of(content)
     assert files["data/verify/verify.py"] == Path(verify.__file__).read_bytes()
     (tmp_path / "verify.py").write_bytes(files["data/verify/verify.py"])
