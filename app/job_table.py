@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.blobs.local import LocalBlobStore
-from app.exports import export_jobs
+from app.exports import export_jobs, removal
 from app.fingerprints import crossing, match_job, rematching, similar_job, stop_list_effects
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.feature_index import FEATURES
@@ -43,6 +43,7 @@ JOBS: tuple[Job, ...] = (
     *similar_job.JOBS,
     *recycled_notices.JOBS,
     *export_jobs.JOBS,
+    *removal.JOBS,
 )
 
 SWEEP_EVERY_S = 6 * 3600.0
@@ -120,6 +121,7 @@ def _propose_frames(sessions: sessionmaker[Session], resources: Resources) -> di
 
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
+    Chore("sweep_packages", SWEEP_EVERY_S, removal.sweep_packages),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
     Chore("propose_frames", PROPOSE_EVERY_S, _propose_frames),
     Chore("keep_index", KEEP_EVERY_S, _keep_index, lambda resources: resources.index_keeper.stop()),

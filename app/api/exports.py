@@ -189,14 +189,14 @@ def list_exports(
     before = None if after is None else (datetime.fromisoformat(after[0]), UUID(after[1]))
     with reading(request) as session:
         found = export_service.list_exports(session, actor, case_id, before=before, limit=limit + 1)
-    return page(
-        request,
-        response,
-        found,
-        limit,
-        _shape,
-        lambda export: encode_cursor(export.requested_at.isoformat(), str(export.id)),
-    )
+        return page(
+            request,
+            response,
+            found,
+            limit,
+            _shape,
+            lambda export: encode_cursor(export.requested_at.isoformat(), str(export.id)),
+        )
 
 
 @router.get(
@@ -234,13 +234,14 @@ def get_export_content(
     with reading(request) as session:
         export, grant = export_service.find_package(session, actor, export_id)
         is_logged = export_service.is_download_logged(session, grant, export_id, window_s=window_s)
-    assert export.package_sha256 is not None
-    assert export.size_bytes is not None
-    headers = _headers(export)
-    wanted = requested_range(byte_range, if_range, headers["ETag"], export.size_bytes)
-    start, end = (0, export.size_bytes) if wanted is None else (wanted.start, wanted.end)
+        sha256, size_bytes = export.package_sha256, export.size_bytes
+        headers = _headers(export)
+    assert sha256 is not None
+    assert size_bytes is not None
+    wanted = requested_range(byte_range, if_range, headers["ETag"], size_bytes)
+    start, end = (0, size_bytes) if wanted is None else (wanted.start, wanted.end)
     try:
-        chunks = provided.packages.read_range(Sha256Hex(export.package_sha256), start, end)
+        chunks = provided.packages.read_range(Sha256Hex(sha256), start, end)
     except (BlobMissing, BlobUnreadable) as error:
         raise ContentUnavailable() from error
     if not is_logged:

@@ -36,6 +36,7 @@ from app.erasure.events import (
     IncidentErased,
 )
 from app.erasure.models import ErasureRequest
+from app.exports.removal import remove_packages_with, remove_packages_with_body
 from app.incidents.models import Incident
 from app.kernel.errors import NotFound
 from app.kernel.primitives import new_id, utc_now
@@ -97,6 +98,7 @@ def erase_field(uow: UnitOfWork, actor: Actor, commitment: str, *, field: str, g
         raise AlreadyErased("This field's value is gone already.")
     same = [each for each in beside if each.value == own[0].value]
     clear(uow.session, same)
+    remove_packages_with(uow, same)
     _record_fields(uow, grant.entry_actor, same, ground)
     return Erasure(same, _mentions(beside, same))
 
@@ -189,6 +191,8 @@ def _erase_body(uow: UnitOfWork, grant: Grant, entry: ErasableEntry, ground: Gro
     same = [each for each in beside if each.value in values]
     clear(uow.session, same)
     clear_facts(uow.session, entry)
+    remove_packages_with(uow, same)
+    remove_packages_with_body(uow, entry)
     others = [each for each in same if each.entry.commitment != entry.commitment]
     _record_fields(uow, grant.entry_actor, others, ground)
     erasing.delete_body(uow.session, entry.commitment)

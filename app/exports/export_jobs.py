@@ -28,6 +28,7 @@ from app.exports.errors import CheckpointPending
 from app.exports.events import ExportSealed
 from app.exports.export_service import BUILD_EXPORT, FINISH_EXPORT
 from app.exports.models import Export, ExportMedia
+from app.exports.removal import REMOVE_PACKAGE
 from app.exports.staging import Digests, digests_of
 from app.jobs import Job
 from app.kernel.database import read_session, session_factory
@@ -219,9 +220,10 @@ def finish(plan: Plan, resources: ExportResources) -> Finished:
 
 
 def store_finished(uow: UnitOfWork, finished: Finished) -> None:
-    """Idempotent by the export's state. What was erased meanwhile is not given out: its file is swept."""
+    """Idempotent by the export's state. What was erased meanwhile is not given out: its file is removed."""
     export = _lock(uow.session, finished.export_id, "sealed")
     if export is None:
+        uow.enqueue(REMOVE_PACKAGE, sha256=finished.package_sha256)  # Does nothing to one that is ready.
         return
     export.state, export.ready_at = "ready", utc_now()
     export.seal_checkpoint = finished.seal_checkpoint

@@ -5,7 +5,7 @@ Who sees what is ``app.media.blindness``; the same guards stand in the database 
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
 from app.cases.models import CasePseudonym
@@ -39,6 +39,18 @@ def is_awaiting_second(evidence: Evidence) -> bool:
     return evidence.state == State.AWAITING_PEER_REVIEW and pending_blind(evidence) is not None
 
 
+# A package of another's, made in this round of what holds the item: the download stands in the case's stream.
+_TOOK_PACKAGE = text("""
+    SELECT EXISTS (
+        SELECT FROM ledger_entries taken JOIN case_pseudonyms p ON p.pseudonym = taken.actor_id
+            JOIN ledger_entries made ON made.object_id = taken.object_id AND made.type = 'export.created'
+        WHERE taken.stream_id = :case AND taken.type = 'export.downloaded' AND taken.recorded_at >= :since
+            AND p.case_id = :case AND p.account_id = :person
+            AND made.stream_id = :item AND made.recorded_at >= :since
+    )
+""")
+
+
 def require_still_blind(session: Session, evidence: Evidence, person: UUID) -> None:
     """Nobody is second who took the custody log as a file in this round: in that the first's work stands.
 
@@ -53,7 +65,8 @@ def require_still_blind(session: Session, evidence: Evidence, person: UUID) -> N
         LedgerEntry.recorded_at >= evidence.blind_since,
         LedgerEntry.actor_id.in_(pseudonym),
     )
-    if session.scalar(select(took_file.exists())):
+    shown = {"item": evidence.id, "case": evidence.case_id, "since": evidence.blind_since, "person": person}
+    if session.scalar(select(took_file.exists())) or session.scalar(_TOOK_PACKAGE, shown):
         raise SecondNotBlind("You took a file of the item's custody log in this round.")
 
 

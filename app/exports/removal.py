@@ -1,0 +1,86 @@
+"""Stored packages that hold what was erased: they end as ``erased``, and their files go. Copies elsewhere verify on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.blobs.store import BlobStore
+from app.exports.models import Export
+from app.jobs import Job
+from app.kernel.database import read_session
+from app.kernel.primitives import Sha256Hex
+from app.kernel.settings import Settings
+from app.ledger.erasing import ErasableEntry, OpenField
+from app.unit_of_work import UnitOfWork
+
+REMOVE_PACKAGE = "remove_package"
+
+_WITH_FIELD = "(x.disclosed = 'all' OR CAST(:field AS text) = ANY(x.fields))"
+_ERASE = """
+    UPDATE exports x SET state = 'erased' FROM ledger_entries own, ledger_entries erased
+    WHERE erased.commitment = :commitment AND own.stream_id = erased.stream_id AND own.log_id = erased.log_id
+        AND own.seq > erased.seq AND own.type = 'export.created' AND own.object_id = x.id
+        AND (x.scope = 'case' OR own.stream_id <> x.case_id) AND x.state IN ('building', 'sealed', 'ready')
+"""
+_ERASE_BODY = text(f"{_ERASE} RETURNING x.package_sha256")
+_ERASE_FIELD = text(f"{_ERASE} AND {_WITH_FIELD} RETURNING x.package_sha256")
+
+
+class RemovalResources(Protocol):
+    """What the worker hands to this job, and to the chore."""
+
+    @property
+    def settings(self) -> Settings: ...
+
+    @property
+    def packages(self) -> BlobStore: ...
+
+
+def remove_packages_with(uow: UnitOfWork, fields: Sequence[OpenField]) -> None:
+    """Of every package that opens one of these fields."""
+    for each in fields:
+        asked = {"commitment": bytes.fromhex(each.entry.commitment), "field": each.field}
+        _remove_files(uow, uow.session.scalars(_ERASE_FIELD, asked).all())
+
+
+def remove_packages_with_body(uow: UnitOfWork, entry: ErasableEntry) -> None:
+    """Of every package that holds this entry."""
+    asked = {"commitment": bytes.fromhex(entry.commitment)}
+    _remove_files(uow, uow.session.scalars(_ERASE_BODY, asked).all())
+
+
+def _remove_files(uow: UnitOfWork, digests: Sequence[bytes | None]) -> None:
+    for digest in digests:
+        if digest is not None:
+            uow.enqueue(REMOVE_PACKAGE, sha256=bytes(digest).hex())
+
+
+def plan(session: Session, *, sha256: str) -> Sha256Hex | None:
+    """None for one that somebody may still take."""
+    is_wanted = select(Export.id).where(Export.package_sha256 == sha256, Export.state == "ready")
+    return None if session.scalar(is_wanted) else Sha256Hex(sha256)
+
+
+def work(sha256: Sha256Hex, resources: RemovalResources) -> None:
+    resources.packages.remove(sha256)
+
+
+def store(_: UnitOfWork, __: None) -> None:
+    """Nothing is left to be said: the file is gone, however often it is removed."""
+
+
+def sweep_packages(sessions: sessionmaker[Session], resources: RemovalResources) -> Mapping[str, Any]:
+    """What a job left that died between storing a file and saying so, a day later. Nobody was ever told of it."""
+    removed = 0
+    for digest in list(resources.packages.untouched(resources.settings.orphan_grace_s)):
+        with read_session(sessions) as session:
+            is_unknown = plan(session, sha256=digest) is not None
+        if is_unknown:
+            resources.packages.remove(digest)
+            removed += 1
+    return {"removed": removed} if removed else {}
+
+
+JOBS: tuple[Job, ...] = (Job(REMOVE_PACKAGE, plan, work, store),)
