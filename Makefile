@@ -29,9 +29,10 @@ check: $(VENV)/.installed-dev
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
-	$(RUN) -m pytest -n $(JOBS) -m contract --ignore=tests/interop tests
+	EXHIBIT_HYPOTHESIS_PROFILE=thorough $(RUN) -m pytest -n $(JOBS) -m "(contract or thorough or hypothesis) and not interop" --ignore=tests/interop tests
 
-# The same tests with new examples in each run, where `make test` takes the same ones; FUZZ names files or folders.
+# The same tests with new examples in each run, where `make test` and `make check` take the same ones (`make test` a third
+# of them); FUZZ names files or folders.
 FUZZ ?= tests
 fuzz: $(VENV)/.installed-dev
 	EXHIBIT_HYPOTHESIS_PROFILE=fuzz $(RUN) -m pytest -n $(JOBS) -m "not interop" --ignore=tests/interop $(FUZZ)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings as hypothesis_settings
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -24,6 +23,7 @@ from tests.support.databases import (
     remove_left_over_runs,
     remove_run_directory,
 )
+from tests.support.examples import load_profile
 from tests.support.network import refuse_other_hosts
 from tests.support.passwords import hash_passwords_cheaply
 from tests.support.product import Product, start_product
@@ -34,12 +34,7 @@ RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
 """How pytest-xdist's workers, which inherit the environment, find the directory of the run."""
 
 
-# No test is timed: machines are noisy. The same examples every time: whoever changes nothing gets the answer of before.
-hypothesis_settings.register_profile("exhibit", deadline=None, derandomize=True)
-hypothesis_settings.register_profile("fuzz", deadline=None)  # New ones in each run: `make fuzz`.
-hypothesis_settings.load_profile(os.environ.get("EXHIBIT_HYPOTHESIS_PROFILE", "exhibit"))
-
-
+load_profile()
 gc.disable()  # Until all tests are imported: all that an import makes stays.
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from app.aids import shadows
 from app.aids.shadows import Measured, Question, days_that_fit
 from app.aids.sun import length_ratio, positions, sun_at
+from tests.support.examples import examples
 
 KYIV = ZoneInfo("Europe/Kyiv")
 DAY = date(2026, 7, 3)
@@ -132,7 +133,7 @@ def test_shadow_when_asked_for_a_year_then_little_more_than_its_minutes_is_compu
     assert computed < 3 * 1440 * len(days)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, 90.0, 0.0, 23.43])),
     st.integers(0, 364),

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.anchors.publication import newest_accepted, published_checkpoint
 from app.ledger import reading
 from app.ledger.policy import Policy, parse_policy
+from tests.support.examples import examples
 from tests.support.witnesses import witness_key
 
 Sessions = sessionmaker[Session]
@@ -69,7 +70,7 @@ def test_published_note_when_a_cosignature_does_not_verify_then_it_is_left_out(
 
 
 @pytest.mark.parametrize("quorum", POLICIES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cosigned=st.fixed_dictionaries({number: st.sets(st.integers(1, 12), max_size=12) for number in range(1, 5)}))
 def test_newest_accepted_when_some_are_missing_then_is_what_looking_at_every_head_gives(
     quorum: str, cosigned: dict[int, set[int]], owning: Engine, sessions: Sessions

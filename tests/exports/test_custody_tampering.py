@@ -19,6 +19,7 @@ from app.kernel.primitives import canonical_json
 from app.ledger.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign_checkpoint
 from tests.exports.custody_cases import Hub, written
 from tests.ledger.acts import OTHER_SIGNER, SIGNER
+from tests.support.examples import examples
 
 
 class Sample:
@@ -454,7 +455,7 @@ def test_counts_when_absurd_then_refused_at_once(sample: Sample) -> None:
     assert not check(sample, resealed(huge)).ok
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.integers(1, 255))
 def test_byte_when_flipped_anywhere_then_refused_and_its_line_named(sample: Sample, place: int, mask: int) -> None:
     at = place % len(sample.content)
@@ -466,7 +467,7 @@ def test_byte_when_flipped_anywhere_then_refused_and_its_line_named(sample: Samp
     assert any(found.line <= number <= found.last_line + 1 for found in report.findings), report.findings[:3]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_file_when_cut_pasted_and_shuffled_at_random_then_refused_without_a_crash(sample: Sample, seed: int) -> None:
     chance = random.Random(seed)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from app.exports.verifier.verify_custody import Bad, L, P, ed25519_verify, parse_key
 from app.ledger.checkpoint import VerifierKey
 from app.ledger.keys import FileSigner
+from tests.support.examples import examples
 
 RFC_8032 = [  # Section 7.1: public key, message, signature.
     (
@@ -41,7 +42,7 @@ def test_verify_when_given_the_rfc_s_vectors_then_accepts_them_and_nothing_besid
         assert not ed25519_verify(public, text, bytes(bad))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(min_size=32, max_size=32), st.binary(max_size=300))
 def test_verify_when_another_implementation_signed_then_agrees(seed: bytes, message: bytes) -> None:
     key = Ed25519PrivateKey.from_private_bytes(seed)

@@ -29,6 +29,7 @@ from tests.exports.custody_cases import integrating, publish_key
 from tests.ledger.acts import NOON, OTHER_SIGNER, SIGNER, make_view
 from tests.support.api import Api
 from tests.support.databases import TestDatabase
+from tests.support.examples import examples
 from tests.support.witnesses import cosign, witness_key
 
 WAIT = {"wait": "checkpoint"}
@@ -190,7 +191,7 @@ def test_receipt_when_changed_is_refused_and_the_check_named(name: str) -> None:
 
 
 @given(st.data())
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_receipt_when_it_is_read_at_all_has_one_spelling(data: st.DataObject) -> None:
     changed = bytearray(GOOD)
     for _ in range(data.draw(st.integers(1, 3))):

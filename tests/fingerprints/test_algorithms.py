@@ -34,6 +34,7 @@ from app.fingerprints.algorithms.image_hashes import (
 )
 from app.fingerprints.algorithms.pdq import PDQ
 from tests import media_samples
+from tests.support.examples import examples
 
 PHOTOGRAPHS = media_samples.PHOTOGRAPHS
 
@@ -181,7 +182,7 @@ def pictures(draw: st.DrawFn) -> Pixels:
     return mixed
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(pictures())
 def test_faster_hashes_when_computed_then_every_bit_is_the_librarys_own(rgb: Pixels) -> None:
     image = Image.fromarray(rgb)

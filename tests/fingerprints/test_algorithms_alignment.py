@@ -26,6 +26,7 @@ from app.media.jail.decoder import Decoder
 from app.media.jail.result import DecodeOutcome
 from tests import media_samples
 from tests.media_jail.conftest import decode_bytes
+from tests.support.examples import examples
 
 RANDOM = np.random.default_rng(7)
 SCENES = [RANDOM.bytes(32) for _ in range(400)]
@@ -269,7 +270,7 @@ def footage(draw: st.DrawFn) -> list[TimedHash]:
     return frames
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(footage(), footage())
 def test_align_when_the_sides_change_places_then_so_do_the_spans(
     query: list[TimedHash], reference: list[TimedHash]
@@ -319,7 +320,7 @@ def assert_within(one: Segment, query: list[TimedHash], reference: list[TimedHas
     assert one.speed == 1000 or 475 <= abs(one.speed) <= 2105
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(range(0, 400, 20)), st.integers(6, 15), st.booleans()),
@@ -448,7 +449,7 @@ def test_align_points_when_the_picture_changes_then_the_span_goes_no_further() -
     assert found == Segment(4000, 4000, 8000, 8000, 1, None, by="orb")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(
         st.builds(

@@ -16,6 +16,7 @@ from app.fingerprints.areas import Box, areas_in
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.views import FRAMED, IDENTITY, SYMMETRIES, TRIMMED, UPRIGHT, area_of
 from tests.media_samples import ASSETS, PHOTOGRAPHS, upright
+from tests.support.examples import examples
 
 SIDE_PIXELS = 1024
 """What the jail gives at most."""
@@ -43,7 +44,7 @@ def temple() -> Image.Image:
     return ImageOps.fit(upright(ASSETS / "temple.jpg"), (720, 480))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(
     sides=st.tuples(*[st.sampled_from([0, 0, 60, 95, 150])] * 4).filter(any),
     colour=st.sampled_from([(0, 0, 0), (255, 255, 255), (20, 120, 40), (128, 128, 128)]),
@@ -146,7 +147,7 @@ def test_picture_of_five_pixels_when_the_edges_of_an_area_meet_then_it_is_no_are
     assert len({one.view for one in hasher.prints}) == len(SYMMETRIES)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.tuples(st.integers(1, 300), st.integers(1, 300)),
     st.sampled_from(["flat", "noise", "stripes", "dot", "ramp"]),

@@ -17,6 +17,7 @@ from app.fingerprints.keyframes import MOVED_FAR_AFTER_MS, MOVED_FAR_BITS, Moved
 from app.fingerprints.matching import Print
 from app.media.jail.result import VideoFrame
 from tests.media_samples import ASSETS, upright
+from tests.support.examples import examples
 
 SIZE = (320, 240)
 STEP_MS = 100
@@ -98,7 +99,7 @@ def test_recording_when_the_decoder_starts_over_then_the_same_comes_as_at_once(c
     assert len({(one.time_ms, one.view) for one in once.features}) == len(once.features)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([(40, 60), (60, 40), (48, 48)]), st.booleans()), max_size=40))
 def test_frames_of_any_sizes_when_taken_then_few_are_held_and_each_is_given_once(
     frames: list[tuple[tuple[int, int], bool]],

@@ -34,6 +34,7 @@ from app.fingerprints.comparison_recordings import (
 from app.fingerprints.matching import Ground
 from app.fingerprints.views import INVERSE, SYMMETRIES
 from tests.media_samples import PHOTOGRAPHS, upright
+from tests.support.examples import examples
 
 GREY = (128, 128, 128)
 QUERY_ID, REFERENCE_ID = "83780250-ad25-49d6-a49d-02e32bd98990", "9a4cf5f2-2a0e-4a27-8d5b-3c8d1f0c7e11"
@@ -335,7 +336,7 @@ TIMES = st.tuples(st.integers(0, 10**8), st.integers(0, 10**8)).map(lambda both:
 SPANS = st.lists(st.builds(span, TIMES, TIMES, st.sampled_from([1000, -1000, 400])), max_size=20)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(OUTLINES, POINTS, SIZES, SIZES, SPANS, st.booleans(), st.booleans(), st.sampled_from(sorted(SYMMETRIES)))
 def test_sheet_when_facts_are_of_any_kind_then_it_is_drawn_within_bounds(
     outline: list[tuple[int, int]] | None,

@@ -16,6 +16,7 @@ from app.fingerprints.algorithms.local_features import Points, unpack_points
 from app.fingerprints.algorithms.orb import local_features
 from app.fingerprints.geometry import find_geometry
 from tests.media_samples import ASSETS, PHOTOGRAPHS, upright
+from tests.support.examples import examples
 
 FIRM_INLIERS, LIKELY_INLIERS = 12, 8
 TEMPLE, TABLE = ASSETS / "temple.jpg", ASSETS / "table.jpg"
@@ -211,7 +212,7 @@ def test_geometry_when_letters_are_alike_and_words_are_others_then_is_weak(
 
 
 @given(st.integers(0, 2**32), st.integers(0, 500), st.integers(0, 500))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_geometry_when_points_are_random_then_is_none(seed: int, some: int, others: int) -> None:
     sides = iter(range(2))
 
@@ -228,7 +229,7 @@ def test_geometry_when_points_are_random_then_is_none(seed: int, some: int, othe
 
 
 @given(st.sampled_from(sorted(EDITS)), st.integers(20, 500), st.integers(0, 9))
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_geometry_when_the_sides_are_swapped_then_is_the_inverse(edit: str, count: int, seed: int) -> None:
     query = some_of(points_of_edit(edit), count, seed)
     reference = points_of_photograph(TEMPLE)

@@ -17,6 +17,7 @@ from app.fingerprints.views import INVERSE, SYMMETRIES
 from app.fingerprints.wording import explain_in_words
 from app.media.frames import WorkingFrames
 from tests.media_samples import PHOTOGRAPHS
+from tests.support.examples import examples
 
 BITS = st.binary(min_size=32, max_size=32)
 VIEWS = [f"{area}{symmetry}" for area in ("", "trimmed.", "framed.") for symmetry in SYMMETRIES]
@@ -60,7 +61,7 @@ def stills(draw: st.DrawFn, centre: bytes) -> Prints:
 
 
 @given(st.data())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_two_pictures_when_their_sides_are_swapped_then_the_answer_is_the_same(data: st.DataObject) -> None:
     centre = data.draw(BITS)
     query, reference = data.draw(stills(centre)), data.draw(stills(centre))

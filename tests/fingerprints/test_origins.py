@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.fingerprints.origins import Bounds, ContradictionKind, Item, Lineage, Link
+from tests.support.examples import examples
 
 RELATIONS = (
     *("same_capture", "same_capture", "excerpt_of", "edited_from", "contains", "same_event_other_camera"),
@@ -211,7 +212,7 @@ def situations(draw: st.DrawFn) -> tuple[list[int], list[Link]]:
     return blobs, links
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(situations())
 def test_bounds_when_anything_open_turns_out_either_way_then_hold(made: tuple[list[int], list[Link]]) -> None:
     blobs, links = made
@@ -222,7 +223,7 @@ def test_bounds_when_anything_open_turns_out_either_way_then_hold(made: tuple[li
         assert bounds.at_least <= found <= bounds.at_most
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(situations())
 def test_contradictions_when_told_then_there_is_no_way_in_which_all_decisions_are_right(
     made: tuple[list[int], list[Link]],
@@ -239,7 +240,7 @@ def test_contradictions_when_told_then_there_is_no_way_in_which_all_decisions_ar
         assert is_possible
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(situations())
 def test_bounds_when_all_is_decided_and_each_comes_from_one_at_most_then_are_one_number(
     made: tuple[list[int], list[Link]],
@@ -252,7 +253,7 @@ def test_bounds_when_all_is_decided_and_each_comes_from_one_at_most_then_are_one
         assert {bounds.at_least, bounds.at_most} == set(worlds(blobs, decided, set()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(situations(), st.randoms())
 def test_lineage_when_matches_come_in_another_order_then_is_the_same(
     made: tuple[list[int], list[Link]], random: st.DrawFn

@@ -19,6 +19,7 @@ from app.fingerprints.pictures import HeldPictures
 from app.fingerprints.wording import explain_in_words
 from app.media.frames import WorkingFrames
 from tests.media_samples import PHOTOGRAPHS
+from tests.support.examples import examples
 
 BY_POINTS = thresholds_of({"pdq": 0, "phash": 0, "dhash": 0})
 IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
@@ -160,7 +161,7 @@ def test_other_photographs_then_nothing_is_alike() -> None:
     assert share < 0.2
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     st.integers(0, 1),
     st.floats(0.5, 1.0),

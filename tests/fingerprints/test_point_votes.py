@@ -27,6 +27,7 @@ from app.fingerprints.search.points import (
     unpacked,
     vote,
 )
+from tests.support.examples import examples
 
 Sets = list[tuple[bytes, bytes]]
 """Key and packed points of each."""
@@ -84,7 +85,7 @@ def expected_votes(sets: Sets, query: bytes) -> dict[bytes, int]:
 
 
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 6), max_size=5))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_votes_when_points_are_divided_into_blocks_then_are_those_of_the_rule(seed: int, divided: list[int]) -> None:
     drawn = Drawn(seed)
     parts = [drawn.sets(count) for count in divided]
@@ -99,7 +100,7 @@ def test_votes_when_points_are_divided_into_blocks_then_are_those_of_the_rule(se
 
 
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 4), min_size=2, max_size=4), st.sampled_from([60, 10_000]))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_votes_when_asked_among_some_sets_then_no_other_set_counts(seed: int, divided: list[int], most: int) -> None:
     """Neither for which keys are rare, nor for what a point weighs."""
     drawn = Drawn(seed)
@@ -114,7 +115,7 @@ def test_votes_when_asked_among_some_sets_then_no_other_set_counts(seed: int, di
 
 
 @given(st.integers(0, 2**32), st.lists(st.integers(1, 4), min_size=1, max_size=8))
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 def test_votes_when_points_came_in_any_order_then_are_the_same(seed: int, divided: list[int]) -> None:
     drawn = Drawn(seed)
     parts = [drawn.sets(count) for count in divided]

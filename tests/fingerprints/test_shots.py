@@ -21,6 +21,7 @@ from app.fingerprints.shots import (
 from app.media.jail.decoder import Decoder
 from tests import media_samples as samples
 from tests.media_samples import PHONE_VIDEO, PHOTOGRAPHS, VIDEO
+from tests.support.examples import examples
 
 SAMPLE_MS = 100
 WIDTH, HEIGHT = 320, 180
@@ -205,7 +206,7 @@ def picture(number: int) -> tuple[Pixels, Hash]:
 steps_ms = st.sampled_from((1, 83, 100, 400, 500, 501, 2000, 9_000, 3_600_000))
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.lists(st.tuples(steps_ms, st.integers(0, 7)), min_size=1, max_size=40), st.integers(0, 5_000))
 def test_shots_when_anything_comes_then_they_lie_end_to_end_and_each_shows_a_frame_of_its_own(
     steps: list[tuple[int, int]], rest_ms: int

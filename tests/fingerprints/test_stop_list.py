@@ -21,6 +21,7 @@ from tests import media_samples as samples
 from tests.factories import commit_in
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api, Person
+from tests.support.examples import examples
 from tests.support.work import work_of
 
 METADATA = {"collector": "O", "method": "download", "acquired_at": "2026-07-14T09:30:00Z", "source": "A channel"}
@@ -177,7 +178,7 @@ def test_database_when_only_the_number_of_sources_changes_then_needs_no_entry(ap
 # --- the look-up against a plain comparison ---------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     stopped=st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=4),
     changes=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 12)), min_size=1, max_size=12),

@@ -24,6 +24,7 @@ from app.ledger.event import (
     seal_event,
 )
 from tests.ledger.acts import NOON, Viewed
+from tests.support.examples import examples
 
 STREAM = UUID("6f1ed002-ab5a-4d5a-9d0c-0b8f6a1c2e3d")
 TOP_LEVEL = (
@@ -46,7 +47,7 @@ SPLICES = (
     *(b"9007199254740992", b"-9007199254740992", b'"\xc3\xa9":1,', b"\x7f", b"9" * 5000),
 )
 
-fuzzed = settings(max_examples=int(os.environ.get("EXHIBIT_FUZZ_EXAMPLES", "100")), deadline=None)
+fuzzed = settings(max_examples=int(os.environ.get("EXHIBIT_FUZZ_EXAMPLES", examples(100))), deadline=None)
 
 
 def accepts(body: bytes) -> bool:

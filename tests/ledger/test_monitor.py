@@ -16,6 +16,7 @@ from app.ledger.monitor_state import MonitorState, open_state
 from app.ledger.tiles import encode_bundle, parse_bundle
 from tests.ledger.acts import OTHER_SIGNER, SIGNER
 from tests.ledger.published_log import ORIGIN, VKEY, Server, files_of, make_leaves
+from tests.support.examples import examples
 
 SIZE = 600
 LEAVES = make_leaves(SIZE)
@@ -209,7 +210,7 @@ def test_monitor_when_the_server_keeps_only_full_tiles_takes_their_beginning() -
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=5, unique=True))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_monitor_that_goes_on_from_an_earlier_run_agrees_with_one_that_does_not(sizes: list[int]) -> None:
     done: Progressed | None = None
     kept: list[Checkpoint] = []

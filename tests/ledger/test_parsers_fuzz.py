@@ -14,6 +14,7 @@ from app.ledger.checkpoint import NoteInvalid, open_note, parse_checkpoint, pars
 from app.ledger.merkle import ProofInvalid
 from app.ledger.proof import parse_proof, verify_proof
 from app.ledger.witness_request import parse_add_checkpoint
+from tests.support.examples import examples
 from tests.vectors.golden_log import DIRECTORY
 
 SPLICES = (
@@ -116,7 +117,7 @@ def test_a_text_with_spare_bits_in_its_base64_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("name", PARSERS)
 @given(st.data())
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_text_that_is_accepted_has_one_spelling(name: str, data: st.DataObject) -> None:
     good, respell = PARSERS[name]
     text = data.draw(nearly(good) | st.text(max_size=60))
@@ -127,7 +128,7 @@ def test_a_text_that_is_accepted_has_one_spelling(name: str, data: st.DataObject
 
 
 @given(nearly(NOTE))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_note_that_opens_with_the_logs_key_says_what_the_log_signed(text: str) -> None:
     try:
         opened = open_note(text, [KEY])
@@ -137,7 +138,7 @@ def test_a_note_that_opens_with_the_logs_key_says_what_the_log_signed(text: str)
 
 
 @given(nearly(PARSERS["proof"][0]))
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_proof_that_verifies_is_the_one_that_was_given(text: str) -> None:
     """But for what authenticates nothing: others' signature lines, and an ``extra`` that was left out."""
     try:

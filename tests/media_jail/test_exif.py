@@ -14,6 +14,7 @@ from app.media.jail.exif import MAX_TEXT_CHARACTERS, exif_claims, open_exif
 from app.media.jail.result import checked_claims
 from app.media.jail.tags import movie_tags, picture_tags
 from app.media.jail.wire import MAX_HEADER_BYTES
+from tests.support.examples import examples
 
 _PLAIN = io.BytesIO()
 Image.new("RGB", (8, 8), (90, 120, 150)).save(_PLAIN, "JPEG")
@@ -78,7 +79,7 @@ def directory(stated: list[Field], place: int) -> bytes:
     return struct.pack("<H", len(stated)) + table + b"\0\0\0\0" + values
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(fields(KNOWN), fields(KNOWN), fields(GPS))
 def test_exif_when_its_fields_are_of_any_kind_then_claims_are_bounded(
     first: list[Field], details: list[Field], gps: list[Field]

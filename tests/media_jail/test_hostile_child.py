@@ -26,6 +26,7 @@ from tests.media_jail.conftest import decode_bytes
 from tests.media_jail.hostile_files import small
 from tests.media_jail.hostile_zygote import NAME_AT
 from tests.media_jail.test_hostile import children_of, wait_until, zygote_of
+from tests.support.examples import examples
 
 LIMITS = replace(DecodeLimits(), image_cpu_s=1, image_wall_s=3.0)
 
@@ -312,7 +313,7 @@ MESSAGES = st.one_of(
 
 
 @given(st.lists(MESSAGES, max_size=6), st.sampled_from([sniff.JPEG, sniff.MP4]))
-@hypothesis_settings(max_examples=150)
+@hypothesis_settings(max_examples=examples(150))
 def test_messages_when_they_are_anything_then_the_result_is_bounded_and_fit_for_the_database(
     sent: list[bytes], type_: sniff.SniffedType
 ) -> None:
@@ -345,7 +346,7 @@ def test_messages_when_they_are_anything_then_the_result_is_bounded_and_fit_for_
         st.binary(max_size=300),
     )
 )
-@hypothesis_settings(max_examples=300)
+@hypothesis_settings(max_examples=examples(300))
 def test_sniff_when_given_anything_then_it_names_a_type_or_none(head: bytes) -> None:
     found = sniff.sniff(head)
     assert found is None or found in sniff.ALL_TYPES

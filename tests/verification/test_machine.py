@@ -35,6 +35,7 @@ from app.verification.queue import list_queue
 from app.verification.rules import Adjudication, Dimension, Outcome, ReviewKind
 from app.verification.service import list_verdicts
 from tests.factories import NO_LABELS, add_role, commit_in, make_item
+from tests.support.examples import examples
 from tests.verification.bench import Bench
 
 PEOPLE = ("coordinator", "olena", "petro", "rita", "sofia", "taras")
@@ -471,6 +472,7 @@ def walk(machine: type[Verification], *, is_blind: bool, decision: tuple[ReviewK
     model.teardown()
 
 
+@pytest.mark.thorough
 def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_an_entry(
     machine: type[Verification],
 ) -> None:
@@ -488,5 +490,7 @@ def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
     run_state_machine_as_test(
         machine,
-        settings=settings(max_examples=25, stateful_step_count=16, deadline=None, suppress_health_check=checks),
+        settings=settings(
+            max_examples=examples(25), stateful_step_count=16, deadline=None, suppress_health_check=checks
+        ),
     )
