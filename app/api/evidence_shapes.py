@@ -103,7 +103,8 @@ class EvidenceSummary(Shape):
     round: int = Field(description="The verification round; 0 before the first.")
     blind: BlindState | None = Field(
         description="Of the round. `pending`: two persons verify it, and until both have submitted what somebody wrote "
-        "in it is shown to nobody else. `complete`: both have, and everything is shown. Null: it is not blind."
+        "in it is shown to nobody else. `complete`: both have, and everything is shown. `ended`: somebody ended that "
+        "for want of a second, with a reason that stands in its reviews; everything is shown. Null: it is not blind."
     )
     sha256: str | None
     size_bytes: int | None
@@ -195,7 +196,8 @@ class EvidenceShape(EvidenceSummary, Changed):
     possible_events: list[Transition] = Field(
         description="The events by which you may move the item now, as far as its state, your roles in the case and "
         "your token's scope go. Empty: it is not your turn, or a job moves it next. Send them to `POST …/transitions`, "
-        "`receive` to `POST …/content`. Conditions about persons and work (the lease, no review of one's own, "
+        "`receive` to `POST …/content`. Where a round's `blind` is `pending` no review is among them: the second takes "
+        "the lease, then `POST …/second-verdicts` comes first. Conditions about persons and work (the lease, no review of one's own, "
         "findings on every required dimension) are checked when you do it, and the refusal names them."
     )
 

@@ -100,16 +100,16 @@ class AlignedSpan(Shape):
 
 
 class RelationShape(Shape):
-    """A decision: `evidence_id` is `relation` the other. The highest number is in force."""
+    """A decision: `evidence_id` is `relation` the other. The highest number is in force. While one of the items is
+    verified blind, and not both have submitted, what another decided since is kept back: `relation` and `reason` are
+    null then, and which item is named first says nothing."""
 
     match_id: UUID
     number: int
     evidence_id: UUID
     other_id: UUID
-    relation: RelationWord
-    reason: str | None = Field(
-        description="Null while one of the items is verified blind and not both have submitted: another's reasons."
-    )
+    relation: RelationWord | None = Field(description="Null: kept back.")
+    reason: str | None = Field(description="Null: kept back, or erased.")
     decided_by: UUID
     decided_at: datetime
     erased: list[str] = Erased
@@ -178,12 +178,15 @@ def match_shape(found: queries.ExplainedMatch) -> MatchShape:
         still_found=found.standing.still_found,
         not_found_because=found.standing.lost_by,
         found_at=match.found_at,
-        decision=None if found.decision is None else relation_shape((found.decision, found.is_reason_kept_back)),
+        decision=None if found.decision is None else relation_shape((found.decision, found.is_kept_back)),
     )
 
 
 def relation_shape(row: tuple[Relation, bool]) -> RelationShape:
-    """Of a decision, and whether its reason is kept back."""
+    """Of a decision, and whether what it says is kept back."""
     decision, is_kept_back = row
     shape = RelationShape.model_validate(decision)
-    return shape.model_copy(update={"reason": None}) if is_kept_back else shape
+    if not is_kept_back:
+        return shape
+    first, second = sorted((decision.evidence_id, decision.other_id))
+    return shape.model_copy(update={"evidence_id": first, "other_id": second, "relation": None, "reason": None})

@@ -127,6 +127,13 @@ class Reopen(_Event):
     reason: LongText
 
 
+class EndBlind(_Event):
+    """Nobody can verify it second: the round goes on as an ordinary peer review."""
+
+    event: Literal["end_blind"]
+    reason: LongText
+
+
 TransitionInput = Annotated[
     Decline
     | OpenVerification
@@ -138,7 +145,8 @@ TransitionInput = Annotated[
     | Adjudicate
     | SignOff
     | Return
-    | Reopen,
+    | Reopen
+    | EndBlind,
     Body(
         discriminator="event",
         openapi_examples={
@@ -159,6 +167,7 @@ TransitionInput = Annotated[
             "dissent": {"value": {"event": "dissent", "comment": "The shadows do not fit the hour."}},
             "adjudicate": {"value": {"event": "adjudicate", "outcome": "back", "comment": "Redo the chronolocation."}},
             "sign_off": {"value": {"event": "sign_off"}},
+            "end_blind": {"value": {"event": "end_blind", "reason": "Both other verifiers have left the case."}},
             "reopen": {"value": {"event": "reopen", "reason": "A longer video has come in."}},
         },
     ),
@@ -200,7 +209,8 @@ def move_evidence(
     set). `in_verification`: `submit` (the lease's holder; every required dimension has a finding, every match is
     decided). `awaiting_peer_review`: `withdraw` (the verdict's author), `request_changes`, `concur`, `dissent`
     (verifier, researcher; no author of it; in a blind round after the second verdict, see
-    `POST …/second-verdicts`). `disputed`: `adjudicate` (researcher, a third person).
+    `POST …/second-verdicts`), `end_blind` (researcher, coordinator; no author of it: where nobody can verify a blind
+    round second, it goes on as an ordinary peer review, and its `blind` says `ended`). `disputed`: `adjudicate` (researcher, a third person).
     `awaiting_sign_off`: `sign_off` (researcher; no author, no reviewer of it; `recycled_unanswered`, 409, where a
     question was opened since), `return` (researcher). `signed_off`:
     `reopen` (researcher, coordinator). The whole table is "An evidence item's states" in `docs/domain.md`, in the
@@ -327,6 +337,8 @@ def _judge(
             return service.sign_off(uow, actor, evidence_id, version=version, check=check, comment=body.comment)
         case Return():
             return service.return_item(uow, actor, evidence_id, version=version, reason=body.reason)
+        case EndBlind():
+            return service.end_blind(uow, actor, evidence_id, version=version, reason=body.reason)
         case Reopen():
             return service.reopen(uow, actor, evidence_id, version=version, reason=body.reason)
     raise AssertionError(f"no service for {type(body).__name__}")

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from app.access.rules import Operation, permission
 from app.cases.service import Grant
 from app.exports.custody_streams import CustodyEntry
+from app.fingerprints.models import Relation
 from app.media.blindness import SAYS_NOTHING_OF_WORK, Blind, pending_among
 from app.media.models import Evidence
 from app.verification.errors import NotShownYet
@@ -46,11 +47,11 @@ def require_shown(session: Session, reader: UUID, body: bytes) -> None:
 
 
 def require_file_may_be_taken(session: Session, grant: Grant, streams: Collection[UUID]) -> None:
-    """Raises NotShownYet while an item of the file is in a pending blind round, for one who may verify in the case by
-    any role that they hold, whatever their token may use, and for one who wrote in such a round: both might still
-    change what they say of the item.
+    """Raises NotShownYet while an item of the file, or one that a decision in it is about, is in a pending blind round,
+    for one who may verify in the case by any role that they hold, whatever their token may use, and for one who wrote
+    in such a round: both might still change what they say of the item.
     """
-    pending = sorted(pending_among(session, streams))
+    pending = sorted(pending_among(session, set(streams)) | _decided_of_others(session, grant.account_id, streams))
     may_verify = permission(Operation.VERIFY, roles_of(session, grant.case_id, grant.account_id), frozenset())
     if may_verify is None:
         pending = _written_by(session, grant.account_id, pending)
@@ -59,6 +60,16 @@ def require_file_may_be_taken(session: Session, grant: Grant, streams: Collectio
             f"Items verified blind, not by both yet: {len(pending)}. Somebody who does not verify may take the file.",
             extra={"evidence_ids": [str(item) for item in pending[:50]]},
         )
+
+
+def _decided_of_others(session: Session, person: UUID, streams: Collection[UUID]) -> dict[UUID, Blind]:
+    """The items in pending blind rounds that a match with one of these items was decided about since, by others."""
+    query = select(Relation.evidence_id, Relation.other_id, Relation.decided_at).where(
+        Relation.decided_by != person, or_(Relation.evidence_id.in_(streams), Relation.other_id.in_(streams))
+    )
+    decided = [(item, at) for first, second, at in session.execute(query) for item in (first, second)]
+    pending = pending_among(session, {item for item, _ in decided})
+    return {item: pending[item] for item, at in decided if item in pending and at >= pending[item].since}
 
 
 def _written_by(session: Session, person: UUID, evidence_ids: Collection[UUID]) -> list[UUID]:

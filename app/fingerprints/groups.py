@@ -1,7 +1,9 @@
 """Groups of a case's items: what is a copy of what, what comes from what, and how many independent origins there are.
 
 Computed when asked, from the case's items, matches and the decisions in force alone (decision 0032): so a decision and
-its reversal count at once, and every member of the case reads the same. Questions go from an item to whatever is
+its reversal count at once, and every member of the case reads the same. So nobody reads here what was decided about an
+item since its blind round began, until both have submitted (decision 0052): it counts as undecided until then. Only
+guards, which show no word of it, ask with everything that was decided (``is_all``). Questions go from an item to whatever is
 connected with it; of items with the same bytes the matches are not read, which are as many as there are pairs. Nor are
 those with items of other cases: what is known there is told by no figure here.
 """
@@ -33,8 +35,10 @@ MAXIMUM_ITEMS = 100_000
 MAXIMUM_LINKS = 1_000_000
 
 _DECISION = """
-    LEFT JOIN LATERAL (SELECT relation, evidence_id FROM relations
-        WHERE match_id = m.id ORDER BY number DESC LIMIT 1) d ON true
+    LEFT JOIN LATERAL (SELECT relation, evidence_id FROM relations r
+        WHERE r.match_id = m.id AND (:is_all OR NOT EXISTS (SELECT FROM evidence p
+            WHERE p.id IN (r.evidence_id, r.other_id) AND p.blind = 'pending' AND r.decided_at >= p.blind_since))
+        ORDER BY number DESC LIMIT 1) d ON true
 """
 _JOINS = (
     "m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact' "
@@ -173,22 +177,22 @@ def list_groups(
     return [_family(known, first, numbers) for first, numbers in listed]
 
 
-def load_connected(session: Session, case_id: UUID, seeds: Collection[UUID]) -> Known:
+def load_connected(session: Session, case_id: UUID, seeds: Collection[UUID], *, is_all: bool = False) -> Known:
     """These items and whatever is connected with them by copies, matches and decisions, in their case (no permission
-    check). Raises GroupTooLarge."""
-    limits = {"seeds": list(seeds), "case_id": case_id, "limit": MAXIMUM_ITEMS + 1}
+    check). ``is_all``: also by what is decided of items in pending blind rounds. Raises GroupTooLarge."""
+    limits = {"seeds": list(seeds), "case_id": case_id, "limit": MAXIMUM_ITEMS + 1, "is_all": is_all}
     found = list(session.scalars(_CONNECTED, limits))
     if len(found) > MAXIMUM_ITEMS:
         raise GroupTooLarge(f"More than {MAXIMUM_ITEMS} items are connected. Decide what matches mean, then ask again.")
     among = bindparam("ids", type_=ARRAY(UUID_TYPE))
     items = session.execute(text(_ITEMS.format("id = ANY(:ids)")).bindparams(among), {"ids": found}).all()
     links = text(f"{_LINKS} AND m.first_id = ANY(:ids)").bindparams(among)
-    return _known(items, session.execute(links, {"ids": found, "case_id": case_id}).all())
+    return _known(items, session.execute(links, {"ids": found, "case_id": case_id, "is_all": is_all}).all())
 
 
 def load_case(session: Session, case_id: UUID) -> Known:
     """Every item of the case that has bytes, and every match (no permission check). Raises GroupTooLarge."""
-    values = {"case_id": case_id, "limit": MAXIMUM_LINKS + 1}
+    values = {"case_id": case_id, "limit": MAXIMUM_LINKS + 1, "is_all": False}
     links = session.execute(text(f"{_LINKS} LIMIT :limit"), values).all()
     if len(links) > MAXIMUM_LINKS:
         raise GroupTooLarge(f"The case has more than {MAXIMUM_LINKS} matches. Ask for the groups of its items.")

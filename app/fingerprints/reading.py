@@ -38,8 +38,8 @@ class ExplainedMatch:
     blob_match: BlobMatch | None
     decision: Relation | None
     standing: Standing
-    is_reason_kept_back: bool = False
-    """Of the decision: another's, in a blind round that is pending."""
+    is_kept_back: bool = False
+    """Of the decision what it says: another's, in a blind round that is pending."""
     tier_since: datetime | None = None
     """When the match came to its tier."""
 
@@ -93,7 +93,7 @@ def likely_left_out(session: Session, evidence_id: UUID) -> int:
 def list_relations(
     session: Session, reader: UUID, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
 ) -> list[tuple[Relation, bool]]:
-    """The decisions in force about an item, on either side, as they were made, and whether each one's reason is kept
+    """The decisions in force about an item, on either side, as they were made, and whether what each one says is kept
     back from the reader (no permission check)."""
     later = select(Relation.match_id, func.max(Relation.number).label("number")).group_by(Relation.match_id).subquery()
     query = (
@@ -110,16 +110,16 @@ def list_relations(
     return [(row, row.id in kept_back) for row in found]
 
 
-def _kept_back(session: Session, reader: UUID, decisions: Collection[Relation]) -> set[UUID]:
-    """The decisions whose reasons the reader may not see yet: what is decided stands for the whole case, and is shown;
-    why, is the work of one of two who verify blind."""
+def _kept_back(session: Session, reader: UUID | None, decisions: Collection[Relation]) -> set[UUID]:
+    """The decisions of which the reader (None: of everybody) may not see yet what they say: the work of one of two who
+    verify blind. That a match is decided is shown."""
     of_others = [row for row in decisions if row.decided_by != reader]
     pending = pending_among(session, {item for row in of_others for item in (row.evidence_id, row.other_id)})
     return {
         row.id
         for row in of_others
         for item in (row.evidence_id, row.other_id)
-        if item in pending and pending[item].hides(reader, row.decided_by, at=row.decided_at)
+        if item in pending and row.decided_at >= pending[item].since
     }
 
 
@@ -196,21 +196,18 @@ def shots_between(session: Session, sha256: str, from_ms: int, to_ms: int) -> Se
 
 def explained(session: Session, matches: Sequence[Match], *, reader: UUID | None = None) -> list[ExplainedMatch]:
     """Each match with its explanation and the decision in force, in a few queries however many there are; ``reader``:
-    to whom reasons are shown, None where nobody is shown any."""
+    to whom it is shown; None: as everybody may see it, by decisions of which nothing is kept back from anybody."""
     if not matches:
         return []
     later = last_tiers(session, [match.id for match in matches if match.blob_match is not None])
     keys = {match.blob_match for match in matches} | {tier.blob_match for tier in later.values()}
     keys.discard(None)
     blob_matches = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))}
-    decisions = {
-        row.match_id: row
-        for row in session.scalars(
-            select(Relation).where(Relation.match_id.in_([match.id for match in matches])).order_by(Relation.number)
-        )
-    }
+    ids = [match.id for match in matches]
+    made = session.scalars(select(Relation).where(Relation.match_id.in_(ids)).order_by(Relation.number)).all()
+    kept_back = _kept_back(session, reader, made)
+    decisions = {row.match_id: row for row in made if reader is not None or row.id not in kept_back}
     standing = by_rules_in_force(session, matches, blob_matches, later)
-    kept_back = set() if reader is None else _kept_back(session, reader, decisions.values())
     return [
         ExplainedMatch(
             match,

@@ -69,7 +69,7 @@ def count_origins(session: Session, case_id: UUID, evidence_ids: Sequence[UUID])
     theirs). Raises GroupTooLarge."""
     if not evidence_ids:
         return Bounds(0, 0)
-    lineage = load_connected(session, case_id, evidence_ids).lineage
+    lineage = load_connected(session, case_id, evidence_ids, is_all=True).lineage
     return lineage.bounds([lineage.number_of[evidence_id] for evidence_id in evidence_ids])
 
 

@@ -3,7 +3,8 @@
 An item's first round begins blind where the case's policy says so (``blind_double_verification``), and stays so
 whatever becomes of the policy; a reopened one never does. Until both verifiers have submitted it is *pending*: what
 somebody wrote in it, nobody but themselves sees, whatever their role; for anybody who may verify could be the second,
-and a role can be given tomorrow. Then it is *complete*, and everything is shown. docs/decisions/0041.
+and a role can be given tomorrow. Then it is *complete*, and everything is shown; so it is where somebody *ended* it
+because there is no second. docs/decisions/0041 and 0052.
 """
 
 from collections.abc import Collection

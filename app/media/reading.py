@@ -147,12 +147,12 @@ def _details(session: Session, actor: Actor, evidence: Evidence, grant: Grant) -
         decoding,
         None if best is decoding else best,
         progress_of(session, evidence),
-        _events_for(actor, grant, State(evidence.state)),
+        _events_for(actor, grant, evidence),
     )
 
 
-def _events_for(actor: Actor, grant: Grant, state: State) -> list[Transition]:
-    events = [event for event in events_from(state) if event in OPERATIONS]
+def _events_for(actor: Actor, grant: Grant, evidence: Evidence) -> list[Transition]:
+    events = [event for event in events_from(State(evidence.state), evidence.blind) if event in OPERATIONS]
     return [event for event in events if may(actor, grant, OPERATIONS[event])]
 
 

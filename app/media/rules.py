@@ -29,6 +29,7 @@ class Transition(StrEnum):
     OPEN_VERIFICATION = "open_verification"
     SUBMIT = "submit"
     WITHDRAW = "withdraw"
+    END_BLIND = "end_blind"
     REQUEST_CHANGES = "request_changes"
     CONCUR = "concur"
     DISSENT = "dissent"
@@ -84,6 +85,8 @@ class BlindState(StrEnum):
     PENDING = "pending"
     COMPLETE = "complete"
     """Both have submitted: everything is shown."""
+    ENDED = "ended"
+    """It was ended before a second verdict, with a reason: from then on it is shown and reviewed as any other."""
 
 
 PARTIAL = "partial"
@@ -100,6 +103,7 @@ TRANSITIONS: dict[Transition, dict[State, tuple[State, ...]]] = {
     Transition.OPEN_VERIFICATION: {State.PRESERVED: (State.IN_VERIFICATION,)},
     Transition.SUBMIT: {State.IN_VERIFICATION: (State.AWAITING_PEER_REVIEW,)},
     Transition.WITHDRAW: {State.AWAITING_PEER_REVIEW: (State.IN_VERIFICATION,)},
+    Transition.END_BLIND: {State.AWAITING_PEER_REVIEW: (State.AWAITING_PEER_REVIEW,)},
     Transition.REQUEST_CHANGES: {State.AWAITING_PEER_REVIEW: (State.IN_VERIFICATION,)},
     Transition.CONCUR: {State.AWAITING_PEER_REVIEW: (State.AWAITING_SIGN_OFF,)},
     Transition.DISSENT: {State.AWAITING_PEER_REVIEW: (State.DISPUTED,)},
@@ -108,7 +112,12 @@ TRANSITIONS: dict[Transition, dict[State, tuple[State, ...]]] = {
     Transition.RETURN: {State.AWAITING_SIGN_OFF: (State.IN_VERIFICATION,)},
     Transition.REOPEN: {State.SIGNED_OFF: (State.IN_VERIFICATION,)},
 }
-"""Event → state before → states it may lead to. The trigger ``evidence_state_moves`` holds the same table."""
+"""Event → state before → states it may lead to. The trigger ``evidence_state_moves`` holds the same table, but for
+``end_blind``, which leaves the state as it is."""
+
+AFTER_BOTH = frozenset({Transition.REQUEST_CHANGES, Transition.CONCUR, Transition.DISSENT})
+"""The events of a peer review, which in a blind round come after the second verdict."""
+
 
 OPERATIONS: dict[Transition, Operation] = {
     Transition.DECLINE: Operation.DECLINE_LEAD,
@@ -116,6 +125,7 @@ OPERATIONS: dict[Transition, Operation] = {
     Transition.OPEN_VERIFICATION: Operation.OPEN_VERIFICATION,
     Transition.SUBMIT: Operation.VERIFY,
     Transition.WITHDRAW: Operation.VERIFY,
+    Transition.END_BLIND: Operation.REOPEN,
     Transition.REQUEST_CHANGES: Operation.VERIFY,
     Transition.CONCUR: Operation.VERIFY,
     Transition.DISSENT: Operation.VERIFY,
@@ -159,6 +169,9 @@ def next_state(state: State, event: Transition, *, chosen: State | None = None) 
     return chosen
 
 
-def events_from(state: State) -> list[Transition]:
-    """The events possible in a state, in the order of the workflow."""
-    return [event for event, moves in TRANSITIONS.items() if state in moves]
+def events_from(state: State, blind: str | None = None) -> list[Transition]:
+    """The events possible in a state, in the order of the workflow; ``blind``: how far the round is, if it is that."""
+    events = [event for event, moves in TRANSITIONS.items() if state in moves]
+    if blind == BlindState.PENDING:
+        return [event for event in events if event not in AFTER_BOTH]
+    return [event for event in events if event is not Transition.END_BLIND]

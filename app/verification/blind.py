@@ -120,7 +120,7 @@ def is_second(person: UUID) -> ColumnElement[bool]:
 
 def require_reviewable(session: Session, evidence: Evidence, verdict: Verdict, kind: ReviewKind, person: UUID) -> None:
     """What a blind round asks of a peer review. Raises SecondComesFirst, NotTheSecond, OutcomesDiffer."""
-    if evidence.blind is None:
+    if evidence.blind in (None, BlindState.ENDED):
         return
     own = session.scalar(
         select(SecondVerdict).where(SecondVerdict.evidence_id == evidence.id, SecondVerdict.round == evidence.round)

@@ -204,6 +204,13 @@ class Reopened(Reviewed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BlindEnded(Reviewed):
+    """A blind round goes on as any other from here: nobody was there to verify it second."""
+
+    TYPE: ClassVar[str] = "evidence.blind_ended"
+
+
+@dataclass(frozen=True, kw_only=True)
 class IntegrityChecked(Event):
     """The stored bytes were read and hashed anew; the digest they must have is in the entry's object."""
 

@@ -151,7 +151,7 @@ def _matches_in_question(session: Session, evidence_id: UUID) -> Sequence[Match]
 def _items_by_match(session: Session, evidence: Evidence, matches: Sequence[Match]) -> dict[UUID, list[UUID]]:
     """The other item of each match, and the copies of it that have no match with this one; each once."""
     others = {match.id: _other(match, evidence.id) for match in matches}
-    lineage = load_connected(session, evidence.case_id, [evidence.id]).lineage
+    lineage = load_connected(session, evidence.case_id, [evidence.id], is_all=True).lineage
     taken = {evidence.id, *others.values()}
     by_capture: dict[int, list[UUID]] = {}
     for number, item in enumerate(lineage.items):

@@ -145,6 +145,8 @@ class ReviewKind(StrEnum):
     SIGN_OFF = "sign_off"
     RETURN = "return"
     REOPEN = "reopen"
+    END_BLIND = "end_blind"
+    """A blind round goes on as any other, since there is nobody to verify it second."""
 
     @property
     def transition(self) -> Transition:

@@ -20,15 +20,15 @@ from app.blobs.store import ReadBack, ReadBackOutcome
 from app.cases.service import Grant, current_policy, pseudonym_of
 from app.fingerprints.service import undecided_matches
 from app.incidents.service import is_linked
-from app.kernel.errors import AppError, VersionMismatch
+from app.kernel.errors import AppError, VersionMismatch, WrongState
 from app.kernel.primitives import Sha256Hex, new_id, utc_now
 from app.media.blindness import seen_by
 from app.media.items import entry_object, find_evidence, lock_evidence, move
 from app.media.models import Evidence
-from app.media.rules import State, Transition, next_state
+from app.media.rules import BlindState, State, Transition, next_state
 from app.unit_of_work import UnitOfWork
 from app.verification import signing
-from app.verification.blind import begin_round, require_reviewable
+from app.verification.blind import begin_round, is_awaiting_second, require_reviewable
 from app.verification.errors import (
     IncidentNotLinked,
     IntegrityMismatch,
@@ -38,6 +38,7 @@ from app.verification.errors import (
 )
 from app.verification.events import (
     Adjudicated,
+    BlindEnded,
     ChangesRequested,
     Concurred,
     Dissented,
@@ -76,6 +77,7 @@ _EVENTS: dict[ReviewKind, type[Reviewed]] = {
     ReviewKind.SIGN_OFF: SignedOff,
     ReviewKind.RETURN: Returned,
     ReviewKind.REOPEN: Reopened,
+    ReviewKind.END_BLIND: BlindEnded,
 }
 
 
@@ -310,6 +312,25 @@ def reopen(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int, re
     return evidence, _decide(uow, evidence, grant, ReviewKind.REOPEN, comment=reason)
 
 
+def end_blind(
+    uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int, reason: str
+) -> tuple[Evidence, Review]:
+    """End the blindness of a round for which there is no second: it goes on as an ordinary peer review, and says so
+    for ever. Not by an author of it, whose work it is that a second would look at without knowing it.
+
+    Raises WrongState, SelfReview, LeaseTaken (somebody is verifying it second), AssignedToAnother.
+    """
+    evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.REOPEN, version=version)
+    if not is_awaiting_second(evidence):
+        raise WrongState(
+            "Blindness is ended while a blind round awaits its second verdict. "
+            f"The item is '{evidence.state}'{'' if evidence.blind is None else f', its round {evidence.blind}'}.",
+            extra={"state": evidence.state, "blind": evidence.blind},
+        )
+    require_not_author(grant.account_id, authors_of(uow.session, evidence.id))
+    return evidence, _decide(uow, evidence, grant, ReviewKind.END_BLIND, comment=reason)
+
+
 def _decide(
     uow: UnitOfWork,
     evidence: Evidence,
@@ -344,6 +365,8 @@ def _decide(
     uow.session.flush()
     if kind is ReviewKind.REOPEN:
         begin_round(uow.session, evidence)
+    if kind is ReviewKind.END_BLIND:
+        evidence.blind = BlindState.ENDED
     move(evidence, kind.transition, chosen=chosen)
     uow.record(
         _EVENTS[kind](

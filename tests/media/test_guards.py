@@ -49,6 +49,7 @@ def test_moves_in_the_database_are_those_of_the_rules(owner: psycopg.Connection)
         for moves in TRANSITIONS.values()
         for before, afters in moves.items()
         for after in afters
+        if after is not before  # That a blind round is ended leaves the item where it is.
     }
     assert stored == rules
 

@@ -123,6 +123,10 @@ class Bench:
         stated: dict[str, Any] = {"outcome": outcome, "rationale": "I found it so."}
         return commit_in(self.sessions, lambda uow: submit_second_verdict(uow, actor, self.item, **stated))[1]
 
+    def end_blind(self, actor: Actor) -> Review:
+        made: Review = self._moved(service.end_blind, actor, reason="Everybody else has left the case.")[1]
+        return made
+
     def concur(self, actor: Actor) -> Review:
         return self.review(actor, ReviewKind.CONCUR, None)
 
