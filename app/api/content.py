@@ -22,7 +22,7 @@ from app.cases.service import Grant
 from app.kernel.errors import Unauthenticated
 from app.kernel.primitives import Sha256Hex, utc_now
 from app.media import viewing
-from app.media.errors import ContentAddressInvalid, ContentUnavailable
+from app.media.errors import ContentAddressInvalid, ContentUnavailable, PurposeNeeded
 from app.media.models import Blob
 from app.media.signed_urls import MAX_TICKET_CHARACTERS, Ticket, read_ticket, sign_ticket
 
@@ -34,7 +34,10 @@ PreviewReader = Annotated[Actor, Depends(Requires(Operation.READ_PREVIEW))]
 PurposeWord = Literal[
     "verification", "review", "sign_off", "legal_analysis", "incident_documentation", "integrity_check", "disclosure"
 ]
-Purpose = Annotated[PurposeWord, Query(description="Why you need the original. It stands in the custody entry.")]
+Purpose = Annotated[
+    PurposeWord | None,
+    Query(description="Why you need to see it. It stands in the custody entry. Needed (`purpose_needed`, 422)."),
+]
 UnusedPurpose = Annotated[
     PurposeWord | None,
     Query(alias="purpose", description="As in the address of a download; not needed, since nothing is read."),
@@ -51,7 +54,7 @@ OF_BYTES = ("Accept-Ranges", "Cache-Control", "Content-Disposition", "Content-Se
 class ContentUrlCreate(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"purpose": "verification"}]})
 
-    purpose: PurposeWord
+    purpose: PurposeWord | None = Field(None, description="Needed (`purpose_needed`, 422).")
 
 
 class ContentUrl(Shape):
@@ -72,9 +75,9 @@ class ContentUrl(Shape):
 )
 def get_content(
     evidence_id: UUID,
-    purpose: Purpose,
     request: Request,
     actor: OriginalReader,
+    purpose: Purpose = None,
     byte_range: Range = None,
     if_range: IfRange = None,
 ) -> Response:
@@ -82,7 +85,7 @@ def get_content(
 
     `labels_missing` (409) until somebody has labelled the item, unless you brought it; `no_content` (409) for a lead.
     """
-    return _send(request, actor, evidence_id, "downloaded", purpose, byte_range, if_range)
+    return _send(request, actor, evidence_id, "downloaded", stated_purpose(purpose), byte_range, if_range)
 
 
 @router.head(
@@ -110,11 +113,12 @@ def head_content(
 def create_content_url(evidence_id: UUID, body: ContentUrlCreate, request: Request, actor: OriginalReader) -> Response:
     """At most five minutes, for you alone: a browser's `<video>` cannot send a token. Its use is a custody entry. It is
     refused when a download would be."""
-    with reading(request) as session:
-        viewing.find_original(session, actor, evidence_id)
     settings = services(request).settings
+    purpose = stated_purpose(body.purpose)
+    with reading(request) as session:
+        viewing.require_viewable(session, actor, evidence_id, purpose=purpose, window_s=settings.view_window_s)
     expires_at = utc_now().replace(microsecond=0) + timedelta(seconds=settings.signed_url_ttl_s)
-    ticket = sign_ticket(Ticket(evidence_id, actor.token_id, body.purpose, expires_at), services(request).url_key)
+    ticket = sign_ticket(Ticket(evidence_id, actor.token_id, purpose, expires_at), services(request).url_key)
     made = ContentUrl(url=f"/v1/evidence/{evidence_id}/signed-content?ticket={ticket}", expires_at=expires_at)
     return Response(made.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
 
@@ -147,6 +151,13 @@ def get_signed_content(
         except Unauthenticated as error:
             raise ContentAddressInvalid("Who asked for this address may not use it any more.") from error
     return _send(request, actor, evidence_id, "viewed", allowed.purpose, byte_range, if_range)
+
+
+def stated_purpose(purpose: PurposeWord | None) -> PurposeWord:
+    """What stands in the entry of a read of content. Raises PurposeNeeded."""
+    if purpose is None:
+        raise PurposeNeeded("This is a read of content. Add purpose=verification, or another one.")
+    return purpose
 
 
 def _send(

@@ -116,7 +116,10 @@ class EvidenceSummary(Shape):
     registered_at: datetime
     received_by: UUID | None
     received_at: datetime | None
-    lead_address: str | None
+    lead_address: str | None = Field(
+        description="As it was told: a text, whatever it says. Make a link of it only where it begins with "
+        "`http://` or `https://`."
+    )
     lead_claim: str | None
     reason_code: str | None
     collector: str | None
@@ -124,7 +127,7 @@ class EvidenceSummary(Shape):
     tool: str | None
     acquired_at: datetime | None
     source: str | None
-    source_address: str | None
+    source_address: str | None = Field(description="As `lead_address`.")
     claimed_from: datetime | None
     claimed_to: datetime | None
     claimed_place: str | None
@@ -197,8 +200,8 @@ class EvidenceShape(EvidenceSummary, Changed):
         description="The events by which you may move the item now, as far as its state, your roles in the case and "
         "your token's scope go. Empty: it is not your turn, or a job moves it next. Send them to `POST …/transitions`, "
         "`receive` to `POST …/content`. Where a round's `blind` is `pending` no review is among them: the second takes "
-        "the lease, then `POST …/second-verdicts` comes first. Conditions about persons and work (the lease, no review of one's own, "
-        "findings on every required dimension) are checked when you do it, and the refusal names them."
+        "the lease, then `POST …/second-verdicts` comes first. Conditions about persons and work (the lease, no review "
+        "of one's own, findings on every required dimension) are checked when you do it, and the refusal names them."
     )
 
 

@@ -56,6 +56,10 @@ class OwnExposure(ExposureShape):
                     **_FIGURES,
                     "case_id": "6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11",
                     "break_ends_at": "2026-07-15T00:00:00Z",
+                    "items_per_day": 12,
+                    "items_left": 0,
+                    "minutes_per_day": 60,
+                    "minutes_left": 28.5,
                 }
             ]
         }
@@ -63,8 +67,13 @@ class OwnExposure(ExposureShape):
 
     case_id: UUID
     break_ends_at: datetime | None = Field(
-        description="Of today's and yesterday's: until when the case's content is closed to you; null: it is not."
+        description="Of today's and yesterday's: until when the case's content is closed to you, but for items "
+        "that you hold; null: it is not."
     )
+    items_per_day: int | None = Field(description="Today's cap by the case's policy; null: none, or another day.")
+    items_left: int | None = Field(description="How many more today; null: as many as there are, or another day.")
+    minutes_per_day: int | None = Field(description="As `items_per_day`.")
+    minutes_left: float | None = Field(description="As `items_left`. What begins before they are over is not cut off.")
 
 
 class MemberExposure(ExposureShape):
@@ -161,7 +170,17 @@ def _figures(row: DayOfExposure) -> dict[str, Any]:
 
 
 def _own(row: DayOfExposure) -> OwnExposure:
-    return OwnExposure(**_figures(row), case_id=row.case_id, break_ends_at=row.break_ends_at)
+    items = None if row.caps is None else row.caps.exposure_items_per_day
+    minutes = None if row.caps is None else row.caps.exposure_minutes_per_day
+    return OwnExposure(
+        **_figures(row),
+        case_id=row.case_id,
+        break_ends_at=row.break_ends_at,
+        items_per_day=items,
+        items_left=None if items is None else max(0, items - row.items),
+        minutes_per_day=minutes,
+        minutes_left=None if minutes is None else _minutes(max(0, minutes * 60 - row.seconds)),
+    )
 
 
 def _of_member(row: DayOfExposure) -> MemberExposure:

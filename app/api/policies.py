@@ -89,6 +89,11 @@ class PolicyInput(Input):
         "case: no.",
     )
 
+    leases_per_person: int | None = _kept(
+        ge=1,
+        le=1000,
+        description="How many of the case's items one person holds at once; null: no limit. A new case: 20.",
+    )
     exposure_items_per_day: int | None = _kept(
         ge=1, le=10_000, description="How many items one person looks at in a day; null: no cap, or none any more."
     )
@@ -131,6 +136,7 @@ class PolicyShape(Changed):
     exposure_minutes_per_day: int | None
     break_minutes: int | None
     blind_double_verification: bool
+    leases_per_person: int | None
 
 
 @router.get(
@@ -183,4 +189,5 @@ def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
         exposure_minutes_per_day=policy.exposure_minutes_per_day,
         break_minutes=policy.break_minutes,
         blind_double_verification=policy.blind_double_verification,
+        leases_per_person=policy.leases_per_person,
     )

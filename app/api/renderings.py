@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.api.content import SANDBOX, OriginalReader, Purpose
+from app.api.content import SANDBOX, OriginalReader, Purpose, stated_purpose
 from app.api.headers import sends
 from app.api.http import Requires, Shape, reading, services, working
 from app.api.problems import problem_responses
@@ -104,7 +104,7 @@ def list_renderings(evidence_id: UUID, request: Request, actor: Reader) -> Rende
     },
 )
 def get_rendering(
-    evidence_id: UUID, kind: ContentKind, purpose: Purpose, request: Request, actor: OriginalReader
+    evidence_id: UUID, kind: ContentKind, request: Request, actor: OriginalReader, purpose: Purpose = None
 ) -> Response:
     """With a purpose, by whoever may read the original: it shows what that shows. It is a custody entry, committed
     before the first byte leaves; looks of one person for one purpose within 15 minutes are one entry.
@@ -113,7 +113,7 @@ def get_rendering(
     `labels_missing` (409) until somebody has labelled the item, unless you brought it.
     """
     provided = services(request)
-    logged: dict[str, Any] = {"act": "viewed", "rendering": kind, "purpose": purpose}
+    logged: dict[str, Any] = {"act": "viewed", "rendering": kind, "purpose": stated_purpose(purpose)}
     logged["window_s"] = provided.settings.view_window_s
     with reading(request) as session:
         found, grant = viewing.find_rendering(session, actor, evidence_id, kind)

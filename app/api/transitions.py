@@ -210,7 +210,8 @@ def move_evidence(
     decided). `awaiting_peer_review`: `withdraw` (the verdict's author), `request_changes`, `concur`, `dissent`
     (verifier, researcher; no author of it; in a blind round after the second verdict, see
     `POST …/second-verdicts`), `end_blind` (researcher, coordinator; no author of it: where nobody can verify a blind
-    round second, it goes on as an ordinary peer review, and its `blind` says `ended`). `disputed`: `adjudicate` (researcher, a third person).
+    round second, it goes on as an ordinary peer review, and its `blind` says `ended`). `disputed`:
+    `adjudicate` (researcher, a third person).
     `awaiting_sign_off`: `sign_off` (researcher; no author, no reviewer of it; `recycled_unanswered`, 409, where a
     question was opened since), `return` (researcher). `signed_off`:
     `reopen` (researcher, coordinator). The whole table is "An evidence item's states" in `docs/domain.md`, in the

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 from starlette.concurrency import run_in_threadpool
 
 from app.access.actors import Actor
@@ -61,7 +61,11 @@ class InvalidMetadata(Invalid):
 class LeadCreate(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"lead_address": "https://example.org/post/17"}]})
 
-    lead_address: Address | None = None
+    lead_address: Address | None = Field(
+        None,
+        description="As it was told: a text, whatever it says. What shows it makes a link of it only where it begins "
+        "with `http://` or `https://`.",
+    )
     lead_claim: Prose | None = None
 
 

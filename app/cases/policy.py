@@ -10,6 +10,7 @@ BITS_RANGES = {"pdq": (0, 64), "phash": (0, 16), "dhash": (0, 16)}
 """Per algorithm, the thresholds that a case may set: what is farther says nothing of two pictures."""
 INLIERS_RANGES = {"same_picture": (10, 100), "likely": (6, 100)}
 """Per tier, how many points of local features a case may ask for: fewer agree between unrelated pictures."""
+DEFAULT_LEASES = 20
 DEFAULT_INLIERS = {"same_picture": 12, "likely": 11}
 
 
@@ -34,6 +35,8 @@ class Policy:
     break_minutes: int | None = None
     """How long the rest lasts at the least, from the viewing that reached a cap; and always until the day is over."""
     blind_double_verification: bool = False
+    leases_per_person: int | None = DEFAULT_LEASES
+    """How many of the case's items one person holds at once; None: as many as they take."""
 
     def inliers_of(self, tier: str) -> int:
         return self.inliers.get(tier, DEFAULT_INLIERS[tier])
@@ -53,4 +56,5 @@ class Policy:
             exposure_minutes_per_day=document.get("exposure_minutes_per_day"),
             break_minutes=document.get("break_minutes"),
             blind_double_verification=bool(document.get("blind_double_verification", False)),
+            leases_per_person=document.get("leases_per_person", DEFAULT_LEASES),
         )

@@ -3,9 +3,9 @@
 Computed when asked, from the case's items, matches and the decisions in force alone (decision 0032): so a decision and
 its reversal count at once, and every member of the case reads the same. So nobody reads here what was decided about an
 item since its blind round began, until both have submitted (decision 0052): it counts as undecided until then. Only
-guards, which show no word of it, ask with everything that was decided (``is_all``). Questions go from an item to whatever is
-connected with it; of items with the same bytes the matches are not read, which are as many as there are pairs. Nor are
-those with items of other cases: what is known there is told by no figure here.
+guards, which show no word of it, ask with everything that was decided (``is_all``). Questions go from an item to
+whatever is connected with it; of items with the same bytes the matches are not read, which are as many as there are
+pairs. Nor are those with items of other cases: what is known there is told by no figure here.
 """
 
 from collections.abc import Collection, Sequence

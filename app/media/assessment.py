@@ -146,7 +146,8 @@ def require_safe_to_collect(session: Session, evidence_id: UUID) -> None:
     latest = latest_assessment(session, evidence_id)
     if latest is not None and latest.collection_safety == CollectionSafety.UNSAFE:
         raise CollectingUnsafe(
-            f"Assessment {latest.number} of this lead says that collecting it is unsafe.",
+            f"Assessment {latest.number} of this lead says that collecting it is unsafe. Do not collect it; "
+            "where it is safe by now, assess it again with a reason.",
             extra={"assessment_id": str(latest.id), "number": latest.number},
         )
 

@@ -41,6 +41,8 @@ class DayOfExposure:
     seconds: int
     by_label: dict[str, tuple[int, int]]
     break_ends_at: datetime | None
+    caps: Policy | None = None
+    """Of today, to the person: the policy whose caps hold."""
 
 
 def require_headroom(session: Session, case_id: UUID, account_id: UUID) -> None:
@@ -59,6 +61,16 @@ def require_headroom(session: Session, case_id: UUID, account_id: UUID) -> None:
             "Blurred previews, metadata and what you hold stay open to you.",
             extra={"break_ends_at": format_time(ends)},
         )
+
+
+def require_may_look(session: Session, grant: Grant, evidence: Evidence) -> None:
+    """That a person may look at an item's content now: at the cap, only at what they hold. Raises ExposureCapReached.
+
+    Whoever has begun with an item can end it; at the cap no lease is given, so there is no more of it than they hold.
+    """
+    expires_at = evidence.lease_expires_at
+    if evidence.lease_holder != grant.account_id or expires_at is None or expires_at <= utc_now():
+        require_headroom(session, evidence.case_id, grant.account_id)
 
 
 def breaks_of(session: Session, account_id: UUID, case_ids: Collection[UUID]) -> dict[UUID, datetime]:
@@ -87,7 +99,7 @@ def _breaks(session: Session, account_id: UUID, policies: dict[UUID, Policy]) ->
 
 def count_viewing(session: Session, grant: Grant, evidence: Evidence, *, is_original: bool) -> None:
     """Count a viewing that is about to be recorded. Raises ExposureCapReached, and nothing is seen then."""
-    require_headroom(session, evidence.case_id, grant.account_id)
+    require_may_look(session, grant, evidence)
     now = utc_now()
     row = insert(Exposure).values(
         account_id=grant.account_id,
@@ -183,12 +195,16 @@ def _with_labels(session: Session, query: Select[*tuple[Any, ...]], *, breaks_fo
     for account_id, case_id, day, name, items, seconds in session.execute(of_labels) if rows else ():
         found.setdefault((account_id, case_id, day), {})[name] = (items, seconds)
     breaks = {} if breaks_for is None else breaks_of(session, breaks_for, {row.case_id for row in rows})
-    since = utc_now().date() - timedelta(days=1)
+    today = utc_now().date()
+    since = today - timedelta(days=1)
+    own_today = {row.case_id for row in rows if breaks_for is not None and row.day == today}
+    caps = current_policies(session, own_today) if own_today else {}
     return [
         DayOfExposure(
             **row._mapping,
             by_label=found[row.account_id, row.case_id, row.day],
             break_ends_at=breaks.get(row.case_id) if row.day >= since else None,
+            caps=caps.get(row.case_id) if row.day == today else None,
         )
         for row in rows
     ]

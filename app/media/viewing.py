@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from sqlalchemy import select
@@ -25,7 +25,7 @@ from app.media.errors import (
     PreviewNotReady,
 )
 from app.media.events import EvidenceDownloaded, EvidenceViewed
-from app.media.exposure import count_viewing
+from app.media.exposure import count_viewing, require_may_look
 from app.media.frames import PackedFrame, index_of
 from app.media.items import entry_object, find_evidence
 from app.media.models import Blob, Derivative, Evidence, EvidenceView
@@ -61,6 +61,14 @@ def find_original(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Ev
         raise NoContent(WITHOUT_BYTES)
     _require_labels(evidence, grant)
     return evidence, blob, grant
+
+
+def require_viewable(session: Session, actor: Actor, evidence_id: UUID, *, purpose: str, window_s: int) -> None:
+    """That a player which asks for the original now would get it. Raises as find_original, ExposureCapReached."""
+    evidence, _, grant = find_original(session, actor, evidence_id)
+    logged: dict[str, Any] = {"act": "viewed", "rendering": ORIGINAL, "purpose": purpose, "window_s": window_s}
+    if not is_logged(session, grant, evidence_id, **logged):
+        require_may_look(session, grant, evidence)
 
 
 def find_rendering(session: Session, actor: Actor, evidence_id: UUID, kind: str) -> tuple[Derivative, Grant]:

@@ -27,6 +27,15 @@ class LeaseAtLongest(Conflict):
     )
 
 
+class LeasesAtLimit(Conflict):
+    code = "leases_at_limit"
+    title = "You hold as many items as the case's policy allows at once"
+    advice = (
+        "Finish one of the items that you hold, or give one back: DELETE /v1/evidence/{id}/lease. A coordinator sets "
+        "'leases_per_person' in the case's policy."
+    )
+
+
 class AssignedToAnother(Conflict):
     code = "assigned_to_another"
     title = "A coordinator gave this item to another person"
@@ -348,11 +357,13 @@ constraint_errors["exhibit_first_complete"] = FindingsMissing("Findings of your 
 constraint_errors["exhibit_second_comes_first"] = SecondComesFirst("A second person verifies it first.")
 constraint_errors["exhibit_reviewed_by_second"] = NotTheSecond("Who verified it second concurs or dissents.")
 constraint_errors["exhibit_outcomes_agree"] = OutcomesDiffer("Dissent: a third person adjudicates.")
-constraint_errors["exhibit_verified_twice"] = VerifiedTwice("Both are shown by now.")
+constraint_errors["exhibit_verified_twice"] = VerifiedTwice("Both are shown by now: wait for the second.")
 constraint_errors["exhibit_written_by_lease_holder"] = LeaseNotHeld("You do not hold the lease any more.")
 constraint_errors["exhibit_withdrawn_by_author"] = NotTheAuthor("A verdict is withdrawn by its author, unreviewed.")
 constraint_errors["exhibit_lease_held"] = LeaseTaken("Another person works on this item.")
-constraint_errors["ck_evidence_leased_as_assigned"] = AssignedToAnother("A coordinator gave it to another person.")
+constraint_errors["ck_evidence_leased_as_assigned"] = AssignedToAnother(
+    "Another person is to do it. See GET /v1/queue."
+)
 constraint_errors["exhibit_no_self_review"] = SelfReview("You wrote a finding or verdict of this item.")
 constraint_errors["exhibit_third_person"] = ThirdPersonRequired("You reviewed this item in this round.")
 constraint_errors["exhibit_sign_off_checked"] = IntegrityUnchecked("The check was of other bytes than the item's.")

@@ -10,9 +10,12 @@ says why reviews are leased, too.
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
 from app.access.actors import Actor
 from app.access.rules import Operation, permission
-from app.cases.service import Grant, authorise, pseudonym_of
+from app.cases.service import Grant, authorise, current_policy, pseudonym_of
 from app.kernel.errors import WrongState
 from app.kernel.primitives import format_time, utc_now
 from app.media.errors import LabelsMissing
@@ -27,11 +30,15 @@ from app.verification.errors import (
     CannotHoldLease,
     LeaseAtLongest,
     LeaseNotHeld,
+    LeasesAtLimit,
     LeaseTaken,
 )
 from app.verification.events import Leased, LeaseEnded, Unassigned, VerificationOpened
 from app.verification.rules import is_free
 from app.verification.work import may_do, require_person_may, roles_of, work_on
+
+HOLDER_LOCK = 0x45584C38
+"""The first of two numbers of an advisory lock; the second is the person's."""
 
 
 def open_verification(
@@ -45,7 +52,7 @@ def open_verification(
 ) -> Evidence:
     """Begin the first round, with a lease for the opener or, by a coordinator, for a member who may verify.
 
-    Raises WrongState, LabelsMissing, CannotHoldLease, AssignedToAnother, ExposureCapReached.
+    Raises WrongState, LabelsMissing, CannotHoldLease, AssignedToAnother, ExposureCapReached, LeasesAtLimit.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.OPEN_VERIFICATION, version=version)
     next_state(State(evidence.state), Transition.OPEN_VERIFICATION)
@@ -58,6 +65,7 @@ def open_verification(
         raise CannotHoldLease("Name a member who may verify in this case: 'lease_holder_id'.")
     _require_not_anothers(uow, evidence, grant, holder)
     require_headroom(uow.session, evidence.case_id, holder)
+    _require_room(uow.session, evidence.case_id, holder)
     begin_round(uow.session, evidence)
     move(evidence, Transition.OPEN_VERIFICATION)
     uow.record(
@@ -77,7 +85,7 @@ def take_lease(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, ttl_s: int, 
     """Take the lease when it is free or has run out, or make one's own longer: to at most ``longest_s`` in all.
 
     Raises WrongState, SelfReview, SecondNotBlind, NotTheSecond, ThirdPersonRequired, LeaseTaken, AssignedToAnother,
-    LeaseAtLongest, ExposureCapReached (one's own lease is made longer all the same).
+    LeaseAtLongest, ExposureCapReached, LeasesAtLimit (one's own lease is made longer all the same).
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=None)
     if evidence.state == State.PRESERVED:
@@ -94,6 +102,7 @@ def take_lease(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, ttl_s: int, 
         return evidence
     require_free(uow, evidence, grant)
     require_headroom(uow.session, evidence.case_id, grant.account_id)
+    _require_room(uow.session, evidence.case_id, grant.account_id)
     evidence.version += 1
     _lease(uow, evidence, grant, grant.account_id, ttl_s)
     return evidence
@@ -170,8 +179,31 @@ def _require_not_anothers(uow: UnitOfWork, evidence: Evidence, grant: Grant, per
     if evidence.assigned_to in (None, person):
         return
     if may_do(uow.session, evidence, evidence.assigned_to, work_on(evidence)):
-        raise AssignedToAnother("A coordinator gave this item to another person.")
+        raise AssignedToAnother(
+            "A coordinator gave this item to another person. Take another from GET /v1/queue, or ask them to end that."
+        )
     end_assignment_of(uow, evidence, grant, reason_code="may_not_any_more")
+
+
+def _require_room(session: Session, case_id: UUID, person: UUID) -> None:
+    """That the person may hold one more item of the case, by its policy. Raises LeasesAtLimit.
+
+    Of two that they take at once, the second is counted after the first: the person is locked until the end.
+    """
+    _, policy = current_policy(session, case_id)
+    if policy.leases_per_person is None:
+        return
+    session.execute(select(func.pg_advisory_xact_lock(HOLDER_LOCK, func.hashtext(str(person)))))
+    held = session.scalar(
+        select(func.count()).where(
+            Evidence.case_id == case_id, Evidence.lease_holder == person, Evidence.lease_expires_at > utc_now()
+        )
+    )
+    if (held or 0) >= policy.leases_per_person:
+        raise LeasesAtLimit(
+            f"At most {policy.leases_per_person} items of this case are held by one person at once.",
+            extra={"leases_per_person": policy.leases_per_person},
+        )
 
 
 def _has_run_out(evidence: Evidence) -> bool:

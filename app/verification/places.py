@@ -2,7 +2,16 @@
 
 from app.kernel.places import Place, Places
 
-REVIEWS = ("changes_requested", "concurred", "dissented", "adjudicated", "signed_off", "returned", "reopened", "blind_ended")
+REVIEWS = (
+    "changes_requested",
+    "concurred",
+    "dissented",
+    "adjudicated",
+    "signed_off",
+    "returned",
+    "reopened",
+    "blind_ended",
+)
 
 PLACES: Places = {
     ("evidence.finding_recorded", "time_basis"): (Place("findings", ("time_basis",), {"id": "finding_id"}),),

@@ -84,7 +84,8 @@ def require_answered(session: Session, evidence: Evidence, person: UUID) -> None
     unanswered = [question for question in questions_of(session, evidence, person) if question.is_open]
     if unanswered:
         raise RecycledUnanswered(
-            f"Matches with pictures from before the event, unanswered: {len(unanswered)}.",
+            f"Matches with pictures from before the event, unanswered: {len(unanswered)}. Answer each in a finding on "
+            "'provenance'.",
             extra={"unanswered": [str(question.match_id) for question in unanswered]},
         )
 

@@ -190,7 +190,9 @@ def withdraw(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int) 
     verdict = present_verdict(uow.session, evidence)
     require_author(grant.account_id, verdict.author_id)
     if uow.session.scalar(select(SecondVerdict.id).where(SecondVerdict.verdict_id == verdict.id)) is not None:
-        raise VerifiedTwice("Both verdicts are shown by now.")
+        raise VerifiedTwice(
+            "Both verdicts are shown by now: wait for the second verifier, who concurs, dissents or requests changes."
+        )
     uow.session.add(
         VerdictWithdrawal(
             verdict_id=verdict.id, evidence_id=evidence.id, withdrawn_by=grant.account_id, withdrawn_at=utc_now()

@@ -59,15 +59,20 @@ ENDING = (
     "EXISTS (SELECT FROM public.reviews r\n"
     "                WHERE r.evidence_id = NEW.id AND r.round = NEW.round AND r.kind = 'end_blind')"
 )
+TWICE_ONLY = (
+    f"OLD.blind = 'pending' AND NEW.blind = 'complete' AND NEW.blind_since = OLD.blind_since\n            AND {SECOND};"
+)
+TWICE_OR_ENDED = (
+    "OLD.blind = 'pending' AND NEW.blind_since = OLD.blind_since AND CASE NEW.blind\n"
+    f"            WHEN 'complete' THEN {SECOND}\n"
+    f"            WHEN 'ended' THEN {ENDING}\n"
+    "            ELSE false END;"
+)
 EDITS = (
     (
         "exhibit_guard_blind",
-        "OLD.blind = 'pending' AND NEW.blind = 'complete' AND NEW.blind_since = OLD.blind_since\n"
-        f"            AND {SECOND};",
-        "OLD.blind = 'pending' AND NEW.blind_since = OLD.blind_since AND CASE NEW.blind\n"
-        f"            WHEN 'complete' THEN {SECOND}\n"
-        f"            WHEN 'ended' THEN {ENDING}\n"
-        "            ELSE false END;",
+        TWICE_ONLY,
+        TWICE_OR_ENDED,
     ),
     ("exhibit_guard_blind_review", "item.blind IS NULL OR", "item.blind IS NULL OR item.blind = 'ended' OR"),
     (

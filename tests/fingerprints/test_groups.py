@@ -189,6 +189,45 @@ def test_decisions_when_they_contradict_each_other_then_are_told_and_leave_a_ran
     assert listed["contradictions"] == 1
 
 
+def test_decision_when_made_in_a_blind_round_then_says_nothing_to_others_until_it_is_over(
+    hub: Hub, items: tuple[str, ...]
+) -> None:
+    first, copy, anew, mirrored, _ = items
+    petro = hub.api.person("Petro")
+    path, member = f"/v1/evidence/{anew}", f"/v1/cases/{hub.case_id}/members/{petro.id}/verifier"
+    assert hub.coordinator.put(member).status_code == 200
+    rules = {"required_dimensions": ["source"], "blind_double_verification": True}
+    policy = f"/v1/cases/{hub.case_id}/policy"
+    assert hub.coordinator.change(policy, policy, "PUT", json=rules).status_code == 200
+    hub.coordinator.change(f"{path}/labels", path, "PUT", json={"graphic_level": "none"})
+    before = hub.group(anew)
+    assert hub.verifier.change(f"{path}/transitions", path, json={"event": "open_verification"}).status_code == 200
+    match = hub.decide(anew, "same_capture", first)
+
+    for person, relation in ((hub.verifier, "same_capture"), (petro, None)):
+        told = person.get(f"/v1/matches/{match}").json()["decision"]
+        assert (told["relation"], told["reason"] is None) == (relation, relation is None)
+        [listed] = person.get(f"{path}/relations").json()["items"]
+        assert listed["relation"] == relation
+        members = person.get(f"{path}/group/members").json()["items"]
+        shown = {one["evidence_id"]: (one["standing"], one["relation"]) for one in members}
+        assert shown[first] == ("possible", None), "one figure for all, as it was before the round"
+    assert hub.group(anew) == before
+    file = petro.post(f"/v1/evidence/{first}/custody/file", json={"purpose": "court"})
+    assert (file.status_code, file.json()["code"]) == (403, "blind_verification_pending")
+
+    for other in (copy, mirrored):
+        hub.decide(anew, "unrelated", other)
+    stated = {"dimension": "source", "result": "not_established", "confidence": "low", "rationale": "No trace."}
+    assert hub.verifier.post(f"{path}/findings", json=stated).status_code == 201
+    verdict = {"event": "submit", "verdict": {"outcome": "inconclusive", "rationale": "Nothing is known."}}
+    assert hub.verifier.change(f"{path}/transitions", path, json=verdict).status_code == 200
+    ending = {"event": "end_blind", "reason": "Petro has left."}
+    assert hub.coordinator.change(f"{path}/transitions", path, json=ending).status_code == 200
+    assert petro.get(f"/v1/matches/{match}").json()["decision"]["relation"] == "same_capture"
+    assert hub.standings(anew)[first] == "same_capture"
+
+
 def test_earliest_when_a_copy_is_older_than_the_claim_then_says_so_and_by_what(
     hub: Hub, items: tuple[str, ...]
 ) -> None:

@@ -72,6 +72,7 @@ def assert_kept(hub: Hub, item: str, content: bytes) -> None:
         types = session.scalars(query, {"stream": item}).all()
     assert [one for one in types if one not in ("evidence.claims_sealed", "evidence.claimed")] == [
         "evidence.collected",
+        "evidence.labelled",
         "evidence.preserved",
         "evidence.fingerprinted",
         "evidence.downloaded",

@@ -120,7 +120,9 @@ def test_head_tells_size_and_digest_and_writes_no_entry(hub: Hub, item: dict[str
 def test_original_without_purpose_is_refused(hub: Hub, item: dict[str, Any]) -> None:
     answer = hub.verifier.get(f"/v1/evidence/{item['id']}/content")
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    by_address = hub.verifier.post(f"/v1/evidence/{item['id']}/content-url", json={})
+    for refused in (answer, by_address):
+        assert (refused.status_code, refused.json()["code"]) == (422, "purpose_needed")
 
 
 def test_original_is_for_those_who_may(hub: Hub, item: dict[str, Any]) -> None:

@@ -102,6 +102,18 @@ def test_cap_when_reached_then_a_signed_address_is_no_way_around_it(hub: Hub, re
     made = hub.verifier.post(f"/v1/evidence/{other['id']}/content-url", json={"purpose": "verification"}).json()
     assert look(hub.verifier, item).status_code == 206
     assert hub.verifier.get(made["url"]).json()["code"] == "exposure_cap_reached"
+    anew = hub.verifier.post(f"/v1/evidence/{other['id']}/content-url", json={"purpose": "verification"})
+    assert (anew.status_code, anew.json()["code"]) == (409, "exposure_cap_reached")
+
+
+def test_own_exposure_when_there_are_caps_then_says_them_and_what_is_left_today(hub: Hub, receive: Receive) -> None:
+    assert look(hub.verifier, receive(DOGS)).status_code == 206
+    [free] = own(hub.verifier)
+    assert [free[name] for name in ("items_per_day", "items_left", "minutes_per_day", "minutes_left")] == [None] * 4
+    set_caps(hub, exposure_items_per_day=3, exposure_minutes_per_day=10)
+    [row] = own(hub.verifier)
+    assert (row["items_per_day"], row["items_left"]) == (3, 2)
+    assert (row["minutes_per_day"], row["minutes_left"]) == (10, 9.5)
 
 
 def test_cap_when_many_requests_come_at_once_then_no_more_are_let_in(hub: Hub, receive: Receive) -> None:

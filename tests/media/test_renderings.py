@@ -97,7 +97,7 @@ def test_thumbnail_when_asked_for_then_only_who_may_read_the_original_gets_it(
     assert [person.get(address(item)).status_code for person in people] == [200, 403, 403, 404, 404]
     assert hub.entries(item["id"], "evidence.viewed") == 1
     without = hub.verifier.get(f"/v1/evidence/{item['id']}/renderings/thumbnail")
-    assert (without.status_code, without.json()["code"]) == (422, "invalid_request")
+    assert (without.status_code, without.json()["code"]) == (422, "purpose_needed")
     none = hub.verifier.get(address(item, "strip"))
     assert (none.status_code, none.json()["code"]) == (404, "no_rendering")
     preview = hub.verifier.get(address(item, "preview"))

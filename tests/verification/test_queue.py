@@ -21,6 +21,7 @@ from app.media.models import Evidence
 from app.media.rules import Priority
 from app.media.service import set_labels
 from app.verification import assignment
+from app.verification.errors import LeasesAtLimit
 from app.verification.findings import authors_of, is_author
 from app.verification.preferences import Wanted, get_preferences, set_preferences
 from app.verification.queue import QueuedItem, list_queue
@@ -340,3 +341,47 @@ def test_preferences_when_an_item_is_assigned_against_them_then_nothing_tells_an
     assign(bench, bench.petro)
     assert offers(bench) == {"petro": "verify"}
     bench.open(bench.coordinator, holder_id=bench.petro.account_id)
+
+
+# --- at the cap, and how much one holds
+
+
+def test_cap_when_reached_then_what_one_holds_stays_open_until_the_lease_ends(bench: Bench) -> None:
+    held, seen = bench.item, labelled(bench)
+    bench.open(bench.petro)
+    cap(bench, 1)
+    look(bench, bench.petro, seen)
+    with pytest.raises(ExposureCapReached):
+        look(bench, bench.petro, labelled(bench))
+    look(bench, bench.petro, held)
+    bench.end(bench.petro)
+    with pytest.raises(ExposureCapReached):
+        commit_in(
+            bench.sessions,
+            lambda uow: viewing.log_reading(
+                uow, bench.petro, held, act="viewed", rendering="frame", size_bytes=9, purpose="review", window_s=900
+            ),
+        )
+
+
+def test_leases_when_one_person_holds_as_many_as_the_policy_allows_then_no_more(bench: Bench) -> None:
+    policy = Policy(leases_per_person=2)
+    commit_in(
+        bench.sessions, lambda uow: change_policy(uow, bench.coordinator, bench.case_id, version=1, policy=policy)
+    )
+    first = bench.item
+    bench.open(bench.petro)
+    bench.item = labelled(bench)
+    bench.open(bench.coordinator, holder_id=bench.petro.account_id)
+    bench.item = labelled(bench)
+    with pytest.raises(LeasesAtLimit):
+        bench.open(bench.petro)
+    with pytest.raises(LeasesAtLimit):
+        bench.open(bench.coordinator, holder_id=bench.petro.account_id)
+    bench.item, third = first, bench.item
+    bench.take(bench.petro)  # One's own is made longer all the same.
+    bench.end(bench.petro)
+    bench.item = third
+    bench.open(bench.petro)
+    bench.item = first
+    bench.take(bench.olena)  # Another's number is another's.
