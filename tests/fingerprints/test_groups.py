@@ -5,10 +5,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
+from app.access.actors import authenticate
+from app.access.rules import Operation
+from app.cases.service import authorise
+from app.exports.kept_back import require_file_may_be_taken
+from app.verification.errors import NotShownYet
 from tests import media_samples as samples
 from tests.api.test_round_trips import statements
 from tests.media_samples import PHOTOGRAPHS
@@ -192,17 +198,17 @@ def test_decisions_when_they_contradict_each_other_then_are_told_and_leave_a_ran
 def test_decision_when_made_in_a_blind_round_then_says_nothing_to_others_until_it_is_over(
     hub: Hub, items: tuple[str, ...]
 ) -> None:
-    first, copy, anew, mirrored, _ = items
+    first, copy, anew, item, _ = items
     petro = hub.api.person("Petro")
-    path, member = f"/v1/evidence/{anew}", f"/v1/cases/{hub.case_id}/members/{petro.id}/verifier"
+    path, member = f"/v1/evidence/{item}", f"/v1/cases/{hub.case_id}/members/{petro.id}/verifier"
     assert hub.coordinator.put(member).status_code == 200
     rules = {"required_dimensions": ["source"], "blind_double_verification": True}
     policy = f"/v1/cases/{hub.case_id}/policy"
     assert hub.coordinator.change(policy, policy, "PUT", json=rules).status_code == 200
     hub.coordinator.change(f"{path}/labels", path, "PUT", json={"graphic_level": "none"})
-    before = hub.group(anew)
+    before = hub.group(item)
     assert hub.verifier.change(f"{path}/transitions", path, json={"event": "open_verification"}).status_code == 200
-    match = hub.decide(anew, "same_capture", first)
+    match = hub.decide(item, "same_capture", first)
 
     for person, relation in ((hub.verifier, "same_capture"), (petro, None)):
         told = person.get(f"/v1/matches/{match}").json()["decision"]
@@ -212,12 +218,15 @@ def test_decision_when_made_in_a_blind_round_then_says_nothing_to_others_until_i
         members = person.get(f"{path}/group/members").json()["items"]
         shown = {one["evidence_id"]: (one["standing"], one["relation"]) for one in members}
         assert shown[first] == ("possible", None), "one figure for all, as it was before the round"
-    assert hub.group(anew) == before
-    file = petro.post(f"/v1/evidence/{first}/custody/file", json={"purpose": "court"})
-    assert (file.status_code, file.json()["code"]) == (403, "blind_verification_pending")
+    assert hub.group(item) == before
+    with hub.api.app.state.services.sessions() as session:  # The other item's custody file has the decision, too.
+        seconds = authorise(session, authenticate(session, petro.token), UUID(hub.case_id), Operation.READ_METADATA)
+        with pytest.raises(NotShownYet):
+            require_file_may_be_taken(session, seconds, [UUID(first)])
+        require_file_may_be_taken(session, seconds, [UUID(items[4])])
 
-    for other in (copy, mirrored):
-        hub.decide(anew, "unrelated", other)
+    for other in (copy, anew):
+        hub.decide(item, "unrelated", other)
     stated = {"dimension": "source", "result": "not_established", "confidence": "low", "rationale": "No trace."}
     assert hub.verifier.post(f"{path}/findings", json=stated).status_code == 201
     verdict = {"event": "submit", "verdict": {"outcome": "inconclusive", "rationale": "Nothing is known."}}
@@ -225,7 +234,7 @@ def test_decision_when_made_in_a_blind_round_then_says_nothing_to_others_until_i
     ending = {"event": "end_blind", "reason": "Petro has left."}
     assert hub.coordinator.change(f"{path}/transitions", path, json=ending).status_code == 200
     assert petro.get(f"/v1/matches/{match}").json()["decision"]["relation"] == "same_capture"
-    assert hub.standings(anew)[first] == "same_capture"
+    assert hub.standings(item)[first] == "same_capture"
 
 
 def test_earliest_when_a_copy_is_older_than_the_claim_then_says_so_and_by_what(
