@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r101b_end_blind"
-down_revision = "r102_vault"
+down_revision = "r107_places_and_references"
 branch_labels = None
 depends_on = None
 
