@@ -89,6 +89,11 @@ class Reduced:
         return self.image.convert("L")
 
     @cached_property
+    def grey_numbers(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+        """The grey picture as an array of whole numbers."""
+        return np.asarray(self.grey, np.float64)
+
+    @cached_property
     def planes(self) -> tuple[Plane, Plane, Plane]:
         """Red, green and blue, each height × width and contiguous."""
         if self.given_planes is not None:

@@ -15,12 +15,18 @@ import numpy as np
 from PIL import Image
 
 from app.fingerprints.algorithms.algorithm import Hash, Pixels, Plane, Reduced, reduced
+from app.fingerprints.algorithms.resampling import Numbers, lanczos
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 
 COLORHASH_BINBITS = 3
 WHASH_SIDE = 8
+PHASH_SIZE, DHASH_SIZE = (32, 32), (9, 8)
+"""Width and height that the library reduces a picture to."""
+HIGHEST_FORM = 1.5
+"""Times as high as wide, if it becomes less than half as wide: of some pictures beyond it, and of some that are higher
+than wide and become nearly as wide, Pillow 13 reduces the rows first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,27 @@ class ImageHashAlgorithm:
         return Hash(np.packbits(np.asarray(found.hash, dtype=np.bool_).reshape(-1)).tobytes(), None)
 
 
+def _phash(picture: Reduced) -> imagehash.ImageHash:
+    return imagehash.phash(Image.fromarray(_smaller_grey(picture, PHASH_SIZE).astype(np.uint8)))
+
+
+def _dhash(picture: Reduced) -> imagehash.ImageHash:
+    return imagehash.dhash(Image.fromarray(_smaller_grey(picture, DHASH_SIZE).astype(np.uint8)))
+
+
+def _smaller_grey(picture: Reduced, size: tuple[int, int]) -> Numbers:
+    """The grey picture as the library has Pillow reduce it, in a third to a half of the time."""
+    if columns_go_first(picture.image.size, size):
+        return lanczos(picture.grey_numbers, size)
+    return np.asarray(picture.grey.resize(size, Image.Resampling.LANCZOS), np.float64)
+
+
+def columns_go_first(larger: tuple[int, int], smaller: tuple[int, int]) -> bool:
+    """Whether Pillow surely reduces a picture along its rows before it does along its columns."""
+    highest = HIGHEST_FORM if larger[0] >= 2 * smaller[0] else 1.0
+    return larger[0] >= smaller[0] and larger[1] >= smaller[1] and larger[1] <= highest * larger[0]
+
+
 def _whash(picture: Reduced) -> imagehash.ImageHash:
     """The library's bits without its wavelets, in a quarter of the time.
 
@@ -50,9 +77,9 @@ def _whash(picture: Reduced) -> imagehash.ImageHash:
     library has rounding. Where a block lies on the median, rounding decides, and the library is asked.
     """
     side = max(2 ** (min(picture.image.size).bit_length() - 1), WHASH_SIDE)
-    grey = picture.grey.resize((side, side), Image.Resampling.LANCZOS)
     block = side // WHASH_SIDE
-    sums = np.asarray(grey, np.int64).reshape(WHASH_SIDE, block, WHASH_SIDE, block).sum(axis=(1, 3))
+    of_rows = _smaller_grey(picture, (side, side)).reshape(WHASH_SIDE, block, side).sum(axis=1)
+    sums = of_rows.reshape(WHASH_SIDE, WHASH_SIDE, block).sum(axis=2)
     ordered = np.sort(sums, axis=None)
     middle = ordered.size // 2
     if ordered[middle - 1] == ordered[middle]:
@@ -151,7 +178,7 @@ _SATURATION_BINS = [
 """The library's bins: luma below 32 is black, saturation below 85 grey; exactly 170 is in neither of the two above."""
 
 
-PHASH = ImageHashAlgorithm("phash", "phash/1", 64, True, 10, lambda picture: imagehash.phash(picture.grey))
-DHASH = ImageHashAlgorithm("dhash", "dhash/1", 64, True, 10, lambda picture: imagehash.dhash(picture.grey))
+PHASH = ImageHashAlgorithm("phash", "phash/1", 64, True, 10, _phash)
+DHASH = ImageHashAlgorithm("dhash", "dhash/1", 64, True, 10, _dhash)
 WHASH = ImageHashAlgorithm("whash", "whash/1", 64, False, 6, _whash)
 COLORHASH = ImageHashAlgorithm("colorhash", "colorhash/1", 14 * COLORHASH_BINBITS, False, 6, _colorhash)
