@@ -16,8 +16,6 @@ import numpy as np
 
 from app.fingerprints.algorithms.algorithm import Pixels, Reduced
 
-COARSE_SIDE_PIXELS = 256
-COARSER = 2
 NEAR_COLOUR = (8, 24)
 """Of each of red, green and blue: what JPEG and noise do to one colour; little, so that a dark picture is told from a
 black border, then much."""
@@ -82,9 +80,7 @@ def areas_in(rgb: Pixels, picture: Reduced) -> list[Area]:
 
     ``picture``: the same, reduced as for hashes.
     """
-    coarse = (
-        np.asarray(picture.image.reduce(COARSER)) if max(picture.image.size) > COARSE_SIDE_PIXELS else picture.pixels
-    )
+    coarse = picture.coarse
     # Colour by colour in memory: then they are compared many at a time.
     in_planes = np.moveaxis(np.ascontiguousarray(np.moveaxis(coarse, -1, 0)), 0, -1)
     layers: list[Area] = []
@@ -134,8 +130,12 @@ def _colours_around(picture: Array) -> Iterator[Array]:
 
 def _difference(picture: Array, colour: Array) -> Array:
     """The largest of red, green and blue. In whole bytes: what is above plus what is below, one of which is 0."""
-    over = np.maximum(picture, colour) - np.minimum(picture, colour)
-    largest: Array = np.maximum(np.maximum(over[..., 0], over[..., 1]), over[..., 2])
+    apart = []
+    for place in range(3):  # Plane by plane, each of which lies in memory as a whole.
+        over = np.maximum(picture[..., place], colour[..., place])
+        over -= np.minimum(picture[..., place], colour[..., place])
+        apart.append(over)
+    largest: Array = np.maximum(np.maximum(apart[0], apart[1]), apart[2])
     return largest
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from app.fingerprints.algorithms.algorithm import Pixels, Reduced
-from app.fingerprints.areas import COARSE_SIDE_PIXELS, COARSER, Box
+from app.fingerprints.areas import Box
 
 MOST_PANELS = 4
 MOST_LINES = 8
@@ -72,8 +72,7 @@ class _Found(NamedTuple):
 
 def panels_in(rgb: Pixels, picture: Reduced) -> list[Box]:
     """At most four, in the pixels of ``rgb``, the surest first. ``picture``: the same, reduced as for hashes."""
-    image = picture.image
-    coarse = np.asarray(image.reduce(COARSER) if max(image.size) > COARSE_SIDE_PIXELS else image)
+    coarse = picture.coarse
     height, width = coarse.shape[:2]
     across, down = rgb.shape[1] / width, rgb.shape[0] / height
     boxes = []
@@ -87,7 +86,7 @@ def panels_in(rgb: Pixels, picture: Reduced) -> list[Box]:
 def _panels(coarse: Array) -> list[Box]:
     """In the pixels of the coarse picture."""
     height, width = coarse.shape[:2]
-    upright, level = (_lines(np.ascontiguousarray(coarse.transpose(axes), np.int16)) for axes in ((2, 0, 1), (2, 1, 0)))
+    upright, level = (_lines(np.ascontiguousarray(coarse.transpose(axes))) for axes in ((2, 0, 1), (2, 1, 0)))
     chosen: list[Box] = []
     for one in sorted(_rectangles(upright, level, width, height), key=_order):
         if len(chosen) < MOST_PANELS and all(_shared(one.box, other) <= MOST_SHARED for other in chosen):
@@ -101,16 +100,22 @@ def _order(found: _Found) -> tuple[float, int, int, int, int]:
 
 
 def _lines(pixels: Array) -> list[Line]:
-    """The surest upright lines of a picture, colours × rows × columns."""
+    """The surest upright lines of a picture, colours × rows × columns, in bytes."""
     side = pixels.shape[1]
     if min(pixels.shape[1:]) < 1 / SHORTEST_SHARE:
         return []
-    step = np.abs(pixels[:, :, 2:] - pixels[:, :, :-2]).sum(axis=0, dtype=np.int16)
+    before, after = pixels[:, :, :-2], pixels[:, :, 2:]
+    apart = np.maximum(before, after)
+    apart -= np.minimum(before, after)
+    step = apart.sum(axis=0, dtype=np.int16)
     beside = np.pad(step, ((0, 0), (3, 3)), mode="edge")
     is_edge = (step >= LEAST_STEP) & (STEEPER[0] * step >= STEEPER[1] * (beside[:, :-6] + beside[:, 6:]))
     # The best stretch of each column: where its running sum rose most above what it was at its lowest before.
-    sums = np.zeros((side + 1, step.shape[1]), np.int32)
-    np.cumsum(np.where(is_edge, PAYS, -COSTS), axis=0, out=sums[1:])
+    pays = is_edge.astype(np.int16)  # At most 11 for each of 256 pixels.
+    pays *= PAYS + COSTS
+    pays -= COSTS
+    sums = np.zeros((side + 1, step.shape[1]), np.int16)
+    np.cumsum(pays, axis=0, out=sums[1:])
     rises = sums - np.minimum.accumulate(sums, axis=0)
     best = rises.max(axis=0)
     found: list[Line] = []

@@ -6,7 +6,7 @@ from PIL import Image
 
 from app.fingerprints.algorithms.algorithm import HASHED_SIDE_PIXELS, reduced, reduced_size
 from app.fingerprints.algorithms.local_features import SIDE_PIXELS
-from app.fingerprints.algorithms.reducing import reduced_picture, smaller
+from app.fingerprints.algorithms.reducing import grey_of, reduced_picture, smaller
 
 NOISE = np.random.default_rng(1).integers(0, 256, (1024, 1024, 3), np.uint8)
 GEOMETRIES = [
@@ -43,3 +43,10 @@ def test_reduced_picture_when_made_by_the_faster_way_then_each_form_is_the_same(
     assert faster.image.tobytes() == plain.image.tobytes()
     assert (faster.pixels == plain.pixels).all()
     assert all((one == other).all() for one, other in zip(faster.planes, plain.planes, strict=True))
+
+
+def test_grey_picture_when_made_of_four_bytes_a_pixel_then_every_byte_is_pillows() -> None:
+    colours = np.stack(np.meshgrid(*[np.arange(0, 256, 5, dtype=np.uint8)] * 3), axis=-1).reshape(52, -1, 3)
+    for rgb in (colours, NOISE[:750, :1000], NOISE[:1, :1]):
+        expected = Image.fromarray(rgb).convert("L")
+        assert grey_of(np.ascontiguousarray(rgb)).tobytes() == expected.tobytes()

@@ -19,6 +19,7 @@ Plane = np.ndarray[tuple[int, int], np.dtype[np.uint8]]
 """Height × width: one colour of a picture."""
 
 HASHED_SIDE_PIXELS = 512
+COARSE_SIDE_PIXELS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,11 @@ class Reduced:
     def grey_numbers(self) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
         """The grey picture as an array of whole numbers."""
         return np.asarray(self.grey, np.float64)
+
+    @cached_property
+    def coarse(self) -> Pixels:
+        """Half as large, by Pillow's ``reduce``; a picture of at most 256 pixels a side as it is."""
+        return np.asarray(self.image.reduce(2)) if max(self.image.size) > COARSE_SIDE_PIXELS else self.pixels
 
     @cached_property
     def planes(self) -> tuple[Plane, Plane, Plane]:

@@ -31,7 +31,7 @@ from app.fingerprints.algorithms.local_features import (
     LocalFeatures,
     pack_points,
 )
-from app.fingerprints.algorithms.reducing import smaller
+from app.fingerprints.algorithms.reducing import grey_of, smaller
 
 Luma = np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
 Array = np.ndarray[Any, Any]
@@ -84,27 +84,30 @@ def _mirrored(luma: Luma, corners: Sequence[cv2.KeyPoint]) -> LocalFeatures:
     # Mirrored about the middle of the octave's own picture, whose width is in whole pixels.
     scales = [SCALE_STEP**octave for octave in range(OCTAVES)]
     rights = [scale * (round(luma.shape[1] / scale) - 1) for scale in scales]
-    in_mirror = [
-        cv2.KeyPoint(
-            rights[one.octave] - one.pt[0], one.pt[1], one.size, (180 - one.angle) % 360, one.response, one.octave
-        )
-        for one in corners
-    ]
-    if not in_mirror:
+    if not corners:
         return LocalFeatures(VERSION, 0, b"", MIRROR)
-    described, descriptors = _detector().compute(np.ascontiguousarray(luma[:, ::-1]), in_mirror)
+    in_mirror = [
+        cv2.KeyPoint(rights[one.octave] - x, y, one.size, (180 - one.angle) % 360, one.response, one.octave)
+        for one, (x, y) in zip(corners, _places(corners).tolist(), strict=True)
+    ]
+    described, descriptors = _detector().compute(cv2.flip(luma, 1), in_mirror)
     return _packed(described, descriptors, MIRROR)
 
 
 def _packed(corners: Sequence[cv2.KeyPoint], descriptors: Array | None, view: str) -> LocalFeatures:
     if descriptors is None or not corners:
         return LocalFeatures(VERSION, 0, b"", view)
-    xy = np.array([corner.pt for corner in corners])
+    xy = _places(corners)
     octaves = np.array([corner.octave for corner in corners])
     angles = np.array([corner.angle for corner in corners])
     return LocalFeatures(VERSION, 0, pack_points(xy, octaves, angles, descriptors[: len(corners)]), view)
 
 
+def _places(corners: Sequence[cv2.KeyPoint]) -> Array:
+    """n × 2, float32."""
+    return np.asarray(cv2.KeyPoint.convert(corners))
+
+
 def _luma(picture: Pixels | Image.Image) -> Luma:
-    image = (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).convert("L")
+    image = picture.convert("L") if isinstance(picture, Image.Image) else grey_of(picture)
     return smaller(np.asarray(image), reduced_size(image.size, SIDE_PIXELS))

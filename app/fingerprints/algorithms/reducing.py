@@ -29,6 +29,13 @@ def reduced_picture(rgb: Pixels) -> Reduced:
     return Reduced(Image.fromarray(pixels), pixels, (cast(Plane, red), cast(Plane, green), cast(Plane, blue)))
 
 
+def grey_of(rgb: Pixels) -> Image.Image:
+    """Pillow's ``L`` of the picture, without ``fromarray``: Pillow reads four bytes a pixel where they lie."""
+    height, width = rgb.shape[:2]
+    in_four = cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
+    return Image.frombuffer("RGBX", (width, height), in_four, "raw", "RGBX", 0, 1).convert("L")
+
+
 def smaller(picture: Array, size: tuple[int, int]) -> Array:
     """The picture (height × width, or with three colours; uint8) at this width and height, by the BOX filter."""
     height, width = picture.shape[:2]
