@@ -3,6 +3,7 @@
 from app.access import models as access
 from app.anchors import models as anchors
 from app.cases import models as cases
+from app.consent import models as consent
 from app.erasure import models as erasure
 from app.exports import models as exports
 from app.facts import models as facts
@@ -19,5 +20,5 @@ from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(vault, incidents, verification, reviewer_keys, queue, gradings, facts, exports, erasure),
+    *(consent, vault, incidents, verification, reviewer_keys, queue, gradings, facts, exports, erasure),
 )

@@ -90,6 +90,10 @@ class Operation(StrEnum):
     TAKE_RECEIPT = "take_receipt"
     """The signed receipt of one entry: whoever acted may have their own."""
     ERASE = "erase"
+    RECORD_CONSENT = "record_consent"
+    """To what a person consented, of an item or a testimony."""
+    WITHDRAW_CONSENT = "withdraw_consent"
+    """That they no longer do: at once, by whoever hears it."""
     SEAL_IDENTITY = "seal_identity"
     """To put into the vault who a source is."""
     REQUEST_OPENING = "request_opening"
@@ -166,6 +170,8 @@ RULES: dict[Operation, Rule] = {
     Operation.AUDIT_ORGANISATION: Rule(organisation=frozenset({OrganisationRole.AUDITOR})),
     # A person's right does not end with the case.
     Operation.ERASE: Rule(frozenset({Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True, when_closed=True),
+    Operation.RECORD_CONSENT: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True, when_closed=True),
+    Operation.WITHDRAW_CONSENT: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True, when_closed=True),
     # Whoever brought the item knows its source; nobody else writes over what they sealed, but a coordinator.
     Operation.SEAL_IDENTITY: Rule(
         frozenset({Role.COORDINATOR}),

@@ -108,10 +108,14 @@ def list_items(
     sha256: Annotated[Digest | None, Query()] = None,
     registered_after: Annotated[AwareDatetime | None, Query()] = None,
     registered_before: Annotated[AwareDatetime | None, Query()] = None,
+    withdrawn: Annotated[
+        bool, Query(description="Only what a withdrawn consent closes: to coordinators and custodians.")
+    ] = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In the order of their registration. Several filters: items that pass them all."""
+    """In the order of their registration. Several filters: items that pass them all. What a withdrawn consent closes is
+    not among them."""
     narrowed = EvidenceFilter(
         state=state,
         kind=kind,
@@ -120,6 +124,7 @@ def list_items(
         sha256=sha256,
         registered_after=registered_after,
         registered_before=registered_before,
+        withdrawn=withdrawn,
     )
     with reading(request) as session:
         rows = list_evidence(session, actor, case_id, narrowed=narrowed, after=read_cursor_at(cursor), limit=limit + 1)

@@ -138,6 +138,10 @@ class EvidenceSummary(Shape):
     lease: HeldLease | None
     priority: Priority = Field(description="How soon a coordinator wants it worked on.")
     assigned_to: UUID | None = Field(description="Who alone is to do its present work, by a coordinator's word.")
+    closed_at: datetime | None = Field(
+        description="From when on nothing of it is shown, because somebody's consent to that ends then or was "
+        "withdrawn; null: none ends."
+    )
     source_number: int | None = Field(
         description="Its source by the number that it has in the case, once who that is lies sealed in the vault: "
         "`GET …/source`. Null: nothing is sealed.",

@@ -2,6 +2,7 @@
 
 from app.access.places import PLACES as ACCESS
 from app.cases.places import PLACES as CASES
+from app.consent.places import PLACES as CONSENT
 from app.exports.places import PLACES as EXPORTS
 from app.facts.places import PLACES as FACTS_OF_INCIDENTS
 from app.fingerprints.places import PLACES as FINGERPRINTS
@@ -22,6 +23,7 @@ PLACES: Places = {
     **MEDIA,
     **FINGERPRINTS,
     **INCIDENTS,
+    **CONSENT,
     **VERIFICATION,
     **GRADINGS,
     **FACTS_OF_INCIDENTS,

@@ -10,10 +10,11 @@ from uuid import UUID
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import Actor
-from app.access.rules import Operation, OrganisationRole
+from app.access.rules import Operation, OrganisationRole, Role
 from app.access.rules import Scope as TokenScope
 from app.anchors.publication import with_cosignatures
 from app.cases.service import Grant, authorise, may
+from app.exports.closed import open_among, require_consent_to_disclose
 from app.exports.custody_streams import (
     CustodyEntry,
     Scope,
@@ -89,7 +90,8 @@ def list_custody(
 
     Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field. What a file
     claims of a place, a person or a device is opened to whoever may read the original alone: no page is an entry. Of a
-    pending blind round nobody is shown what others did.
+    pending blind round nobody is shown what others did. What a withdrawn consent closes is opened to custodians alone,
+    who erase by it.
     """
     subject, case_id = find_subject(session, scope, object_id)
     grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
@@ -100,7 +102,8 @@ def list_custody(
     if not may_open(grant):
         return CustodyPage(entries, None)
     may_read_original = may(actor, grant, Operation.READ_ORIGINAL)
-    opened = [entry.commitment for entry in entries if may_read_original or not _states_claims(entry)]
+    shown = entries if Role.CUSTODIAN in grant.roles else open_among(session, entries)
+    opened = [entry.commitment for entry in shown if may_read_original or not _states_claims(entry)]
     lines = reading.disclosures_of(session, opened)
     return CustodyPage(entries, {entry.commitment: lines.get(entry.commitment, {}) for entry in entries})
 
@@ -121,7 +124,8 @@ def take_custody_file(
 
     The streams are locked from here to the commit, so that what the entries say of them is so. ``log_id``: the part
     that stands in an ended log; nothing of that moves any more.
-    Raises NotFound, Forbidden, OwnActsOnly, NotShownYet, CsvDisclosesNothing, StreamsKeepChanging.
+    Raises NotFound, Forbidden, OwnActsOnly, NotShownYet, CsvDisclosesNothing, DisclosureWithheld,
+    StreamsKeepChanging.
     """
     subject, case_id = find_subject(uow.session, scope, object_id)
     grant = authorise(uow.session, actor, case_id, Operation.READ_CUSTODY)
@@ -141,6 +145,8 @@ def take_custody_file(
     else:
         included, closing = ended.spans, case_id
     require_file_may_be_taken(uow.session, grant, [span.stream for span in included])
+    if is_disclosed:
+        require_consent_to_disclose(uow.session, [span.stream for span in included])
     common: dict[str, Any] = {
         "actor": grant.entry_actor,
         "object": EntryObject("export", export_id),

@@ -60,3 +60,12 @@ class ExportErased(AppError):
     status = 410
     title = "The package was removed"
     advice = "Something in it was erased. Ask for a new package, which holds what is left."
+
+
+class DisclosureWithheld(Conflict):
+    code = "disclosure_withheld"
+    title = "Consent to disclose some of this was withdrawn"
+    advice = (
+        "Take the file with disclose=none: it proves the same, and opens no sealed field. 'evidence_ids' and "
+        "'testimony_ids' name what is closed; files of single items that are not among them may be disclosed."
+    )

@@ -40,9 +40,12 @@ _DECISION = """
             WHERE p.id IN (r.evidence_id, r.other_id) AND p.blind = 'pending' AND r.decided_at >= p.blind_since))
         ORDER BY number DESC LIMIT 1) d ON true
 """
+_CLOSED = "ARRAY(SELECT c.id FROM evidence c WHERE c.case_id = :case_id AND c.closed_at <= now())"
+"""What a withdrawn consent closes: it is in no group, and connects nothing. Few, and read once for a question."""
+_BETWEEN_OPEN = f"m.first_id <> ALL ({_CLOSED}) AND m.second_id <> ALL ({_CLOSED})"
 _JOINS = (
     "m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact' "
-    "AND coalesce(d.relation, '') NOT IN ('unrelated', 'same_event_other_camera')"
+    f"AND coalesce(d.relation, '') NOT IN ('unrelated', 'same_event_other_camera') AND {_BETWEEN_OPEN}"
 )
 
 # Bytes are nodes beside the items: so many copies are as many steps, and not as many as there are pairs of them.
@@ -57,6 +60,7 @@ _CONNECTED = text(
             UNION ALL SELECT m.first_id, NULL FROM matches m {_DECISION} WHERE m.second_id = r.item AND {_JOINS}
             UNION ALL SELECT NULL, e.blob_sha256 FROM evidence e WHERE e.id = r.item AND e.blob_sha256 IS NOT NULL
             UNION ALL SELECT e.id, NULL FROM evidence e WHERE e.blob_sha256 = r.bytes AND e.case_id = :case_id
+                AND (e.closed_at IS NULL OR e.closed_at > now())
         ) AS step
     )
     SELECT item FROM reached WHERE item IS NOT NULL LIMIT :limit
@@ -70,7 +74,7 @@ _LINKS = f"""
     SELECT m.id AS match_id, m.first_id, m.second_id, coalesce(t.tier, m.tier), d.relation, d.evidence_id AS subject
     FROM matches m {_DECISION}
     LEFT JOIN LATERAL (SELECT tier FROM match_tiers WHERE match_id = m.id ORDER BY number DESC LIMIT 1) t ON true
-    WHERE m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact'
+    WHERE m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact' AND {_BETWEEN_OPEN}
 """  # noqa: S608 - constants
 
 
@@ -196,7 +200,9 @@ def load_case(session: Session, case_id: UUID) -> Known:
     links = session.execute(text(f"{_LINKS} LIMIT :limit"), values).all()
     if len(links) > MAXIMUM_LINKS:
         raise GroupTooLarge(f"The case has more than {MAXIMUM_LINKS} matches. Ask for the groups of its items.")
-    wanted = text(_ITEMS.format("case_id = :case_id AND blob_sha256 IS NOT NULL"))
+    wanted = text(
+        _ITEMS.format("case_id = :case_id AND blob_sha256 IS NOT NULL AND (closed_at IS NULL OR closed_at > now())")
+    )
     return _known(session.execute(wanted, {"case_id": case_id}).all(), links)
 
 

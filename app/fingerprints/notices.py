@@ -18,6 +18,7 @@ from app.fingerprints.events import NoticeAcknowledged
 from app.fingerprints.models import MatchNotice
 from app.kernel.errors import NotFound
 from app.kernel.primitives import utc_now
+from app.media.closing import is_open
 from app.media.items import entry_object
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
@@ -34,7 +35,8 @@ def list_notices(
 ) -> Sequence[MatchNotice]:
     """As they were given."""
     authorise(session, actor, case_id, Operation.READ_NOTICES)
-    query = select(MatchNotice).where(MatchNotice.case_id == case_id)
+    query = select(MatchNotice).join(Evidence, Evidence.id == MatchNotice.evidence_id)
+    query = query.where(MatchNotice.case_id == case_id, is_open())
     if open_only:
         query = query.where(MatchNotice.acknowledged_at.is_(None))
     if after is not None:

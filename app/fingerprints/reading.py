@@ -28,6 +28,8 @@ from app.fingerprints.standing import Standing, by_rules_in_force
 from app.fingerprints.tiers import last_tiers
 from app.kernel.database import HexDigest
 from app.media.blindness import pending_among
+from app.media.closing import is_open
+from app.media.models import Evidence
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,9 @@ def list_relations(
         select(Relation)
         .join(later, (later.c.match_id == Relation.match_id) & (later.c.number == Relation.number))
         .where(or_(Relation.evidence_id == evidence_id, Relation.other_id == evidence_id))
+        .where(
+            ~select(Evidence.id).where(Evidence.id.in_((Relation.evidence_id, Relation.other_id)), ~is_open()).exists()
+        )
         .order_by(Relation.decided_at, Relation.id)
         .limit(limit)
     )

@@ -3,7 +3,7 @@ lists or counts matches asks here, or takes those of one case alone (:func:`of_i
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -11,6 +11,9 @@ from app.access.rules import Operation
 from app.cases.service import NOWHERE, Grant, authorise, visible_cases
 from app.fingerprints.models import Match
 from app.kernel.errors import NotFound
+from app.media.closing import closed_among, is_open
+from app.media.errors import CONSENT_WITHDRAWN, ConsentWithdrawn
+from app.media.models import Evidence
 
 
 def of_item(evidence_id: UUID) -> ColumnElement[bool]:
@@ -22,7 +25,12 @@ def of_item_seen_by(actor: Actor, evidence_id: UUID) -> ColumnElement[bool]:
     """The matches of an item that the actor sees, who was permitted to read the item."""
     mine = visible_cases(actor)
     is_seen = or_(Match.other_case_id.is_(None), and_(Match.case_id.in_(mine), Match.other_case_id.in_(mine)))
-    return and_(_is_part(evidence_id), is_seen)
+    return and_(_is_part(evidence_id), is_seen, between_open())
+
+
+def between_open() -> ColumnElement[bool]:
+    """Of a match: no withdrawn consent closes one of its items."""
+    return ~select(Evidence.id).where(Evidence.id.in_((Match.first_id, Match.second_id)), ~is_open()).exists()
 
 
 def _is_part(evidence_id: UUID) -> ColumnElement[bool]:
@@ -42,4 +50,6 @@ def find_match(session: Session, actor: Actor, match_id: UUID, operation: Operat
     grant = authorise(session, actor, NOWHERE if match is None else match.case_id, operation)
     if match is None:
         raise NotFound()
+    if closed_among(session, [match.first_id, match.second_id]):
+        raise ConsentWithdrawn(CONSENT_WITHDRAWN)
     return match, grant

@@ -24,6 +24,7 @@ from app.fingerprints.models import Fingerprint, RuleInForce
 from app.fingerprints.search.hamming import distances_bits, scan, words_of
 from app.fingerprints.views import IDENTITY
 from app.kernel.database import is_one_of
+from app.media.closing import is_open
 from app.media.models import Evidence
 from app.media.rules import FingerprintStatus
 
@@ -118,6 +119,7 @@ def _items_on(
     query = select(Evidence.blob_sha256, Evidence.id, Evidence.case_id).where(
         is_one_of(Evidence.blob_sha256, blobs),
         Evidence.case_id.in_(case_ids),
+        is_open(),
         or_(Evidence.fingerprint_status == FingerprintStatus.DONE, Evidence.settled_decoding > 0),
     )
     items: dict[str, list[tuple[UUID, UUID]]] = {}

@@ -24,6 +24,7 @@ from app.fingerprints.models import TIERS
 from app.fingerprints.similar_models import SimilarSearch
 from app.kernel.database import HexDigest, is_one_of
 from app.kernel.primitives import Sha256Hex, utc_now
+from app.media.closing import is_open
 from app.media.models import Evidence
 from app.media.turns import turn_of_search
 from app.unit_of_work import UnitOfWork
@@ -159,7 +160,7 @@ def cases_to_search(session: Session, search: SimilarSearch) -> list[UUID]:
 
 def holds_copy(session: Session, sha256: str, case_ids: Sequence[UUID]) -> bool:
     """Whether an item of these cases has these bytes."""
-    query = select(Evidence.id).where(Evidence.blob_sha256 == sha256, Evidence.case_id.in_(case_ids))
+    query = select(Evidence.id).where(Evidence.blob_sha256 == sha256, Evidence.case_id.in_(case_ids), is_open())
     return session.scalar(query.limit(1)) is not None
 
 
@@ -189,6 +190,7 @@ def _visible_items(session: Session, actor: Actor, search: SimilarSearch) -> lis
             is_one_of(Evidence.blob_sha256, by_strength),
             Evidence.case_id.in_(search.case_ids),
             Evidence.case_id.in_(visible_cases(actor)),
+            is_open(),
             or_(
                 Evidence.blob_sha256.in_(exact),
                 Evidence.fingerprint_status.in_(SETTLED),

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 from app.gradings.errors import BasisUnfit, TooManyBases
 from app.gradings.rules import MAXIMUM_BASES
 from app.incidents.models import IncidentEvidence
+from app.media.closing import is_open
 from app.media.models import Evidence
 from app.media.rules import State
 from app.verification.models import Verdict
@@ -40,6 +41,7 @@ def bases_of(session: Session, incident_id: UUID) -> Sequence[Basis]:
             IncidentEvidence.incident_id == incident_id,
             IncidentEvidence.unlinked_at.is_(None),
             Evidence.state == State.SIGNED_OFF,
+            is_open(),
             Verdict.version == last,
         )
         .order_by(IncidentEvidence.linked_at, IncidentEvidence.id)

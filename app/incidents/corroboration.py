@@ -16,6 +16,8 @@ from app.fingerprints.kinship import appearances_of
 from app.fingerprints.origins import Bounds, Lineage
 from app.incidents.models import Incident, IncidentEvidence
 from app.incidents.service import find_incident
+from app.media.closing import is_open
+from app.media.models import Evidence
 
 ORIGINS_SHOWN = 20
 
@@ -91,9 +93,8 @@ def _linked(session: Session, actor: Actor, incident_id: UUID) -> tuple[Incident
 
 
 def _live_links(session: Session, incident_id: UUID) -> Sequence[IncidentEvidence]:
-    query = select(IncidentEvidence).where(
-        IncidentEvidence.incident_id == incident_id, IncidentEvidence.unlinked_at.is_(None)
-    )
+    query = select(IncidentEvidence).join(Evidence, Evidence.id == IncidentEvidence.evidence_id)
+    query = query.where(IncidentEvidence.incident_id == incident_id, IncidentEvidence.unlinked_at.is_(None), is_open())
     return session.scalars(query.order_by(IncidentEvidence.linked_at, IncidentEvidence.id)).all()
 
 

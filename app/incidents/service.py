@@ -36,6 +36,7 @@ from app.kernel.errors import NotFound, VersionMismatch
 from app.kernel.primitives import new_id, utc_now
 from app.ledger import log
 from app.ledger.event import EntryObject
+from app.media.closing import is_open
 from app.media.items import entry_object, lock_evidence
 from app.media.models import Evidence
 from app.media.rules import LINKABLE_STATES
@@ -264,9 +265,11 @@ def list_links(
     after: tuple[datetime, UUID] | None,
     limit: int,
 ) -> Sequence[IncidentEvidence]:
-    """The incident's links in order of linking; with ``with_ended`` also those that were ended."""
+    """The incident's links in order of linking; with ``with_ended`` also those that were ended. None of an item that a
+    withdrawn consent closes."""
     find_incident(session, actor, incident_id, Operation.READ_METADATA)
-    query = select(IncidentEvidence).where(IncidentEvidence.incident_id == incident_id)
+    query = select(IncidentEvidence).join(Evidence, Evidence.id == IncidentEvidence.evidence_id)
+    query = query.where(IncidentEvidence.incident_id == incident_id, is_open())
     if not with_ended:
         query = query.where(IncidentEvidence.unlinked_at.is_(None))
     if after is not None:

@@ -142,5 +142,19 @@ class ContentAddressInvalid(AppError):
     advice = "Ask for a new address of the content: these expire after minutes, and each is good for one item only."
 
 
+class ConsentWithdrawn(NotFound):
+    """Somebody no longer lets the item be kept and shown. Only members of its case, who could read it, are told so."""
+
+    code = "consent_withdrawn"
+    title = "Consent to this was withdrawn"
+    advice = (
+        "Nothing of it is shown any more. Delete what you keep of it. A coordinator or a custodian of the case carries "
+        "the withdrawal out, and records a new consent if there is one."
+    )
+
+
+CONSENT_WITHDRAWN = "It is closed: consent to keep and show it was withdrawn, or is over."
+
+constraint_errors["exhibit_consent_withdrawn"] = ConsentWithdrawn(CONSENT_WITHDRAWN)
 constraint_errors["exhibit_collecting_unsafe"] = CollectingUnsafe("Collecting this lead was assessed as unsafe.")
 constraint_errors["exhibit_labels_missing"] = LabelsMissing(NOT_LABELLED)

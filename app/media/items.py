@@ -10,12 +10,17 @@ from app.access.rules import RULES, Operation
 from app.cases.service import NOWHERE, Grant, authorise, permit, standing_in
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch
 from app.ledger.event import EntryObject
+from app.media.closing import require_open
 from app.media.models import Blob, Evidence
 from app.media.rules import State, Transition, next_state
 
 
 def find_evidence(session: Session, actor: Actor, evidence_id: UUID, operation: Operation) -> tuple[Evidence, Grant]:
-    """An item and what permits the operation on it. Raises NotFound, Forbidden, CaseClosedToChanges."""
+    """An item and what permits the operation on it. Raises NotFound, Forbidden, CaseClosedToChanges.
+
+    Everything that shows or changes one item begins here: what a withdrawn consent closes is refused with
+    ConsentWithdrawn, to members who could read it before.
+    """
     if RULES[operation].changes_case:
         evidence = session.get(Evidence, evidence_id)
         grant = authorise(session, actor, NOWHERE if evidence is None else evidence.case_id, operation)
@@ -30,6 +35,7 @@ def find_evidence(session: Session, actor: Actor, evidence_id: UUID, operation: 
         evidence = row.Evidence
         grant = permit(session, actor, evidence.case_id, operation, row)
     _hold_to_own(evidence, grant)
+    require_open(evidence, grant, operation)
     return evidence, grant
 
 
@@ -47,6 +53,7 @@ def lock_evidence(
     query = query.where(Evidence.id == evidence_id).with_for_update(of=Evidence)
     evidence, _ = session.execute(query.execution_options(populate_existing=True)).one()
     _hold_to_own(evidence, grant)
+    require_open(evidence, grant, operation)
     if version is not None and evidence.version != version:
         raise VersionMismatch(f"The item is at version {evidence.version}. Read it again, then repeat the change.")
     return evidence, grant

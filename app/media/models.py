@@ -62,6 +62,7 @@ class Evidence(Erasable, Base):
             ),
         ),
         Index("ix_evidence_case_id_registered_at_id", "case_id", "registered_at", "id"),
+        Index("ix_evidence_closing", "case_id", postgresql_where=text("closed_at IS NOT NULL")),
         Index("ix_evidence_blob_sha256", "blob_sha256"),
         Index("ix_evidence_case_id_blob_sha256", "case_id", "blob_sha256"),
         Index(
@@ -122,6 +123,9 @@ class Evidence(Erasable, Base):
     """Of the present round; None: it is not verified blind. See ``app.media.blindness``."""
     blind_since: Mapped[datetime | None] = mapped_column(UtcTime)
     """When the present round began, if blind."""
+    closed_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    """From when on nothing of it is shown, since a consent ends or was withdrawn (``app.media.closing``); set by the
+    database alone."""
     source_number: Mapped[int | None]
     """The pseudonym of its source in the case, once who that is lies sealed in the vault (``app.vault``)."""
 

@@ -14,6 +14,8 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import Grant, authorise, may, visible_cases
 from app.kernel.database import is_one_of
+from app.kernel.errors import Forbidden
+from app.media.closing import is_open, may_touch_closed
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
 from app.media.progress import Progress, progress_of
@@ -39,6 +41,8 @@ class EvidenceFilter:
     sha256: str | None = None
     registered_after: datetime | None = None
     registered_before: datetime | None = None
+    withdrawn: bool = False
+    """Only those that a withdrawn consent closes, to those who carry it out; else only those that none closes."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +76,11 @@ def list_evidence(
     limit: int,
 ) -> Sequence[tuple[Evidence, Blob | None]]:
     """The items of a case, in the order of their registration."""
-    authorise(session, actor, case_id, Operation.READ_METADATA)
+    grant = authorise(session, actor, case_id, Operation.READ_METADATA)
+    if narrowed.withdrawn and not may_touch_closed(grant.roles, Operation.READ_METADATA):
+        raise Forbidden("Withdrawn items are listed to the case's coordinators and custodians.")
     conditions = [Evidence.case_id == case_id, *_conditions(narrowed)]
+    conditions.append(~is_open() if narrowed.withdrawn else is_open())
     if after is not None:
         conditions.append(tuple_(Evidence.registered_at, Evidence.id) > after)
     query = (
@@ -216,6 +223,7 @@ def exact_duplicates(session: Session, actor: Actor, evidence: Evidence) -> Sequ
             Evidence.blob_sha256 == evidence.blob_sha256,
             Evidence.id != evidence.id,
             Evidence.case_id.in_(visible_cases(actor)),
+            is_open(),
         )
         .order_by(Evidence.registered_at, Evidence.id)
         .limit(DUPLICATES_SHOWN)

@@ -20,6 +20,7 @@ from app.cases.models import Case, CaseMember
 from app.cases.service import authorise, roles_by_case
 from app.fingerprints.service import undecided_counts
 from app.kernel.primitives import utc_now
+from app.media.closing import is_open
 from app.media.exposure import breaks_of
 from app.media.models import Blob, Evidence
 from app.media.reading import claimed_lengths_ms, has_own_results
@@ -66,7 +67,7 @@ def list_queue(
         return []
     offered = _offered(actor.account_id, cases, get_preferences(session, actor), act)
     query = select(Evidence, Blob.kind).join(Case).join(Blob, Blob.sha256 == Evidence.blob_sha256)
-    query = query.where(Case.status == "open", offered)
+    query = query.where(Case.status == "open", is_open(), offered)
     place = (Evidence.priority, Evidence.state_since, Evidence.id)
     if after is not None:
         query = query.where(tuple_(*place) > after)

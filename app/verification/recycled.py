@@ -22,7 +22,7 @@ from app.fingerprints.appearances import Appearance, Basis, first_certain_of
 from app.fingerprints.groups import load_connected
 from app.fingerprints.models import FIRM_TIERS, Match, MatchTier, Relation
 from app.fingerprints.origins import APART
-from app.fingerprints.seeing import of_item
+from app.fingerprints.seeing import between_open, of_item
 from app.fingerprints.tiers import last_tiers
 from app.incidents.models import Incident, IncidentEvidence
 from app.media.blindness import seen_by
@@ -145,7 +145,7 @@ def _matches_in_question(session: Session, evidence_id: UUID) -> Sequence[Match]
         .limit(1)
         .scalar_subquery()
     )
-    query = select(Match).where(of_item(evidence_id), func.coalesce(decided, "").not_in(APART))
+    query = select(Match).where(of_item(evidence_id), between_open(), func.coalesce(decided, "").not_in(APART))
     return session.scalars(query.order_by(Match.found_at, Match.id)).all()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -13,8 +13,11 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
 from app.fingerprints.keeping import APPEARED
+from app.fingerprints.models import Match
+from app.fingerprints.seeing import between_open
 from app.jobs import Job
 from app.kernel.primitives import new_id, utc_now
+from app.media.closing import is_open
 from app.media.items import entry_object
 from app.media.models import Evidence
 from app.media.rules import State
@@ -30,10 +33,15 @@ def list_notices(
 ) -> Sequence[RecycledNotice]:
     """As they were given, for coordinators."""
     authorise(session, actor, case_id, Operation.READ_NOTICES)
-    query = select(RecycledNotice).where(RecycledNotice.case_id == case_id)
+    query = select(RecycledNotice).join(Evidence, Evidence.id == RecycledNotice.evidence_id)
+    query = query.where(RecycledNotice.case_id == case_id, is_open(), _between_open())
     if after is not None:
         query = query.where(tuple_(RecycledNotice.found_at, RecycledNotice.id) > after)
     return session.scalars(query.order_by(RecycledNotice.found_at, RecycledNotice.id).limit(limit)).all()
+
+
+def _between_open() -> ColumnElement[bool]:
+    return select(Match.id).where(Match.id == RecycledNotice.match_id, between_open()).exists()
 
 
 def _plan(session: Session, *, evidence_id: str, earlier: None = None) -> UUID | None:  # noqa: ARG001

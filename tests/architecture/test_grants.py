@@ -28,6 +28,9 @@ APPLICATION = {
     # Written and destroyed, read by nobody: a function hands one out for an approved opening.
     "vault_secrets": frozenset({"INSERT", "DELETE"}),
     "vault_identities": APPEND,
+    "consents": APPEND,
+    # What stands is worked out by a trigger.
+    "consent_standing": READ,
     "vault_openings": APPEND,  # And its decision, below.
     # And its decision, below.
     "erasure_requests": APPEND,
@@ -92,6 +95,7 @@ UPDATABLE_COLUMNS = {
     "export_media": {"sha512", "crc32"},
     "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason", "note", "erased"},
     "match_notices": {"acknowledged_by", "acknowledged_at"},
+    "consents": {"pseudonym", "reason", "erased"},
     "vault_openings": {"decision", "decided_by", "decided_at"},
     "erasure_requests": {"decision", "decided_by", "decided_at"},
     # What an erasure empties, and nothing else of these rows.

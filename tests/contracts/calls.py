@@ -310,9 +310,20 @@ LEDGER = (
     Call("getHealth", "public"),
     Call("getReadiness", "public"),
 )
+CONSENT = {
+    "subject_id": MISSING,
+    "subject": "S-3",
+    "subject_kind": "source",
+    "scopes": ["verification"],
+    "obtained": "written",
+    "given_on": "2026-07-14",
+}
 _OPENINGS = frozenset({"coordinator", "researcher", "custodian"})
 _NO_IDENTITY = frozenset({"identity_not_sealed"})
 SOURCES = (
+    _write("giveConsent", "evidence", ALL - {"auditor"}, CONSENT, granted_codes=frozenset({"unknown_subject"})),
+    _write("withdrawConsent", "evidence", ALL - {"auditor"}, {"subject_id": MISSING, "withdrawn_on": "2026-07-14"}),
+    _read("listConsents", "evidence"),
     _write("sealSource", "evidence", COORDINATOR, {"identity": {"name": "x"}}, own=RECEIVE - COORDINATOR),
     _read("getSource", "evidence", granted_codes=_NO_IDENTITY),
     _write(

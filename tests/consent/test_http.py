@@ -1,0 +1,225 @@
+"""Consents over HTTP, and what a withdrawal closes: every way in which one item is shown, to everybody."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from tests.exports.custody_cases import publish_key
+from tests.support.api import Api, Person, running_api
+from tests.support.databases import TestDatabase
+from tests.support.journey import ok
+from tests.support.work import work_of
+
+PICTURE = Path(__file__).parents[1] / "assets" / "table.jpg"
+METADATA = {
+    "collector": "Olena",
+    "method": "download",
+    "acquired_at": "2026-07-14T09:30:00Z",
+    "source": "S-3",
+    "labels": {"graphic_level": "none"},
+}
+CONSENT = {
+    "subject": "S-3",
+    "subject_kind": "source",
+    "scopes": ["verification", "publication"],
+    "obtained": "written",
+    "given_on": "2026-07-14",
+}
+ROLES = ("collector", "verifier", "coordinator", "researcher", "legal_analyst", "custodian", "auditor")
+CARRYING_OUT = ("coordinator", "custodian")
+
+
+@dataclass
+class House:
+    api: Api
+    people: dict[str, Person] = field(default_factory=dict)
+    case_id: str = ""
+    item: str = ""
+    copy: str = ""
+
+    @property
+    def path(self) -> str:
+        return f"/v1/evidence/{self.item}"
+
+    def __getattr__(self, name: str) -> Person:
+        return self.people[name]
+
+    def consent(self, person: Person | None = None, **changed: Any) -> Any:
+        return ok((person or self.collector).post(f"{self.path}/consents", json={**CONSENT, **changed}), 201)
+
+    def withdraw(self, subject: str, person: Person | None = None, **more: Any) -> Any:
+        body = {"subject_id": subject, "withdrawn_on": "2026-09-02", **more}
+        return (person or self.verifier).post(f"{self.path}/consents/withdrawals", json=body)
+
+
+@pytest.fixture
+def house(database: TestDatabase, tmp_path: Path) -> Iterator[House]:
+    with running_api(database, tmp_path / "data", checkpoint_wait_s=0.02) as api:
+        made = House(api)
+        made.people |= {role: api.person(role) for role in (*ROLES, "outsider")}
+        made.case_id = api.case(
+            made.coordinator, **{role: (made.people[role],) for role in ROLES if role != "coordinator"}
+        )
+        made.item, made.copy = (receive(made.collector, made.case_id) for _ in range(2))
+        with work_of(api) as work:
+            work.finish()
+        yield made
+
+
+def receive(person: Person, case_id: str) -> str:
+    parts = [("metadata", (None, json.dumps(METADATA))), ("file", ("table.jpg", PICTURE.read_bytes()))]
+    return str(ok(person.post(f"/v1/cases/{case_id}/evidence", files=parts), 201)["id"])
+
+
+def code(answer: Any) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+def test_consents_when_recorded_then_are_listed_in_order_and_never_edited(house: House) -> None:
+    first = house.consent()
+    other = house.consent(house.researcher, subject="P-1", subject_kind="person_shown", scopes=["verification"])
+    again = house.consent(subject_id=first["subject_id"], scopes=["verification"], valid_until="2036-01-01T00:00:00Z")
+    listed = ok(house.auditor.get(f"{house.path}/consents", params={"limit": 2}))
+    assert [each["number"] for each in listed["items"]] == [1, 2]
+    rest = ok(house.auditor.get(f"{house.path}/consents", params={"limit": 2, "cursor": listed["next_cursor"]}))
+    assert [each["id"] for each in rest["items"]] == [again["id"]]
+    assert again["subject_id"] == first["subject_id"] != other["subject_id"]
+    assert again["closed_at"] == "2036-01-01T00:00:00Z"
+
+
+def test_consent_when_it_cannot_be_so_then_is_refused(house: House) -> None:
+    def refused(**changed: Any) -> tuple[int, str]:
+        return code(house.collector.post(f"{house.path}/consents", json={**CONSENT, **changed}))
+
+    assert refused(scopes=["publication"]) == (422, "scope_without_verification")
+    assert refused(given_on="2199-01-01") == (422, "consent_in_future")
+    assert refused(subject_id="00000000-0000-4000-8000-000000000000") == (422, "unknown_subject")
+    assert refused(scopes=["everything"])[0] == 422
+    assert code(house.auditor.post(f"{house.path}/consents", json=CONSENT)) == (403, "forbidden")
+    assert house.outsider.post(f"{house.path}/consents", json=CONSENT).status_code == 404
+
+
+def test_withdrawal_when_of_one_scope_then_the_item_stays_open_inside(house: House, database: TestDatabase) -> None:
+    subject = house.consent()["subject_id"]
+    made = ok(house.withdraw(subject, scopes=["publication"]), 201)
+    assert (made["scopes"], made["closed_at"]) == (["publication"], None)
+    assert house.verifier.get(house.path).status_code == 200
+    assert code(house.withdraw(subject, scopes=["publication", "partners"])) == (409, "nothing_stands")
+    with psycopg.connect(database.owner_url) as owner:
+        standing = owner.execute("SELECT scope FROM consent_standing WHERE stands_until IS NULL").fetchall()
+    assert standing == [("verification",)]
+
+
+def ways(house: House) -> dict[str, tuple[str, dict[str, str]]]:
+    """Every way in which one item's content, or what it shows, is read."""
+    content = {"purpose": "verification"}
+    return {
+        "content": (f"{house.path}/content", content),
+        "thumbnail": (f"{house.path}/renderings/thumbnail", content),
+        "preview": (f"{house.path}/preview", {}),
+        "frame": (f"{house.path}/frames/0", {}),
+        "claims": (f"{house.path}/claims", {}),
+    }
+
+
+def test_withdrawal_when_whole_then_nothing_of_the_item_is_shown_to_anybody(house: House) -> None:
+    subject = house.consent()["subject_id"]
+    match = ok(house.verifier.get(f"{house.path}/matches"))["items"][0]["id"]
+    link = ok(house.verifier.post(f"{house.path}/content-url", json={"purpose": "verification"}))["url"]
+    before = {name: house.verifier.get(path, params=query).status_code for name, (path, query) in ways(house).items()}
+    assert set(before.values()) == {200}
+    made = ok(house.withdraw(subject, reason="They moved back."), 201)
+    assert made["closed_at"] == made["recorded_at"]
+    for role in ROLES:
+        person = house.people[role]
+        answers = {name: person.get(path, params=query) for name, (path, query) in ways(house).items()}
+        hidden = {name for name, answer in answers.items() if answer.status_code in (403, 404)}
+        assert hidden == set(answers), role
+        assert person.get(f"/v1/matches/{match}").json()["code"] == "consent_withdrawn"
+        assert ok(person.get(f"/v1/cases/{house.case_id}/evidence"))["items"][0]["id"] == house.copy
+        assert ok(person.get(f"/v1/evidence/{house.copy}/matches"))["items"] == []
+        assert ok(person.get(f"/v1/cases/{house.case_id}/groups"))["items"] == []
+        assert person.get(house.path).status_code == (200 if role in CARRYING_OUT else 404)
+    assert house.api.client().get(link).status_code in (403, 404)
+    assert code(house.outsider.get(house.path)) == (404, "not_found")
+
+
+def test_withdrawn_item_when_asked_for_by_those_who_carry_it_out_then_is_listed_and_nothing_else_is_done(
+    house: House,
+) -> None:
+    subject = house.consent()["subject_id"]
+    ok(house.withdraw(subject), 201)
+    path, withdrawn = f"/v1/cases/{house.case_id}/evidence", {"withdrawn": "true"}
+    for role in CARRYING_OUT:
+        assert [each["id"] for each in ok(house.people[role].get(path, params=withdrawn))["items"]] == [house.item]
+        assert [each["act"] for each in ok(house.people[role].get(f"{house.path}/consents"))["items"]] == [
+            "given",
+            "withdrawn",
+        ]
+    assert code(house.verifier.get(path, params=withdrawn)) == (403, "forbidden")
+    opened = house.verifier.post(
+        f"{house.path}/transitions", json={"event": "open_verification"}, headers={"If-Match": '"1"'}
+    )
+    assert code(opened) == (404, "consent_withdrawn")
+
+
+def test_consent_when_given_anew_then_the_item_is_open_again(house: House) -> None:
+    subject = house.consent()["subject_id"]
+    ok(house.withdraw(subject), 201)
+    assert code(house.verifier.post(f"{house.path}/consents", json=CONSENT)) == (404, "consent_withdrawn")
+    assert house.consent(house.coordinator, subject_id=subject)["closed_at"] is None
+    assert house.verifier.get(f"{house.path}/preview").status_code == 200
+
+
+def test_consent_when_it_ends_by_its_date_then_the_item_is_closed_from_then_on(house: House) -> None:
+    house.consent(valid_until="2026-01-01T00:00:00Z")
+    assert code(house.verifier.get(house.path)) == (404, "consent_withdrawn")
+
+
+def test_custody_when_an_item_is_withdrawn_then_its_fields_are_opened_to_custodians_alone_and_entries_stay(
+    house: House, sessions: sessionmaker[Session]
+) -> None:
+    publish_key(sessions, house.api.settings.data)
+    subject = house.consent(subject="Zarquelis")["subject_id"]
+    ok(house.withdraw(subject, reason="Vemblithorn."), 201)
+    for role in ("coordinator", "researcher", "legal_analyst", "auditor", "custodian"):
+        for scope, object_id in (("evidence", house.item), ("cases", house.case_id)):
+            page = house.people[role].get(f"/v1/{scope}/{object_id}/custody", params={"limit": 200})
+            types = {entry["type"] for entry in ok(page)["items"]}
+            assert {"evidence.consent_given", "evidence.consent_withdrawn", "evidence.collected"} <= types
+            assert ("Zarquelis" in page.text and "Vemblithorn" in page.text) is (role == "custodian")
+    refused = house.researcher.get(f"{house.path}/custody/file", params={"purpose": "audit", "disclose": "all"})
+    assert code(refused) == (409, "disclosure_withheld")
+
+
+@pytest.mark.parametrize(
+    ("statement", "refusal"),
+    [
+        ("UPDATE evidence SET closed_at = NULL WHERE id = '{item}'", "exhibit_closed_by_consent"),
+        ("UPDATE evidence SET closed_at = now() - interval '1 day' WHERE id = '{copy}'", "exhibit_closed_by_consent"),
+        ("UPDATE consents SET scopes = '{{verification}}'", "permission denied"),
+        ("DELETE FROM consents", "permission denied"),
+        ("INSERT INTO consent_standing VALUES ('{item}', '{item}', 'publication', NULL)", "permission denied"),
+        (
+            "INSERT INTO evidence_views VALUES ('{item}', '{person}', 'viewed', 'original', 'x', now())",
+            "exhibit_consent_withdrawn",
+        ),
+    ],
+)
+def test_application_role_when_it_goes_around_a_withdrawal_then_the_database_refuses(
+    house: House, database: TestDatabase, statement: str, refusal: str
+) -> None:
+    ok(house.withdraw(house.consent()["subject_id"]), 201)
+    application = psycopg.connect(database.app_url)
+    try:
+        with pytest.raises(psycopg.Error) as refused:
+            application.execute(statement.format(item=house.item, copy=house.copy, person=house.verifier.id).encode())
+        assert refusal in (refused.value.diag.constraint_name or str(refused.value))
+    finally:
+        application.close()
