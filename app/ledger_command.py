@@ -19,9 +19,8 @@ from app.kernel.settings import Settings
 from app.ledger.audit import verify_log
 from app.ledger.audit_report import AuditReport
 from app.ledger.checkpoint import VerifierKey
-from app.ledger.keys import published_directory, read_verifier_key
+from app.ledger.keys import pinned_keys, published_directory, read_verifier_key
 from app.ledger.log import LedgerHalted
-from app.monitor_command import pinned_keys
 from app.processes import follow_parent
 from app.verify_output import ProgressShown, show
 

@@ -5,14 +5,13 @@ Exit status: 0 all as it was signed, 1 faults, 2 it could not be checked (no key
 
 import argparse
 import sys
-from collections.abc import Sequence
 from contextlib import nullcontext
-from pathlib import Path
 
 from app.kernel.errors import Misconfigured
 from app.ledger.audit_report import AuditReport, Progress
-from app.ledger.checkpoint import NoteInvalid, VerifierKey, parse_vkey
+from app.ledger.checkpoint import VerifierKey
 from app.ledger.fetching import open_log
+from app.ledger.keys import pinned_keys
 from app.ledger.monitor import CannotCheck, Fetch, NotServed, monitor
 from app.ledger.monitor_state import MonitorState, open_state
 from app.verify_output import ProgressShown, show
@@ -33,18 +32,6 @@ def verify_url(options: argparse.Namespace) -> int:
     return show(
         report, f"{report.leaves} leaves; signed tree {report.size} {report.root}; {compared}", as_json=options.json
     )
-
-
-def pinned_keys(given: Sequence[str]) -> list[VerifierKey]:
-    """The keys named by their text, or in files, one a line. Raises Misconfigured."""
-    lines: list[str] = []
-    try:
-        for each in given:
-            file = Path(each)
-            lines += file.read_text(encoding="utf-8").split("\n") if file.is_file() else [each]
-        return [parse_vkey(line.strip()) for line in lines if line.strip()]
-    except (NoteInvalid, UnicodeDecodeError) as error:
-        raise Misconfigured(f"--key: {error}") from error
 
 
 def _monitor(

@@ -205,6 +205,18 @@ def read_verifier_key(path: Path) -> VerifierKey:
         raise Misconfigured(f"{path} is not a verifier key: {error}") from error
 
 
+def pinned_keys(given: Sequence[str]) -> list[VerifierKey]:
+    """The keys named by their text, or in files, one a line. Raises Misconfigured."""
+    lines: list[str] = []
+    try:
+        for each in given:
+            file = Path(each)
+            lines += file.read_text(encoding="utf-8").split("\n") if file.is_file() else [each]
+        return [parse_vkey(line.strip()) for line in lines if line.strip()]
+    except (NoteInvalid, UnicodeDecodeError) as error:
+        raise Misconfigured(f"--key: {error}") from error
+
+
 def _write_whole(path: Path, content: bytes, *, mode: int) -> None:
     """Create the file with all its bytes, or not at all; one that is already there stays."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
