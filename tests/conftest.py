@@ -24,15 +24,12 @@ from tests.support.databases import (
     remove_run_directory,
 )
 from tests.support.examples import load_profile
+from tests.support.kept import RUN_DIRECTORY
 from tests.support.network import refuse_other_hosts
 from tests.support.passwords import hash_passwords_cheaply
 from tests.support.product import Product, start_product
 from tests.support.statements import share_compiled_statements
 from tests.support.work import close_decoder
-
-RUN_DIRECTORY = "EXHIBIT_TEST_RUN_DIRECTORY"
-"""How pytest-xdist's workers, which inherit the environment, find the directory of the run."""
-
 
 load_profile()
 gc.disable()  # Until all tests are imported: all that an import makes stays.

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from tests import media_samples
+from tests.support.kept import kept
 
 SIZE = (320, 240)
 RATE = 24
@@ -62,7 +63,7 @@ def source() -> tuple[Pixels, ...]:
     return tuple(frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in found)[:FRAMES]
 
 
-@cache
+@kept
 def recording(name: str) -> bytes:
     _, container, codec, _, arguments = RECORDINGS[name]
     return encode(container, codec, **arguments)  # type: ignore[arg-type]
@@ -150,7 +151,7 @@ def with_edit_list(mp4: bytes, entries: list[tuple[int, int]]) -> bytes:
     return bytes(grown)
 
 
-@cache
+@kept
 def with_cover_and_preview() -> bytes:
     """A QuickTime file whose first track is a small preview, with a cover beside it, as action cameras write them."""
     buffer = io.BytesIO()

@@ -13,6 +13,8 @@ import numpy as np
 import pillow_heif
 from PIL import ExifTags, Image, ImageOps
 
+from tests.support.kept import kept
+
 ASSETS = Path(__file__).parent / "assets"
 PHOTOGRAPHS = tuple(sorted(ASSETS.glob("*.jpg")))
 VIDEO = ASSETS / "bunny.mp4"
@@ -55,7 +57,7 @@ def mirrored(path: Path) -> bytes:
     return encoded(ImageOps.mirror(upright(path)), quality=90)
 
 
-@cache
+@kept
 def twelve_megapixels(path: Path, seed: int = 0) -> bytes:
     """A 4000 × 3000 JPEG from a photograph, with a little noise, so that it costs what a phone's picture costs."""
     large = ImageOps.fit(upright(path), (4000, 3000), Image.Resampling.BICUBIC)
@@ -113,7 +115,7 @@ def first_frame(start_s: float, end_s: float) -> np.ndarray[tuple[int, int, int]
     return frame.to_ndarray(format="rgb24").astype(np.uint8)
 
 
-@cache
+@kept
 def excerpt(
     start_s: float = 0.0,
     end_s: float = 4.0,
@@ -139,7 +141,7 @@ def excerpt(
     return buffer.getvalue()
 
 
-@cache
+@kept
 def compilation(pieces: tuple[tuple[Path, float, float], ...], size: tuple[int, int] = (320, 180)) -> bytes:
     """Pieces of recordings (path, from and to in seconds) one after the other, at their own speed, in one MP4."""
     buffer = io.BytesIO()
@@ -251,7 +253,7 @@ def mov_with_data_reference(target: str) -> bytes:
     return whole.replace(own, foreign)
 
 
-@cache
+@kept
 def png_bomb(side_pixels: int) -> bytes:
     """A PNG of a few kilobytes per 10 megapixels: a black square that is all zeros when unpacked."""
 

@@ -10,13 +10,13 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import av
 from PIL import Image
 
 from app.media.jail.result import DecodeOutcome
 from tests import media_samples
+from tests.support.kept import kept
 
 DECODED, UNDECODABLE = DecodeOutcome.DECODED, DecodeOutcome.UNDECODABLE
 PIXELS, MEMORY, TIME = DecodeOutcome.LIMIT_PIXELS, DecodeOutcome.LIMIT_MEMORY, DecodeOutcome.LIMIT_TIME
@@ -27,7 +27,7 @@ ANY = REFUSED | {DECODED}
 # The benign files that are made hostile: as small as they can be.
 
 
-@cache
+@kept
 def small(format_name: str) -> bytes:
     picture = media_samples.upright(media_samples.PHOTOGRAPHS[0]).resize((96, 64))
     options: dict[str, object] = {}
@@ -40,7 +40,7 @@ def small(format_name: str) -> bytes:
     return media_samples.encoded(picture, format_name, **options)
 
 
-@cache
+@kept
 def clip(name: str) -> bytes:
     container, codec = CLIPS[name]
     return media_samples.excerpt(8, 8.5, container=container, codec=codec, size=(96, 64))
@@ -288,7 +288,7 @@ def with_media_header(timescale: int, duration: int) -> bytes:
     return with_box(clip("mp4"), b"mdhd", lambda _: header)
 
 
-@cache
+@kept
 def fragmented() -> bytes:
     """As a phone streams it: the index names no sample, each fragment does."""
     buffer = io.BytesIO()

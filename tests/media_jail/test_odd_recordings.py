@@ -2,7 +2,6 @@
 
 import io
 from fractions import Fraction
-from functools import cache
 from itertools import pairwise
 
 import av
@@ -15,6 +14,7 @@ from tests import media_formats
 from tests import media_samples as samples
 from tests.media_jail.conftest import Decode
 from tests.media_jail.test_formats import mean_difference
+from tests.support.kept import kept
 
 SIZE = (160, 90)
 
@@ -99,7 +99,7 @@ def test_decode_when_pictures_are_of_other_kinds_then_they_are_seen(
     assert abs(float(frames[0].rgb.mean()) - float(usual[0].rgb.mean())) < 4
 
 
-@cache
+@kept
 def camera_of_jpegs(container: str) -> bytes:
     """As dashboard cameras and trail cameras write it: each frame is a JPEG file with EXIF of its own."""
     exif = Image.Exif()

@@ -3,7 +3,6 @@
 import io
 import os
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from app.media.limits import HOLD_SEVERAL
 from tests import media_samples
 from tests.media_jail.conftest import Decode
 from tests.media_jail.test_formats import mean_difference
+from tests.support.kept import kept
 
 ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF")
 PAGES = ("TIFF", "HEIF", "MPO")
@@ -31,7 +31,7 @@ def picture(number: int) -> Image.Image:
     return media_samples.upright(media_samples.PHOTOGRAPHS[number]).resize((320, 240)).copy()
 
 
-@cache
+@kept
 def sequence(format_name: str) -> bytes:
     """Three photographs, in an animation 300 ms each."""
     return media_samples.encoded(
