@@ -199,5 +199,6 @@ def time_stamps(dossier: Dossier) -> tuple[SignedCheckpoint, list[TimeStamp]] | 
         wanted = select(Anchor).where(Anchor.id.in_([UUID(each) for each in dossier.inputs.anchors]))
         found = session.scalars(wanted.order_by(Anchor.authority)).all()
         stamped = reading.checkpoint_of(session, found[0].size, log_id=found[0].log_id)
+        stamps = [TimeStamp(each.authority, each.request, each.response or b"") for each in found]
     assert stamped is not None
-    return stamped, [TimeStamp(each.authority, each.request, each.response or b"") for each in found]
+    return stamped, stamps

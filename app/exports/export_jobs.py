@@ -153,10 +153,10 @@ def _freeze(sessions: sessionmaker[Session], checkpoint: SignedCheckpoint, setti
             .order_by(Anchor.size.desc(), Anchor.authority)
         )
         anchors = session.scalars(newest.limit(16)).all()
-        newest_ones = [each for each in anchors if each.size == anchors[0].size]
+        stamps = tuple(str(each.id) for each in anchors if each.size == anchors[0].size)
         stamped = None
-        if newest_ones and newest_ones[0].size != checkpoint.size:
-            stamped = reading.checkpoint_of(session, newest_ones[0].size, log_id=checkpoint.log_id)
+        if anchors and anchors[0].size != checkpoint.size:
+            stamped = reading.checkpoint_of(session, anchors[0].size, log_id=checkpoint.log_id)
         anchored = None if stamped is None else with_cosignatures(session, stamped).note
     policy = f"log {vkey}\nquorum none\n"
     if settings.witness_policy is not None:
@@ -168,7 +168,7 @@ def _freeze(sessions: sessionmaker[Session], checkpoint: SignedCheckpoint, setti
         vkey,
         policy,
         _roots(settings),
-        tuple(str(each.id) for each in newest_ones),
+        stamps,
         anchored,
     )
 
