@@ -92,10 +92,10 @@ $(VENV)/.installed-dev: requirements-dev.lock | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Two steps: pdqhash exists as source only, and is built with the pinned tools rather than with what pip would fetch.
+# Two steps: pdqhash and bagit come as source, and are built with the pinned tools rather than with what pip would fetch.
 $(VENV)/.installed-interop: requirements-interop.lock $(VENV)/.installed-dev
 	@command -v c++ >/dev/null || { echo "The interop tests need a C++ compiler: apt-get install g++" >&2; exit 1; }
-	grep -A1 -E '^(cython|wheel)==' requirements-interop.lock | grep -v '^--$$' > $(VENV)/build-tools.lock
+	grep -A1 -E '^(cython|wheel|setuptools-scm|vcs-versioning)==' requirements-interop.lock | grep -v '^--$$' > $(VENV)/build-tools.lock
 	$(RUN) -m pip install --quiet --require-hashes --no-deps --requirement $(VENV)/build-tools.lock
 	$(RUN) -m pip install --quiet --require-hashes --no-deps --no-build-isolation --requirement requirements-interop.lock
 	@touch $@
