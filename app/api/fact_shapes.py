@@ -98,7 +98,7 @@ class CasualtyStated(StatedShape):
         "printed, the maximum is null. `about`, `up_to`: both are given."
     )
     minimum: People
-    maximum: People | None = Field(description="Null: open.")
+    maximum: People | None = Field(None, description="Null: open.")
     as_reported: PrintedText = Field(description="The source's own words, in its language.")
 
 

@@ -34,7 +34,7 @@ SAFE_HEADERS = (
 
 BODY_LIMIT_BYTES = 256 * 1024
 BODY_WITHIN_S = 20.0
-UPLOAD_PATH = re.compile(r"/v1/(cases/[^/]+/evidence|evidence/[^/]+/content|similar)")
+UPLOAD_PATH = re.compile(r"/v1/(cases/[^/]+/(evidence|imports)|evidence/[^/]+/content|similar)")
 """Where a POST streams its body, under the limits of ``receiving``."""
 
 

@@ -49,6 +49,21 @@ class ParentStands(Conflict):
     advice = "Supersede or withdraw that relation: an incident has one parent at the most."
 
 
+class StatedOtherwise(Conflict):
+    code = "stated_otherwise"
+    title = "What has this external reference says something else"
+    advice = "An import states and does not supersede. Leave the line out, and change or supersede the record itself."
+
+
+class ImportRefused(Invalid):
+    code = "import_refused"
+    title = "Not all lines are good, and nothing was changed"
+    advice = (
+        "'problems' says for each bad line which field is wrong and why: correct the file and send all of it again. "
+        "With ?dry_run=true nothing is changed either way."
+    )
+
+
 CIRCLE = CircleOfIncidents("The other incident is a part of this one, directly or through others.")
 PARENT_STANDS = ParentStands("Name in 'supersedes' the relation to the parent that it has.")
 NO_SUCH_ORGANISATION = UnknownOrganisation("It was never registered in this case, or it was withdrawn.")

@@ -52,24 +52,34 @@ def state_of_incident(uow: UnitOfWork, actor: Actor, kind: Kind[Row], incident_i
     if kind is RELATED:
         _hold_case_of(uow.session, actor, incident_id)
     incident, grant = lock_incident(uow.session, actor, incident_id, Operation.EDIT_INCIDENTS)
+    return add_to_incident(uow, grant, kind, incident, statement)
+
+
+def add_to_incident(uow: UnitOfWork, grant: Grant, kind: Kind[Row], incident: Incident, statement: Statement) -> Row:
+    """The same for one who was permitted to, and who holds the incident or its case."""
     statement.check(has_source=kind.has_source)
     if isinstance(statement.stated, RelatedIncident):
         _require_relation(uow.session, incident, statement.stated, statement.supersedes)
-    made = _add(uow.session, grant, kind, {"incident_id": incident_id, "case_id": incident.case_id}, statement)
+    made = _add(uow.session, grant, kind, {"incident_id": incident.id, "case_id": incident.case_id}, statement)
     event = IncidentFactRecorded if made.supersedes is None else IncidentFactSuperseded
-    acted_on = EntryObject("incident", incident_id, incident.version)
-    uow.record(event(stream=incident_id, actor=grant.entry_actor, object=acted_on, **_entry(kind, made)))
+    acted_on = EntryObject("incident", incident.id, incident.version)
+    uow.record(event(stream=incident.id, actor=grant.entry_actor, object=acted_on, **_entry(kind, made)))
     return made
 
 
 def state_of_case(uow: UnitOfWork, actor: Actor, kind: Kind[Row], case_id: UUID, statement: Statement) -> Row:
     """The same of what is a case's: organisations, territory control, external statistics. Raises the same."""
     grant = authorise(uow.session, actor, case_id, Operation.EDIT_INCIDENTS, is_alone=True)
+    return add_to_case(uow, grant, kind, statement)
+
+
+def add_to_case(uow: UnitOfWork, grant: Grant, kind: Kind[Row], statement: Statement) -> Row:
+    """The same for one who was permitted to, and who holds the case alone."""
     statement.check(has_source=kind.has_source)
-    made = _add(uow.session, grant, kind, {"case_id": case_id}, statement)
+    made = _add(uow.session, grant, kind, {"case_id": grant.case_id}, statement)
     event = CaseFactRecorded if made.supersedes is None else CaseFactSuperseded
-    acted_on = EntryObject("case", case_id)
-    uow.record(event(stream=case_id, actor=grant.entry_actor, object=acted_on, **_entry(kind, made)))
+    acted_on = EntryObject("case", grant.case_id)
+    uow.record(event(stream=grant.case_id, actor=grant.entry_actor, object=acted_on, **_entry(kind, made)))
     return made
 
 
@@ -82,7 +92,7 @@ def _hold_case_of(session: Session, actor: Actor, incident_id: UUID) -> None:
 
 def _add(session: Session, grant: Grant, kind: Kind[Row], scope: Mapping[str, UUID], statement: Statement) -> Row:
     replaced = _replaced(session, kind, scope, statement.supersedes)
-    columns = _columns(kind, statement)
+    columns = columns_of(kind, statement)
     _require_known(session, grant.case_id, statement, columns)
     _require_free(session, kind, scope, statement, columns)
     made_id = new_id()
@@ -106,7 +116,7 @@ def _add(session: Session, grant: Grant, kind: Kind[Row], scope: Mapping[str, UU
     return made
 
 
-def _columns(kind: Kind[Row], statement: Statement) -> dict[str, Any]:
+def columns_of(kind: Kind[Row], statement: Statement) -> dict[str, Any]:
     """Columns of what is stated and by whom; a withdrawal has none."""
     if statement.stated is None:
         return {}

@@ -68,6 +68,13 @@ def create_incident(
 ) -> Incident:
     """A new incident with a stream of its own, registered in the case's. Raises IncidentCodeTaken, ReferenceTaken."""
     grant = authorise(uow.session, actor, case_id, Operation.EDIT_INCIDENTS)
+    stated = Changes(code, title, kind, occurrence, place)
+    return add_incident(uow, grant, stated, external_reference)
+
+
+def add_incident(uow: UnitOfWork, grant: Grant, stated: Changes, external_reference: str | None) -> Incident:
+    """The same for one who was permitted to; ``stated`` has a code, a title and a kind."""
+    case_id, code = grant.case_id, stated.code or ""
     _require_free_code(uow.session, case_id, code)
     if external_reference is not None and by_reference(uow.session, case_id, external_reference) is not None:
         raise REFERENCE_TAKEN
@@ -80,7 +87,6 @@ def create_incident(
         created_at=utc_now(),
         version=1,
     )
-    stated = Changes(code, title, kind, occurrence, place)
     _apply(incident, stated)
     uow.session.add(incident)
     uow.session.flush()
@@ -293,6 +299,14 @@ def by_reference(session: Session, case_id: UUID, external_reference: str) -> In
     """The case's incident of this external reference (no permission check: for services that made theirs)."""
     query = select(Incident).where(Incident.case_id == case_id, Incident.external_reference == external_reference)
     return session.scalar(query)
+
+
+def says(incident: Incident, stated: Changes) -> bool:
+    """Whether an incident says just this now."""
+    said = Incident(administrative_units=[])
+    _apply(said, stated)
+    columns = ("code", "title", "kind", "occurred_from", "occurred_to", "occurred_zone", "occurred_basis")
+    return all(getattr(incident, name) == getattr(said, name) for name in (*columns, "place_precision", *PLACE_COLUMNS))
 
 
 def find_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:

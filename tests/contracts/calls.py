@@ -430,6 +430,7 @@ FACTS = (
         _write(operation, "case", INCIDENTS, _WITHDRAWAL)
         for operation in ("registerOrganisation", "stateTerritoryControl", "recordStatistic")
     ),
+    _write("importRecords", "case", INCIDENTS, {"record": "nothing"}, query={"dry_run": "true"}),
     *(_read(operation, "case") for operation in ("listOrganisations", "listTerritoryControl", "listStatistics")),
 )
 AIDS = (

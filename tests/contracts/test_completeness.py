@@ -29,6 +29,7 @@ CHANGES_WITHOUT_VERSION = {
     "changeMyPassword": "it needs the old password",
     "createContentUrl": "it changes nothing",
     "lookUpAccount": "it changes nothing",
+    "importRecords": "it only adds, and what has a known external reference is not added again",
     "prepareVerdict": "it changes nothing",
     "searchHashes": "it changes nothing",
     "searchSimilar": "it changes nothing",
