@@ -1,6 +1,8 @@
 """A case in which one rare name was written into every personal field that the API has, and the people who erase it."""
 
+import copy
 import json
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image
-from sqlalchemy.orm import Session, sessionmaker
 
+from app.kernel.database import open_engine, session_factory
 from app.media.assessment import QUESTIONS
 from tests.exports.custody_cases import integrating, publish_key
 from tests.support.api import Api, Person, running_api
@@ -89,12 +91,38 @@ def open_fields(entries: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, A
                 yield entry, name, sealed["value"]
 
 
-@contextmanager
-def open_hub(database: TestDatabase, sessions: sessionmaker[Session], data: Path, rare: str) -> Iterator[Hub]:
-    """The API with an integrator beside it, and a case that is filled over HTTP."""
+@dataclass(frozen=True)
+class HubFacts:
+    """Who and what is in a filled hub's database, and the data directory that goes with it."""
+
+    data: Path
+    admin_token: str
+    people: dict[str, tuple[str, str, str]]
+    """By role an account's id, name and token."""
+    others: dict[str, Any]
+
+
+def fill_template(database: TestDatabase, data: Path, rare: str) -> HubFacts:
+    """A case that is filled over HTTP, with an integrator beside the API."""
+    engine = open_engine(database.app_url, pool_size=2)
     with running_api(database, data) as api, integrating(database):
-        publish_key(sessions, data)
-        yield fill(Hub(api, rare))
+        publish_key(session_factory(engine), data)
+        hub = fill(Hub(api, rare))
+        people = {role: (person.id, person.name, person.token) for role, person in hub.people.items()}
+        others = {name: value for name, value in vars(hub).items() if name not in ("api", "people")}
+    engine.dispose()
+    return HubFacts(data, api.admin.token, people, others)
+
+
+@contextmanager
+def open_hub(database: TestDatabase, data: Path, facts: HubFacts) -> Iterator[Hub]:
+    """The API on a copy of the filled database and of its data directory, with an integrator beside it."""
+    shutil.copytree(facts.data, data)
+    with running_api(database, data, admin_token=facts.admin_token) as api, integrating(database):
+        hub = Hub(api, **copy.deepcopy(facts.others))
+        for role, (account_id, name, token) in facts.people.items():
+            hub.people[role] = Person(account_id, name, token, api.client(token or None))
+        yield hub
 
 
 def fill(hub: Hub, product: Product | None = None) -> Hub:

@@ -8,15 +8,13 @@ from uuid import UUID
 import psycopg
 import pytest
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, sessionmaker
 
 from app.erasure.events import EntryErased
 from app.kernel.database import open_engine, session_factory
 from app.kernel.primitives import new_id, utc_now
 from app.ledger import log
 from app.ledger.event import EntryActor, EntryObject
-from tests.erasure.conftest import RARE
-from tests.erasure.hub import Hub, open_hub
+from tests.erasure.hub import Hub, HubFacts, open_hub
 from tests.support.databases import TestDatabase, TestServer, create_database, drop_database
 
 FROZEN = {
@@ -35,14 +33,13 @@ FROZEN = {
 
 
 @pytest.fixture(scope="module")
-def filled(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestDatabase, Hub]]:
+def filled(
+    postgres: TestServer, prepared: tuple[str, HubFacts], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[TestDatabase, Hub]]:
     """One hub for all tests here: what they try is refused."""
-    database = create_database(postgres)
-    engine = open_engine(database.app_url, pool_size=4)
-    sessions: sessionmaker[Session] = session_factory(engine)
-    with open_hub(database, sessions, tmp_path_factory.mktemp("guards") / "data", RARE) as hub:
+    database = create_database(postgres, template=prepared[0])
+    with open_hub(database, tmp_path_factory.mktemp("guards") / "data", prepared[1]) as hub:
         yield database, hub
-    engine.dispose()
     with postgres.administration() as owner:
         drop_database(owner, database.name)
 
