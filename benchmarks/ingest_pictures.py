@@ -29,7 +29,7 @@ from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.algorithms.reducing import reduced_picture
 from app.fingerprints.hasher import Hasher
-from app.fingerprints.views import hashes_in_views, hashes_of_areas
+from app.fingerprints.views import boxes_of, hashes_in_views, hashes_of_areas
 from app.media.jail.decoder import Decoder
 from tests.media_samples import PHOTOGRAPHS, encoded, twelve_megapixels, upright
 
@@ -65,7 +65,7 @@ def all_hashes(rgb: Pixels) -> None:
     picture = reduced_picture(rgb)
     for algorithm in ALGORITHMS:
         hashes_in_views(algorithm, picture)
-    hashes_of_areas(rgb, picture)
+    hashes_of_areas(rgb, boxes_of(rgb, picture))
 
 
 def drafted(body: bytes) -> Image.Image:

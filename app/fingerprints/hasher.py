@@ -15,7 +15,7 @@ from app.fingerprints.keyframes import ChangedFrames, MovedFarFrames
 from app.fingerprints.matching import Print
 from app.fingerprints.parts import features_of_parts
 from app.fingerprints.shots import FoundShot, Shot, ShotFinder
-from app.fingerprints.views import IDENTITY, TRIMMED, hashes_in_views, hashes_of_areas, view_of
+from app.fingerprints.views import FRAMED, IDENTITY, TRIMMED, boxes_of, hashes_in_views, hashes_of_areas, view_of
 from app.media.jail.result import VideoFrame
 
 MOST_FEATURE_SETS = 4_000
@@ -54,12 +54,14 @@ class Hasher:
         if self.on_further is not None:
             self.on_further(0, rgb)
         picture = reduced_picture(rgb)
-        self.features += features_of_parts(rgb, picture)
+        areas = boxes_of(rgb, picture)
+        framed = [box for name, box in areas.items() if name == FRAMED]
+        self.features += features_of_parts(rgb, picture, framed, self.features[0])
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
                 found = hashes_in_views(algorithm, picture)
                 if algorithm.version == PDQ.version:
-                    found += hashes_of_areas(rgb, picture)
+                    found += hashes_of_areas(rgb, areas)
                 self.prints += [Print(algorithm.version, 0, view, one.value, one.quality) for view, one in found]
 
     def take_frame(self, frame: VideoFrame) -> None:

@@ -17,9 +17,9 @@ from app.fingerprints.areas import Box, areas_in
 
 Array = np.ndarray[Any, Any]
 
-VIEWS_RULE = "views/2"
+VIEWS_RULE = "views/3"
 """By which views are taken of a picture or a frame; what was fingerprinted before it has fewer: ``views/1`` had no
-parts."""
+parts, ``views/2`` none of what was left without what is around it, and no points that are spread."""
 
 IDENTITY: Final = "identity"
 MIRROR: Final = "mirror"
@@ -125,11 +125,6 @@ def boxes_of(rgb: Pixels, picture: Reduced) -> Mapping[str, Box]:
     return found
 
 
-def areas_of(rgb: Pixels, picture: Reduced) -> Mapping[str, Array]:
-    """The pixels of each area."""
-    return {name: np.ascontiguousarray(box.of(rgb)) for name, box in boxes_of(rgb, picture).items()}
-
-
 def hashes_in_views(algorithm: Algorithm, picture: Pixels | Reduced) -> list[tuple[str, Hash]]:
     """The picture's hash by this algorithm, first as it is; by PDQ in all eight views, reduced to luma only once."""
     if algorithm.version != PDQ.version:
@@ -137,11 +132,11 @@ def hashes_in_views(algorithm: Algorithm, picture: Pixels | Reduced) -> list[tup
     return list(PDQ.of_luma_in_symmetries(PDQ.luma_of(picture)).items())
 
 
-def hashes_of_areas(rgb: Pixels, picture: Reduced) -> list[tuple[str, Hash]]:
-    """The PDQ hashes of the areas, in all eight views each; none of an area that says too little."""
+def hashes_of_areas(rgb: Pixels, areas: Mapping[str, Box]) -> list[tuple[str, Hash]]:
+    """The PDQ hashes of these areas (:func:`boxes_of`), in all eight views each; none of one that says too little."""
     return [
         (view_of(area, symmetry), found)
-        for area, pixels in areas_of(rgb, picture).items()
-        for symmetry, found in PDQ.of_luma_in_symmetries(PDQ.luma_of(pixels)).items()
+        for area, box in areas.items()
+        for symmetry, found in PDQ.of_luma_in_symmetries(PDQ.luma_of(np.ascontiguousarray(box.of(rgb)))).items()
         if (found.quality or 0) >= PDQ.minimum_quality
     ]

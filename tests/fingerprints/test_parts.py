@@ -1,5 +1,6 @@
 """A picture in a picture has points of its own, and is found by them from either side; a shared logo is no picture."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps
 
 from app.fingerprints.algorithms.algorithm import reduced
+from app.fingerprints.areas import Box
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import Explanation, Prints, explain, thresholds_of
 from app.fingerprints.panels import panels_in
@@ -115,3 +117,55 @@ def test_pages_with_one_framed_mark_and_other_pictures_when_compared_then_are_no
     found = explained(*map(prints_of, pages))
 
     assert found is None or found.tier == "likely"
+
+
+def spread_of(prints: Prints) -> list[Part]:
+    """The whole, as a part."""
+    parts = (Part.of(one.view) for one in prints.features)
+    return [part for part in parts if part is not None and (part.width, part.height) == (640, 480)]
+
+
+def covered_with_stickers() -> Image.Image:
+    """What is drawn upon it has all the corners that stand out."""
+    picture, board = photograph("temple.jpg").copy(), Image.new("L", (18, 18))
+    board.putdata([255 * ((x + y) % 2) for y in range(18) for x in range(18)])
+    for place in ((60, 60), (700, 420)):
+        picture.paste(board.resize((180, 180), Image.Resampling.NEAREST), place)
+    return picture
+
+
+def test_points_that_crowd_on_what_was_laid_upon_a_picture_then_as_many_are_spread_over_it_and_find_it() -> None:
+    original, query = prints_of(photograph("temple.jpg")), prints_of(covered_with_stickers())
+    (whole,) = spread_of(query)
+    assert (whole.left, whole.top, whole.side) == (0, 0, 640)
+
+    found = explained(query, original)
+
+    assert found is not None
+    assert found.tier == "same_picture"
+    without = [one for one in query.features if one.view != whole.view]
+    strongest = explained(replace(query, features=without, prints=()), replace(original, prints=()))
+    spread = explained(replace(query, prints=()), replace(original, prints=()))
+    assert spread is not None
+    assert strongest is None or strongest.grounds[0].inliers < spread.grounds[0].inliers  # type: ignore[operator]
+
+
+def test_points_that_lie_all_over_a_picture_then_no_more_are_taken() -> None:
+    assert spread_of(prints_of(photograph("messenger-dogs.jpg"))) == []
+
+
+def test_areas_of_a_screen_then_are_parts_where_they_are_no_panels_and_neither_too_large_nor_the_same() -> None:
+    rgb = np.asarray(photograph("messenger-dogs.jpg"))
+
+    def places(*areas: Box) -> list[str]:
+        return [one.view for one in features_of_parts(rgb, reduced(rgb), areas)]
+
+    shown = Box(90, 120, 510, 420)
+    assert places() == []
+    assert places(shown) == ["part.60.80.280.200.420"]
+    assert places(shown, Box(92, 120, 512, 424), Box(0, 0, 950, 700)) == places(shown)
+    in_panel = inset().resize((480, 360))
+    page = Image.new("RGB", PIXELS, (240, 240, 240))
+    page.paste(ImageOps.expand(in_panel, 60, "black"), (180, 120))
+    found = [Part.of(one.view) for one in features_of_parts(np.asarray(page), reduced(np.asarray(page)))]
+    assert any(part and abs(part.width - 320) <= OFF_BY and abs(part.height - 240) <= OFF_BY for part in found), found

@@ -6,6 +6,9 @@ The rule ``orb/1``: of the luma of the decoder's picture (Pillow's ``L``: ITU-R 
 640 pixels on the longer side (Pillow's BOX filter); at most 500 corners (by FAST with threshold 10, which finds some in
 smooth and dark pictures too) over eight octaves 1.2 apart, the strongest of each by Harris' measure.
 
+Of a picture whose points crowd in a few places (under stickers, along a fence) as many are taken once more, spread over
+it: the strongest of each of 64 cells, then the second of each, and so on, of 2,000 corners.
+
 Of the mirrored picture the same corners are described once more (view ``mirror``): a corner is one in a mirror too, and
 its direction is known, so they need not be found again. That takes a third of the time of finding them.
 
@@ -30,6 +33,7 @@ from app.fingerprints.algorithms.local_features import (
     VERSION,
     LocalFeatures,
     pack_points,
+    unpack_points,
 )
 from app.fingerprints.algorithms.reducing import grey_of, smaller
 
@@ -39,6 +43,13 @@ Array = np.ndarray[Any, Any]
 FAST_THRESHOLD = 10
 SMALLEST_SIDE_PIXELS = 64
 """A smaller picture has no patch of 31 pixels that lies inside it at more than one place."""
+
+CELLS = 8
+"""The picture is divided into so many by so many."""
+CROWDED = 0.25
+"""Of the cells: as if so many had all the points, evenly (two to the power of their entropy)."""
+MOST_CORNERS = 2_000
+"""Of which those that are spread are chosen."""
 
 IDENTITY, MIRROR = "identity", "mirror"
 """As ``views`` names them, which knows of all symmetries."""
@@ -66,10 +77,47 @@ def features_of(part: Pixels, view: str) -> LocalFeatures:
     return replace(_found(_luma(part))[0], view=view)
 
 
-def _detector() -> cv2.ORB:
-    return cv2.ORB.create(
-        nfeatures=MAXIMUM_POINTS, scaleFactor=SCALE_STEP, nlevels=OCTAVES, fastThreshold=FAST_THRESHOLD
-    )
+def spread_features(picture: Pixels, strongest: LocalFeatures, view: str) -> LocalFeatures | None:
+    """Points that are spread over the picture, of one whose strongest points crowd, under this view; None of another
+    one."""
+    luma = _luma(picture)
+    xy = unpack_points(strongest.points).xy
+    if not len(xy) or not _is_crowded(_cells_of(xy, luma.shape)):
+        return None
+    detector = _detector(MOST_CORNERS)
+    corners = detector.detect(luma, None)
+    places = np.array([corner.pt for corner in corners])
+    strength = np.array([corner.response for corner in corners])
+    chosen = [corners[number] for number in _spread(_cells_of(places, luma.shape), strength)]
+    described, descriptors = detector.compute(luma, chosen)
+    return _packed(described, descriptors, view)
+
+
+def _cells_of(xy: Array, shape: tuple[int, ...]) -> Array:
+    """In which of the cells each place lies."""
+    height, width = shape
+    column, row = (np.minimum(xy[:, axis] * CELLS // side, CELLS - 1) for axis, side in ((0, width), (1, height)))
+    cells: Array = (row * CELLS + column).astype(np.int64)
+    return cells
+
+
+def _is_crowded(cells: Array) -> bool:
+    share = np.bincount(cells) / len(cells)
+    share = share[share > 0]
+    return bool(np.exp(-(share * np.log(share)).sum()) < CROWDED * CELLS**2)
+
+
+def _spread(cells: Array, strength: Array) -> Array:
+    """The strongest of each cell, then the second of each …: so many numbers as a picture has points."""
+    order = np.lexsort((-strength, cells))
+    _, begin, count = np.unique(cells[order], return_index=True, return_counts=True)
+    place = np.arange(len(order)) - np.repeat(begin, count)
+    chosen: Array = order[np.lexsort((-strength[order], place))][:MAXIMUM_POINTS]
+    return chosen
+
+
+def _detector(most: int = MAXIMUM_POINTS) -> cv2.ORB:
+    return cv2.ORB.create(nfeatures=most, scaleFactor=SCALE_STEP, nlevels=OCTAVES, fastThreshold=FAST_THRESHOLD)
 
 
 def _found(luma: Luma) -> tuple[LocalFeatures, Sequence[cv2.KeyPoint]]:
