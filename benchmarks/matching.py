@@ -1,14 +1,15 @@
 """``make bench-matching``: does the product find the same footage again? Recall, wrong pairs and precision per edit.
 
 ``python -m benchmarks.matching [--directory .corpus] [--split tune|test] [--only photograph,video,still] [--edits a,b]
-[--photographs N] [--videos N] [--clients 2] [--peers PYTHON] [--without-product] [--out DIR]``
+[--photographs N] [--videos N] [--clients 2] [--peers PYTHON] [--without-product] [--out DIR] [--keep DIR --minutes M]``
 
 The corpus (``make corpus``) is asked of a whole ``exhibit serve`` with its own PostgreSQL, through the HTTP API: the
 references are uploaded as evidence, each query is asked by ``POST /v1/similar``. Beside it, on the same files and in
 the same run, what others find (``matching_peers``, by the Python of an environment of their own). Wrong pairs are
 counted over all pairs. Thresholds are tuned on ``tune``, claims are made of ``test``. Table on standard output;
 ``results.json`` (with the files that were missed or answered wrongly), ``answers.json``, ``results.md`` and a plot of
-each section in ``--out``.
+each section in ``--out``. It takes hours: with ``--keep`` and ``--minutes`` in steps, each of which goes on where the
+one before ended, and scores what was asked so far.
 """
 
 import argparse
@@ -18,15 +19,19 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import machine
+from benchmarks.matching_kept import Kept
 from benchmarks.matching_plot import recall_svg
 from benchmarks.matching_product import Asked
 from benchmarks.matching_scores import Answered, Scores, score
 from tests.support.product import start_product
 
+PEERS_AT_ONCE = 120
+"""Queries; the references are read anew for each part."""
 SECTIONS = ("photograph", "video", "still")
 OURS = "Exhibit"
 
@@ -52,20 +57,17 @@ def is_of(row: Row, options: argparse.Namespace) -> bool:
 
 
 def ask_product(
-    directory: Path, parts: Mapping[str, tuple[list[Row], list[Row]]], clients: int
+    directory: Path, parts: Mapping[str, tuple[list[Row], list[Row]]], clients: int, kept: Kept, until_s: float
 ) -> tuple[dict[str, list[Answered]], list[str], list[float]]:
     """One installation holds the references of all sections, so that a photograph can be mistaken for a video."""
     references = list({row["file"]: row for found, _ in parts.values() for row in found}.values())
     queries = [row for _, found in parts.values() for row in found]
-    with tempfile.TemporaryDirectory() as name:
-        data = Path(name)
-        data.chmod(0o711)
-        product = start_product(data / "data", EXHIBIT_API_PROCESSES="2")
-        try:
-            asked = Asked(product, directory, references, clients)
-            answers = asked.answers(queries)
-        finally:
-            product.stop()
+    product = start_product(kept.data, EXHIBIT_API_PROCESSES="2")
+    try:
+        asked = Asked(product, directory, references, clients, kept, until_s)
+        answers = asked.answers(queries)
+    finally:
+        product.stop()
     return answers, asked.failed, asked.answer_s
 
 
@@ -85,6 +87,22 @@ def ask_peers(
         peer: {file: [Answered(*one) for one in scored] for file, scored in told["answers"].items()}
         for peer, told in found.items()
     }
+
+
+def ask_peers_in_parts(
+    options: argparse.Namespace, kept: Kept, until_s: float, section: str, references: list[Row], queries: list[Row]
+) -> dict[str, dict[str, list[Answered]]]:
+    """Of the queries that there was time for, the answers of each peer; no part is asked twice."""
+    found: dict[str, dict[str, list[Answered]]] = {}
+    for start in range(0, len(queries), PEERS_AT_ONCE):
+        part = queries[start : start + PEERS_AT_ONCE]
+        question = {"section": section, "references": references, "queries": part}
+        if time.monotonic() >= until_s:
+            break
+        told = kept.peers(question, partial(ask_peers, options.peers, section, options.directory, references, part))
+        for peer, answers in told.items():
+            found.setdefault(peer, {}).update(answers)
+    return found
 
 
 def table(section: str, found: Mapping[str, Scores]) -> str:
@@ -126,24 +144,33 @@ def main() -> None:
     parser.add_argument("--peers", help="the Python that has the peers; without it they are not asked")
     parser.add_argument("--without-product", action="store_true")
     parser.add_argument("--out", type=Path, default=Path(".bench-matching"))
+    parser.add_argument("--keep", type=Path, help="where a run goes on that was begun in steps")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="nothing more is asked after so many")
     options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        measure(options, Kept(options.keep or Path(name)), time.monotonic() + 60 * options.minutes)
+
+
+def measure(options: argparse.Namespace, kept: Kept, until_s: float) -> None:
     manifest = json.loads((options.directory / "manifest.json").read_text(encoding="utf-8"))
     parts = {section: chosen(manifest, section, options) for section in options.only.split(",")}
     print(f"{machine()}, split {options.split or 'all'}")
     found: dict[str, dict[str, Scores]] = {section: {} for section in parts}
     began = time.perf_counter()
     if not options.without_product:
-        answers, failed, answer_s = ask_product(options.directory, parts, options.clients)
+        answers, failed, answer_s = ask_product(options.directory, parts, options.clients, kept, until_s)
         print(f"  {len(answer_s)} searches in {time.perf_counter() - began:.0f} s, references included")
         print("".join(f"  not searched: {line}\n" for line in failed), end="")
-        for section, (_, queries) in parts.items():
+        for section, (_, wanted) in parts.items():
+            queries = [row for row in wanted if row["file"] in answers]
+            print(f"  {section}: {len(queries)} of {len(wanted)} asked so far")
             every = [row["id"] for row in {row["file"]: row for refs, _ in parts.values() for row in refs}.values()]
             found[section][OURS] = score(queries, every, answers)
     if options.peers:
         for section, (references, queries) in parts.items():
             names = [row["id"] for row in references]
-            for peer, told in ask_peers(options.peers, section, options.directory, references, queries).items():
-                found[section][peer] = score(queries, names, told)
+            for peer, told in ask_peers_in_parts(options, kept, until_s, section, references, queries).items():
+                found[section][peer] = score([row for row in queries if row["file"] in told], names, told)
     options.out.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(table(section, scores) for section, scores in found.items() if scores)
     print(f"\n{text}")
@@ -151,8 +178,8 @@ def main() -> None:
     results = {section: {name: one.as_json() for name, one in scores.items()} for section, scores in found.items()}
     (options.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
     if not options.without_product:
-        kept = {file: [asdict(one) for one in some] for file, some in answers.items()}
-        (options.out / "answers.json").write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        as_json = {file: [asdict(one) for one in some] for file, some in answers.items()}
+        (options.out / "answers.json").write_text(json.dumps(as_json, indent=1), encoding="utf-8")
     for section, scores in found.items():
         if scores:
             drawn = recall_svg(section, {name: _recalls(one) for name, one in scores.items()})

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from benchmarks.matching_kept import Kept
 from benchmarks.matching_scores import Answered
 from benchmarks.upload import METADATA, make_case
 from benchmarks.verifiers import Client
@@ -28,13 +29,21 @@ Row = dict[str, Any]
 class Asked:
     """A case with the references, and clients that ask about queries, so many at a time."""
 
-    def __init__(self, product: Product, directory: Path, references: Sequence[Row], clients: int) -> None:
+    def __init__(
+        self, product: Product, directory: Path, references: Sequence[Row], clients: int, kept: Kept, until_s: float
+    ) -> None:
+        """``until_s``: by ``time.monotonic``; what is not asked by then is left for another run."""
         self._product = product
         self._directory = directory
         self._references = references
         self._clients = clients
         self._local = threading.local()
-        self._case_id, self._token = make_case(product)
+        if kept.case is None:
+            kept.made_case(*make_case(product))
+        assert kept.case is not None
+        self._case_id, self._token = kept.case
+        self._kept = kept
+        self._until_s = until_s
         self.failed: list[str] = []
         self.answer_s: list[float] = []
 
@@ -46,12 +55,18 @@ class Asked:
         return found
 
     def answers(self, queries: Sequence[Row]) -> dict[str, list[Answered]]:
-        """By the query's file. What the product refused, or gave up, is in ``failed``."""
+        """By the query's file, of those that were asked in time. What the product refused, or gave up, is in
+        ``failed``."""
         references = self._upload()
         names = {item: row["id"] for item, row in references.items()}
-        done = [0]
+        known = {row["file"]: self._kept.answers[row["file"]] for row in queries if row["file"] in self._kept.answers}
+        if len(references) < len(self._references):
+            return known
+        done = [len(known)]
 
-        def ask(row: Row) -> tuple[str, list[Answered]]:
+        def ask(row: Row) -> tuple[str, list[Answered]] | None:
+            if time.monotonic() >= self._until_s:
+                return None
             began = time.perf_counter()
             search = self._search(row)
             self.answer_s.append(time.perf_counter() - began)
@@ -59,9 +74,11 @@ class Asked:
                 self.failed.append(f"{row['file']}: {search['status']}, {search['outcome']}: {search['reason']}")
             done[0] += 1
             print(f"\r  {done[0]} of {len(queries)} asked", end="", flush=True)
-            return row["file"], [_answered(names[one["evidence_id"]], one) for one in search["found"]]
+            found = [_answered(names[one["evidence_id"]], one) for one in search["found"]]
+            self._kept.answered(row["file"], found)
+            return row["file"], found
 
-        found = dict(self._each(ask, queries))
+        found = known | dict(self._each(ask, [row for row in queries if row["file"] not in known]))
         print()
         return found
 
@@ -83,19 +100,28 @@ class Asked:
 
     def _upload(self) -> dict[str, Row]:
         """Item → row of the references; all are fingerprinted and compared with each other."""
+        by_file = {row["file"]: row for row in self._references}
+        assert set(self._kept.items.values()) <= by_file.keys(), "what is kept is of other references"
+        known = {item: by_file[file] for item, file in self._kept.items.items()}
+        left = by_file.keys() - set(self._kept.items.values())
 
-        def send(row: Row) -> tuple[str, Row]:
+        def send(row: Row) -> tuple[str, Row] | None:
+            if time.monotonic() >= self._until_s:
+                return None
             made, _ = self.client().send(
                 "POST",
                 f"/v1/cases/{self._case_id}/evidence",
                 self._form(row, METADATA),
                 content_type=f"multipart/form-data; boundary={BOUNDARY}",
             )
+            self._kept.uploaded(str(made["id"]), row["file"])
             return str(made["id"]), row
 
-        items = dict(self._each(send, self._references))
+        items = known | dict(self._each(send, [row for row in self._references if row["file"] in left]))
         pending = f"/v1/cases/{self._case_id}/evidence?fingerprint_status=pending&limit=1"
         while self.client().send("GET", pending)[0]["items"]:
+            if time.monotonic() >= self._until_s:
+                return {}
             time.sleep(LOOK_EVERY_S)
         return items
 
