@@ -90,6 +90,8 @@ class Operation(StrEnum):
     TAKE_RECEIPT = "take_receipt"
     """The signed receipt of one entry: whoever acted may have their own."""
     ERASE = "erase"
+    READ_TESTIMONIES = "read_testimonies"
+    """What witnesses said."""
     RECORD_CONSENT = "record_consent"
     """To what a person consented, of an item or a testimony."""
     WITHDRAW_CONSENT = "withdraw_consent"
@@ -170,6 +172,7 @@ RULES: dict[Operation, Rule] = {
     Operation.AUDIT_ORGANISATION: Rule(organisation=frozenset({OrganisationRole.AUDITOR})),
     # A person's right does not end with the case.
     Operation.ERASE: Rule(frozenset({Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True, when_closed=True),
+    Operation.READ_TESTIMONIES: Rule(_WORKERS),
     Operation.RECORD_CONSENT: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True, when_closed=True),
     Operation.WITHDRAW_CONSENT: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True, when_closed=True),
     # Whoever brought the item knows its source; nobody else writes over what they sealed, but a coordinator.

@@ -33,6 +33,7 @@ from app.api.http import (
 )
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
+from app.testimonies.service import find_subject
 from app.vault import service, sources
 from app.vault.models import VaultIdentity, VaultOpening
 
@@ -185,7 +186,7 @@ def request_source_opening(evidence_id: UUID, body: OpeningInput, request: Reque
     """With a purpose and a reason. Another person decides: a coordinator or a custodian of the case."""
     with working(request) as uow:
         opening, identity = sources.request_source(uow, actor, evidence_id, purpose=body.purpose, reason=body.reason)
-        return commit(uow, lambda receipts: _opening(opening, identity, receipts), status=201)
+        return commit(uow, lambda receipts: opening_shape(opening, identity, receipts), status=201)
 
 
 @router.get(
@@ -206,7 +207,7 @@ def list_identity_openings(
             response,
             rows,
             limit,
-            lambda row: _opening(*row),
+            lambda row: opening_shape(*row),
             lambda row: cursor_at(row[0].requested_at, row[0].id),
         )
 
@@ -222,10 +223,10 @@ def decide_identity_opening(opening_id: UUID, body: OpeningDecision, request: Re
     """As the second person, who is told nothing of it. Whoever asked may only refuse: take it back."""
     with working(request) as uow:
         opening = service.decide_opening(
-            uow, actor, opening_id, sources.find_subject, decision=body.decision, reason=body.reason
+            uow, actor, opening_id, find_subject, decision=body.decision, reason=body.reason
         )
         identity = uow.session.get_one(VaultIdentity, opening.identity_id)
-        return commit(uow, lambda receipts: _opening(opening, identity, receipts))
+        return commit(uow, lambda receipts: opening_shape(opening, identity, receipts))
 
 
 @router.post(
@@ -240,11 +241,11 @@ def open_identity(opening_id: UUID, request: Request, actor: Opener) -> JSONResp
     answer alone holds it: nothing keeps or repeats it. If it was lost on the way, ask anew."""
     with working(request) as uow:
         opening, identity, opened = service.open_identity(
-            uow, actor, opening_id, sources.find_subject, services(request).vault_key
+            uow, actor, opening_id, find_subject, services(request).vault_key
         )
         return commit(
             uow,
-            lambda receipts: OpenedIdentity(**_opening(opening, identity, receipts).model_dump(), identity=opened),
+            lambda receipts: OpenedIdentity(**opening_shape(opening, identity, receipts).model_dump(), identity=opened),
             holds_secret=True,
         )
 
@@ -265,7 +266,7 @@ def _source(version: int, found: service.SealedSource, receipts: list[ReceiptSha
     )
 
 
-def _opening(
+def opening_shape(
     opening: VaultOpening, identity: VaultIdentity, receipts: list[ReceiptShape] | None = None
 ) -> OpeningShape:
     own = {name: getattr(opening, name) for name in OpeningShape.model_fields if hasattr(opening, name)}

@@ -11,6 +11,7 @@ from app.incidents.places import PLACES as INCIDENTS
 from app.kernel.places import Place, Places
 from app.media.places import FACTS as MEDIA_FACTS
 from app.media.places import PLACES as MEDIA
+from app.testimonies.places import PLACES as TESTIMONIES
 from app.vault.places import FACTS as VAULT_FACTS
 from app.verification.places import PLACES as VERIFICATION
 
@@ -24,6 +25,7 @@ PLACES: Places = {
     **FINGERPRINTS,
     **INCIDENTS,
     **CONSENT,
+    **TESTIMONIES,
     **VERIFICATION,
     **GRADINGS,
     **FACTS_OF_INCIDENTS,

@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 from app.exports.custody_streams import CustodyEntry
 from app.exports.errors import DisclosureWithheld
 from app.media.closing import closed_among
+from app.testimonies import closing
 
-NAMED = ("evidence", "testimony")
+NAMED = ("evidence", "testimony", "fact")
 """Facts by which an entry of another stream speaks of an item or a testimony."""
 
 
@@ -28,16 +29,19 @@ def open_among(session: Session, entries: Sequence[CustodyEntry]) -> list[Custod
 
 def require_consent_to_disclose(session: Session, streams: Collection[UUID]) -> None:
     """Raises DisclosureWithheld, which names what is closed."""
-    closed = sorted(closed_among(session, streams))
-    if closed:
+    items, testimonies = sorted(closed_among(session, streams)), sorted(closing.closed_of(session, streams))
+    if items or testimonies:
         raise DisclosureWithheld(
-            f"Consent was withdrawn to {len(closed)} of what the file holds: take it with disclose=none.",
-            extra={"evidence_ids": [str(item) for item in closed[:50]]},
+            f"Consent was withdrawn to {len(items) + len(testimonies)} of what it holds: take it with disclose=none.",
+            extra={
+                "evidence_ids": [str(item) for item in items[:50]],
+                "testimony_ids": [str(testimony) for testimony in testimonies[:50]],
+            },
         )
 
 
 def _closed(session: Session, ids: Collection[UUID]) -> set[UUID]:
-    return closed_among(session, ids)
+    return closed_among(session, ids) | closing.closed_among(session, ids)
 
 
 def _named_by(entry: CustodyEntry) -> set[UUID]:

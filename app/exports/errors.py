@@ -66,6 +66,6 @@ class DisclosureWithheld(Conflict):
     code = "disclosure_withheld"
     title = "Consent to disclose some of this was withdrawn"
     advice = (
-        "Take the file with disclose=none: it proves the same, and opens no sealed field. 'evidence_ids' and "
-        "'testimony_ids' name what is closed; files of single items that are not among them may be disclosed."
+        "Take the file with disclose=none, a package without media and disclosures: it proves the same. 'evidence_ids' "
+        "and 'testimony_ids' name what is closed; files of single items that are not among them may be disclosed."
     )

@@ -14,6 +14,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.access.rules import Scope as TokenScope
 from app.cases.service import NOWHERE, Grant, authorise, may
+from app.exports.closed import require_consent_to_disclose
 from app.exports.custody_service import may_open
 from app.exports.custody_streams import Subject, lock_streams
 from app.exports.errors import ExportErased, ExportFailed, ExportNotReady
@@ -59,7 +60,7 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     """A package to be built: its row and job, ``export.created`` in every included stream and, last, in the case's.
 
     The streams are locked from here to the commit, so that what the entries say of them is so. Raises NotFound,
-    Forbidden, Invalid, NotShownYet, LabelsMissing, StreamsKeepChanging.
+    Forbidden, Invalid, NotShownYet, LabelsMissing, DisclosureWithheld, StreamsKeepChanging.
     """
     subject = _subject(uow.session, asked)
     case_id = subject.case_id or NOWHERE
@@ -67,6 +68,8 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     _require_content(actor, grant, has_media=asked.media, is_disclosed=asked.disclosed != "none")
     included, case = lock_streams(uow.session, subject)
     require_file_may_be_taken(uow.session, grant, [span.stream for span in included])
+    if asked.media or asked.disclosed != "none":
+        require_consent_to_disclose(uow.session, [span.stream for span in included])
     media = _media_of(uow.session, included) if asked.media else []
     now = utc_now()
     export = Export(
@@ -204,7 +207,7 @@ def get_export(session: Session, actor: Actor, export_id: UUID) -> Export:
 def find_package(session: Session, actor: Actor, export_id: UUID) -> tuple[Export, Grant]:
     """A finished package that the actor may take now: by their role, and by what is shown to them.
 
-    Raises NotFound, Forbidden, NotShownYet, ExportNotReady, ExportFailed, ExportErased.
+    Raises NotFound, Forbidden, NotShownYet, DisclosureWithheld, ExportNotReady, ExportFailed, ExportErased.
     """
     export, grant = _find(session, actor, export_id)
     _require_content(actor, grant, has_media=export.has_media, is_disclosed=export.disclosed != "none")
@@ -214,7 +217,10 @@ def find_package(session: Session, actor: Actor, export_id: UUID) -> tuple[Expor
         raise ExportFailed("It could not be made; 'error' of the export says why. Ask for a new one.")
     if export.state != "ready":
         raise ExportNotReady("It is still being made. Ask again in a moment.")
-    require_file_may_be_taken(session, grant, list(session.scalars(_STREAMS, {"export": export.id})))
+    streams = list(session.scalars(_STREAMS, {"export": export.id}))
+    require_file_may_be_taken(session, grant, streams)
+    if export.has_media or export.disclosed != "none":
+        require_consent_to_disclose(session, streams)
     return export, grant
 
 

@@ -43,6 +43,9 @@ class _OfIncident(_FactStated):
     detail: str | None = sealed(default=None)
     grounds: str | None = sealed(default=None)
     basis: str | None = sealed(default=None)
+    pseudonym: str | None = sealed(default=None)
+    text: str | None = sealed(default=None)
+    taken_by: str | None = sealed(default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

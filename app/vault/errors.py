@@ -47,6 +47,12 @@ class OpeningOfAnother(Forbidden):
     advice = "Make a request of your own; the one who approved this may not open by it either."
 
 
+class AnotherIdentityStands(Conflict):
+    code = "another_identity_stands"
+    title = "Somebody sealed another identity meanwhile"
+    advice = "Read again what is sealed, then supersede that."
+
+
 class OpeningNeedsAnother(Forbidden):
     """Who asked may refuse their own request, to take it back, and never approve it."""
 

@@ -29,6 +29,7 @@ APPLICATION = {
     "vault_secrets": frozenset({"INSERT", "DELETE"}),
     "vault_identities": APPEND,
     "consents": APPEND,
+    "testimonies": APPEND,
     # What stands is worked out by a trigger.
     "consent_standing": READ,
     "vault_openings": APPEND,  # And its decision, below.
@@ -95,6 +96,7 @@ UPDATABLE_COLUMNS = {
     "export_media": {"sha512", "crc32"},
     "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason", "note", "erased"},
     "match_notices": {"acknowledged_by", "acknowledged_at"},
+    "testimonies": {"pseudonym", "text", "taken_by", "erased"},
     "consents": {"pseudonym", "reason", "erased"},
     "vault_openings": {"decision", "decided_by", "decided_at"},
     "erasure_requests": {"decision", "decided_by", "decided_at"},

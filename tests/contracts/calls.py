@@ -318,12 +318,44 @@ CONSENT = {
     "obtained": "written",
     "given_on": "2026-07-14",
 }
+TESTIMONY = {
+    "witness": "W-17",
+    "text": "The ceiling fell.",
+    "language": "uk",
+    "taken_on": "2026-07-14",
+    "taken_by": "Olena",
+    "method": "interview_in_person",
+    "required_scope": "verification",
+    "supersedes": None,
+}
+_WITHDRAWAL = {"subject_id": MISSING, "withdrawn_on": "2026-07-14"}
 _OPENINGS = frozenset({"coordinator", "researcher", "custodian"})
 _NO_IDENTITY = frozenset({"identity_not_sealed"})
 SOURCES = (
     _write("giveConsent", "evidence", ALL - {"auditor"}, CONSENT, granted_codes=frozenset({"unknown_subject"})),
     _write("withdrawConsent", "evidence", ALL - {"auditor"}, {"subject_id": MISSING, "withdrawn_on": "2026-07-14"}),
     _read("listConsents", "evidence"),
+    _write("recordTestimony", "incident", INCIDENTS, {**TESTIMONY, "supersedes": MISSING}),
+    _read("listTestimonies", "incident", PREVIEW),
+    _read("getTestimony", "testimony", PREVIEW),
+    _write("giveTestimonyConsent", "testimony", ALL - {"auditor"}, CONSENT),
+    _write("withdrawTestimonyConsent", "testimony", ALL - {"auditor"}, _WITHDRAWAL),
+    _read("listTestimonyConsents", "testimony"),
+    _write(
+        "sealWitness",
+        "testimony",
+        COORDINATOR,
+        {"identity": {"name": "x"}, "supersedes": MISSING},
+        own=RECEIVE - COORDINATOR,
+    ),
+    _read("getWitness", "testimony", PREVIEW, granted_codes=_NO_IDENTITY),
+    _write(
+        "requestWitnessOpening",
+        "testimony",
+        _OPENINGS,
+        {"purpose": "consent", "reason": "x"},
+        granted_codes=_NO_IDENTITY,
+    ),
     _write("sealSource", "evidence", COORDINATOR, {"identity": {"name": "x"}}, own=RECEIVE - COORDINATOR),
     _read("getSource", "evidence", granted_codes=_NO_IDENTITY),
     _write(

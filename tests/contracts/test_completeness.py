@@ -15,6 +15,8 @@ CREATES_WITHOUT_KEY = {
     "correctEvidence": "If-Match: a repeated request finds another version",
     "eraseField": "it happens once: a repeated request finds nothing left",
     "eraseAccountField": "it happens once: a repeated request finds nothing left",
+    "sealWitness": "a digest of the request would be one of the identity; a repeated one finds another identity",
+    "requestWitnessOpening": "of one person one request is open for an identity: a repeated one is refused",
     "requestSourceOpening": "of one person one request is open for an identity: a repeated one is refused",
     "requestEntryErasure": "one request is open for an entry: a repeated one is refused",
 }

@@ -145,6 +145,11 @@ def _objects(world: World) -> None:
         own=erasure_request(people["custodian"], own["receipts"][1]["commitment"]),
         foreign=erasure_request(people["everyone"], foreign["receipts"][1]["commitment"]),
     )
+    objects["testimony"] = _of(
+        "testimony_id",
+        own=testimony(people["coordinator"], first),
+        foreign=testimony(people["everyone"], second),
+    )
     objects["opening"] = _of(
         "opening_id",
         own=opening(people["custodian"], people["coordinator"], own["id"]),
@@ -262,6 +267,17 @@ def erasure_request(person: Person, commitment: str) -> str:
     made = person.post(f"/v1/ledger/entries/{commitment}/erasure-requests", json=ground)
     assert made.status_code == 201, made.text
     return str(made.json()["id"])
+
+
+def testimony(person: Person, incident_id: str) -> str:
+    """Of a testimony with its witness's consent, whose identity nobody sealed."""
+    consent = {"subject": "W-17", "subject_kind": "witness", "scopes": ["verification"], "obtained": "written"}
+    stated = {"witness": "W-17", "text": "The ceiling fell.", "language": "uk", "taken_on": "2026-07-14"}
+    stated |= {"taken_by": "Olena", "method": "interview_in_person", "required_scope": "verification"}
+    body = {**stated, "supersedes": None, "consent": {**consent, "given_on": "2026-07-14"}}
+    made = person.post(f"/v1/incidents/{incident_id}/testimonies", json=body)
+    assert made.status_code == 201, made.text
+    return str(made.json()["testimony_id"])
 
 
 def opening(person: Person, sealer: Person, evidence_id: str) -> str:
