@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import text
 
-from app.media.turns import AT_ONCE, LAST_TURN
+from app.jobs import IN_BULK
+from app.media.turns import AGAIN, turn_behind
 from tests.media.people import METADATA, Hub
 from tests.media_samples import text_named_jpg
 from tests.support.api import Person
@@ -42,28 +43,27 @@ def waiting(hub: Hub) -> list[str]:
         return list(session.scalars(IN_ORDER))
 
 
-def test_upload_when_another_person_sent_many_then_its_turn_is_after_their_first_few(hub: Hub, work: Work) -> None:
-    flood = [send(hub, hub.collector, number) for number in range(3 * AT_ONCE)]
-    one = send(hub, hub.verifier, 200)
-    preserve(work, len(flood) + 1)
-
-    assert waiting(hub) == [*flood[:AT_ONCE], one, *flood[AT_ONCE:]]
-
-
-def test_upload_when_a_person_has_very_many_waiting_then_it_is_still_before_what_is_done_in_bulk(
+def test_upload_when_another_person_sent_many_then_only_their_first_is_before_it_and_their_second_before_its_second(
     hub: Hub, work: Work
 ) -> None:
-    count = AT_ONCE * -LAST_TURN + 3
-    for number in range(count):
-        send(hub, hub.collector, number)
-    preserve(work, count)
+    flood = [send(hub, hub.collector, number) for number in range(5)]
+    mine = [send(hub, hub.verifier, 200 + number) for number in range(3)]
+    preserve(work, len(flood) + len(mine))
 
-    with hub.api.app.state.services.sessions() as session:
-        assert list(session.scalars(PRIORITIES))[-4:] == [LAST_TURN + 1, *[LAST_TURN] * 3]
+    assert waiting(hub) == [flood[0], mine[0], flood[1], mine[1], *flood[2:4], mine[2], flood[4]]
+
+
+def test_turn_when_very_many_of_a_person_wait_then_it_is_still_before_what_is_done_in_bulk() -> None:
+    turns = [turn_behind(waiting) for waiting in range(1000)]
+
+    assert turns[:9] == [0, -1, -2, -2, -3, -3, -3, -3, -4]
+    assert turns == sorted(turns, reverse=True)
+    assert turns[-1] > IN_BULK
+    assert turns[15] > AGAIN
 
 
 def test_upload_when_the_persons_earlier_files_are_done_then_its_turn_is_the_first(hub: Hub, work: Work) -> None:
-    for number in range(2 * AT_ONCE):
+    for number in range(3):
         send(hub, hub.collector, number)
     work.finish()
     send(hub, hub.collector, 200)
@@ -74,7 +74,7 @@ def test_upload_when_the_persons_earlier_files_are_done_then_its_turn_is_the_fir
 
 
 def test_decoding_again_when_new_files_wait_then_it_is_after_them_and_takes_nobodys_turn(hub: Hub, work: Work) -> None:
-    old = [send(hub, hub.collector, number) for number in range(2 * AT_ONCE)]
+    old = [send(hub, hub.collector, number) for number in range(3)]
     work.finish()
     for item in old:
         path = f"/v1/evidence/{item}"
