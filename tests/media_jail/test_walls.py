@@ -100,3 +100,31 @@ def test_decoder_when_the_kernel_takes_no_filter_then_strict_refuses_and_degrade
     assert strict == "strict: a decoding process could not be confined"
     assert {"fork", "make a socket pair", "make memory executable"} <= set(degraded)
     assert "write the input" not in degraded
+
+
+_NAMES_ITS_DESCRIPTORS = """
+import os, sys
+from app.media.jail import confine
+kept = os.dup(1)
+for _ in range(40):
+    os.open(os.devnull, os.O_RDONLY)
+far = os.dup2(kept, 900)
+if sys.argv[1] == "one by one":
+    confine._close_range = None
+confine._keep_two_descriptors(os.open(os.devnull, os.O_RDONLY), kept)
+def is_open(fd):
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+os.write(confine.OUTPUT_FD, " ".join(str(fd) for fd in range(1024) if is_open(fd)).encode())
+"""
+
+
+@pytest.mark.parametrize("how", ["by one call", "one by one"])
+def test_process_when_all_but_two_descriptors_are_taken_then_none_is_left_whichever_way_the_kernel_knows(
+    how: str,
+) -> None:
+    answer = subprocess.run([sys.executable, "-c", _NAMES_ITS_DESCRIPTORS, how], capture_output=True, check=True)
+    assert answer.stdout == b"0 1 2 3 4"

@@ -28,6 +28,8 @@ _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x04000000, 0x0800
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _capset, _set_option = _libc.capset, _libc.prctl  # Looked up here and not by every child.
+_close_range = getattr(_libc, "close_range", None)
+_LAST_FD = 2**32 - 1
 _NO_CAPABILITIES = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
 
 
@@ -111,9 +113,15 @@ def _keep_two_descriptors(input_fd: int, output_fd: int) -> None:
         os.dup2(nowhere, standard)
     os.dup2(high_input, INPUT_FD)
     os.dup2(high_output, OUTPUT_FD)
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > OUTPUT_FD:
-            _close_if_open(int(name))
+    if not _close_all_above(OUTPUT_FD):
+        for name in os.listdir("/proc/self/fd"):
+            if int(name) > OUTPUT_FD:
+                _close_if_open(int(name))
+
+
+def _close_all_above(fd: int) -> bool:
+    """By one call, close_range(2); False where the C library or the kernel (before Linux 5.9) does not know it."""
+    return _close_range is not None and _close_range(ctypes.c_uint(fd + 1), ctypes.c_uint(_LAST_FD), 0) == 0
 
 
 def _close_if_open(fd: int) -> None:

@@ -139,7 +139,7 @@ class Conversation:
         self.is_suspect = True
         self._received.end(DecodeOutcome.POLICY_VIOLATION, reason)
 
-    def _take(self, header: dict[str, object], payload: bytearray) -> None:
+    def _take(self, header: dict[str, object], payload: memoryview) -> None:
         received = self._received
         match header.pop("type", None):
             case "confined":

@@ -62,7 +62,7 @@ class DecodeResult:
     """Of a video: the time of the last frame that was decoded, given or not."""
 
 
-def checked_pixels(header: Mapping[str, object], payload: bytearray, largest_side: int = MAX_SIDE_PIXELS) -> Pixels:
+def checked_pixels(header: Mapping[str, object], payload: memoryview, largest_side: int = MAX_SIDE_PIXELS) -> Pixels:
     """The payload as pixels, when header and length agree. Raises BrokenMessage."""
     width = checked_int(header, "width", 1, largest_side)
     height = checked_int(header, "height", 1, largest_side)
