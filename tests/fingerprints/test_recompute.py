@@ -15,6 +15,7 @@ import pytest
 from PIL import ImageOps
 from sqlalchemy import text
 
+from app.fingerprints import stored_prints
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.match_job import match_jobs
 from app.fingerprints.recompute import enqueue_due, lacking
@@ -326,3 +327,26 @@ def test_recompute_when_worker_and_command_are_killed_then_nothing_is_lost_or_do
     assert bench.rows("SELECT count(*), max(number) FROM decodings") == [(10, 2)]
     assert bench.rows("SELECT count(*) FROM fingerprints WHERE version = 'dhash/2'") == [(5,)]
     assert [bench.entries(item, "evidence.fingerprinted") for item in items] == [2] * 5
+
+
+def test_likely_match_when_both_files_are_decoded_again_with_working_pictures_then_it_is_firm_and_both_streams_say_so(
+    bench: Bench, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(bench.api, decoder)
+    with monkeypatch.context() as before:
+        before.setattr(stored_prints, "_pictures_of", lambda *_: {})
+        items = bench.receive(ROCKET.read_bytes(), samples.cropped(ROCKET, CROP))
+        work.finish()
+    (likely,) = bench.matches(items[0])
+    assert (likely["tier"], likely["grounds"][0]["held_back"]) == ("likely", "no_pictures")
+
+    bench.change("DELETE FROM rules_in_force WHERE rule = 'views/3'")
+    with bench.api.app.state.services.sessions.begin() as session:
+        assert len(enqueue_due(session, CATALOG, limit=10)) == 2
+    work.finish()
+
+    (firm,) = bench.matches(items[0])
+    assert (firm["id"], firm["tier"], firm["still_found"]) == (likely["id"], "same_picture", True)
+    assert " decodings/" in firm["rule"]
+    assert [bench.entries(item, "evidence.matched") for item in items] == [2, 2]
+    assert bench.rows("SELECT number, tier FROM match_tiers") == [(2, "same_picture")]
