@@ -45,10 +45,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 SLOW_FILES = (
-    *("contracts/test_access_matrix.py", "infrastructure/test_serve.py", "erasure/test_everywhere.py"),
-    *("jobs/test_queue.py", "journeys/", "infrastructure/", "kernel/", "jobs/", "fingerprints/", "media/"),
-    *("media_jail/", "erasure/", "exports/", "verification/test_machine.py", "ledger/test_faults.py"),
-    *("ledger/test_audit.py", "verification/", "ledger/", "audits/"),
+    *("infrastructure/test_serve.py", "journeys/test_verifier.py", "contracts/", "journeys/", "erasure/test_purge.py"),
+    *("media/test_orphans.py", "erasure/test_everywhere.py", "fingerprints/test_across_cases.py", "jobs/", "kernel/"),
+    *(
+        "infrastructure/",
+        "ledger/test_faults.py",
+        "media_jail/test_hostile.py",
+        "fingerprints/",
+        "media_jail/",
+        "media/",
+    ),
+    *("erasure/", "exports/", "verification/", "ledger/", "audits/"),
 )
 """The slowest first: a file is one worker's, and one that comes last is waited for with nothing beside it."""
 

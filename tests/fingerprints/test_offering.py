@@ -1,8 +1,5 @@
 """Operators offer items for decoding again in bulk: by outcome, by decoder; what broke the rules only by name."""
 
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -28,6 +25,7 @@ from app.media.models import Evidence
 from app.unit_of_work import unit_of_work
 from app.worker import Runner, WorkerLimits
 from tests.factories import commit_in, make_case, make_item, make_log, make_person
+from tests.support.commands import exhibit
 from tests.support.databases import TestDatabase
 
 VERSIONS = {"av": "18.1.0", "pillow": "13.0.0"}
@@ -65,16 +63,6 @@ def pending(sessions: sessionmaker[Session], items: dict[str, UUID]) -> set[str]
             for outcome, item in items.items()
             if session.get_one(Evidence, item).fingerprint_status == "pending"
         }
-
-
-def exhibit(database: TestDatabase, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHIBIT_")}
-    environment |= {
-        "EXHIBIT_APP_DATABASE_URL": database.app_url,
-        "EXHIBIT_INTEGRATOR_DATABASE_URL": database.integrator_url,
-    }
-    command = [sys.executable, "-m", "app.cli", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_offer_when_given_outcomes_then_those_wait_for_a_decoder_with_their_entries(

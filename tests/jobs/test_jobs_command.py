@@ -1,8 +1,5 @@
 """What an operator does about jobs that failed: see them, and have them tried again."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,20 +7,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import enqueue
 from tests.jobs.test_queue import rows, statuses, tables, wait_for, worker
+from tests.support.commands import Done, exhibit
 from tests.support.databases import TestDatabase
 
 __all__ = ["tables"]
 
 
-def run(database: TestDatabase, data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHIBIT_")}
-    environment |= {
-        "EXHIBIT_DATA": str(data),
-        "EXHIBIT_APP_DATABASE_URL": database.app_url,
-        "EXHIBIT_INTEGRATOR_DATABASE_URL": database.integrator_url,
-    }
-    command = [sys.executable, "-m", "app.cli", "jobs", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+def run(database: TestDatabase, data: Path, *arguments: str) -> Done:
+    return exhibit(database, "jobs", *arguments, EXHIBIT_DATA=str(data))
 
 
 @pytest.mark.usefixtures("tables")
