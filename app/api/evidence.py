@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationEr
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, dated, position_at, with_version_at
 from app.api.evidence_shapes import (
     Digest,
     EvidenceMetadata,
@@ -26,7 +27,6 @@ from app.api.http import (
     IfMatch,
     Input,
     Limit,
-    Page,
     Requires,
     commit,
     cursor_at,
@@ -34,7 +34,6 @@ from app.api.http import (
     read_cursor_at,
     reading,
     required_version,
-    with_version,
     working,
 )
 from app.api.problems import problem_responses
@@ -93,7 +92,7 @@ class CorrectionCreate(Input):
     "/cases/{case_id}/evidence",
     name="listEvidence",
     summary="List the items of a case",
-    response_model=Page[EvidenceSummary],
+    response_model=DatedPage[EvidenceSummary],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_items(
@@ -111,11 +110,12 @@ def list_items(
     withdrawn: Annotated[
         bool, Query(description="Only what a withdrawn consent closes: to coordinators and custodians.")
     ] = False,
+    as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In the order of their registration. Several filters: items that pass them all. What a withdrawn consent closes is
-    not among them."""
+    """In the order of their registration. Several filters: items that pass them all; with `as_of`, that passed them.
+    What a withdrawn consent closes is not among them, as of any time."""
     narrowed = EvidenceFilter(
         state=state,
         kind=kind,
@@ -127,9 +127,11 @@ def list_items(
         withdrawn=withdrawn,
     )
     with reading(request) as session:
-        rows = list_evidence(session, actor, case_id, narrowed=narrowed, after=read_cursor_at(cursor), limit=limit + 1)
-        corrected = corrected_fields(session, [evidence.id for evidence, _ in rows])
-        return page(
+        at = position_at(session, as_of)
+        after = read_cursor_at(cursor)
+        rows = list_evidence(session, actor, case_id, narrowed=narrowed, after=after, limit=limit + 1, at=at)
+        corrected = corrected_fields(session, [evidence.id for evidence, _ in rows], at)
+        answer = page(
             request,
             response,
             rows,
@@ -137,6 +139,7 @@ def list_items(
             lambda row: summary(*row, corrected.get(row[0].id, [])),
             lambda row: cursor_at(row[0].registered_at, row[0].id),
         )
+        return dated(answer, at)
 
 
 @router.get(
@@ -146,11 +149,14 @@ def list_items(
     response_model=EvidenceShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_item(evidence_id: UUID, request: Request, response: Response, actor: Reader) -> EvidenceShape:
-    """With corrections applied and what was first stated beside them."""
+def get_item(
+    evidence_id: UUID, request: Request, response: Response, actor: Reader, as_of: AsOf = None
+) -> EvidenceShape:
+    """With corrections applied and what was first stated beside them. With `as_of`, as it stood then: to those to whom
+    it is open now, without what is erased since; `possible_events` is empty and `fingerprint_progress` null."""
     with reading(request) as session:
-        details = get_evidence(session, actor, evidence_id)
-        with_version(response, details.evidence.version)
+        details = get_evidence(session, actor, evidence_id, at=position_at(session, as_of))
+        with_version_at(response, details.evidence.version, details.at)
         return item(details)
 
 

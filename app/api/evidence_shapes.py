@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
+from app.api.as_of import PositionShape, position_shape
 from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Shape, WrittenText
 from app.media.acquisition import CORRECTABLE
 from app.media.models import Blob, Evidence, EvidenceCorrection
@@ -200,6 +201,7 @@ class EvidenceShape(EvidenceSummary, Changed):
             {"decoded_ms": 61000, "claimed_ms": 183000, "fraction": 0.333, "reported_at": "2026-07-14T09:31:00Z"}
         ],
     )
+    as_of: PositionShape | None = Field(description="The position as of which it stood so; null: now.")
     possible_events: list[Transition] = Field(
         description="The events by which you may move the item now, as far as its state, your roles in the case and "
         "your token's scope go. Empty: it is not your turn, or a job moves it next. Send them to `POST …/transitions`, "
@@ -266,6 +268,7 @@ def _item_fields(details: ItemDetails) -> dict[str, Any]:
         "claims": details.claims,
         "decoding": _decoding(details),
         "fingerprint_progress": None if details.progress is None else ProgressShape.model_validate(details.progress),
+        "as_of": position_shape(details.at),
         "possible_events": details.possible_events,
     }
 

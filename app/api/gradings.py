@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.grading_shapes import (
     ClassificationCreate,
     ClassificationShape,
@@ -149,17 +150,26 @@ def grade_incident(
     "/incidents/{incident_id}/gradings",
     name="listGradings",
     summary="List an incident's gradings",
-    response_model=Page[GradingShape],
+    response_model=DatedPage[GradingShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_gradings(
-    incident_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    incident_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In order of time; the last one stands."""
     with reading(request) as session:
-        rows = service.list_records(session, actor, Grading, incident_id, after=_number_in(cursor), limit=limit + 1)
+        at = position_at(session, as_of)
+        rows = service.list_records(
+            session, actor, Grading, incident_id, after=_number_in(cursor), limit=limit + 1, at=at
+        )
         verdicts = verdicts_by_id(session, [verdict_id for row in rows for verdict_id in row.verdict_ids])
-        return page(request, response, rows, limit, lambda row: grading_shape(row, verdicts), _cursor_of)
+        return dated(page(request, response, rows, limit, lambda row: grading_shape(row, verdicts), _cursor_of), at)
 
 
 @router.post(
@@ -186,18 +196,25 @@ def state_standard(
     "/incidents/{incident_id}/standards",
     name="listStandards",
     summary="List which standards of proof were stated of an incident",
-    response_model=Page[StandardShape],
+    response_model=DatedPage[StandardShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_standards(
-    incident_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    incident_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In order of time; the last one stands."""
     with reading(request) as session:
+        at = position_at(session, as_of)
         rows = service.list_records(
-            session, actor, StandardOfProof, incident_id, after=_number_in(cursor), limit=limit + 1
+            session, actor, StandardOfProof, incident_id, after=_number_in(cursor), limit=limit + 1, at=at
         )
-        return page(request, response, rows, limit, standard_shape, _cursor_of)
+        return dated(page(request, response, rows, limit, standard_shape, _cursor_of), at)
 
 
 @router.post(
@@ -224,18 +241,25 @@ def classify_incident(
     "/incidents/{incident_id}/classifications",
     name="listClassifications",
     summary="List an incident's classifications",
-    response_model=Page[ClassificationShape],
+    response_model=DatedPage[ClassificationShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_classifications(
-    incident_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    incident_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In order of time. Those stand that no other supersedes and that state something."""
     with reading(request) as session:
+        at = position_at(session, as_of)
         rows = service.list_records(
-            session, actor, Classification, incident_id, after=_number_in(cursor), limit=limit + 1
+            session, actor, Classification, incident_id, after=_number_in(cursor), limit=limit + 1, at=at
         )
-        return page(request, response, rows, limit, classification_shape, _cursor_of)
+        return dated(page(request, response, rows, limit, classification_shape, _cursor_of), at)
 
 
 def _replayed(

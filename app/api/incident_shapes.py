@@ -8,6 +8,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
+from app.api.as_of import PositionShape, position_shape
 from app.api.grading_shapes import PresentShape, present_shape
 from app.api.http import Changed, Erased, Input, Moment, Readable, Shape, WrittenText
 from app.gradings.present import Present
@@ -22,6 +23,7 @@ from app.incidents.rules import (
     Place,
     PlacePrecision,
 )
+from app.ledger.positions import Position
 
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,39}$")]
 ShortText = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$"), Readable]
@@ -154,6 +156,7 @@ class IncidentShape(Changed):
     created_by: UUID
     created_at: datetime
     version: int
+    as_of: PositionShape | None = Field(description="The position as of which it stood so; null: now.")
     erased: list[str] = Erased
 
 
@@ -241,7 +244,7 @@ def _degrees(microdegrees: int | None) -> float | None:
     return None if microdegrees is None else microdegrees / MICRODEGREES
 
 
-def incident_shape(row: Incident, present: Present) -> IncidentShape:
+def incident_shape(row: Incident, present: Present, at: Position | None = None) -> IncidentShape:
     has_place = bool(row.place_name or row.place_precision or row.administrative_units)
     return IncidentShape(
         id=row.id,
@@ -256,6 +259,7 @@ def incident_shape(row: Incident, present: Present) -> IncidentShape:
         created_by=row.created_by,
         created_at=row.created_at,
         version=row.version,
+        as_of=position_shape(at),
         erased=_erased_fields(row),
     )
 

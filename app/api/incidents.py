@@ -9,13 +9,13 @@ from pydantic import AwareDatetime
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, dated, position_at, with_version_at
 from app.api.headers import sends
 from app.api.http import (
     Cursor,
     IdempotencyKey,
     IfMatch,
     Limit,
-    Page,
     Requires,
     commit,
     cursor_at,
@@ -25,7 +25,6 @@ from app.api.http import (
     replay,
     request_digest,
     required_version,
-    with_version,
     working,
 )
 from app.api.incident_shapes import (
@@ -106,7 +105,7 @@ def create_incident(
     "/cases/{case_id}/incidents",
     name="listIncidents",
     summary="List a case's incidents",
-    response_model=Page[IncidentShape],
+    response_model=DatedPage[IncidentShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_incidents(
@@ -119,11 +118,13 @@ def list_incidents(
     occurred_after: Annotated[AwareDatetime | None, Query(description="Its interval ends then or later.")] = None,
     occurred_before: Annotated[AwareDatetime | None, Query(description="Its interval begins then or earlier.")] = None,
     grade: Annotated[Grade | None, Query(description="Its present grading.")] = None,
+    as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In order of their creation here."""
+    """In order of their creation here. With `as_of`: those that there were, and that passed the filters, then."""
     with reading(request) as session:
+        at = position_at(session, as_of)
         rows = service.list_incidents(
             session,
             actor,
@@ -132,19 +133,21 @@ def list_incidents(
             code=code,
             occurred_after=occurred_after,
             occurred_before=occurred_before,
-            only=None if grade is None else graded_as(grade),
+            only=None if grade is None else graded_as(grade, at),
             after=read_cursor_at(cursor),
             limit=limit + 1,
+            at=at,
         )
-        present = present_of(session, [row.id for row in rows])
-        return page(
+        present = present_of(session, [row.id for row in rows], at)
+        answer = page(
             request,
             response,
             rows,
             limit,
-            lambda row: incident_shape(row, present[row.id]),
+            lambda row: incident_shape(row, present[row.id], at),
             lambda row: cursor_at(row.created_at, row.id),
         )
+        return dated(answer, at)
 
 
 @router.get(
@@ -154,12 +157,15 @@ def list_incidents(
     response_model=IncidentShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_incident(incident_id: UUID, request: Request, response: Response, actor: Reader) -> IncidentShape:
-    """To the members of its case."""
+def get_incident(
+    incident_id: UUID, request: Request, response: Response, actor: Reader, as_of: AsOf = None
+) -> IncidentShape:
+    """To the members of its case. With `as_of`, as it stood then, without what is erased since."""
     with reading(request) as session:
-        incident = service.get_incident(session, actor, incident_id)
-        with_version(response, incident.version)
-        return incident_shape(incident, present_of(session, [incident_id])[incident_id])
+        at = position_at(session, as_of)
+        incident = service.get_incident(session, actor, incident_id, at=at)
+        with_version_at(response, incident.version, at)
+        return incident_shape(incident, present_of(session, [incident_id], at)[incident_id], at)
 
 
 @router.patch(
@@ -230,7 +236,7 @@ def link_evidence(
     "/incidents/{incident_id}/evidence",
     name="listIncidentEvidence",
     summary="List the items linked to an incident",
-    response_model=Page[LinkShape],
+    response_model=DatedPage[LinkShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_incident_evidence(
@@ -239,15 +245,18 @@ def list_incident_evidence(
     response: Response,
     actor: Reader,
     with_ended: Annotated[bool, Query(description="Also links that were ended.")] = False,
+    as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In order of linking."""
     with reading(request) as session:
+        at = position_at(session, as_of)
         rows = service.list_links(
-            session, actor, incident_id, with_ended=with_ended, after=read_cursor_at(cursor), limit=limit + 1
+            session, actor, incident_id, with_ended=with_ended, after=read_cursor_at(cursor), limit=limit + 1, at=at
         )
-        return page(request, response, rows, limit, link_shape, lambda row: cursor_at(row.linked_at, row.id))
+        answer = page(request, response, rows, limit, link_shape, lambda row: cursor_at(row.linked_at, row.id))
+        return dated(answer, at)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.evidence_shapes import Prose
 from app.api.headers import sends
 from app.api.http import (
@@ -17,7 +18,6 @@ from app.api.http import (
     IdempotencyKey,
     Input,
     Limit,
-    Page,
     Requires,
     commit,
     cursor_at,
@@ -148,7 +148,7 @@ def _require_deciding(session: Session, actor: Actor, match_id: UUID) -> None:
     "/evidence/{evidence_id}/relations",
     name="listRelations",
     summary="Decisions in force about the item",
-    response_model=Page[RelationShape],
+    response_model=DatedPage[RelationShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_relations(
@@ -156,12 +156,17 @@ def list_relations(
     request: Request,
     response: Response,
     actor: Reader,
+    as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In the order in which they were made. A relation is said of `evidence_id` toward `other_id`."""
     with reading(request) as session:
         find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+        at = position_at(session, as_of)
         after = read_cursor_at(cursor)
-        rows = queries.list_relations(session, actor.account_id, evidence_id, after=after, limit=limit + 1)
-        return page(request, response, rows, limit, relation_shape, lambda row: cursor_at(row[0].decided_at, row[0].id))
+        rows = queries.list_relations(session, actor.account_id, evidence_id, after=after, limit=limit + 1, at=at)
+        answer = page(
+            request, response, rows, limit, relation_shape, lambda row: cursor_at(row[0].decided_at, row[0].id)
+        )
+        return dated(answer, at)

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.finding_shapes import FindingCreate, FindingShape, finding_shape
 from app.api.http import (
     Changed,
@@ -19,7 +20,6 @@ from app.api.http import (
     IfMatch,
     Input,
     Limit,
-    Page,
     ReceiptShape,
     Requires,
     Shape,
@@ -207,33 +207,48 @@ def record_finding(
     "/findings",
     name="listFindings",
     summary="List the findings on an item",
-    response_model=Page[FindingShape],
+    response_model=DatedPage[FindingShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_findings(
-    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    evidence_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In order of time, superseded ones too. While the item's `blind` is `pending`: of this round your own alone."""
     with reading(request) as session:
-        rows = findings.list_findings(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
-        return page(request, response, rows, limit, finding_shape, lambda row: cursor_at(row.recorded_at, row.id))
+        at = position_at(session, as_of)
+        rows = findings.list_findings(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1, at=at)
+        answer = page(request, response, rows, limit, finding_shape, lambda row: cursor_at(row.recorded_at, row.id))
+        return dated(answer, at)
 
 
 @router.get(
     "/verdicts",
     name="listVerdicts",
     summary="List the versions of an item's verdict",
-    response_model=Page[VerdictShape],
+    response_model=DatedPage[VerdictShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_verdicts(
-    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    evidence_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In order of submission. The last one that is `signed_off` holds until a newer one is. While the item's `blind` is
     `pending`: of this round your own alone."""
     with reading(request) as session:
-        rows = service.list_verdicts(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
-        return page(
+        at = position_at(session, as_of)
+        rows = service.list_verdicts(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1, at=at)
+        answer = page(
             request,
             response,
             rows,
@@ -241,6 +256,7 @@ def list_verdicts(
             _verdict,
             lambda row: cursor_at(row.verdict.submitted_at, row.verdict.id),
         )
+        return dated(answer, at)
 
 
 @router.post(
@@ -283,39 +299,50 @@ def submit_second_verdict(
     "/second-verdicts",
     name="listSecondVerdicts",
     summary="List the second verdicts of an item's blind rounds",
-    response_model=Page[SecondVerdictShape],
+    response_model=DatedPage[SecondVerdictShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_second_verdicts(
-    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    evidence_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """One a round, in order of submission."""
     with reading(request) as session:
-        rows = second.list_second_verdicts(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
-        return page(request, response, rows, limit, _second_verdict, lambda row: cursor_at(row.submitted_at, row.id))
+        at = position_at(session, as_of)
+        rows = second.list_second_verdicts(
+            session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1, at=at
+        )
+        answer = page(request, response, rows, limit, _second_verdict, lambda row: cursor_at(row.submitted_at, row.id))
+        return dated(answer, at)
 
 
 @router.get(
     "/reviews",
     name="listReviews",
     summary="List the reviews of an item's verdicts",
-    response_model=Page[ReviewShape],
+    response_model=DatedPage[ReviewShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_reviews(
-    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    evidence_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In order of time: peer reviews, adjudications, sign-offs, returns and reopenings."""
     with reading(request) as session:
-        rows = service.list_reviews(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1)
-        return page(
-            request,
-            response,
-            rows,
-            limit,
-            _review,
-            lambda row: cursor_at(row.reviewed_at, row.id),
-        )
+        at = position_at(session, as_of)
+        rows = service.list_reviews(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1, at=at)
+        answer = page(request, response, rows, limit, _review, lambda row: cursor_at(row.reviewed_at, row.id))
+        return dated(answer, at)
 
 
 def _lease(evidence: Evidence, receipts: list[ReceiptShape]) -> LeaseShape:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Table, Text, cast, delete, func, update
+from sqlalchemy import JSON, Table, Text, cast, delete, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from app.erasure.places import facts_of, places_of, types_with
 from app.kernel.database import ERASED, Base
 from app.kernel.places import Place
 from app.ledger import erasing
-from app.ledger.erasing import ErasableEntry, OpenField
+from app.ledger.erasing import ErasableEntry, OpenField, Stated
 from app.verification.drafts import forget_drafts
 
 
@@ -22,9 +22,13 @@ def clear(session: Session, fields: Sequence[OpenField]) -> None:
     cleared: set[tuple[Any, ...]] = set()
     for each in fields:
         for place in places_of(each.entry.type, each.field):
-            if place.is_restated and erasing.is_stated_later(session, each.entry, types_with(place), each.field):
-                continue  # The row holds what was stated since.
             row = {column: _value(each.entry, source) for column, source in place.row.items()}
+            if place.is_restated:
+                stated = erasing.when_stated(session, each.entry, types_with(place), each.field)
+                if place.versions is not None:
+                    _empty_versions(session, place.versions, place, row, stated)
+                if stated.until_act is not None:
+                    continue  # The row holds what was stated since.
             key = (place.table, place.columns, *sorted(map(str, row.values())))
             if key not in cleared:
                 _empty(session, place, row)
@@ -67,6 +71,24 @@ def _empty(session: Session, place: Place, row: dict[str, Any]) -> None:
         .where(~table.c.erased.contains(list(place.columns)))
         .values(values)
     )
+
+
+def _empty_versions(session: Session, name: str, place: Place, row: dict[str, Any], stated: Stated) -> None:
+    """The versions from the one that the statement's act made to the one before that of the next statement."""
+    versions = Base.metadata.tables[name]
+    same = [versions.c[column] == value for column, value in row.items()]
+
+    def number_of(act: int) -> Any:
+        return select(versions.c.number).where(*same, versions.c.act == act).scalar_subquery()
+
+    conditions = [*same, versions.c.number >= func.coalesce(number_of(stated.act), 1)]
+    if stated.until_act is not None:
+        # What was stated anew before versions were kept is in none of them.
+        conditions.append(versions.c.number < func.coalesce(number_of(stated.until_act), 1))
+    values: dict[str, Any] = {column: _blank(versions, column, is_unique=False) for column in place.columns}
+    values["erased"] = func.array_cat(versions.c.erased, cast(list(place.columns), ARRAY(Text)))
+    conditions.append(~versions.c.erased.contains(list(place.columns)))
+    session.execute(update(versions).where(*conditions).values(values))
 
 
 def _blank(table: Table, column: str, *, is_unique: bool) -> Any:

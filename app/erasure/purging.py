@@ -44,8 +44,11 @@ Tell = Callable[[str], None]
 
 def purged_tables(*, with_bodies: bool) -> list[str]:
     """Every table that an erasure changes, by name; the ledger's bodies only when one was ever erased."""
-    mapped = {place.table for places in (*PLACES.values(), *FACTS.values()) for place in places}
-    return sorted({*mapped, *BESIDES, *(("ledger_bodies",) if with_bodies else ())})
+    mapped = [place for places in (*PLACES.values(), *FACTS.values()) for place in places]
+    versions = {place.versions for place in mapped if place.versions is not None}
+    return sorted(
+        {*(place.table for place in mapped), *versions, *BESIDES, *(("ledger_bodies",) if with_bodies else ())}
+    )
 
 
 def purge(connection: psycopg.Connection, tell: Tell) -> bool:

@@ -42,10 +42,10 @@ from app.facts.words import (
     Unit,
     WeaponCategory,
 )
-from app.kernel.database import Base, Erasable, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, UtcTime, one_of
 
 
-class Fact(Erasable):
+class Fact(Acted, Erasable):
     """What every row of a fact has. ``number`` counts the kind's rows in its scope, from 1."""
 
     __tablename__: Any

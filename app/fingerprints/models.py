@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import BYTEA, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, HexDigest, UtcTime, one_of
 
 TIERS = ("exact", "same_picture", "likely")
 FIRM_TIERS = ("exact", "same_picture")
@@ -308,7 +308,7 @@ class MatchComparison(Base):
     """The change of :class:`BlobStops` that the item's blob had."""
 
 
-class Relation(Erasable, Base):
+class Relation(Acted, Erasable, Base):
     """A person's decision about a match: ``evidence`` is the relation of ``other``. The highest number is in force."""
 
     __tablename__ = "relations"

@@ -27,6 +27,7 @@ from app.fingerprints.seeing import find_match, of_item_seen_by
 from app.fingerprints.standing import Standing, by_rules_in_force
 from app.fingerprints.tiers import last_tiers
 from app.kernel.database import HexDigest
+from app.ledger.positions import Position, standing_at
 from app.media.blindness import pending_among
 from app.media.closing import is_open
 from app.media.models import Evidence
@@ -93,11 +94,18 @@ def likely_left_out(session: Session, evidence_id: UUID) -> int:
 
 
 def list_relations(
-    session: Session, reader: UUID, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    reader: UUID,
+    evidence_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    at: Position | None = None,
 ) -> list[tuple[Relation, bool]]:
     """The decisions in force about an item, on either side, as they were made, and whether what each one says is kept
     back from the reader (no permission check)."""
-    later = select(Relation.match_id, func.max(Relation.number).label("number")).group_by(Relation.match_id).subquery()
+    newest = select(Relation.match_id, func.max(Relation.number).label("number")).where(standing_at(at, Relation.act))
+    later = newest.group_by(Relation.match_id).subquery()
     query = (
         select(Relation)
         .join(later, (later.c.match_id == Relation.match_id) & (later.c.number == Relation.number))

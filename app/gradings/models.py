@@ -8,10 +8,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.gradings.rules import Grade, Qualifier
-from app.kernel.database import Base, Erasable, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, UtcTime, one_of
 
 
-class Grading(Erasable, Base):
+class Grading(Acted, Erasable, Base):
     """How far the incident is established, as a researcher stated it. The newest stands."""
 
     __tablename__ = "gradings"
@@ -56,7 +56,7 @@ class Grading(Erasable, Base):
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class StandardOfProof(Erasable, Base):
+class StandardOfProof(Acted, Erasable, Base):
     """Which standard of proof the facts of the incident reach, as a researcher stated it. The newest stands."""
 
     __tablename__ = "standards_of_proof"
@@ -83,7 +83,7 @@ class StandardOfProof(Erasable, Base):
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Classification(Erasable, Base):
+class Classification(Acted, Erasable, Base):
     """That provisions apply to the incident, by whose word. Several stand beside each other until superseded."""
 
     __tablename__ = "classifications"

@@ -9,7 +9,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
@@ -19,6 +19,7 @@ from app.gradings.bases import Basis, bases_of, chosen, supporting
 from app.gradings.errors import ANOTHER_STANDS
 from app.gradings.events import IncidentClassified, IncidentGraded, StandardReached
 from app.gradings.models import Classification, Grading, StandardOfProof
+from app.gradings.present import stands
 from app.gradings.rules import (
     Grade,
     StatedClassification,
@@ -36,6 +37,7 @@ from app.incidents.models import Incident
 from app.incidents.service import find_incident, lock_incident
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.event import EntryObject
+from app.ledger.positions import Position, standing_at
 from app.unit_of_work import UnitOfWork
 
 Record = TypeVar("Record", Grading, StandardOfProof, Classification)
@@ -219,11 +221,18 @@ def _record_classification(uow: UnitOfWork, grant: Grant, incident: Incident, ma
 
 
 def list_records(
-    session: Session, actor: Actor, kind: type[Record], incident_id: UUID, *, after: int | None, limit: int
+    session: Session,
+    actor: Actor,
+    kind: type[Record],
+    incident_id: UUID,
+    *,
+    after: int | None,
+    limit: int,
+    at: Position | None = None,
 ) -> Sequence[Record]:
     """The incident's records of one kind, superseded ones too, by their numbers. Raises NotFound, Forbidden."""
     find_incident(session, actor, incident_id, Operation.READ_METADATA)
-    query = select(kind).where(kind.incident_id == incident_id)
+    query = select(kind).where(kind.incident_id == incident_id, standing_at(at, kind.act))
     if after is not None:
         query = query.where(kind.number > after)
     return session.scalars(query.order_by(kind.number).limit(limit)).all()
@@ -234,11 +243,9 @@ def newest(session: Session, kind: type[Record], incident_id: UUID) -> Record | 
     return session.scalar(select(kind).where(kind.incident_id == incident_id).order_by(kind.number.desc()).limit(1))
 
 
-def graded_as(grade: Grade) -> ColumnElement[bool]:
-    """Whether an incident's newest grading is this one: for lists of incidents."""
-    later = aliased(Grading)
-    is_superseded = select(later.id).where(later.supersedes == Grading.id).exists()
-    return Incident.id.in_(select(Grading.incident_id).where(Grading.grade == grade, ~is_superseded))
+def graded_as(grade: Grade, at: Position | None = None) -> ColumnElement[bool]:
+    """Whether an incident's newest grading is, or was, this one: for lists of incidents."""
+    return Incident.id.in_(select(Grading.incident_id).where(Grading.grade == grade, stands(Grading, at)))
 
 
 def _grading_in_force(session: Session, incident_id: UUID) -> UUID | None:

@@ -3,12 +3,12 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, FetchedValue, ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.incidents.rules import MAXIMUM_RADIUS_M, WITHIN_M, IncidentKind, PlacePrecision
-from app.kernel.database import Base, Erasable, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, UtcTime, Versioned, one_of
 
 _WITHIN = " ".join(f"WHEN '{precision}' THEN {limit_m}" for precision, limit_m in WITHIN_M.items())
 
@@ -56,12 +56,36 @@ class Incident(Erasable, Base):
     version: Mapped[int]
 
 
-class IncidentEvidence(Erasable, Base):
+class IncidentVersion(Versioned, Erasable, Base):
+    """How an incident read from one act to the next: what of it may be stated anew."""
+
+    __tablename__ = "incident_versions"
+    __table_args__ = (CheckConstraint("number >= 1", name="number_counts"),)
+
+    id: Mapped[UUID] = mapped_column(ForeignKey("incidents.id"), primary_key=True)
+    code: Mapped[str] = mapped_column(Text)
+    title: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+    occurred_from: Mapped[datetime | None] = mapped_column(UtcTime)
+    occurred_to: Mapped[datetime | None] = mapped_column(UtcTime)
+    occurred_zone: Mapped[str | None] = mapped_column(Text)
+    occurred_basis: Mapped[str | None] = mapped_column(Text)
+    place_name: Mapped[str | None] = mapped_column(Text)
+    latitude_microdegrees: Mapped[int | None]
+    longitude_microdegrees: Mapped[int | None]
+    place_precision: Mapped[str | None] = mapped_column(Text)
+    place_radius_m: Mapped[int | None]
+    administrative_units: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    version: Mapped[int]
+
+
+class IncidentEvidence(Acted, Erasable, Base):
     """A link of an item to an incident. It is ended, never deleted; linking the pair again is a new row."""
 
     __tablename__ = "incident_evidence"
     __table_args__ = (
         CheckConstraint("segment_from_ms >= 0 AND segment_from_ms < segment_to_ms", name="segment_in_order"),
+        CheckConstraint("(unlinked_act IS NULL) = (unlinked_at IS NULL)", name="unlinked_by_act"),
         Index(
             "uq_incident_evidence_live",
             "incident_id",
@@ -88,3 +112,7 @@ class IncidentEvidence(Erasable, Base):
     unlinked_by: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
     unlinked_at: Mapped[datetime | None] = mapped_column(UtcTime)
     unlink_reason: Mapped[str | None] = mapped_column(Text)
+    unlinked_act: Mapped[int | None] = mapped_column(
+        BigInteger, server_default=FetchedValue(), server_onupdate=FetchedValue()
+    )
+    """The act that ended it, numbered by a trigger."""

@@ -8,7 +8,9 @@ PLACE_COLUMNS = (
 
 
 def _incident(*columns: str, is_unique: bool = False) -> tuple[Place, ...]:
-    return (Place("incidents", columns, {"id": "stream"}, is_restated=True, is_unique=is_unique),)
+    row = {"id": "stream"}
+    versions = None if columns == ("external_reference",) else "incident_versions"
+    return (Place("incidents", columns, row, is_restated=True, is_unique=is_unique, versions=versions),)
 
 
 def _link(column: str) -> tuple[Place, ...]:

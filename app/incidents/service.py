@@ -29,13 +29,15 @@ from app.incidents.events import (
     IncidentEvidenceUnlinked,
     IncidentUpdated,
 )
-from app.incidents.models import Incident, IncidentEvidence
+from app.incidents.models import Incident, IncidentEvidence, IncidentVersion
 from app.incidents.places import PLACE_COLUMNS
 from app.incidents.rules import IncidentKind, Occurrence, Place, Segment
+from app.incidents.versions import as_it_stood, before_its_end, incident_at
 from app.kernel.errors import NotFound, VersionMismatch
 from app.kernel.primitives import new_id, utc_now
 from app.ledger import log
 from app.ledger.event import EntryObject
+from app.ledger.positions import Position, standing_at
 from app.media.closing import is_open
 from app.media.items import entry_object, lock_evidence
 from app.media.models import Evidence
@@ -118,9 +120,9 @@ def update_incident(uow: UnitOfWork, actor: Actor, incident_id: UUID, *, version
     return incident
 
 
-def get_incident(session: Session, actor: Actor, incident_id: UUID) -> Incident:
+def get_incident(session: Session, actor: Actor, incident_id: UUID, *, at: Position | None = None) -> Incident:
     incident, _ = find_incident(session, actor, incident_id, Operation.READ_METADATA)
-    return incident
+    return incident if at is None else incident_at(session, incident, at)
 
 
 def list_incidents(
@@ -135,26 +137,33 @@ def list_incidents(
     only: ColumnElement[bool] | None = None,
     after: tuple[datetime, UUID] | None,
     limit: int,
+    at: Position | None = None,
 ) -> Sequence[Incident]:
     """The case's incidents, oldest record first; an interval filter keeps those whose own interval touches it.
 
     ``only``: what else must be true of them, as those say who keep more about incidents.
     """
     authorise(session, actor, case_id, Operation.READ_METADATA)
+    held = Incident if at is None else IncidentVersion
     query = select(Incident).where(Incident.case_id == case_id)
     if kind is not None:
-        query = query.where(Incident.kind == kind)
+        query = query.where(held.kind == kind)
     if code is not None:
-        query = query.where(Incident.code == code)
+        query = query.where(held.code == code)
     if occurred_after is not None:
-        query = query.where(Incident.occurred_to >= occurred_after)
+        query = query.where(held.occurred_to >= occurred_after)
     if occurred_before is not None:
-        query = query.where(Incident.occurred_from <= occurred_before)
+        query = query.where(held.occurred_from <= occurred_before)
     if only is not None:
         query = query.where(only)
     if after is not None:
         query = query.where(tuple_(Incident.created_at, Incident.id) > after)
-    return session.scalars(query.order_by(Incident.created_at, Incident.id).limit(limit)).all()
+    query = query.order_by(Incident.created_at, Incident.id).limit(limit)
+    if at is None:
+        return session.scalars(query).all()
+    dated = query.join(IncidentVersion, IncidentVersion.id == Incident.id).add_columns(IncidentVersion)
+    dated = dated.where(standing_at(at, IncidentVersion.act, IncidentVersion.until_act))
+    return [as_it_stood(incident, version) for incident, version in session.execute(dated)]
 
 
 def link_evidence(
@@ -270,17 +279,19 @@ def list_links(
     with_ended: bool = False,
     after: tuple[datetime, UUID] | None,
     limit: int,
+    at: Position | None = None,
 ) -> Sequence[IncidentEvidence]:
     """The incident's links in order of linking; with ``with_ended`` also those that were ended. None of an item that a
     withdrawn consent closes."""
     find_incident(session, actor, incident_id, Operation.READ_METADATA)
-    query = select(IncidentEvidence).join(Evidence, Evidence.id == IncidentEvidence.evidence_id)
+    is_live = standing_at(at, IncidentEvidence.act, IncidentEvidence.unlinked_act)
+    query = select(IncidentEvidence, is_live).join(Evidence, Evidence.id == IncidentEvidence.evidence_id)
     query = query.where(IncidentEvidence.incident_id == incident_id, is_open())
-    if not with_ended:
-        query = query.where(IncidentEvidence.unlinked_at.is_(None))
+    query = query.where(standing_at(at, IncidentEvidence.act) if with_ended else is_live)
     if after is not None:
         query = query.where(tuple_(IncidentEvidence.linked_at, IncidentEvidence.id) > after)
-    return session.scalars(query.order_by(IncidentEvidence.linked_at, IncidentEvidence.id).limit(limit)).all()
+    query = query.order_by(IncidentEvidence.linked_at, IncidentEvidence.id).limit(limit)
+    return [before_its_end(link) if at is not None and is_live else link for link, is_live in session.execute(query)]
 
 
 def is_linked(session: Session, *, incident_id: UUID, evidence_id: UUID) -> bool:

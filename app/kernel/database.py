@@ -7,16 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ColumnElement,
     DateTime,
     Engine,
+    FetchedValue,
     LargeBinary,
     MetaData,
     Text,
     any_,
     create_engine,
     event,
+    inspect,
     literal,
     text,
 )
@@ -53,6 +56,22 @@ class Erasable:
     erased: Mapped[list[str]] = mapped_column(
         ARRAY(Text), default=list, server_default=text("'{}'::text[]"), sort_order=1000
     )
+
+
+class Acted:
+    """A table whose rows stand from the act, the transaction, that adds them: a trigger writes its number into ``act``.
+
+    ``app.ledger.positions`` says which acts a ledger position holds. 0: from before acts were numbered.
+    """
+
+    act: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue(), sort_order=1001)
+
+
+class Versioned(Acted):
+    """A table of the versions of another one's rows, written by triggers. A version stands until ``until_act``."""
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, sort_order=-1)
+    until_act: Mapped[int | None] = mapped_column(BigInteger, sort_order=1002)
 
 
 ERASED = "[erased]"
@@ -97,6 +116,11 @@ def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:
     """A check that a text column holds one of the domain's words; its name is ``<column>_word``."""
     words = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({words})", name=f"{column}_word")
+
+
+def values_of(row: Base, *, but: Collection[str] = ()) -> dict[str, Any]:
+    """A row's columns by their names, for another row that is like it."""
+    return {each.key: getattr(row, each.key) for each in inspect(type(row)).column_attrs if each.key not in but}
 
 
 def driver_url(database_url: str) -> str:

@@ -23,6 +23,8 @@ class Place:
     """The row holds what was stated last: it is cleared only when no later entry of the stream states the field."""
     is_unique: bool = False
     """Its value must differ from every other row's, also once it is erased."""
+    versions: str | None = None
+    """The table of the row's versions, of which those are cleared that hold what the entry states."""
 
 
 Places = Mapping[tuple[str, str], tuple[Place, ...]]

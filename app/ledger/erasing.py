@@ -59,6 +59,15 @@ class OpenField:
         return any(words in each for each in _texts(self.value))
 
 
+@dataclass(frozen=True)
+class Stated:
+    """The act of a statement, and the one in which the same is stated anew; None: it is not. 0: from before acts were
+    numbered."""
+
+    act: int
+    until_act: int | None
+
+
 def _texts(value: Any) -> Iterable[str]:
     if isinstance(value, str):
         yield value
@@ -88,12 +97,15 @@ _OPEN_OF_TYPES = text(
     _OPEN + "e.stream_id = ANY(CAST(:streams AS uuid[])) AND e.type = ANY(CAST(:types AS text[])) "
     "ORDER BY e.stream_id, e.id, d.field"
 )
-_STATED_LATER = text("""
-    SELECT EXISTS (
-        SELECT FROM ledger_entries e JOIN ledger_entries given ON given.commitment = :commitment
-        JOIN ledger_bodies b ON b.commitment = e.commitment
+# Of the first later entry that seals the field anew; no row: there is none. An act of None is older than all numbers.
+_STATED = text("""
+    SELECT given.act AS stated, later.id IS NOT NULL AS is_stated_later, later.act AS stated_later
+    FROM ledger_entries given LEFT JOIN LATERAL (
+        SELECT e.id, e.act FROM ledger_entries e JOIN ledger_bodies b ON b.commitment = e.commitment
         WHERE e.stream_id = given.stream_id AND e.id > given.id AND e.type = ANY(CAST(:types AS text[]))
-            AND jsonb_exists(CAST(convert_from(b.body, 'UTF8') AS jsonb) -> 'sealed', :field))
+            AND jsonb_exists(CAST(convert_from(b.body, 'UTF8') AS jsonb) -> 'sealed', :field)
+        ORDER BY e.id LIMIT 1) later ON true
+    WHERE given.commitment = :commitment
 """)
 _DELETE_DISCLOSURES = text("""
     DELETE FROM ledger_disclosures d
@@ -124,10 +136,12 @@ def open_fields_of_types(session: Session, streams: Collection[UUID], types: Col
     return [_field(row) for row in rows]
 
 
-def is_stated_later(session: Session, entry: ErasableEntry, types: Collection[str], field: str) -> bool:
-    """Whether a later entry of the stream, of one of these types, seals the same field anew."""
+def when_stated(session: Session, entry: ErasableEntry, types: Collection[str], field: str) -> Stated:
+    """In which act this entry seals the field, and in which one a later entry of the stream, of one of these types,
+    seals it anew."""
     given = {"commitment": bytes.fromhex(entry.commitment), "types": list(types), "field": field}
-    return bool(session.scalar(_STATED_LATER, given))
+    row = session.execute(_STATED, given).one()
+    return Stated(row.stated or 0, (row.stated_later or 0) if row.is_stated_later else None)
 
 
 def delete_disclosures(session: Session, fields: Sequence[OpenField]) -> None:

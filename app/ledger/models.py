@@ -168,6 +168,7 @@ class LedgerEntry(Base):
             "object_id",
             postgresql_where=text("type IN ('export.created', 'export.sealed', 'export.downloaded')"),
         ),
+        Index("ix_ledger_entries_before_acts", "id", postgresql_where=text("act IS NULL")),
     )
 
     stream_id: Mapped[UUID] = mapped_column(ForeignKey("ledger_streams.id"), primary_key=True)
@@ -185,6 +186,9 @@ class LedgerEntry(Base):
     actor_kind: Mapped[str] = mapped_column(Text)
     actor_role: Mapped[str | None] = mapped_column(Text)
     xact: Mapped[str] = mapped_column(Xid8, server_default=text("pg_current_xact_id()"))
+    act: Mapped[int | None] = mapped_column(BigInteger, server_default=text("exhibit_act()"))
+    """The number of the transaction that wrote it, which stays true after a dump and restore; None: older than these
+    numbers, and its ``id`` stands for it."""
 
 
 class LedgerBody(Base):
@@ -276,3 +280,28 @@ class LedgerCheckpoint(Base):
     root: Mapped[str] = mapped_column(HexDigest)
     note: Mapped[str] = mapped_column(Text)
     signed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class LedgerPosition(Base):
+    """Which acts a signed tree holds: all up to ``newest_act`` but for the late ones. A trigger writes it with the
+    checkpoint; ``app.ledger.positions`` reads it."""
+
+    __tablename__ = "ledger_positions"
+
+    log_id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    newest_act: Mapped[int] = mapped_column(BigInteger)
+    stands_from: Mapped[datetime] = mapped_column(UtcTime, unique=True)
+    """When it was signed, or just after the one before where the clock was set back."""
+
+
+class LedgerLateAct(Base):
+    """An act that came into the tree after one of a greater number, or in several parts: its last leaf.
+
+    ``idx`` None: a part of it never came into ``log_id``, which has ended; it stands from the next log on."""
+
+    __tablename__ = "ledger_late_acts"
+
+    act: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    log_id: Mapped[int] = mapped_column(SmallInteger)
+    idx: Mapped[int | None] = mapped_column(BigInteger)

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, SmallInte
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, HexDigest, UtcTime, Versioned, one_of
 from app.media.rules import BlindState, FingerprintStatus, State
 
 MEDIA_KINDS = ("image", "video")
@@ -130,7 +130,36 @@ class Evidence(Erasable, Base):
     """The pseudonym of its source in the case, once who that is lies sealed in the vault (``app.vault``)."""
 
 
-class LeadAssessment(Erasable, Base):
+class EvidenceVersion(Versioned, Base):
+    """What of an item changes, from one act to the next. Names and words are in the item's own row alone."""
+
+    __tablename__ = "evidence_versions"
+    __table_args__ = (CheckConstraint("number >= 1", name="number_counts"),)
+
+    id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
+    state: Mapped[str] = mapped_column(Text)
+    version: Mapped[int]
+    round: Mapped[int]
+    blob_sha256: Mapped[str | None] = mapped_column(HexDigest)
+    fingerprint_status: Mapped[str | None] = mapped_column(Text)
+    fingerprint_reason: Mapped[str | None] = mapped_column(Text)
+    received_by: Mapped[UUID | None]
+    received_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    reason_code: Mapped[str | None] = mapped_column(Text)
+    labels: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    settled_decoding: Mapped[int]
+    lease_holder: Mapped[UUID | None]
+    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    lease_taken_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    assigned_to: Mapped[UUID | None]
+    priority: Mapped[int] = mapped_column(SmallInteger)
+    state_since: Mapped[datetime] = mapped_column(UtcTime)
+    blind: Mapped[str | None] = mapped_column(Text)
+    blind_since: Mapped[datetime | None] = mapped_column(UtcTime)
+    source_number: Mapped[int | None]
+
+
+class LeadAssessment(Acted, Erasable, Base):
     """The five questions about a lead, answered once; the next one supersedes it."""
 
     __tablename__ = "lead_assessments"
@@ -160,7 +189,7 @@ class LeadAssessment(Erasable, Base):
     assessed_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class EvidenceCorrection(Erasable, Base):
+class EvidenceCorrection(Acted, Erasable, Base):
     """A new record that corrects a frozen field; what was first stated stays beside it."""
 
     __tablename__ = "evidence_corrections"

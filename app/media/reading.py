@@ -15,12 +15,14 @@ from app.access.rules import Operation
 from app.cases.service import Grant, authorise, may, visible_cases
 from app.kernel.database import is_one_of
 from app.kernel.errors import Forbidden
+from app.ledger.positions import Position, standing_at
 from app.media.closing import is_open, may_touch_closed
 from app.media.items import find_evidence
-from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection
+from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection, EvidenceVersion
 from app.media.progress import Progress, progress_of
 from app.media.rules import OPERATIONS, OUTCOME_RANKS, FingerprintStatus, State, Transition, events_from
 from app.media.service import corrections_of, current_values
+from app.media.versions import as_it_stood, evidence_at
 
 DUPLICATES_SHOWN = 100
 UNLABELLED = "unlabelled"
@@ -64,6 +66,8 @@ class ItemDetails:
     """How far its decoding has come; None when it is not being decoded."""
     possible_events: list[Transition]
     """Those that the state allows and the caller's roles and token permit; a person's guards are not looked at."""
+    at: Position | None = None
+    """As of which all of this stood, and nothing was possible but what was done; None: now."""
 
 
 def list_evidence(
@@ -74,65 +78,73 @@ def list_evidence(
     narrowed: EvidenceFilter,
     after: tuple[datetime, UUID] | None,
     limit: int,
+    at: Position | None = None,
 ) -> Sequence[tuple[Evidence, Blob | None]]:
     """The items of a case, in the order of their registration."""
     grant = authorise(session, actor, case_id, Operation.READ_METADATA)
     if narrowed.withdrawn and not may_touch_closed(grant.roles, Operation.READ_METADATA):
         raise Forbidden("Withdrawn items are listed to the case's coordinators and custodians.")
-    conditions = [Evidence.case_id == case_id, *_conditions(narrowed)]
+    held = Evidence if at is None else EvidenceVersion
+    conditions = [Evidence.case_id == case_id, *_conditions(narrowed, held)]
     conditions.append(~is_open() if narrowed.withdrawn else is_open())
     if after is not None:
         conditions.append(tuple_(Evidence.registered_at, Evidence.id) > after)
-    query = (
-        select(Evidence, Blob)
-        .outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)
-        .where(*conditions)
-        .order_by(Evidence.registered_at, Evidence.id)
-        .limit(limit)
-    )
-    return session.execute(query).all()
+    order = (Evidence.registered_at, Evidence.id)
+    if at is None:
+        query = select(Evidence, Blob).outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)
+        return session.execute(query.where(*conditions).order_by(*order).limit(limit)).all()
+    dated = select(Evidence, Blob, EvidenceVersion).join(EvidenceVersion, EvidenceVersion.id == Evidence.id)
+    dated = dated.outerjoin(Blob, Blob.sha256 == EvidenceVersion.blob_sha256).where(*conditions)
+    dated = dated.where(standing_at(at, EvidenceVersion.act, EvidenceVersion.until_act))
+    rows = session.execute(dated.order_by(*order).limit(limit))
+    return [(as_it_stood(evidence, version), blob) for evidence, blob, version in rows]
 
 
-def corrected_fields(session: Session, evidence_ids: Collection[UUID]) -> dict[UUID, list[str]]:
+def corrected_fields(
+    session: Session, evidence_ids: Collection[UUID], at: Position | None = None
+) -> dict[UUID, list[str]]:
     """The fields of these items that were corrected, in one query; items without any are left out."""
     query = select(EvidenceCorrection.evidence_id, EvidenceCorrection.field).distinct()
-    query = query.where(EvidenceCorrection.evidence_id.in_(evidence_ids))
+    query = query.where(EvidenceCorrection.evidence_id.in_(evidence_ids), standing_at(at, EvidenceCorrection.act))
     found: dict[UUID, list[str]] = {}
     for evidence_id, field in session.execute(query.order_by(EvidenceCorrection.field)):
         found.setdefault(evidence_id, []).append(field)
     return found
 
 
-def _conditions(narrowed: EvidenceFilter) -> list[ColumnElement[bool]]:
+def _conditions(narrowed: EvidenceFilter, held: type[Evidence] | type[EvidenceVersion]) -> list[ColumnElement[bool]]:
+    """``held``: the columns that say how the items stand, or stood."""
     conditions: list[ColumnElement[bool]] = []
     if narrowed.state is not None:
-        conditions.append(Evidence.state == narrowed.state)
+        conditions.append(held.state == narrowed.state)
     if narrowed.kind is not None:
         conditions.append(Blob.kind == narrowed.kind)
     if narrowed.fingerprint_status is not None:
-        conditions.append(Evidence.fingerprint_status == narrowed.fingerprint_status)
+        conditions.append(held.fingerprint_status == narrowed.fingerprint_status)
     if narrowed.sha256 is not None:
-        conditions.append(Evidence.blob_sha256 == narrowed.sha256)
+        conditions.append(held.blob_sha256 == narrowed.sha256)
     if narrowed.registered_after is not None:
         conditions.append(Evidence.registered_at > narrowed.registered_after)
     if narrowed.registered_before is not None:
         conditions.append(Evidence.registered_at < narrowed.registered_before)
     if narrowed.label is not None:
-        conditions.append(_has_label(narrowed.label))
+        conditions.append(_has_label(narrowed.label, held))
     return conditions
 
 
-def _has_label(label: str) -> ColumnElement[bool]:
+def _has_label(label: str, held: type[Evidence] | type[EvidenceVersion]) -> ColumnElement[bool]:
     if label == UNLABELLED:
-        return Evidence.labels.is_(None)
+        return held.labels.is_(None)
     if label.startswith("graphic_"):
-        return Evidence.labels.contains({"graphic_level": label.removeprefix("graphic_")})
-    return Evidence.labels.contains({label: True})
+        return held.labels.contains({"graphic_level": label.removeprefix("graphic_")})
+    return held.labels.contains({label: True})
 
 
-def get_evidence(session: Session, actor: Actor, evidence_id: UUID) -> ItemDetails:
-    """One item. Raises NotFound, Forbidden."""
+def get_evidence(session: Session, actor: Actor, evidence_id: UUID, *, at: Position | None = None) -> ItemDetails:
+    """One item, to whom it is open now, as it stands or stood. Raises NotFound, Forbidden."""
     evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    if at is not None:
+        return _details_at(session, evidence, at)
     return _details(session, actor, evidence, grant)
 
 
@@ -155,6 +167,25 @@ def _details(session: Session, actor: Actor, evidence: Evidence, grant: Grant) -
         None if best is decoding else best,
         progress_of(session, evidence),
         _events_for(actor, grant, evidence),
+    )
+
+
+def _details_at(session: Session, evidence: Evidence, at: Position) -> ItemDetails:
+    stood = evidence_at(session, evidence, at)
+    corrections = corrections_of(session, evidence.id, at)
+    # Given up before it had results of its own: which ones its bytes had by then, no act of this item says.
+    decoding, best = _decodings(session, stood) if stood.settled_decoding else (None, None)
+    return ItemDetails(
+        stood,
+        None if stood.blob_sha256 is None else session.get(Blob, stood.blob_sha256),
+        corrections,
+        current_values(stood, corrections),
+        None if best is None else best.claims,
+        decoding,
+        None if best is decoding else best,
+        None,
+        [],
+        at,
     )
 
 

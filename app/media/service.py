@@ -19,6 +19,7 @@ from app.kernel.errors import WrongState
 from app.kernel.primitives import Sha256Hex, new_id, utc_now
 from app.ledger import log
 from app.ledger.event import EntryActor
+from app.ledger.positions import Position, standing_at
 from app.media.acquisition import CORRECTABLE, Acquisition, from_stored, require_plausible_times, to_stored
 from app.media.assessment import latest_assessment, require_safe_to_collect
 from app.media.errors import NoGround, UncorrectableField
@@ -345,9 +346,10 @@ def correct_field(
     return evidence, correction
 
 
-def corrections_of(session: Session, evidence_id: UUID) -> list[EvidenceCorrection]:
+def corrections_of(session: Session, evidence_id: UUID, at: Position | None = None) -> list[EvidenceCorrection]:
     """In the order in which they were made."""
     query = select(EvidenceCorrection).where(EvidenceCorrection.evidence_id == evidence_id)
+    query = query.where(standing_at(at, EvidenceCorrection.act))
     return list(session.scalars(query.order_by(EvidenceCorrection.number)))
 
 

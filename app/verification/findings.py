@@ -17,6 +17,7 @@ from app.access.rules import Operation
 from app.cases.service import Grant
 from app.kernel.errors import Invalid
 from app.kernel.primitives import new_id, utc_now
+from app.ledger.positions import Position, standing_at
 from app.media.blindness import pending_blind, seen_by
 from app.media.items import entry_object, find_evidence, lock_evidence
 from app.media.models import Evidence
@@ -199,12 +200,20 @@ def _require_citable(session: Session, evidence: Evidence, references: Sequence[
 
 
 def list_findings(
-    session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    actor: Actor,
+    evidence_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    at: Position | None = None,
 ) -> Sequence[Finding]:
-    """All findings of the item, superseded ones too, in order of time; of a pending blind round the reader's own."""
+    """All findings of the item, superseded ones too, in order of time; of a pending blind round the reader's own,
+    whatever ``at`` is: who may not see it now may not see it as of then."""
     _, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
     query = select(Finding).join(Evidence, Evidence.id == Finding.evidence_id).where(Finding.evidence_id == evidence_id)
     query = query.where(seen_by(grant.account_id, author=Finding.author_id, in_round=Finding.round))
+    query = query.where(standing_at(at, Finding.act))
     if after is not None:
         query = query.where(tuple_(Finding.recorded_at, Finding.id) > after)
     return session.scalars(query.order_by(Finding.recorded_at, Finding.id).limit(limit)).all()

@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.incidents.rules import PlacePrecision
-from app.kernel.database import Base, Erasable, HexDigest, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, HexDigest, UtcTime, one_of
 from app.verification.rules import (
     Confidence,
     Dimension,
@@ -31,7 +31,7 @@ from app.verification.rules import (
 )
 
 
-class Finding(Erasable, Base):
+class Finding(Acted, Erasable, Base):
     """One dimension's result in one verification. A newer one of the same dimension supersedes it."""
 
     __tablename__ = "findings"
@@ -152,7 +152,7 @@ class FindingDraft(Base):
     saved_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Verdict(Erasable, Base):
+class Verdict(Acted, Erasable, Base):
     """One version of an item's outcome, as submitted. A later version supersedes it; it is never edited."""
 
     __tablename__ = "verdicts"
@@ -186,7 +186,7 @@ class Verdict(Erasable, Base):
     submitted_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class SecondVerdict(Erasable, Base):
+class SecondVerdict(Acted, Erasable, Base):
     """What the second verifier of a blind round found, before the first's work was shown. One a round, for ever."""
 
     __tablename__ = "second_verdicts"
@@ -210,7 +210,7 @@ class SecondVerdict(Erasable, Base):
     submitted_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class VerdictWithdrawal(Base):
+class VerdictWithdrawal(Acted, Base):
     """The author took a verdict back before any review."""
 
     __tablename__ = "verdict_withdrawals"
@@ -222,7 +222,7 @@ class VerdictWithdrawal(Base):
     withdrawn_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Review(Erasable, Base):
+class Review(Acted, Erasable, Base):
     """What one person decided about one version of a verdict; it never counts for another version."""
 
     __tablename__ = "reviews"

@@ -12,6 +12,7 @@ from app.access.rules import Operation
 from app.cases.service import current_policy, pseudonym_of
 from app.kernel.errors import WrongState
 from app.kernel.primitives import new_id, utc_now
+from app.ledger.positions import Position, standing_at
 from app.media.items import entry_object, find_evidence, lock_evidence
 from app.media.models import Evidence
 from app.media.rules import BlindState
@@ -83,11 +84,17 @@ def submit_second_verdict(
 
 
 def list_second_verdicts(
-    session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    actor: Actor,
+    evidence_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    at: Position | None = None,
 ) -> Sequence[SecondVerdict]:
     """One a blind round, in order of submission. With it a round is complete, so nothing of them is ever hidden."""
     find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    query = select(SecondVerdict).where(SecondVerdict.evidence_id == evidence_id)
+    query = select(SecondVerdict).where(SecondVerdict.evidence_id == evidence_id, standing_at(at, SecondVerdict.act))
     if after is not None:
         query = query.where(tuple_(SecondVerdict.submitted_at, SecondVerdict.id) > after)
     return session.scalars(query.order_by(SecondVerdict.submitted_at, SecondVerdict.id).limit(limit)).all()

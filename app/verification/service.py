@@ -22,6 +22,7 @@ from app.fingerprints.service import undecided_matches
 from app.incidents.service import is_linked
 from app.kernel.errors import AppError, VersionMismatch, WrongState
 from app.kernel.primitives import Sha256Hex, new_id, utc_now
+from app.ledger.positions import Position, standing_at
 from app.media.blindness import seen_by
 from app.media.items import entry_object, find_evidence, lock_evidence, move
 from app.media.models import Evidence
@@ -429,16 +430,22 @@ class StatedVerdict:
 
 
 def list_verdicts(
-    session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    actor: Actor,
+    evidence_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    at: Position | None = None,
 ) -> Sequence[StatedVerdict]:
     """All versions of the item's verdict, in order of submission; of a pending blind round the reader's own."""
     _, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    is_withdrawn = select(VerdictWithdrawal.verdict_id).where(VerdictWithdrawal.verdict_id == Verdict.id).exists()
-    is_signed_off = (
-        select(Review.id).where(Review.verdict_id == Verdict.id, Review.kind == ReviewKind.SIGN_OFF).exists()
-    )
+    withdrawals = select(VerdictWithdrawal.verdict_id).where(VerdictWithdrawal.verdict_id == Verdict.id)
+    is_withdrawn = withdrawals.where(standing_at(at, VerdictWithdrawal.act)).exists()
+    sign_offs = select(Review.id).where(Review.verdict_id == Verdict.id, Review.kind == ReviewKind.SIGN_OFF)
+    is_signed_off = sign_offs.where(standing_at(at, Review.act)).exists()
     query = select(Verdict, is_withdrawn, is_signed_off).join(Evidence, Evidence.id == Verdict.evidence_id)
-    query = query.where(Verdict.evidence_id == evidence_id)
+    query = query.where(Verdict.evidence_id == evidence_id, standing_at(at, Verdict.act))
     query = query.where(seen_by(grant.account_id, author=Verdict.author_id, in_round=Verdict.round))
     if after is not None:
         query = query.where(tuple_(Verdict.submitted_at, Verdict.id) > after)
@@ -448,12 +455,19 @@ def list_verdicts(
 
 
 def list_reviews(
-    session: Session, actor: Actor, evidence_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    actor: Actor,
+    evidence_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    at: Position | None = None,
 ) -> Sequence[Review]:
     """Every act on the item's verdicts by those who judged them or sent them on, in order of time."""
     _, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
     query = select(Review).join(Evidence, Evidence.id == Review.evidence_id).where(Review.evidence_id == evidence_id)
     query = query.where(seen_by(grant.account_id, author=Review.reviewer_id, in_round=Review.round))
+    query = query.where(standing_at(at, Review.act))
     if after is not None:
         query = query.where(tuple_(Review.reviewed_at, Review.id) > after)
     return session.scalars(query.order_by(Review.reviewed_at, Review.id).limit(limit)).all()

@@ -66,7 +66,8 @@ APPLICATION = {
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
     # Written by triggers, with their owner's rights.
-    "fingerprint_batches": READ,
+    **dict.fromkeys(("fingerprint_batches", "ledger_positions", "ledger_late_acts"), READ),
+    **dict.fromkeys(("evidence_versions", "incident_versions"), READ),
     "index_checks": APPEND,
     # Which decoding's results are in force; a trigger lets it only rise.
     "rules_in_force": EDIT,
@@ -94,6 +95,10 @@ UPDATABLE_COLUMNS = {
         ),
     },
     "export_media": {"sha512", "crc32"},
+    "incident_versions": {
+        *("code", "title", "occurred_basis", "place_name", "latitude_microdegrees", "longitude_microdegrees"),
+        *("administrative_units", "place_radius_m", "erased"),
+    },
     "incident_evidence": {"unlinked_by", "unlinked_at", "unlink_reason", "note", "erased"},
     "match_notices": {"acknowledged_by", "acknowledged_at"},
     "testimonies": {"pseudonym", "text", "taken_by", "erased"},

@@ -42,6 +42,8 @@ def columns_of_places() -> dict[str, set[str]]:
         for place in places:
             if place.columns:
                 found.setdefault(place.table, set()).update(place.columns)
+            if place.versions:
+                found.setdefault(place.versions, set()).update(place.columns)
     return found
 
 
