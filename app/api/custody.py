@@ -225,7 +225,7 @@ FILE_RESPONSES: dict[int | str, dict[str, Any]] = {
             "text/csv": {"schema": {"type": "string", "format": "binary"}},
         },
     ),
-    **problem_responses(401, 403, 404, 422, 503),
+    **problem_responses(401, 403, 404, 409, 422, 503),
 }
 
 

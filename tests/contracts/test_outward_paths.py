@@ -1,0 +1,211 @@
+"""Every outward path of the OpenAPI document, walked as everybody: nothing of what was withdrawn, sealed or is not
+labelled is in any answer, header, problem, custody page or file, log line, kept answer or table that the API reads."""
+
+import base64
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from tests.contracts.calls import CALLS, Call
+from tests.contracts.document import operations
+from tests.contracts.outward import (
+    IDENTITY,
+    NEVER,
+    SEEN,
+    TESTIMONY,
+    WITHDRAWN,
+    Outward,
+    holds,
+    objects_for,
+    open_outward,
+)
+from tests.support.databases import TestDatabase
+from tests.support.journey import ok
+from tests.support.work import work_of
+
+SEARCHES = frozenset({"searchHashes", "searchSimilar"})
+"""What reads by POST; a search by a file is walked by itself, too."""
+CHANGES_BY_GET = frozenset({"takeCaseCustodyFile", "takeEvidenceCustodyFile", "takeIncidentCustodyFile"})
+CARRIED_OUT_BY = frozenset({"coordinator", "custodian"})
+PAGES = frozenset({"listEvidenceCustody", "listIncidentCustody", "listCaseCustody"})
+LEDGER = PAGES | CHANGES_BY_GET | {"getEntryReceipt", "getEntryProof", "listAuditedCases"}
+"""Where ids stay: the rows of the ledger do."""
+MEDIA = ("image/", "video/", "application/octet-stream")
+
+
+def is_outward(name: str) -> bool:
+    return operations()[name].method in ("GET", "HEAD") or name in SEARCHES
+
+
+@pytest.fixture
+def outward(database: TestDatabase, sessions: sessionmaker[Session], tmp_path: Path) -> Iterator[Outward]:
+    with open_outward(database, sessions, tmp_path / "data") as made:
+        yield made
+
+
+def ways(call: Call) -> list[dict[str, str]]:
+    """The queries with which a call is made: as it stands, and in every form that shows more."""
+    found = [dict(call.query)]
+    if call.operation == "listEvidence":
+        found.append({"withdrawn": "true"})
+    if call.operation == "listIncidentEvidence":
+        found.append({"with_ended": "true"})
+    if call.operation in CHANGES_BY_GET:
+        found = [{**call.query, "format": "csv"}, {**call.query, "disclose": "all"}]
+    if call.operation in PAGES:
+        found = [{"limit": "200"}]
+    if call.operation == "getContent" or "purpose" in operations()[call.operation].parameters("query"):
+        found = [{"purpose": "verification", **each} for each in found]
+    return found
+
+
+def answers(outward: Outward) -> Iterator[tuple[str, str, str, httpx.Response]]:
+    """Operation, which object, who asked, and the answer; fails for an operation that nobody says how to call."""
+    calls = {call.operation: call for call in CALLS}
+    assert {name for name in operations() if is_outward(name)} <= calls.keys()
+    for call in (call for call in CALLS if is_outward(call.operation)):
+        names = operations()[call.operation].parameters("path") - call.path.keys()
+        for which, parameters in objects_for(outward, call.kind, names).items():
+            outward.world.objects.setdefault(call.kind, {})[which] = parameters
+            request = call.request(outward.world, which)
+            for query in ways(call):
+                made = {**request, "params": {**request["params"], **_filled(query, parameters)}}
+                for caller, client in callers_for(outward, call).items():
+                    yield call.operation, which, caller, client.request(**made)
+
+
+def callers_for(outward: Outward, call: Call) -> dict[str, httpx.Client]:
+    """Of what is public anybody's answer is everybody's."""
+    return {"outsider": outward.callers["outsider"]} if call.on == "public" else outward.callers
+
+
+def _filled(query: dict[str, str], parameters: dict[str, str]) -> dict[str, str]:
+    return {name: value.format(**parameters) if "{" in value else value for name, value in query.items()}
+
+
+def told(answer: httpx.Response) -> bytes:
+    """All that an answer says: headers and body."""
+    return "\n".join(f"{name}: {value}" for name, value in answer.headers.items()).encode() + b"\n" + answer.content
+
+
+def test_outward_paths_when_walked_by_everybody_then_show_nothing_of_what_is_closed(
+    outward: Outward, database: TestDatabase, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = {
+        outward.world.objects["evidence"]["withdrawn"]["evidence_id"],
+        outward.world.objects["testimony"]["withdrawn"]["testimony_id"],
+        outward.world.objects["match"]["withdrawn"]["match_id"],
+    }
+    wrong, allowed, seen = [], set(), set()
+    for operation, which, caller, answer in answers(outward):
+        said, place = told(answer), f"{operation} of {which} by {caller} ({answer.status_code})"
+        if answer.status_code == 500:
+            wrong.append(f"{place}: {answer.text[:200]}")
+        if answer.status_code not in operations()[operation].statuses:
+            wrong.append(f"{place}: not documented")
+        wrong += [f"{place}: {word}" for word in NEVER if holds(said, word)]
+        for word in (WITHDRAWN, TESTIMONY):
+            if holds(said, word):
+                is_allowed = caller == "custodian" and operation in PAGES
+                is_allowed |= caller in CARRIED_OUT_BY and operation in (
+                    *("listConsents", "listTestimonyConsents", "getEvidence"),
+                )
+                is_allowed |= caller in CARRIED_OUT_BY and operation == "listEvidence" and b"closed_at" in said
+                allowed.add((operation, caller)) if is_allowed else wrong.append(f"{place}: {word}")
+        if (
+            which != "withdrawn"
+            and operation not in LEDGER
+            and not (operation == "listEvidence" and caller in CARRIED_OUT_BY)
+        ):
+            wrong += [f"{place}: names {one}" for one in closed if one.encode() in said]
+        is_media = answer.headers.get("Content-Type", "").startswith(MEDIA) and answer.status_code < 300
+        if is_media and (which == "withdrawn" or (which == "unlabelled" and operation not in BLURRED)):
+            wrong.append(f"{place}: bytes of {answer.headers['Content-Type']}")
+        if holds(said, SEEN):
+            seen.add((operation, caller))
+    assert not wrong, "\n".join(sorted(set(wrong)))
+    # The walk is not blind: neighbours are seen, and who carries a withdrawal out sees what it is.
+    assert {("listEvidence", "verifier"), ("getTestimony", "researcher"), ("listTestimonies", "collector")} <= seen
+    assert {("listCaseCustody", "custodian"), ("getEvidence", "coordinator"), ("listConsents", "custodian")} <= allowed
+    assert not {caller for _, caller in seen} & {"outsider", "administrator", "organisation auditor"}
+    logged = capsys.readouterr()
+    for word in (WITHDRAWN, TESTIMONY, IDENTITY, *NEVER):
+        assert not holds((logged.out + logged.err).encode(), word), f"{word} is in a log"
+    _look_through(database)
+
+
+BLURRED = frozenset({"getPreview", "getStrip", "getFrame"})
+"""Whose default is open for what nobody has labelled: 16 × 16 grey values."""
+
+
+def _look_through(database: TestDatabase) -> None:
+    """The tables as the API's own role reads them: no identity anywhere, and no kept answer with what was withdrawn."""
+    with psycopg.connect(database.app_url, autocommit=True) as application:
+        names = application.execute(
+            "SELECT table_name, array_agg(quote_ident(column_name)) FROM information_schema.column_privileges "
+            "WHERE table_schema = 'public' AND grantee IN ('exhibit_app', current_user) AND privilege_type = 'SELECT' "
+            "GROUP BY table_name"
+        ).fetchall()
+        assert len(names) > 50
+        for table, columns in names:
+            rows = application.execute(f'SELECT {", ".join(columns)} FROM "{table}"'.encode()).fetchall()
+            cells = b"\n".join(_bytes(cell) for row in rows for cell in row)
+            assert not holds(cells, IDENTITY), table
+            if table == "stored_answers":
+                assert not holds(cells, WITHDRAWN)
+                assert not holds(cells, TESTIMONY)
+
+
+def _bytes(cell: Any) -> bytes:
+    return bytes(cell) if isinstance(cell, (bytes, memoryview)) else str(cell).encode()
+
+
+def test_search_when_it_is_by_the_withdrawn_file_then_finds_its_neighbour_and_not_it(outward: Outward) -> None:
+    objects = outward.world.objects["evidence"]
+    picture = (Path(__file__).parents[1] / "assets" / "table.jpg").read_bytes()
+    for caller in ("verifier", "coordinator", "custodian"):
+        parts: list[tuple[str, Any]] = [
+            ("metadata", (None, "{}", "application/json")),
+            ("file", ("x.jpg", picture, "image/jpeg")),
+        ]
+        made = outward.callers[caller].post("/v1/similar", files=parts)
+        assert made.status_code in (200, 202), made.text
+        with work_of(outward.api) as work:
+            work.finish()
+        found = ok(outward.callers[caller].get(made.headers.get("Location") or f"/v1/similar/{made.json()['id']}"))
+        assert objects["neighbour"]["evidence_id"] in str(found), found
+        assert objects["withdrawn"]["evidence_id"] not in str(found)
+
+
+def test_kept_answer_when_its_request_is_repeated_then_shows_nothing_that_was_withdrawn(outward: Outward) -> None:
+    assert outward.bringer is not None
+    incident_id = outward.world.objects["incident"]["own"]["incident_id"]
+    consent = {"subject": TESTIMONY, "subject_kind": "witness", "scopes": ["verification"], "obtained": "written"}
+    stated = {"witness": TESTIMONY, "text": f"{TESTIMONY} said so.", "language": "uk", "taken_on": "2026-07-14"}
+    stated |= {"taken_by": TESTIMONY, "method": "interview_in_person", "required_scope": "verification"}
+    body = {**stated, "supersedes": None, "consent": {**consent, "given_on": "2026-07-14"}}
+    path = f"/v1/incidents/{incident_id}/testimonies"
+    repeated = outward.bringer.post(path, json=body, headers={"Idempotency-Key": TESTIMONY[::-1]})
+    assert (repeated.status_code, repeated.json()["code"]) == (409, "answer_erased")
+
+
+@pytest.mark.parametrize("padding", [b"", b"x", b"xy"])
+def test_word_when_written_in_any_way_then_is_found(padding: bytes) -> None:
+    word = "Quillonvexa"
+    plain = padding + word.encode() + b" and more"
+    for written in (
+        plain,
+        plain.decode().encode("utf-16-le"),
+        plain.hex().encode(),
+        base64.b64encode(plain),
+        gzip.compress(plain),
+        gzip.compress(base64.b64encode(plain)),
+    ):
+        assert holds(written, word)
+        assert not holds(written, "Brimmoxalter")
