@@ -41,6 +41,7 @@ from app.api.problems import problem_responses
 from app.api.ranges import requested_range
 from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, BlobUnreadable
+from app.consent.rules import ConsentScope
 from app.exports import export_service
 from app.exports.bag_profile import profile_json
 from app.exports.export_service import ExportAsked
@@ -55,6 +56,7 @@ Exporter = Annotated[Actor, Depends(Requires(Operation.EXPORT))]
 FIELD = r"^[a-z][a-z0-9_]{0,59}$"
 MOST_SELECTED = 1000
 
+Audience = Literal["partners", "legal_proceedings", "publication"]
 Scope = Literal["case", "incident", "evidence", "selection"]
 FieldName = Annotated[str, StringConstraints(pattern=FIELD)]
 
@@ -97,6 +99,10 @@ class ExportCreate(Input):
         description="Which sealed fields are opened: none, all, or those of these names. With `rationale` or `all` "
         "the verdicts that reviewers signed themselves go along.",
     )
+    audience: Audience = Field(
+        "legal_proceedings",
+        description="For whom it is. What somebody's consent closes to these goes along neither as media nor opened.",
+    )
     purpose: Annotated[str, StringConstraints(pattern=PURPOSE)] = Field(
         description="Why, as one word: it stays readable in every copy of the log.", examples=["court"]
     )
@@ -105,7 +111,9 @@ class ExportCreate(Input):
     def asked(self) -> ExportAsked:
         opens = {"none": frozenset[str](), "all": None}
         chosen = opens[self.disclosures] if isinstance(self.disclosures, str) else frozenset(self.disclosures)
-        return ExportAsked(self.scope, tuple(self.ids), self.media, chosen, self.purpose, self.reason)
+        return ExportAsked(
+            self.scope, tuple(self.ids), self.media, chosen, ConsentScope(self.audience), self.purpose, self.reason
+        )
 
 
 class Progress(Shape):
@@ -121,6 +129,7 @@ class ExportShape(Changed):
     scope: Scope
     media: bool
     disclosures: Literal["none", "all"] | list[str]
+    audience: Audience
     state: Literal["building", "sealed", "ready", "failed", "erased"] = Field(
         description="`building` until its seal is logged, `sealed` until the file is stored, `ready`; or `failed`. "
         "`erased`: something in it was erased since, and the file removed."
@@ -308,6 +317,7 @@ def _shape(export: Export, receipts: list[ReceiptShape] | None = None) -> Export
         scope=export.scope,
         media=export.has_media,
         disclosures=export.fields if export.disclosed == "fields" else export.disclosed,
+        audience=export.audience,
         state=export.state,
         error=export.error,
         progress=Progress(done_bytes=export.done_bytes or 0, total_bytes=export.total_bytes or 0),

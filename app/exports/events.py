@@ -25,6 +25,8 @@ class ExportCreated(Event):
     """Of a package that opens some sealed fields alone: which."""
     media: bool | None = None
     """Of a package: whether the item's original goes with it."""
+    audience: str | None = None
+    """Of a package: for whom it is made."""
     ended_log: str | None = None
     """The origin of the ended log whose part was taken, which the numbers are of; None: the log of this entry."""
 
@@ -45,6 +47,7 @@ class CaseExportCreated(Event):
     media_count: int
     media_sha256: str
     fields: tuple[str, ...] | None = None
+    audience: str | None = None
     ended_log: str | None = None
 
 

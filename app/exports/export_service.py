@@ -14,10 +14,12 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.access.rules import Scope as TokenScope
 from app.cases.service import NOWHERE, Grant, authorise, may
+from app.consent.outward import closed_to
+from app.consent.rules import ConsentScope
 from app.exports.closed import require_consent_to_disclose
 from app.exports.custody_service import may_open
 from app.exports.custody_streams import Subject, lock_streams
-from app.exports.errors import ExportErased, ExportFailed, ExportNotReady
+from app.exports.errors import DisclosureWithheld, ExportErased, ExportFailed, ExportNotReady
 from app.exports.events import CaseExportCreated, ExportCreated, ExportDownloaded, StreamSpan
 from app.exports.kept_back import require_file_may_be_taken
 from app.exports.models import Export, ExportDownload, ExportMedia
@@ -27,6 +29,7 @@ from app.ledger.event import EntryObject
 from app.media.errors import LabelsMissing
 from app.media.models import Blob, Evidence
 from app.media.rules import State
+from app.testimonies.models import Testimony
 from app.unit_of_work import UnitOfWork
 
 BUILD_EXPORT = "build_export"
@@ -48,6 +51,7 @@ class ExportAsked:
     ids: tuple[UUID, ...]
     media: bool
     opens: frozenset[str] | None
+    audience: ConsentScope
     purpose: str
     reason: str | None
 
@@ -60,7 +64,7 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     """A package to be built: its row and job, ``export.created`` in every included stream and, last, in the case's.
 
     The streams are locked from here to the commit, so that what the entries say of them is so. Raises NotFound,
-    Forbidden, Invalid, NotShownYet, LabelsMissing, DisclosureWithheld, StreamsKeepChanging.
+    Forbidden, Invalid, NotShownYet, DisclosureWithheld, LabelsMissing, StreamsKeepChanging.
     """
     subject = _subject(uow.session, asked)
     case_id = subject.case_id or NOWHERE
@@ -69,7 +73,7 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     included, case = lock_streams(uow.session, subject)
     require_file_may_be_taken(uow.session, grant, [span.stream for span in included])
     if asked.media or asked.disclosed != "none":
-        require_consent_to_disclose(uow.session, [span.stream for span in included])
+        _require_consent(uow.session, [span.stream for span in included], asked.audience)
     media = _media_of(uow.session, included) if asked.media else []
     now = utc_now()
     export = Export(
@@ -79,6 +83,7 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
         has_media=asked.media,
         disclosed=asked.disclosed,
         fields=sorted(asked.opens or ()),
+        audience=asked.audience,
         requested_by=actor.account_id,
         requested_at=now,
         state="building",
@@ -122,6 +127,7 @@ def _record_created(
         "format": FORMAT,
         "disclosed": asked.disclosed != "none",
         "fields": tuple(export.fields) or None,
+        "audience": asked.audience,
         "purpose": asked.purpose,
         "reason": asked.reason,
     }
@@ -163,6 +169,22 @@ def _require_content(actor: Actor, grant: Grant, *, has_media: bool, is_disclose
         raise Forbidden("Your role shows you entries without content: take the package with disclosures='none'.")
     if is_disclosed and TokenScope.CONTENT not in actor.scopes:
         raise Forbidden("This token is not made for content (scope 'content').")
+
+
+def _require_consent(session: Session, streams: Collection[UUID], audience: ConsentScope) -> None:
+    """Raises DisclosureWithheld while a consent that covers this audience is lacking, withdrawn or over."""
+    require_consent_to_disclose(session, streams)
+    testimonies = set(session.scalars(select(Testimony.fact_id).where(Testimony.incident_id.in_(streams))))
+    closed = sorted(closed_to(session, {*streams, *testimonies}, audience))
+    if closed:
+        raise DisclosureWithheld(
+            f"Consent to '{audience}' is lacking for {len(closed)} of what the package is of: take it with media=false "
+            "and disclosures='none', or without these.",
+            extra={
+                "evidence_ids": [str(each) for each in closed if each not in testimonies][:NAMED_AT_MOST],
+                "testimony_ids": [str(each) for each in closed if each in testimonies][:NAMED_AT_MOST],
+            },
+        )
 
 
 def _media_of(session: Session, included: Collection[StreamSpan]) -> list[Blob]:
@@ -220,7 +242,7 @@ def find_package(session: Session, actor: Actor, export_id: UUID) -> tuple[Expor
     streams = list(session.scalars(_STREAMS, {"export": export.id}))
     require_file_may_be_taken(session, grant, streams)
     if export.has_media or export.disclosed != "none":
-        require_consent_to_disclose(session, streams)
+        _require_consent(session, streams, ConsentScope(export.audience))
     return export, grant
 
 

@@ -8,11 +8,14 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Text, tex
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.consent.rules import ConsentScope
 from app.kernel.database import Base, HexDigest, UtcTime, one_of
 
 EXPORT_SCOPES = ("case", "incident", "evidence", "selection")
 EXPORT_STATES = ("building", "sealed", "ready", "failed", "erased")
 DISCLOSED = ("none", "fields", "all")
+AUDIENCES = (ConsentScope.PARTNERS, ConsentScope.LEGAL_PROCEEDINGS, ConsentScope.PUBLICATION)
+"""For whom a package may be: each a scope of consent."""
 
 
 class Export(Base):
@@ -27,6 +30,7 @@ class Export(Base):
         one_of("scope", EXPORT_SCOPES),
         one_of("state", EXPORT_STATES),
         one_of("disclosed", DISCLOSED),
+        one_of("audience", AUDIENCES),
         CheckConstraint("(disclosed = 'fields') = (fields <> '{}')", name="fields_named"),
         CheckConstraint("(frozen IS NULL) = (manifest_sha256 IS NULL)", name="sealed_as_frozen"),
         CheckConstraint("state NOT IN ('sealed', 'ready') OR frozen IS NOT NULL", name="sealed_has_inputs"),
@@ -45,6 +49,8 @@ class Export(Base):
     disclosed: Mapped[str] = mapped_column(Text)
     fields: Mapped[list[str]] = mapped_column(ARRAY(Text))
     """The names of the sealed fields that are opened, when not all are."""
+    audience: Mapped[str] = mapped_column(Text, server_default=text("'legal_proceedings'"))
+    """What nobody's consent covers for these does not go along."""
     requested_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     requested_at: Mapped[datetime] = mapped_column(UtcTime)
     state: Mapped[str] = mapped_column(Text)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from app.access.actors import Actor
 from app.blobs.local import LocalBlobStore
+from app.consent.rules import ConsentScope
 from app.exports import export_jobs, export_service
 from app.exports.export_service import ExportAsked, ExportScope
 from app.exports.models import Export
@@ -46,7 +47,10 @@ class PackageHub:
 
     def ask(self, scope: ExportScope = "case", *ids: UUID, actor: Actor | None = None, **asked: Any) -> UUID:
         """An export that waits for its jobs; its id."""
-        wanted: dict[str, Any] = {"media": False, "opens": frozenset(), "purpose": "audit", "reason": None, **asked}
+        wanted: dict[str, Any] = {
+            "media": False, "opens": frozenset(), "purpose": "audit", "reason": None,
+            "audience": ConsentScope.LEGAL_PROCEEDINGS, **asked,
+        }
         with unit_of_work(self.hub.sessions) as uow:
             chosen = ids or (self.hub.case_id,)
             export = export_service.request_export(

@@ -203,6 +203,28 @@ def test_package_when_of_one_case_then_holds_nothing_of_another(hub: Hub) -> Non
     assert pages[0]["commitment"].encode() in content
 
 
+def test_package_when_consent_to_its_audience_is_withdrawn_then_neither_made_nor_given_out(hub: Hub) -> None:
+    path = f"/v1/evidence/{hub.item}/consents"
+    consent = {"subject": "S-3", "subject_kind": "source", "obtained": "written", "given_on": "2026-07-14"}
+    scopes = ["verification", "legal_proceedings"]
+    given = hub.anna.post(path, json={**consent, "scopes": scopes})
+    assert given.status_code == 201, given.text
+    for public in (
+        hub.ask(hub.anna, media=True, audience="publication"),
+        hub.ask(hub.anna, disclosures="all", audience="publication"),
+    ):
+        assert (public.status_code, public.json()["code"]) == (409, "disclosure_withheld")
+        assert public.json()["evidence_ids"] == [hub.item]
+    export_id, acts = hub.made(hub.anna, media=True), hub.made(hub.anna, audience="publication")
+    assert hub.anna.get(f"/v1/exports/{export_id}/content").status_code == 200
+    withdrawn = {"subject_id": given.json()["subject_id"], "withdrawn_on": "2026-09-02"}
+    assert hub.anna.post(f"{path}/withdrawals", json=withdrawn).status_code == 201
+    taken = hub.anna.get(f"/v1/exports/{export_id}/content")
+    assert (taken.status_code, taken.json()["code"]) == (409, "disclosure_withheld")
+    assert hub.ask(hub.anna, media=True).status_code == 409
+    assert hub.anna.get(f"/v1/exports/{acts}/content").status_code == 200
+
+
 def test_verifier_and_profile_when_asked_for_by_anybody_then_are_those_of_the_package(hub: Hub) -> None:
     files = opened(hub.anna.get(f"/v1/exports/{hub.made(hub.anna)}/content").content, parse_key(hub.vkey)).files
     with hub.api.client() as anybody:

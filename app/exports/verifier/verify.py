@@ -1157,7 +1157,7 @@ class Package:
         for name, content in lists.items():
             if self.read(f"data/ledger/{name}.json", 256 * 1024 * 1024) != content:
                 self.report.add("completeness", f"data/ledger/{name}.json", "not what the package holds")
-        names = ("scope", "format", "disclosed", "fields", "purpose")
+        names = ("scope", "format", "disclosed", "fields", "audience", "purpose")
         common = {canonical([entry.value["data"].get(name) for name in names]) for entry in self.own.values()}
         times = {entry.value["time"] for entry in self.own.values()}
         if len(common) != 1 or len(times) != 1:
