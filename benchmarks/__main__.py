@@ -20,6 +20,7 @@ CLAIMS = (
     "ledger",
     "proofs",
     "verification",
+    "packages",
 )
 
 

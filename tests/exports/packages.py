@@ -48,8 +48,12 @@ class PackageHub:
     def ask(self, scope: ExportScope = "case", *ids: UUID, actor: Actor | None = None, **asked: Any) -> UUID:
         """An export that waits for its jobs; its id."""
         wanted: dict[str, Any] = {
-            "media": False, "opens": frozenset(), "purpose": "audit", "reason": None,
-            "audience": ConsentScope.LEGAL_PROCEEDINGS, **asked,
+            "media": False,
+            "opens": frozenset(),
+            "purpose": "audit",
+            "reason": None,
+            "audience": ConsentScope.LEGAL_PROCEEDINGS,
+            **asked,
         }
         with unit_of_work(self.hub.sessions) as uow:
             chosen = ids or (self.hub.case_id,)
