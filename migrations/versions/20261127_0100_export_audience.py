@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r111_export_audience"
-down_revision = "r103b_testimonies"
+down_revision = "r104_acts"
 branch_labels = None
 depends_on = None
 
