@@ -11,6 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from app.access.actors import Actor
 from app.blobs.store import ReadBack, ReadBackOutcome, StoredBlob
+from app.fingerprints.finding import Compared
+from app.fingerprints.grounds import Explanation, Ground
+from app.fingerprints.keeping import store_matches
+from app.fingerprints.pair_rules import Settled
 from app.fingerprints.service import decide_match, undecided_matches
 from app.incidents.rules import IncidentKind, Occurrence
 from app.incidents.service import create_incident, link_evidence
@@ -328,3 +332,31 @@ def test_verdict_when_signed_off_then_suggested_for_copies_and_nothing_of_them_c
     later = receive(bench, sha256)
     assert suggested(later) == [(bench.item, "exact_copy", "verified")]
     assert (before[:3], standing()[:4]) == ((0, 0, 0), before[:4])
+
+
+def test_likely_match_that_was_said_to_be_nothing_when_it_becomes_firm_then_the_question_is_open_again(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    other_bytes = sha256_hex(new_id().bytes)
+    receive(bench, other_bytes, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+
+    def compared(tier: str, rule: str) -> None:
+        ground = Ground(algorithm="orb", version="orb/1", inliers=40, threshold_inliers=12)
+        explained: dict[str, Explanation | None] = {str(other_bytes): Explanation(tier, [ground], [])}
+        found = Compared(Settled(sha256), rule, frozenset(), explained)
+        commit_in(bench.sessions, lambda uow: store_matches(uow, uow.session.get_one(Evidence, bench.item), found))
+
+    compared("likely", "a rule")
+    [question] = asked(bench)
+    assert (question.tier, question.is_open) == ("likely", True)
+    answer(bench, question.match_id, RecycledAnswer.NOT_RECYCLED, "Another square, another lamp.")
+    assert [one.is_open for one in asked(bench)] == [False]
+
+    compared("likely", "the next rule")
+    assert [one.is_open for one in asked(bench)] == [False]
+    compared("same_picture", "the one after")
+    [again] = asked(bench)
+    assert (again.match_id, again.tier, again.is_open) == (question.match_id, "same_picture", True)
+    answer(bench, question.match_id, RecycledAnswer.NOT_RECYCLED, "The older one is dated wrongly.")
+    assert [one.is_open for one in asked(bench)] == [False]
