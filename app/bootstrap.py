@@ -23,6 +23,7 @@ from app.kernel.settings import Settings
 from app.ledger import log
 from app.migration import migrate
 from app.unit_of_work import unit_of_work
+from app.verification.self_review import declare_setting
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def _found(settings: Settings, urls: RoleUrls) -> str | None:
         with unit_of_work(session_factory(engine)) as uow:
             log.initialise(uow.session, settings.log_origin)
             token = bootstrap_administrator(uow, ttl_s=settings.token_ttl_s)
+            declare_setting(uow, is_allowed=settings.self_review)
             if token is not None:
                 write_secret(settings.data / "bootstrap-token", token)
             uow.commit()

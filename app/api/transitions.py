@@ -75,6 +75,11 @@ class VerdictInput(_Part):
     outcome: Outcome
     rationale: LongText
     incident_id: UUID | None = Field(None, description="The incident for which it holds; the item must be linked.")
+    self_reviewed: bool = Field(
+        False,
+        description="That you will review it yourself, since nobody else in the case may: where the installation "
+        "allows it (`self_review_not_allowed`, 409). The verdict says so for ever.",
+    )
     envelope: EnvelopeInput | None = Field(
         None,
         description="The same verdict, signed with your own key: the statement of `POST …/verdicts/statement` in a "
@@ -308,6 +313,7 @@ def _apply(
                 outcome=given.outcome,
                 rationale=given.rationale,
                 incident_id=given.incident_id,
+                self_reviewed=given.self_reviewed,
                 envelope=None if given.envelope is None else given.envelope.model_dump(),
             )
             return evidence, {"verdict_id": verdict.id}

@@ -82,7 +82,10 @@ class VerdictShape(Changed):
     policy_version: int
     signature_mode: SignatureMode = Field(description="`own_key`: signed by its author; `none`: it is not.")
     signature: VerdictSignatureShape | None
-    self_reviewed: bool
+    self_reviewed: bool = Field(
+        description="Its author was the only one who could review it, and the installation allowed that: they said so "
+        "when they submitted it."
+    )
     supersedes: UUID | None
     author_id: UUID
     submitted_at: datetime

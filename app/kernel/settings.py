@@ -57,6 +57,10 @@ class Settings(BaseSettings):
 
     lease_ttl_s: int = Field(4 * 3600, description="How long a verifier holds an item before others may take it.")
     lease_longest_s: int = Field(24 * 3600, ge=60, description="How long one person holds it by making it longer.")
+    self_review: bool = Field(
+        False,
+        description="Whether, where one person alone may verify in a case, they may review what they declared so.",
+    )
     view_window_s: int = Field(15 * 60, description="Repeated views in this time are one entry.")
 
     decoder_jail: Literal["strict", "degraded"] = Field(

@@ -164,6 +164,15 @@ class NotTheAuthor(Forbidden):
     advice = "Only who submitted the verdict withdraws it. No role changes that: a reviewer requests changes instead."
 
 
+class SelfReviewNotAllowed(Conflict):
+    code = "self_review_not_allowed"
+    title = "A verdict cannot be declared self-reviewed here"
+    advice = (
+        "Submit it without 'self_reviewed': another person reviews it. Where one person alone may verify in a case, an "
+        "operator may allow it (EXHIBIT_SELF_REVIEW), and the verdict says so for ever."
+    )
+
+
 class SelfReview(Forbidden):
     code = "self_review"
     title = "Nobody reviews their own work"
@@ -365,6 +374,7 @@ constraint_errors["ck_evidence_leased_as_assigned"] = AssignedToAnother(
     "Another person is to do it. See GET /v1/queue."
 )
 constraint_errors["exhibit_no_self_review"] = SelfReview("You wrote a finding or verdict of this item.")
+constraint_errors["exhibit_self_review_allowed"] = SelfReviewNotAllowed("Another person may review it.")
 constraint_errors["exhibit_third_person"] = ThirdPersonRequired("You reviewed this item in this round.")
 constraint_errors["exhibit_sign_off_checked"] = IntegrityUnchecked("The check was of other bytes than the item's.")
 constraint_errors["exhibit_verdict_incident_linked"] = IncidentNotLinked("Link the item to the incident first.")

@@ -220,6 +220,15 @@ class IntegrityChecked(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SettingsChanged(Event):
+    """A start found a setting on which guards rest other than it is on record: ``self_review``."""
+
+    TYPE: ClassVar[str] = "system.settings_changed"
+    setting: str
+    value: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReviewerKeyAct(Event):
     """In the case's stream, on a reviewer's key; ``account`` is the pseudonym of its holder."""
 

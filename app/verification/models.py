@@ -163,7 +163,6 @@ class Verdict(Acted, Erasable, Base):
         one_of("outcome", tuple(Outcome)),
         one_of("signature_mode", tuple(SignatureMode)),
         CheckConstraint("rationale <> ''", name="rationale_given"),
-        CheckConstraint("NOT self_reviewed", name="never_self_reviewed"),
         CheckConstraint("(version = 1) = (supersedes IS NULL)", name="supersedes_the_one_before"),
     )
 
@@ -181,6 +180,7 @@ class Verdict(Acted, Erasable, Base):
     """The case's policy by which it was complete."""
     signature_mode: Mapped[str] = mapped_column(Text)
     self_reviewed: Mapped[bool]
+    """Declared by its author when nobody else in the case could review it, and so for ever."""
     supersedes: Mapped[UUID | None] = mapped_column(ForeignKey("verdicts.id"))
     author_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     submitted_at: Mapped[datetime] = mapped_column(UtcTime)
@@ -257,3 +257,15 @@ class Review(Acted, Erasable, Base):
     """For a sign-off: the digest of the stored bytes, computed anew for this act."""
     reviewer_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     reviewed_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class SelfReviewSetting(Base):
+    """Whether an only verifier may review their own verdicts, as starts of the product put it on record."""
+
+    __tablename__ = "self_review_settings"
+    __table_args__ = (CheckConstraint("number > 0", name="number_counts"),)
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    """The highest is in force."""
+    is_allowed: Mapped[bool]
+    set_at: Mapped[datetime] = mapped_column(UtcTime)

@@ -68,6 +68,7 @@ from app.verification.rules import (
     require_not_author,
     require_third_person,
 )
+from app.verification.self_review import may_review_own, require_allowed
 from app.verification.work import reviewers_of
 
 _EVENTS: dict[ReviewKind, type[Reviewed]] = {
@@ -109,17 +110,21 @@ def submit(
     rationale: str,
     incident_id: UUID | None = None,
     envelope: Mapping[str, Any] | None = None,
+    self_reviewed: bool = False,
 ) -> tuple[Evidence, Verdict]:
     """Submit the next version of the verdict for peer review, and give the lease up. The author's drafts become
     findings with it.
 
+    ``self_reviewed``: that its author will review it, as nobody else can; see ``app.verification.self_review``.
     ``envelope``: the same verdict as its author signed it; see ``signing.check_signed`` for what it raises.
     Raises DraftsIncomplete, DraftsOpen (for a signed one the findings have to be on record), WrongState, LeaseNotHeld,
-    FindingsMissing, FingerprintsPending, MatchesUndecided, RecycledUnanswered, IncidentNotLinked.
+    FindingsMissing, FingerprintsPending, MatchesUndecided, RecycledUnanswered, IncidentNotLinked, SelfReviewNotAllowed.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
     next_state(State(evidence.state), Transition.SUBMIT)
     require_lease(evidence.lease_holder, evidence.lease_expires_at, grant.account_id, utc_now())
+    if self_reviewed:
+        require_allowed(uow.session, evidence, grant.account_id)
     if envelope is None:
         record_drafts(uow, evidence, grant)
     else:
@@ -144,7 +149,7 @@ def submit(
         finding_ids=sorted(findings.values()),
         policy_version=policy_version,
         signature_mode=SignatureMode.NONE if envelope is None else SignatureMode.OWN_KEY,
-        self_reviewed=False,
+        self_reviewed=self_reviewed,
         supersedes=None if before is None else before.id,
         author_id=grant.account_id,
         submitted_at=utc_now(),
@@ -217,13 +222,14 @@ def withdraw(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int) 
 def review(
     uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int, kind: ReviewKind, comment: str | None
 ) -> tuple[Evidence, Review]:
-    """The peer review: ``request_changes``, ``concur`` or ``dissent``, by no author.
+    """The peer review: ``request_changes``, ``concur`` or ``dissent``, by no author (but of a self-reviewed verdict).
 
     Raises WrongState, SelfReview; in a blind round SecondComesFirst, NotTheSecond, OutcomesDiffer.
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.VERIFY, version=version)
     next_state(State(evidence.state), kind.transition)
-    require_not_author(grant.account_id, authors_of(uow.session, evidence.id))
+    if kind is ReviewKind.DISSENT or not may_review_own(uow.session, evidence, grant.account_id):
+        require_not_author(grant.account_id, authors_of(uow.session, evidence.id))
     require_reviewable(uow.session, evidence, present_verdict(uow.session, evidence), kind, grant.account_id)
     return evidence, _decide(uow, evidence, grant, kind, comment=comment)
 
@@ -264,7 +270,7 @@ def bytes_to_check(session: Session, actor: Actor, evidence_id: UUID, *, version
     if evidence.version != version:
         raise VersionMismatch(f"The item is at version {evidence.version}. Read it again, then repeat the change.")
     next_state(State(evidence.state), Transition.SIGN_OFF)
-    _require_third_person(session, evidence, grant)
+    _require_may_sign_off(session, evidence, grant)
     require_answered(session, evidence, grant.account_id)
     if evidence.blob_sha256 is None:
         raise IntegrityUnchecked("The item has no bytes.")
@@ -288,7 +294,7 @@ def sign_off(
     """
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.SIGN_OFF, version=version)
     next_state(State(evidence.state), Transition.SIGN_OFF)
-    _require_third_person(uow.session, evidence, grant)
+    _require_may_sign_off(uow.session, evidence, grant)
     require_answered(uow.session, evidence, grant.account_id)
     if check.sha256 != evidence.blob_sha256:
         raise IntegrityUnchecked("The check was of other bytes than the item's.")
@@ -330,7 +336,8 @@ def end_blind(
             f"The item is '{evidence.state}'{'' if evidence.blind is None else f', its round {evidence.blind}'}.",
             extra={"state": evidence.state, "blind": evidence.blind},
         )
-    require_not_author(grant.account_id, authors_of(uow.session, evidence.id))
+    if not may_review_own(uow.session, evidence, grant.account_id):
+        require_not_author(grant.account_id, authors_of(uow.session, evidence.id))
     return evidence, _decide(uow, evidence, grant, ReviewKind.END_BLIND, comment=reason)
 
 
@@ -390,6 +397,11 @@ def _decide(
 
 def _require_third_person(session: Session, evidence: Evidence, grant: Grant) -> None:
     require_third_person(grant.account_id, authors_of(session, evidence.id), reviewers_of(session, evidence))
+
+
+def _require_may_sign_off(session: Session, evidence: Evidence, grant: Grant) -> None:
+    if not may_review_own(session, evidence, grant.account_id):
+        _require_third_person(session, evidence, grant)
 
 
 def _record_check(uow: UnitOfWork, evidence: Evidence, grant: Grant, check: IntegrityCheck) -> None:

@@ -99,6 +99,7 @@ def prepare_verdict(
     outcome: Outcome,
     rationale: str,
     incident_id: UUID | None,
+    self_reviewed: bool = False,
 ) -> VerdictStatement:
     """The statement to sign for submitting this verdict as things stand now. Nothing is recorded.
 
@@ -130,6 +131,7 @@ def prepare_verdict(
         reviewer=grant.entry_actor.id,
         key_bound=key_bound,
         time=utc_now(),
+        self_reviewed=self_reviewed,
     )
 
 
@@ -167,6 +169,7 @@ def check_signed(
         reviewer=grant.entry_actor.id,
         key_bound=key_bound,
         time=signed_at,
+        self_reviewed=verdict.self_reviewed,
     )
     require_same(envelope.payload, expected.payload())
     require_timely(signed_at, bound=binding.bound_at, now=utc_now())

@@ -65,9 +65,11 @@ class VerdictStatement:
     key_bound: str
     """The commitment of the entry that bound the key."""
     time: datetime
+    self_reviewed: bool = False
+    """Stands in it only where it is so: other statements stay as they were."""
 
     def payload(self) -> bytes:
-        predicate = {
+        predicate: dict[str, Any] = {
             "case": str(self.case_id),
             "evidence": str(self.evidence_id),
             "incident": None if self.incident_id is None else str(self.incident_id),
@@ -80,6 +82,7 @@ class VerdictStatement:
             "reviewer": str(self.reviewer),
             "key_bound": self.key_bound,
             "time": format_time(self.time),
+            **({"self_reviewed": True} if self.self_reviewed else {}),
         }
         return _statement(str(self.evidence_id), self.evidence_sha256, VERDICT_PREDICATE, predicate)
 

@@ -21,6 +21,7 @@ from app.verification.blind import is_anothers_to_conclude, is_second, require_m
 from app.verification.findings import authors_of, is_author
 from app.verification.models import Review
 from app.verification.rules import REVIEWER_KINDS, require_not_author, require_third_person
+from app.verification.self_review import may_review_own
 
 
 class Work(StrEnum):
@@ -58,10 +59,13 @@ def work_on(evidence: Evidence) -> Work:
 
 
 def require_person_may(session: Session, evidence: Evidence, person: UUID, work: Work) -> None:
-    """No review of one's own work, no third act by one of the first two persons; roles are not looked at.
+    """No review of one's own work, no third act by one of the first two persons, but for a self-reviewed verdict; roles
+    are not looked at.
 
     Raises SelfReview, ThirdPersonRequired; of a blind round SecondNotBlind, NotTheSecond.
     """
+    if work in (Work.REVIEW, Work.SIGN_OFF) and may_review_own(session, evidence, person):
+        return
     if work is Work.REVIEW:
         require_not_author(person, authors_of(session, evidence.id))
         require_may_review(session, evidence, person)

@@ -63,6 +63,8 @@ APPLICATION = {
     "exposures": EDIT,
     **dict.fromkeys(("exports", "export_downloads"), EDIT),
     "export_media": APPEND,  # And what was read of each, once.
+    # Settings on which guards rest, as starts put them on record.
+    "self_review_settings": APPEND,
     # Present state, whose every change needs an entry.
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
     # Written by triggers, with their owner's rights.

@@ -29,7 +29,8 @@ def test_cell_when_it_holds_separators_then_the_row_keeps_its_columns() -> None:
 def test_table_when_entries_state_a_purpose_or_a_reason_code_then_they_end_the_row(shared_hub: Hub) -> None:
     content = b"".join(custody_csv.write(shared_hub.take(), shared_hub.sessions)).decode()
     rows = list(csv.DictReader(io.StringIO(content, newline="")))
-    assert list(rows[0])[-2:] == ["purpose", "reason_code"]
+    assert list(rows[0])[-3:] == ["purpose", "reason_code", "self_reviewed"]
+    assert {row["self_reviewed"] for row in rows} == {""}
     purposes = {row["type"]: row["purpose"] for row in rows}
     assert purposes["export.created"] == "audit"
     assert purposes["case.created"] == ""

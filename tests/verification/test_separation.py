@@ -205,7 +205,7 @@ def test_verdict_row_when_it_skips_a_version_or_is_self_reviewed_then_refused(be
     values = {"id": new_id(), "item": bench.item, "person": bench.olena.account_id}
     for version, is_self, name in (
         (2, "false", "exhibit_verdict_supersedes_newest"),
-        (1, "true", "ck_verdicts_never_self_reviewed"),
+        (1, "true", "exhibit_self_review_allowed"),
     ):
         statement = text(query.format(version=version, self=is_self))
         assert refused_by(bench, lambda session, s=statement: session.execute(s, values)) == name  # type: ignore[misc]

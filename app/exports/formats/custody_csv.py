@@ -17,7 +17,7 @@ SUFFIX = ".custody.reading-copy-without-proof.csv"
 
 COLUMNS = (
     *("stream", "seq", "log_index", "time", "occurred", "type", "actor", "role"),
-    *("object", "object_sha256", "entry_sha256", "purpose", "reason_code"),
+    *("object", "object_sha256", "entry_sha256", "purpose", "reason_code", "self_reviewed"),
 )
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -50,6 +50,7 @@ def _cells(entry: CustodyEntry) -> tuple[Any, ...]:
         entry.commitment,
         value["data"].get("purpose"),
         value["data"].get("reason_code"),
+        "true" if value["data"].get("self_reviewed") else None,
     )
 
 

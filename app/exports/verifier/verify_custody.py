@@ -897,6 +897,7 @@ class SignedActs:
                 "supersedes": data.get("supersedes"),
                 "reviewer": act["actor"]["id"],
                 "key_bound": data.get("key_bound"),
+                **({"self_reviewed": True} if data.get("self_reviewed") else {}),
             },
         }
 
