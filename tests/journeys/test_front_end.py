@@ -162,7 +162,7 @@ def test_list_when_paged_to_the_end_then_each_item_comes_once_and_filters_narrow
     assert everything == [desk.photograph, desk.video, *leads]
     assert [item["id"] for item in all_pages(desk.verifier, path, limit=3, state="lead")] == leads
     assert [item["id"] for item in all_pages(desk.verifier, path, kind="video")] == [desk.video]
-    assert [item["id"] for item in all_pages(desk.verifier, path, label="graphic_none")] == [desk.photograph]
+    assert [item["id"] for item in all_pages(desk.verifier, path, label="graphic_none")] == [desk.photograph, desk.video]
     assert all_pages(desk.verifier, path, state="lead", kind="video") == []
 
     first = desk.verifier.get(path, params={"limit": 4})
@@ -270,7 +270,7 @@ def test_original_when_played_by_ranges_then_the_bytes_are_those_received_and_th
 
 def test_original_when_downloaded_then_its_head_says_what_comes_and_each_purpose_is_one_entry(desk: Desk) -> None:
     path = f"/v1/evidence/{desk.photograph}/content"
-    refused(desk.verifier.get(path), 422, "invalid_request")
+    refused(desk.verifier.get(path), 422, "purpose_needed")
     head = desk.verifier.http.head(path)
     assert (head.status_code, head.headers["Content-Length"], head.content) == (200, str(len(PHOTOGRAPH)), b"")
     assert desk.entries(desk.photograph, "evidence.downloaded") == []
