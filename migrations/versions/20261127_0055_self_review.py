@@ -6,7 +6,7 @@ docs/decisions/0052 says why it is declared at submission, and by what it is hel
 from alembic import op
 
 revision = "r101c_self_review"
-down_revision = "r103_consent"
+down_revision = "r111_export_audience"
 branch_labels = None
 depends_on = None
 
