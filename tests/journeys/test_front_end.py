@@ -162,7 +162,10 @@ def test_list_when_paged_to_the_end_then_each_item_comes_once_and_filters_narrow
     assert everything == [desk.photograph, desk.video, *leads]
     assert [item["id"] for item in all_pages(desk.verifier, path, limit=3, state="lead")] == leads
     assert [item["id"] for item in all_pages(desk.verifier, path, kind="video")] == [desk.video]
-    assert [item["id"] for item in all_pages(desk.verifier, path, label="graphic_none")] == [desk.photograph, desk.video]
+    assert [item["id"] for item in all_pages(desk.verifier, path, label="graphic_none")] == [
+        desk.photograph,
+        desk.video,
+    ]
     assert all_pages(desk.verifier, path, state="lead", kind="video") == []
 
     first = desk.verifier.get(path, params={"limit": 4})
