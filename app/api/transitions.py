@@ -75,10 +75,10 @@ class VerdictInput(_Part):
     outcome: Outcome
     rationale: LongText
     incident_id: UUID | None = Field(None, description="The incident for which it holds; the item must be linked.")
-    self_reviewed: bool = Field(
+    self_review: bool = Field(
         False,
         description="That you will review it yourself, since nobody else in the case may: where the installation "
-        "allows it (`self_review_not_allowed`, 409). The verdict says so for ever.",
+        "allows it (`self_review_not_allowed`, 409). The verdict says `self_reviewed` for ever.",
     )
     envelope: EnvelopeInput | None = Field(
         None,
@@ -313,7 +313,7 @@ def _apply(
                 outcome=given.outcome,
                 rationale=given.rationale,
                 incident_id=given.incident_id,
-                self_reviewed=given.self_reviewed,
+                self_reviewed=given.self_review,
                 envelope=None if given.envelope is None else given.envelope.model_dump(),
             )
             return evidence, {"verdict_id": verdict.id}

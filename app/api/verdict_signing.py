@@ -32,7 +32,7 @@ class VerdictToSign(Input):
     outcome: Outcome
     rationale: LongText
     incident_id: UUID | None = None
-    self_reviewed: bool = Field(False, description="As you will submit it.")
+    self_review: bool = Field(False, description="As you will submit it.")
 
 
 ENVELOPE_RESPONSES: dict[int | str, dict[str, Any]] = {

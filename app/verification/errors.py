@@ -168,7 +168,7 @@ class SelfReviewNotAllowed(Conflict):
     code = "self_review_not_allowed"
     title = "A verdict cannot be declared self-reviewed here"
     advice = (
-        "Submit it without 'self_reviewed': another person reviews it. Where one person alone may verify in a case, an "
+        "Submit it without 'self_review': another person reviews it. Where one person alone may verify in a case, an "
         "operator may allow it (EXHIBIT_SELF_REVIEW), and the verdict says so for ever."
     )
 

@@ -46,9 +46,9 @@ def declare_setting(uow: UnitOfWork, *, is_allowed: bool) -> None:
 def require_allowed(session: Session, evidence: Evidence, person: UUID) -> None:
     """That a person may submit a verdict that they will review themselves. Raises SelfReviewNotAllowed."""
     if not _is_allowed(session):
-        raise SelfReviewNotAllowed("This installation does not allow it. Submit without 'self_reviewed'.")
+        raise SelfReviewNotAllowed("This installation does not allow it. Submit without 'self_review'.")
     if not _is_only_verifier(session, evidence.case_id, person):
-        raise SelfReviewNotAllowed("Others in this case may review it. Submit without 'self_reviewed'.")
+        raise SelfReviewNotAllowed("Others in this case may review it. Submit without 'self_review'.")
 
 
 def may_review_own(session: Session, evidence: Evidence, person: UUID) -> bool:

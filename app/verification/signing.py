@@ -99,7 +99,7 @@ def prepare_verdict(
     outcome: Outcome,
     rationale: str,
     incident_id: UUID | None,
-    self_reviewed: bool = False,
+    self_review: bool = False,
 ) -> VerdictStatement:
     """The statement to sign for submitting this verdict as things stand now. Nothing is recorded.
 
@@ -131,7 +131,7 @@ def prepare_verdict(
         reviewer=grant.entry_actor.id,
         key_bound=key_bound,
         time=utc_now(),
-        self_reviewed=self_reviewed,
+        self_reviewed=self_review,
     )
 
 
