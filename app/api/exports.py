@@ -28,8 +28,9 @@ from app.api.http import (
     Shape,
     WrittenText,
     commit,
+    cursor_at,
     page,
-    read_cursor,
+    read_cursor_at,
     reading,
     replay,
     request_digest,
@@ -47,7 +48,7 @@ from app.exports.bag_profile import profile_json
 from app.exports.export_service import ExportAsked
 from app.exports.models import Export
 from app.exports.verifier import verify
-from app.kernel.primitives import Sha256Hex, encode_cursor
+from app.kernel.primitives import Sha256Hex
 from app.media.errors import ContentUnavailable
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Exports"])
@@ -194,8 +195,7 @@ def list_exports(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """The newest first."""
-    after = read_cursor(cursor, str, str)
-    before = None if after is None else (datetime.fromisoformat(after[0]), UUID(after[1]))
+    before = read_cursor_at(cursor)
     with reading(request) as session:
         found = export_service.list_exports(session, actor, case_id, before=before, limit=limit + 1)
         return page(
@@ -204,7 +204,7 @@ def list_exports(
             found,
             limit,
             _shape,
-            lambda export: encode_cursor(export.requested_at.isoformat(), str(export.id)),
+            lambda export: cursor_at(export.requested_at, export.id),
         )
 
 

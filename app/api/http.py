@@ -420,9 +420,12 @@ def read_cursor_at(cursor: str | None) -> tuple[datetime, UUID] | None:
     if parts is None:
         return None
     try:
-        return datetime.fromisoformat(parts[0]), UUID(parts[1])
+        moment, identity = datetime.fromisoformat(parts[0]), UUID(parts[1])
     except ValueError as error:
         raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
+    if moment.tzinfo is None:
+        raise BadCursor("Use next_cursor exactly as the page before gave it.")
+    return moment, identity
 
 
 def page(

@@ -16,6 +16,8 @@ LIMIT_BYTES = 4 * 1024 * 1024
 LIMIT_RECORDS = 500
 """The case takes no other change while they are taken in: some 8 ms of processor time each."""
 LINE_LIMIT_CHARACTERS = 64_000
+LIMIT_COLUMNS = 200
+"""Of a CSV file: more than all kinds of records have together; each is compared with every other."""
 LISTS = frozenset({"place.administrative_units", "stated.area", "stated.aliases", "stated.protected_by"})
 ROOTS = frozenset(
     {
@@ -74,6 +76,8 @@ def read_csv(data: bytes) -> Lines:
 
 
 def _header_problems(header: list[str]) -> list[LineProblem]:
+    if len(header) > LIMIT_COLUMNS:
+        return [LineProblem(1, "", f"More than {LIMIT_COLUMNS} columns.")]
     if len(header) == 1 and ";" in header[0]:
         return [LineProblem(1, "", "Columns are parted by semicolons: save the file with commas.")]
     found = [LineProblem(1, name, "There is no such column.") for name in header if name.split(".")[0] not in ROOTS]

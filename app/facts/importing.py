@@ -76,7 +76,7 @@ class Importer:
             query = select(Incident.id).where(
                 Incident.case_id == self._case_id, or_(Incident.external_reference == named, Incident.code == named)
             )
-            found = self._uow.session.scalars(query.limit(2)).all()
+            found = self._uow.session.scalars(query.limit(2)).all() if _is_storable(named) else []
             if len(found) != 1:
                 raise UnknownIncident("No incident of the case, or more than one, has this reference or code.")
             self._incidents[named] = found[0]
@@ -127,6 +127,11 @@ class Importer:
         )
         query = select(model).where(model.fact_id == fact_id.scalar_subquery(), model.case_id == self._case_id)
         return list(self._uow.session.scalars(query.order_by(model.version)))
+
+
+def _is_storable(text: str) -> bool:
+    """Whether PostgreSQL can hold it: a NUL or half a surrogate pair is in no name, and asking by one is an error."""
+    return "\x00" not in text and not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def _uuid(text: str) -> UUID | None:

@@ -30,6 +30,7 @@ def test_csv_when_read_then_paths_lists_and_quoted_lines_with_the_number_where_e
         ("record,x\n".encode("utf-16"), 1, ""),
         (b"record,code\nx,caf\xe9\n", 2, ""),
         (b"record,colour\nx,red\n", 1, "colour"),
+        (",".join(f"stated.a{number}" for number in range(50_000)).encode(), 1, ""),
         (b"record,record\nx,y\n", 1, "record"),
         (b"record,stated,stated.name\nx,y,z\n", 1, "stated"),
         (b"record,code\nx\n", 2, ""),

@@ -154,3 +154,10 @@ def test_csv_when_sent_then_taken_in_and_a_file_of_another_kind_is_not(world: Wo
     many = b'{"record":"x"}\n' * 600
     refused = send_bytes(world, many, "application/x-ndjson").json()
     assert (refused["records"], len(refused["problems"]), refused["problems_left_out"]) == (501, 200, 302)
+
+
+def test_record_when_it_names_what_no_database_can_hold_then_its_line_is_refused(world: World) -> None:
+    for named in ("a\x00b", "a\ud800b"):
+        refused = send(world, {**COUNT, "incident": named})
+        assert code_of(refused) == (422, "import_refused")
+        assert [(each["line"], each["field"]) for each in refused.json()["problems"]] == [(1, "incident")]
