@@ -80,12 +80,16 @@ def permit(session: Session, actor: Actor, case_id: UUID, operation: Operation, 
     return Grant(case_id, actor.account_id, permitted.role, permitted.own_only, entry_actor, roles, is_open)
 
 
-def may(actor: Actor, grant: Grant, operation: Operation) -> bool:
-    """Whether who was permitted something in a case would be permitted this too: by role, scope and the open case."""
+def may(actor: Actor, grant: Grant, operation: Operation, *, of_everybody: bool = False) -> bool:
+    """Whether who was permitted something in a case would be permitted this too: by role, scope and the open case.
+
+    ``of_everybody``: also on others' objects; a permission for one's own alone is not enough.
+    """
     rule = RULES[operation]
     is_in_time = grant.case_is_open or not rule.changes_case or rule.when_closed
     has_scope = rule.scope is None or rule.scope in actor.scopes
-    return is_in_time and has_scope and permission(operation, grant.roles, actor.organisation_roles) is not None
+    found = permission(operation, grant.roles, actor.organisation_roles)
+    return is_in_time and has_scope and found is not None and not (of_everybody and found.own_only)
 
 
 def _no_role_permits(actor: Actor, operation: Operation) -> Forbidden:

@@ -40,6 +40,7 @@ from app.ledger.proof import TlogProof
 from app.ledger.reading import NotInLog, SignedCheckpoint
 from app.ledger.receipt import EntryReceipt
 from app.media.events import ClaimsRead
+from app.testimonies.service import KIND as TESTIMONY
 from app.unit_of_work import UnitOfWork
 
 
@@ -89,9 +90,9 @@ def list_custody(
     """One page of a custody log in the order in which its entries were appended. Raises NotFound, Forbidden.
 
     Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field. What a file
-    claims of a place, a person or a device is opened to whoever may read the original alone: no page is an entry. Of a
-    pending blind round nobody is shown what others did. What a withdrawn consent closes is opened to custodians alone,
-    who erase by it.
+    claims of a place, a person or a device is opened to whoever may read the original alone, and what a witness said to
+    whoever may read testimonies: no page is an entry. Of a pending blind round nobody is shown what others
+    did. What a withdrawn consent closes is opened to custodians alone, who erase by it.
     """
     subject, case_id = find_subject(session, scope, object_id)
     grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
@@ -101,9 +102,14 @@ def list_custody(
     entries = show_to(session, grant.entry_actor.id, entries)
     if not may_open(grant):
         return CustodyPage(entries, None)
-    may_read_original = may(actor, grant, Operation.READ_ORIGINAL)
+    may_read_original = may(actor, grant, Operation.READ_ORIGINAL, of_everybody=True)
     shown = entries if Role.CUSTODIAN in grant.roles else open_among(session, entries)
-    opened = [entry.commitment for entry in shown if may_read_original or not _states_claims(entry)]
+    may_read_testimonies = may(actor, grant, Operation.READ_TESTIMONIES)
+    opened = [
+        entry.commitment
+        for entry in shown
+        if (may_read_original or not _states_claims(entry)) and (may_read_testimonies or not _is_testimony(entry))
+    ]
     lines = reading.disclosures_of(session, opened)
     return CustodyPage(entries, {entry.commitment: lines.get(entry.commitment, {}) for entry in entries})
 
@@ -274,6 +280,10 @@ def _proof(session: Session, commitment: str, size: int | None) -> TlogProof:
 
 def _states_claims(entry: CustodyEntry) -> bool:
     return entry.body is not None and json.loads(entry.body)["type"] == ClaimsRead.TYPE
+
+
+def _is_testimony(entry: CustodyEntry) -> bool:
+    return entry.body is not None and json.loads(entry.body)["data"].get("kind") == TESTIMONY
 
 
 def may_open(grant: Grant) -> bool:

@@ -163,7 +163,7 @@ def _subject(session: Session, asked: ExportAsked) -> Subject:
 
 def _require_content(actor: Actor, grant: Grant, *, has_media: bool, is_disclosed: bool) -> None:
     """Raises Forbidden."""
-    if has_media and not may(actor, grant, Operation.READ_ORIGINAL):
+    if has_media and not may(actor, grant, Operation.READ_ORIGINAL, of_everybody=True):
         raise Forbidden("Originals go with a package for those alone who may read them: take it with media=false.")
     if is_disclosed and not may_open(grant):
         raise Forbidden("Your role shows you entries without content: take the package with disclosures='none'.")

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.exports import export_jobs, removal
 from app.exports.verifier.verify import parse_key, verify
+from app.kernel.primitives import encode_cursor
 from app.worker import Runner, WorkerLimits
 from tests.exports.bags import opened
 from tests.exports.custody_cases import integrating, publish_key
@@ -129,6 +130,24 @@ def test_package_when_its_asker_may_not_read_content_then_is_had_without_it_alon
     assert hub.petro.get(f"/v1/exports/{with_media}").status_code == 200
     assert hub.stranger.get(f"/v1/exports/{with_media}").status_code == 404
     assert hub.stranger.get(f"/v1/exports/{with_media}/content").status_code == 404
+
+
+def test_package_when_its_asker_reads_originals_of_their_own_alone_then_is_not_had_with_others(hub: Hub) -> None:
+    both = hub.api.person("Collects and audits")
+    for role in ("collector", "auditor"):
+        granted = hub.anna.put(f"/v1/cases/{hub.case_id}/members/{both.id}/{role}")
+        assert granted.is_success, granted.text
+    assert both.get(f"/v1/evidence/{hub.item}/content?purpose=verification").status_code in (403, 404)
+    assert hub.ask(both, media=True).status_code == 403
+    assert hub.ask(both).status_code == 202
+
+
+def test_packages_when_listed_by_a_forged_cursor_then_it_is_refused(hub: Hub) -> None:
+    mark = hashlib.sha256(b"/v1/exports").hexdigest()[:8]
+    for parts in (("no time", hub.item), ("2026-01-01T00:00:00", hub.item), ("2026-01-01T00:00:00+00:00", "no id")):
+        forged = {"case_id": hub.case_id, "cursor": f"{mark}.{encode_cursor(*parts)}"}
+        refused = hub.anna.get("/v1/exports", params=forged)
+        assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
 
 
 @pytest.mark.parametrize(

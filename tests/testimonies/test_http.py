@@ -166,3 +166,13 @@ def test_application_role_when_it_changes_a_testimony_then_the_database_refuses(
         assert refusal in (refused.value.diag.constraint_name or str(refused.value))
     finally:
         application.close()
+
+
+def test_testimony_when_its_custody_is_read_then_opened_to_whoever_may_read_testimonies_alone(house: House) -> None:
+    ok(house.record(), 201)
+    path = f"/v1/incidents/{house.incident}/custody"
+    assert house.auditor.get(house.path).status_code == 403
+    shown, kept = house.researcher.get(path), house.auditor.get(path)
+    assert "Brimmoxal" in shown.text
+    assert "Brimmoxal" not in kept.text
+    assert len(kept.json()["items"]) == len(shown.json()["items"])
