@@ -13,6 +13,7 @@ from pydantic import Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, PositionShape, dated, position_at, position_shape
 from app.api.fact_bodies import (
     AttributionCreate,
     AttributionFactShape,
@@ -40,7 +41,6 @@ from app.api.http import (
     Cursor,
     IdempotencyKey,
     Limit,
-    Page,
     Requires,
     Shape,
     commit,
@@ -207,11 +207,13 @@ def _add_incident_routes(resource: Resource) -> None:
         response: Response,
         actor: Reader,
         with_superseded: WithSuperseded = False,
+        as_of: AsOf = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> dict[str, Any]:
-        """In order of statement: what stands now, or every version of everything."""
+        """In order of statement: what stands now, or with `as_of` stood then; or every version of everything."""
         with reading(request) as session:
+            at = position_at(session, as_of)
             rows = service.list_of_incident(
                 session,
                 actor,
@@ -220,8 +222,9 @@ def _add_incident_routes(resource: Resource) -> None:
                 with_superseded=with_superseded,
                 after=_number_in(cursor),
                 limit=limit + 1,
+                at=at,
             )
-            return page(request, response, rows, limit, lambda row: _shown(resource, row, []), _cursor_of)
+            return dated(page(request, response, rows, limit, lambda row: _shown(resource, row, []), _cursor_of), at)
 
     _add(resource, f"/incidents/{{incident_id}}/{resource.path}", state, list_all)
 
@@ -250,11 +253,13 @@ def _add_case_routes(resource: Resource) -> None:
         response: Response,
         actor: Reader,
         with_superseded: WithSuperseded = False,
+        as_of: AsOf = None,
         limit: Limit = 50,
         cursor: Cursor = None,
     ) -> dict[str, Any]:
-        """In order of statement: what stands now, or every version of everything."""
+        """In order of statement: what stands now, or with `as_of` stood then; or every version of everything."""
         with reading(request) as session:
+            at = position_at(session, as_of)
             rows = service.list_of_case(
                 session,
                 actor,
@@ -263,8 +268,9 @@ def _add_case_routes(resource: Resource) -> None:
                 with_superseded=with_superseded,
                 after=_number_in(cursor),
                 limit=limit + 1,
+                at=at,
             )
-            return page(request, response, rows, limit, lambda row: _shown(resource, row, []), _cursor_of)
+            return dated(page(request, response, rows, limit, lambda row: _shown(resource, row, []), _cursor_of), at)
 
     _add(resource, f"/cases/{{case_id}}/{resource.path}", state, list_all)
 
@@ -284,7 +290,7 @@ def _add(resource: Resource, path: str, state: Any, list_all: Any) -> None:
         path,
         name=resource.lists[0],
         summary=resource.lists[1],
-        response_model=Page[resource.shape],  # type: ignore[name-defined]
+        response_model=DatedPage[resource.shape],  # type: ignore[name-defined]
         responses=problem_responses(401, 403, 404, 422),
     )(list_all)
 
@@ -318,6 +324,7 @@ class RangeShape(Shape):
 
 class RangesShape(Shape):
     incident_id: UUID
+    as_of: PositionShape | None = Field(description="The position as of which the counts stood; null: now.")
     ranges: list[RangeShape] = Field(
         description="One for each outcome and group of which anything is stated. None of them may be added to another: "
         "groups overlap."
@@ -331,10 +338,11 @@ class RangesShape(Shape):
     response_model=RangesShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_casualty_ranges(incident_id: UUID, request: Request, actor: Reader) -> RangesShape:
+def get_casualty_ranges(incident_id: UUID, request: Request, actor: Reader, as_of: AsOf = None) -> RangesShape:
     """Of the counts that stand: the lowest minimum and the highest maximum of all sources, open if one is open."""
     with reading(request) as session:
-        ranges = casualty_ranges(session, actor, incident_id)
+        at = position_at(session, as_of)
+        ranges = casualty_ranges(session, actor, incident_id, at)
         shown = [
             RangeShape(
                 outcome=victims.outcome,
@@ -345,11 +353,12 @@ def get_casualty_ranges(incident_id: UUID, request: Request, actor: Reader) -> R
             )
             for victims, bounds in ranges.items()
         ]
-        return RangesShape(incident_id=incident_id, ranges=shown)
+        return RangesShape(incident_id=incident_id, as_of=position_shape(at), ranges=shown)
 
 
 class ControlShape(Shape):
     incident_id: UUID
+    as_of: PositionShape | None = Field(description="The position as of which all was so stated; null: now.")
     is_known: bool
     unknown_because: Unresolved | None
     control: Control | None
@@ -364,16 +373,18 @@ class ControlShape(Shape):
     response_model=ControlShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_territory_control(incident_id: UUID, request: Request, actor: Reader) -> ControlShape:
+def get_territory_control(incident_id: UUID, request: Request, actor: Reader, as_of: AsOf = None) -> ControlShape:
     """By the smallest of its administrative units of which anything is stated for its time.
 
     Unknown when no time or place is stated of it, nothing covers all of its interval, it changed within it, or two
     sources name different holders.
     """
     with reading(request) as session:
-        resolved = control_at(session, actor, incident_id)
+        at = position_at(session, as_of)
+        resolved = control_at(session, actor, incident_id, at)
         return ControlShape(
             incident_id=incident_id,
+            as_of=position_shape(at),
             is_known=resolved.unknown is None,
             unknown_because=resolved.unknown,
             control=resolved.control,

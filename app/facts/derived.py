@@ -6,20 +6,22 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
-from app.access.rules import Operation
 from app.facts.control import Held, Resolved, area_keys, resolve_control
 from app.facts.kinds import CASUALTIES
 from app.facts.models import CasualtyCount, TerritoryControl
 from app.facts.ranges import Bounds, Count, Victims, fold_counts
 from app.facts.service import standing_of, stands
 from app.facts.words import CasualtyOutcome, Comparator, Control, PersonGroup
-from app.incidents.service import find_incident
+from app.incidents.service import get_incident
+from app.ledger.positions import Position
 
 
-def casualty_ranges(session: Session, actor: Actor, incident_id: UUID) -> dict[Victims, Bounds]:
+def casualty_ranges(
+    session: Session, actor: Actor, incident_id: UUID, at: Position | None = None
+) -> dict[Victims, Bounds]:
     """Raises NotFound, Forbidden."""
-    find_incident(session, actor, incident_id, Operation.READ_METADATA)
-    return fold_counts(count_of(row) for row in standing_of(session, CASUALTIES, [incident_id]))
+    get_incident(session, actor, incident_id, at=at)
+    return fold_counts(count_of(row) for row in standing_of(session, CASUALTIES, [incident_id], at))
 
 
 def count_of(row: CasualtyCount) -> Count:
@@ -32,14 +34,14 @@ def count_of(row: CasualtyCount) -> Count:
     )
 
 
-def control_at(session: Session, actor: Actor, incident_id: UUID) -> Resolved:
-    """Who held the incident's place when it happened. Raises NotFound, Forbidden."""
-    incident, _ = find_incident(session, actor, incident_id, Operation.READ_METADATA)
+def control_at(session: Session, actor: Actor, incident_id: UUID, at: Position | None = None) -> Resolved:
+    """Who held the incident's place when it happened, by what stands, or stood, of it. Raises NotFound, Forbidden."""
+    incident = get_incident(session, actor, incident_id, at=at)
     units = incident.administrative_units
     query = select(TerritoryControl).where(
         TerritoryControl.case_id == incident.case_id,
         TerritoryControl.area_key.in_(area_keys(units)),
-        stands(TerritoryControl),
+        stands(TerritoryControl, at),
     )
     stated = [held_of(row) for row in session.scalars(query)] if units else []
     return resolve_control(units, incident.occurred_from, incident.occurred_to, stated)

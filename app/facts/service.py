@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session, aliased
 
 from app.access.actors import Actor
@@ -36,6 +36,7 @@ from app.incidents.models import Incident
 from app.incidents.service import find_incident, lock_incident
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.event import EntryObject
+from app.ledger.positions import Position, standing_at
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
 
@@ -264,11 +265,12 @@ def list_of_incident(
     with_superseded: bool,
     after: int | None,
     limit: int,
+    at: Position | None = None,
 ) -> Sequence[Row]:
     """By number: what stands, or every version of everything, withdrawals too. Raises NotFound, Forbidden."""
     find_incident(session, actor, incident_id, Operation.READ_METADATA)
     scope = {"incident_id": incident_id}
-    return _list(session, kind, scope, with_superseded=with_superseded, after=after, limit=limit)
+    return _list(session, kind, scope, with_superseded=with_superseded, after=after, limit=limit, at=at)
 
 
 def list_of_case(
@@ -280,11 +282,12 @@ def list_of_case(
     with_superseded: bool,
     after: int | None,
     limit: int,
+    at: Position | None = None,
 ) -> Sequence[Row]:
     """The same of what is a case's."""
     authorise(session, actor, case_id, Operation.READ_METADATA)
     scope = {"case_id": case_id}
-    return _list(session, kind, scope, with_superseded=with_superseded, after=after, limit=limit)
+    return _list(session, kind, scope, with_superseded=with_superseded, after=after, limit=limit, at=at)
 
 
 def _list(
@@ -295,26 +298,30 @@ def _list(
     with_superseded: bool,
     after: int | None,
     limit: int,
+    at: Position | None,
 ) -> Sequence[Row]:
     model = kind.model
     query = select(model).where(*_in(model, scope))
-    if not with_superseded:
-        query = query.where(stands(model))
+    query = query.where(standing_at(at, model.act) if with_superseded else stands(model, at))
     if after is not None:
         query = query.where(model.number > after)
     return session.scalars(query.order_by(model.number).limit(limit)).all()
 
 
-def stands(model: type[models.Fact]) -> ColumnElement[bool]:
-    """Whether a row is a fact's newest version and states something: for queries over any number of incidents."""
+def stands(model: type[models.Fact], at: Position | None = None) -> ColumnElement[bool]:
+    """Whether a row is, or was, a fact's newest version and states something: for queries over any number of
+    incidents."""
     later = aliased(model)
-    return ~model.withdrawn & ~select(later.id).where(later.supersedes == model.id).exists()
+    superseding = select(later.id).where(later.supersedes == model.id, standing_at(at, later.act))
+    return and_(~model.withdrawn, standing_at(at, model.act), ~superseding.exists())
 
 
-def standing_of(session: Session, kind: Kind[Row], incident_ids: Collection[UUID]) -> Sequence[Row]:
-    """What stands of a kind for these incidents (no permission check: for services that made theirs)."""
+def standing_of(
+    session: Session, kind: Kind[Row], incident_ids: Collection[UUID], at: Position | None = None
+) -> Sequence[Row]:
+    """What stands, or stood, of a kind for these incidents (no permission check: for services that made theirs)."""
     model: Any = kind.model
-    query = select(model).where(model.incident_id.in_(incident_ids), stands(model))
+    query = select(model).where(model.incident_id.in_(incident_ids), stands(model, at))
     return session.scalars(query.order_by(model.incident_id, model.number)).all()
 
 

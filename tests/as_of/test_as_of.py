@@ -1,39 +1,17 @@
 """What stood then: answers as of a position or a time equal those that were given in that moment, for ever."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
-from sqlalchemy.orm import Session, sessionmaker
 
 from app.incidents.models import Incident, IncidentVersion
-from app.kernel.database import open_engine
 from app.ledger.positions import Position
 from app.media.models import Evidence, EvidenceVersion
 from app.media.versions import STATED_WITH_BYTES
 from tests.as_of.hub import Hub
-from tests.support.api import Api
 from tests.support.databases import TestDatabase
-from tests.verification.bench import Bench
-
-
-@pytest.fixture
-def integrating(database: TestDatabase) -> Iterator[Engine]:
-    opened = open_engine(database.integrator_url, pool_size=1)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture
-def hub(api: Api, sessions: sessionmaker[Session], integrating: Engine) -> Hub:
-    made = Hub(Bench(sessions), api, integrating)
-    made.items.append(made.bench.item)
-    return made
-
 
 NAMES = (
     *("item", "labels", "correct", "open", "take", "end", "find", "decide", "submit", "withdraw", "changes", "concur"),
