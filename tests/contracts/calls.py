@@ -333,7 +333,7 @@ _OPENINGS = frozenset({"coordinator", "researcher", "custodian"})
 _NO_IDENTITY = frozenset({"identity_not_sealed"})
 SOURCES = (
     _write("giveConsent", "evidence", ALL - {"auditor"}, CONSENT, granted_codes=frozenset({"unknown_subject"})),
-    _write("withdrawConsent", "evidence", ALL - {"auditor"}, {"subject_id": MISSING, "withdrawn_on": "2026-07-14"}),
+    _write("withdrawConsent", "evidence", ALL - {"auditor"}, _WITHDRAWAL),
     _read("listConsents", "evidence"),
     _write("recordTestimony", "incident", INCIDENTS, {**TESTIMONY, "supersedes": MISSING}),
     _read("listTestimonies", "incident", PREVIEW),
@@ -443,9 +443,11 @@ VERIFICATION = (
     _move("reopen", RESEARCHER | COORDINATOR, reason="x"),
 )
 _POINT = {"latitude": 50.45, "longitude": 30.48}
+_STATES_NOTHING = {"stated": None, "supersedes": MISSING, "reason": "x"}
+"""Of a fact that is not there."""
 FACTS = (
     *(
-        _write(operation, "incident", INCIDENTS, _WITHDRAWAL)
+        _write(operation, "incident", INCIDENTS, _STATES_NOTHING)
         for operation in (
             *("stateCasualties", "stateObject", "stateWeapon", "stateAttribution", "stateCircumstance"),
             "relateIncident",
@@ -459,7 +461,7 @@ FACTS = (
         )
     ),
     *(
-        _write(operation, "case", INCIDENTS, _WITHDRAWAL)
+        _write(operation, "case", INCIDENTS, _STATES_NOTHING)
         for operation in ("registerOrganisation", "stateTerritoryControl", "recordStatistic")
     ),
     _write("importRecords", "case", INCIDENTS, {"record": "nothing"}, query={"dry_run": "true"}),
