@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from app.exports.custody_streams import CustodyEntry
@@ -19,6 +20,14 @@ from app.testimonies import closing
 NAMED = ("evidence", "testimony", "fact")
 """Facts by which an entry of another stream speaks of an item or a testimony."""
 
+_SPOKEN_OF = text("""
+    SELECT DISTINCT CAST(CAST(convert_from(b.body, 'UTF8') AS jsonb) -> 'data' ->> 'evidence' AS uuid)
+    FROM ledger_entries e JOIN ledger_bodies b ON b.commitment = e.commitment
+    WHERE e.stream_id = ANY(CAST(:streams AS uuid[]))
+        AND e.type IN ('evidence.match_decided', 'incident.evidence_linked', 'incident.evidence_unlinked')
+        AND EXISTS (SELECT FROM ledger_disclosures d WHERE d.commitment = e.commitment)
+""")
+
 
 def open_among(session: Session, entries: Sequence[CustodyEntry]) -> list[CustodyEntry]:
     """Those of the entries that speak of nothing closed."""
@@ -28,8 +37,11 @@ def open_among(session: Session, entries: Sequence[CustodyEntry]) -> list[Custod
 
 
 def require_consent_to_disclose(session: Session, streams: Collection[UUID]) -> None:
-    """Raises DisclosureWithheld, which names what is closed."""
-    items, testimonies = sorted(closed_among(session, streams)), sorted(closing.closed_of(session, streams))
+    """Of the streams, and of the items about which an entry in them opens a field: a note of a link, a reason of a
+    decision. Raises DisclosureWithheld, which names what is closed."""
+    spoken_of = session.scalars(_SPOKEN_OF, {"streams": list(streams)})
+    items = sorted(closed_among(session, {*streams, *spoken_of}))
+    testimonies = sorted(closing.closed_of(session, streams))
     if items or testimonies:
         raise DisclosureWithheld(
             f"Consent was withdrawn to {len(items) + len(testimonies)} of what it holds: take it with disclose=none.",

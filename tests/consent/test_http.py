@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from tests.exports.custody_cases import publish_key
+from tests.exports.custody_cases import integrating, publish_key
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
 from tests.support.journey import ok
@@ -223,3 +223,22 @@ def test_application_role_when_it_goes_around_a_withdrawal_then_the_database_ref
         assert refusal in (refused.value.diag.constraint_name or str(refused.value))
     finally:
         application.close()
+
+
+def test_custody_file_of_a_copy_when_the_other_item_is_withdrawn_then_why_they_are_related_is_not_disclosed(
+    house: House, sessions: sessionmaker[Session], database: TestDatabase
+) -> None:
+    publish_key(sessions, house.api.settings.data)
+    match = ok(house.verifier.get(f"{house.path}/matches"))["items"][0]["id"]
+    decision = {"relation": "exact_copy", "reason": "Vemblithorn."}
+    ok(house.verifier.post(f"/v1/matches/{match}/decision", json=decision), 201)
+    subject = house.consent()["subject_id"]
+    path, asked = f"/v1/evidence/{house.copy}/custody/file", {"purpose": "audit", "disclose": "all"}
+    with integrating(database):
+        assert "Vemblithorn" in house.researcher.get(path, params=asked).text
+        ok(house.withdraw(subject), 201)
+        assert "Vemblithorn" not in house.researcher.get(f"/v1/evidence/{house.copy}/custody").text
+        refused = house.researcher.get(path, params=asked)
+        assert code(refused) == (409, "disclosure_withheld")
+        assert refused.json()["evidence_ids"] == [house.item]
+        assert house.researcher.get(path, params={**asked, "disclose": "none"}).status_code == 200
