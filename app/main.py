@@ -8,6 +8,7 @@ from typing import Any
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -17,7 +18,7 @@ from app.anchors.configuration import read_policy
 from app.api import problems
 from app.api.docs import install_docs
 from app.api.headers import declare_headers
-from app.api.http import Public, Requires, Services
+from app.api.http import Input, Public, Requires, Services
 from app.api.middleware import BoundedBody, RequestFrame
 from app.api.routers import ROUTERS
 from app.api.waiting import CheckpointWatch
@@ -170,6 +171,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    _restore_examples(schemas, Input)
     schemas["FieldProblem"] = problems.FieldProblem.model_json_schema(ref_template="#/components/schemas/{model}")
     problem_schema = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     problem_schema.pop("$defs", None)
@@ -187,6 +189,15 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     schemas.pop("ValidationError", None)
     app.openapi_schema = document
     return document
+
+
+def _restore_examples(schemas: dict[str, Any], shape: type[Input]) -> None:
+    """FastAPI leaves out whatever is null, of examples too: of a body that must say null, one that would be refused."""
+    for below in shape.__subclasses__():
+        stated = below.model_config.get("json_schema_extra")
+        if below.__name__ in schemas and isinstance(stated, dict) and "examples" in stated:
+            schemas[below.__name__]["examples"] = jsonable_encoder(stated["examples"])
+        _restore_examples(schemas, below)
 
 
 def _use_problem_shape(operation: dict[str, Any]) -> None:
