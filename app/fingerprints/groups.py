@@ -3,7 +3,8 @@
 Computed when asked, from the case's items, matches and the decisions in force alone (decision 0032): so a decision and
 its reversal count at once, and every member of the case reads the same. So nobody reads here what was decided about an
 item since its blind round began, until both have submitted (decision 0052): it counts as undecided until then. Only
-guards, which show no word of it, ask with everything that was decided (``is_all``). Questions go from an item to
+guards, which show no word of it, ask with everything that was decided (``is_all``), and the questions about recycled
+footage with what their reader decided. Questions go from an item to
 whatever is connected with it; of items with the same bytes the matches are not read, which are as many as there are
 pairs. Nor are those with items of other cases: what is known there is told by no figure here.
 """
@@ -36,8 +37,9 @@ MAXIMUM_LINKS = 1_000_000
 
 _DECISION = """
     LEFT JOIN LATERAL (SELECT relation, evidence_id FROM relations r
-        WHERE r.match_id = m.id AND (:is_all OR NOT EXISTS (SELECT FROM evidence p
-            WHERE p.id IN (r.evidence_id, r.other_id) AND p.blind = 'pending' AND r.decided_at >= p.blind_since))
+        WHERE r.match_id = m.id AND (:is_all OR r.decided_by = CAST(:reader AS uuid) OR NOT EXISTS (
+            SELECT FROM evidence p WHERE p.id IN (r.evidence_id, r.other_id)
+                AND p.blind = 'pending' AND r.decided_at >= p.blind_since))
         ORDER BY number DESC LIMIT 1) d ON true
 """
 _CLOSED = "ARRAY(SELECT c.id FROM evidence c WHERE c.case_id = :case_id AND c.closed_at <= now())"
@@ -181,22 +183,26 @@ def list_groups(
     return [_family(known, first, numbers) for first, numbers in listed]
 
 
-def load_connected(session: Session, case_id: UUID, seeds: Collection[UUID], *, is_all: bool = False) -> Known:
+def load_connected(
+    session: Session, case_id: UUID, seeds: Collection[UUID], *, is_all: bool = False, reader: UUID | None = None
+) -> Known:
     """These items and whatever is connected with them by copies, matches and decisions, in their case (no permission
-    check). ``is_all``: also by what is decided of items in pending blind rounds. Raises GroupTooLarge."""
-    limits = {"seeds": list(seeds), "case_id": case_id, "limit": MAXIMUM_ITEMS + 1, "is_all": is_all}
+    check). What is decided of items in pending blind rounds counts where the reader decided it; with ``is_all``, all
+    of it. Raises GroupTooLarge."""
+    seen = {"case_id": case_id, "is_all": is_all, "reader": reader}
+    limits = {"seeds": list(seeds), "limit": MAXIMUM_ITEMS + 1, **seen}
     found = list(session.scalars(_CONNECTED, limits))
     if len(found) > MAXIMUM_ITEMS:
         raise GroupTooLarge(f"More than {MAXIMUM_ITEMS} items are connected. Decide what matches mean, then ask again.")
     among = bindparam("ids", type_=ARRAY(UUID_TYPE))
     items = session.execute(text(_ITEMS.format("id = ANY(:ids)")).bindparams(among), {"ids": found}).all()
     links = text(f"{_LINKS} AND m.first_id = ANY(:ids)").bindparams(among)
-    return _known(items, session.execute(links, {"ids": found, "case_id": case_id, "is_all": is_all}).all())
+    return _known(items, session.execute(links, {"ids": found, **seen}).all())
 
 
 def load_case(session: Session, case_id: UUID) -> Known:
     """Every item of the case that has bytes, and every match (no permission check). Raises GroupTooLarge."""
-    values = {"case_id": case_id, "limit": MAXIMUM_LINKS + 1, "is_all": False}
+    values = {"case_id": case_id, "limit": MAXIMUM_LINKS + 1, "is_all": False, "reader": None}
     links = session.execute(text(f"{_LINKS} LIMIT :limit"), values).all()
     if len(links) > MAXIMUM_LINKS:
         raise GroupTooLarge(f"The case has more than {MAXIMUM_LINKS} matches. Ask for the groups of its items.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select, true
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -28,6 +28,7 @@ from app.incidents.models import Incident, IncidentEvidence
 from app.media.blindness import seen_by
 from app.media.items import find_evidence
 from app.media.models import Evidence
+from app.media.rules import BlindState
 from app.media.service import corrections_of, current_values
 from app.verification.errors import RecycledUnanswered
 from app.verification.models import Finding, RecycledAnswerRow
@@ -91,13 +92,13 @@ def require_answered(session: Session, evidence: Evidence, person: UUID) -> None
 
 
 def questions_of(session: Session, evidence: Evidence, reader: UUID | None) -> list[Question]:
-    """All of the item, answered ones too, in the order of its matches, with the answers that the reader may see: of a
-    pending blind round their own; None: the system, which sees all (no permission check)."""
+    """All of the item, answered ones too, in the order of its matches, by the decisions and with the answers that the
+    reader may see: of a pending blind round their own; None: the system, which sees all (no permission check)."""
     events = _event_times(session, evidence)
-    matches = _matches_in_question(session, evidence.id) if events else []
+    matches = _matches_in_question(session, evidence.id, reader) if events else []
     if not matches:
         return []
-    items = _items_by_match(session, evidence, matches)
+    items = _items_by_match(session, evidence, matches, reader)
     known = first_certain_of(session, {item for each in items.values() for item in each})
     answers = _last_answers(session, evidence.id, reader)
     tiers = last_tiers(session, [match.id for match in matches])
@@ -136,11 +137,17 @@ def _event_times(session: Session, evidence: Evidence) -> list[EventTime]:
     return found
 
 
-def _matches_in_question(session: Session, evidence_id: UUID) -> Sequence[Match]:
-    """Of the item's own case, but for those that were decided to show something else."""
+def _matches_in_question(session: Session, evidence_id: UUID, reader: UUID | None) -> Sequence[Match]:
+    """Of the item's own case, but for those that were decided, as far as the reader may see, to show something else."""
+    pending = select(Evidence.id).where(
+        Evidence.id.in_((Relation.evidence_id, Relation.other_id)),
+        Evidence.blind == BlindState.PENDING,
+        Evidence.blind_since <= Relation.decided_at,
+    )
+    is_seen = true() if reader is None else or_(Relation.decided_by == reader, ~pending.exists())
     decided = (
         select(Relation.relation)
-        .where(Relation.match_id == Match.id)
+        .where(Relation.match_id == Match.id, is_seen)
         .order_by(Relation.number.desc())
         .limit(1)
         .scalar_subquery()
@@ -149,10 +156,13 @@ def _matches_in_question(session: Session, evidence_id: UUID) -> Sequence[Match]
     return session.scalars(query.order_by(Match.found_at, Match.id)).all()
 
 
-def _items_by_match(session: Session, evidence: Evidence, matches: Sequence[Match]) -> dict[UUID, list[UUID]]:
+def _items_by_match(
+    session: Session, evidence: Evidence, matches: Sequence[Match], reader: UUID | None
+) -> dict[UUID, list[UUID]]:
     """The other item of each match, and the copies of it that have no match with this one; each once."""
     others = {match.id: _other(match, evidence.id) for match in matches}
-    lineage = load_connected(session, evidence.case_id, [evidence.id], is_all=True).lineage
+    known = load_connected(session, evidence.case_id, [evidence.id], is_all=reader is None, reader=reader)
+    lineage = known.lineage
     taken = {evidence.id, *others.values()}
     by_capture: dict[int, list[UUID]] = {}
     for number, item in enumerate(lineage.items):

@@ -23,6 +23,7 @@ from app.kernel.primitives import Sha256Hex, new_id, sha256_hex
 from app.media.acquisition import Acquisition
 from app.media.models import Evidence
 from app.media.service import ReceivedFile, correct_field, receive_evidence, record_read_back
+from app.unit_of_work import UnitOfWork
 from app.verification.errors import AnswerDoesNotFit, NoSuchQuestion, RecycledUnanswered
 from app.verification.models import RecycledAnswerRow
 from app.verification.recycled import Question, questions_of
@@ -34,6 +35,7 @@ from app.verification.suggestions import list_suggestions
 from app.worker import Runner, WorkerLimits
 from tests.factories import NO_LABELS, commit_in, make_case, make_compared
 from tests.verification.bench import Bench
+from tests.verification.test_blind import set_blind
 from tests.verification.test_findings import entry_of
 
 EVENT = datetime(2026, 7, 3, 5, tzinfo=UTC)
@@ -90,9 +92,24 @@ def decide(bench: Bench, relation: str = "exact_copy") -> list[UUID]:
     return found
 
 
-def asked(bench: Bench) -> list[Question]:
+def compare(bench: Bench, other: Sha256Hex, tier: str, rule: str) -> None:
+    """The bench's item and the items of these other bytes are found to be similar, by this rule."""
+    ground = Ground(algorithm="orb", version="orb/1", inliers=40, threshold_inliers=12)
+    explained: dict[str, Explanation | None] = {str(other): Explanation(tier, [ground], [])}
+
+    def store(uow: UnitOfWork) -> object:
+        item = uow.session.get_one(Evidence, bench.item)
+        assert item.blob_sha256 is not None
+        found = Compared(Settled(Sha256Hex(item.blob_sha256)), rule, frozenset(), explained)
+        return store_matches(uow, item, found)
+
+    commit_in(bench.sessions, store)
+
+
+def asked(bench: Bench, person: Actor | None = None) -> list[Question]:
+    """What Olena is asked, or another person."""
     with bench.sessions() as session:
-        return questions_of(session, session.get_one(Evidence, bench.item), bench.olena.account_id)
+        return questions_of(session, session.get_one(Evidence, bench.item), (person or bench.olena).account_id)
 
 
 def answer(
@@ -166,6 +183,24 @@ def test_question_when_the_match_is_decided_to_be_something_else_or_the_date_is_
     earlier = LONG_BEFORE - timedelta(days=1)
     correct(bench, bench.item, "claimed_from", earlier)
     assert asked(bench) == []
+
+
+def test_question_when_the_first_of_two_decides_it_is_something_else_then_the_second_is_asked_as_before(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    set_blind(bench, version=1)
+    other_bytes = sha256_hex(new_id().bytes)
+    older = receive(bench, other_bytes, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    compare(bench, other_bytes, "same_picture", "a rule")
+    decide(bench, "unrelated")
+    assert asked(bench) == []
+    assert [question.other_id for question in asked(bench, bench.petro)] == [older]
+
+    bench.submit(bench.olena)
+    assert [question.other_id for question in asked(bench, bench.petro)] == [older]
+    bench.end_blind(bench.coordinator)
+    assert asked(bench, bench.petro) == []
 
 
 def test_question_when_an_earlier_appearance_comes_after_the_answer_then_open_again_also_once_signed_off(
@@ -341,21 +376,15 @@ def test_likely_match_that_was_said_to_be_nothing_when_it_becomes_firm_then_the_
     receive(bench, other_bytes, acquired_at=LONG_BEFORE)
     begin(bench, sha256)
 
-    def compared(tier: str, rule: str) -> None:
-        ground = Ground(algorithm="orb", version="orb/1", inliers=40, threshold_inliers=12)
-        explained: dict[str, Explanation | None] = {str(other_bytes): Explanation(tier, [ground], [])}
-        found = Compared(Settled(sha256), rule, frozenset(), explained)
-        commit_in(bench.sessions, lambda uow: store_matches(uow, uow.session.get_one(Evidence, bench.item), found))
-
-    compared("likely", "a rule")
+    compare(bench, other_bytes, "likely", "a rule")
     [question] = asked(bench)
     assert (question.tier, question.is_open) == ("likely", True)
     answer(bench, question.match_id, RecycledAnswer.NOT_RECYCLED, "Another square, another lamp.")
     assert [one.is_open for one in asked(bench)] == [False]
 
-    compared("likely", "the next rule")
+    compare(bench, other_bytes, "likely", "the next rule")
     assert [one.is_open for one in asked(bench)] == [False]
-    compared("same_picture", "the one after")
+    compare(bench, other_bytes, "same_picture", "the one after")
     [again] = asked(bench)
     assert (again.match_id, again.tier, again.is_open) == (question.match_id, "same_picture", True)
     answer(bench, question.match_id, RecycledAnswer.NOT_RECYCLED, "The older one is dated wrongly.")
