@@ -290,7 +290,7 @@ def _add(resource: Resource, path: str, state: Any, list_all: Any) -> None:
         path,
         name=resource.lists[0],
         summary=resource.lists[1],
-        response_model=DatedPage[resource.shape],  # type: ignore[name-defined]
+        response_model=DatedPage[resource.shape],  # type: ignore[name-defined]  # Known when the table is read.
         responses=problem_responses(401, 403, 404, 422),
     )(list_all)
 

@@ -62,7 +62,7 @@ class Staging:
     def __init__(self, directory: Path) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._bytes = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - closed with this object
-        self._index = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115
+        self._index = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - and this
         self._last_path = ""
         self._end = 0
         self.files_count = 0

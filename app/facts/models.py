@@ -65,15 +65,15 @@ class Fact(Acted, Erasable):
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
 
     @declared_attr
-    def case_id(cls) -> Mapped[UUID]:  # noqa: N805
+    def case_id(cls) -> Mapped[UUID]:
         return mapped_column(ForeignKey("cases.id"), sort_order=-2)
 
     @declared_attr
-    def supersedes(cls) -> Mapped[UUID | None]:  # noqa: N805
+    def supersedes(cls) -> Mapped[UUID | None]:
         return mapped_column(ForeignKey(f"{cls.__tablename__}.id"), sort_order=-1)
 
     @declared_attr
-    def author_id(cls) -> Mapped[UUID]:  # noqa: N805
+    def author_id(cls) -> Mapped[UUID]:
         return mapped_column(ForeignKey("accounts.id"))
 
 
@@ -91,7 +91,7 @@ class Sourced:
     source_published_on: Mapped[date | None] = mapped_column(Date)
 
     @declared_attr
-    def source_evidence_id(cls) -> Mapped[UUID | None]:  # noqa: N805
+    def source_evidence_id(cls) -> Mapped[UUID | None]:
         return mapped_column(ForeignKey("evidence.id"))
 
 

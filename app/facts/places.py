@@ -1,10 +1,12 @@
 """Where what the entries of facts seal lies besides; ``app.kernel.places``. Read from the kinds."""
 
+from typing import Any
+
 from app.facts.kinds import KINDS, SOURCE_COLUMNS, Kind
 from app.kernel.places import Place, Places
 
 
-def _fields(kind: Kind) -> dict[str, Place]:  # type: ignore[type-arg]
+def _fields(kind: Kind[Any]) -> dict[str, Place]:
     table = kind.model.__tablename__
     found = {name: Place(table, columns, {"id": "id"}) for name, columns in kind.sealed.items()}
     found["reason"] = Place(table, ("reason",), {"id": "id"})

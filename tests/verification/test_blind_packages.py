@@ -8,10 +8,12 @@ from app.access.rules import Role
 from app.blobs.local import LocalBlobStore
 from app.exports import export_service
 from app.kernel.settings import Settings
+from app.ledger.checkpoint import VerifierKey
 from app.verification.errors import NotShownYet, SecondNotBlind
 from tests.exports.custody_cases import Hub, integrating
 from tests.exports.packages import PackageHub, Stores
 from tests.factories import add_role, commit_in, make_person
+from tests.ledger.acts import SIGNER
 from tests.support.databases import TestDatabase
 from tests.verification.bench import Bench
 from tests.verification.test_blind import blind, to_first_verdict
@@ -23,8 +25,8 @@ def test_package_in_a_blind_round_when_another_person_takes_it_then_they_are_no_
     blind: Bench, database: TestDatabase, tmp_path: Path
 ) -> None:
     to_first_verdict(blind)
-    vkey: object = None  # Nothing here is verified.
-    hub = Hub(blind.sessions, vkey, blind.case_id, blind.coordinator, blind.olena, (blind.item,), blind.item)  # type: ignore[arg-type]
+    vkey = VerifierKey("exhibit.local/nobody", SIGNER.public_key)  # Nothing here is verified.
+    hub = Hub(blind.sessions, vkey, blind.case_id, blind.coordinator, blind.olena, (blind.item,), blind.item)
     settings = Settings(data=tmp_path, checkpoint_wait_s=20)
     packages = PackageHub(hub, Stores(settings, LocalBlobStore(tmp_path / "b"), LocalBlobStore(tmp_path / "p")))
     with pytest.raises(NotShownYet):
