@@ -203,6 +203,8 @@ TAMPERINGS: dict[str, Callable[[Bag, Bag, Files], str]] = {
     "report_added": _added("data/report/report.html", b"<p>Proven beyond doubt.</p>"),
     # Files.
     "unknown_file": _added("data/ledger/notes.txt", b"x"),
+    "unknown_report": _added("data/report/summary.html", b"x"),
+    "unknown_graph": _added("data/case/custody.ttl", b"x"),
     "unknown_tag_file": _added("notes.txt", b"x"),
     "fetch_list": _added("fetch.txt", b"https://example.org/ 1 data/x\n"),
     "readme_dropped": _dropped("data/README.txt"),
