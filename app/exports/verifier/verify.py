@@ -151,9 +151,13 @@ CONTINUES = {"log": is_text, "seq": natural(1), "commitment": IS_HEX}
 EXPORT = {
     "format": one_of("exhibit-export/v1"), "export_id": IS_UUID, "case": IS_UUID, "scope": one_of(*SCOPES),
     "seal_stream": IS_UUID, "streams": is_list, "log": is_text, "tree_size": natural(1), "media": is_list,
+    "derivatives": is_list,
 }  # fmt: skip
+EXPORT_MAY_LACK = frozenset({"derivatives"})
+"""Only a package with redacted copies in place of originals has it."""
 STREAM = {"stream": IS_UUID, "kind": one_of(*KINDS), "entries": natural(1), "head": IS_HEX}
 MEDIUM = {"path": is_text, "sha256": IS_HEX, "size": natural(1)}
+REDACTED = {**MEDIUM, "input_sha256": IS_HEX}
 OPENING = {"name": is_text, "salt": IS_HEX, "value": lambda _: True}
 DSSE = {"payload": is_text, "payloadType": one_of("application/vnd.in-toto+json"), "signatures": is_list}
 DSSE_SIGNATURE = {"keyid": IS_HEX, "sig": is_text}
@@ -660,7 +664,7 @@ CHECKS = {
     "inclusion": "every act, byte for byte, is in the signed tree",
     "leaves": "the leaves give the signed root; no label is used twice; no stream goes on unseen",
     "completeness": "every stream ends at this export's own act, and the scope's streams are all here",
-    "media": "every original is one that an act of the package names, byte for byte",
+    "media": "every original, or redacted copy, is one that an act of the package names, byte for byte",
     "disclosures": "what is opened is what was sealed when the act was logged, and all that was to be opened is",
     "verdicts": "what is logged as signed with a reviewer's own key was signed with it, in these words",
     "seal": "a later act of the same log names this bag's manifest: table, map, report and media are those sealed",
@@ -753,9 +757,9 @@ _BELOW_DATA = (
     rf"ledger/streams/{_ID}\.jsonl|ledger/proofs/{_ID}/[0-9]{{6,}}\.tlog-proof",
     r"ledger/checkpoints/[0-9]+|ledger/consistency/[0-9]+-[0-9]+",
     r"anchors/[0-9]+/(checkpoint|[a-z0-9-]+\.ts[qr])|media/[0-9a-f]{64}\.[a-z0-9]{1,8}",
+    r"derivatives/[0-9a-f]{64}\.[a-z0-9]{1,8}",
     rf"verdicts/{_ID}\.dsse\.json|trust/(log\.vkey|policy|reviewers\.json|tsa-roots\.pem)",
     r"verify/verify\.(py|html)|case/custody\.jsonld|report/report(-[0-9]{3})?\.pdf|report/report\.html",
-    r"derivatives/.+",
 )
 ALLOWED = re.compile("data/({})".format("|".join(_BELOW_DATA)))
 
@@ -805,6 +809,8 @@ class Package:
         self.continued: dict[str, dict[str, Any]] = {}
         self.hashes_named: set[str] = set()
         """SHA-256 of originals, as acts of items name them."""
+        self.redactions_named: set[tuple[str, str]] = set()
+        """(copy, original): SHA-256 of redacted copies and of what they were made from, as acts of items name them."""
         self.sealed: dict[str, tuple[int, str, str, str, int]] = {}
         """Digest → (order, field, commitment, stream, seq)."""
         self.withheld: list[tuple[str, str, int]] = []
@@ -907,11 +913,13 @@ class Package:
 
     def read_export(self) -> None:
         export = parse_canonical(self.read("data/export.json", 256 * 1024 * 1024))
-        require_shape(export, EXPORT, "export.json")
+        require_shape(export, EXPORT, "export.json", EXPORT_MAY_LACK)
         for each in export["streams"]:
             require_shape(each, STREAM, "a stream of export.json")
         for each in export["media"]:
             require_shape(each, MEDIUM, "a medium of export.json")
+        for each in export.get("derivatives", ()):
+            require_shape(each, REDACTED, "a redacted copy of export.json")
         streams = [each["stream"] for each in export["streams"]]
         if not streams or streams != sorted(set(streams)):
             raise Bad("the streams are not in order, or one stands twice, or there is none")
@@ -922,6 +930,8 @@ class Package:
         self.report.facts.update(
             streams=len(streams), entries=sum(each.entries for each in self.spans), media=len(export["media"])
         )
+        if "derivatives" in export:
+            self.report.facts["redacted"] = len(export["derivatives"])
         info = BAG_INFO.fullmatch(self.read("bag-info.txt"))
         if info is not None and info[1].decode() != export["export_id"]:
             self.report.add("bag", "bag-info.txt", "External-Identifier is not the export's id")
@@ -1060,6 +1070,8 @@ class Package:
             self.erased.setdefault((data["commitment"], data["field"]), entry.seq)
         elif span.kind == "evidence" and kind != "evidence.derived" and "sha256" in value["object"]:
             self.hashes_named.add(value["object"]["sha256"])
+        elif span.kind == "evidence" and kind == "evidence.derived" and data.get("kind") == "redacted":
+            self.redactions_named.add((value["object"]["sha256"], data["input_sha256"]))
         self._note_signing(entry)
 
     def _note_signing(self, entry: Entry) -> None:
@@ -1177,9 +1189,14 @@ class Package:
             if span.kind == "case":
                 said |= {"streams_count": len(self.spans), "media_count": len(self.export["media"])}
                 said |= {f"{name}_sha256": hashlib.sha256(content).hexdigest() for name, content in lists.items()}
+                copies = self.export.get("derivatives")
+                listed = None if copies is None else canonical([each["sha256"] for each in copies])
+                said["derivatives_count"] = None if copies is None else len(copies)
+                said["derivatives_sha256"] = None if listed is None else hashlib.sha256(listed).hexdigest()
                 is_own_case = span.stream == self.export["case"]
             else:
                 said |= {"entries": span.entries - 1, "head": own["prev"]}
+                said["derivatives"] = True if "derivatives" in self.export else None
                 is_own_case = True
             wrong = [name for name, value in said.items() if own["data"].get(name) != value]
             if wrong or not is_own_case or own["object"]["kind"] != "export":
@@ -1206,8 +1223,34 @@ class Package:
         missing = len(self.hashes_named - {each["sha256"] for each in self.export["media"]})
         if missing:
             self.report.notes.append(f"{missing} originals are named by acts and are not in this package")
-        if not listed:
+        self._check_redacted()
+        if not listed and not self.export.get("derivatives"):
             self.report.skip("media", "the package was made without originals, or its items have none")
+
+    def _check_redacted(self) -> None:
+        """Copies that cover a part of the picture: each is named by the act that made it, of an original that an act
+        names, too. That the right part is covered no check shows."""
+        copies = self.export.get("derivatives", [])
+        files = {path for path in self.zip.members if path.startswith("data/derivatives/")}
+        listed = [each["path"] for each in copies]
+        if listed != sorted(set(listed)):
+            self.report.add("media", "data/export.json", "redacted copies are not in order, or one stands twice")
+        if copies and self.export["media"]:
+            self.report.add("media", "data/export.json", "redacted copies go in place of originals, not beside them")
+        for path in sorted(files ^ set(listed)):
+            self.report.add("media", path, "a redacted copy that export.json does not list, or lists and is not here")
+        for each in copies:
+            path, sha256, original = each["path"], each["sha256"], each["input_sha256"]
+            if path not in files:
+                continue
+            if self.digests[path]["sha256"] != sha256 or not path.startswith(f"data/derivatives/{sha256}."):
+                self.report.add("media", path, "not the bytes that its name and export.json say")
+            elif each["size"] != self.zip.members[path].size:
+                self.report.add("media", path, "export.json gives another size")
+            elif (sha256, original) not in self.redactions_named or original not in self.hashes_named:
+                self.report.add("media", path, "no act of an item in this package made these bytes of that original")
+        if copies:
+            self.report.notes.append(f"{len(copies)} redacted copies go in place of originals: parts are covered")
 
     def _opens(self) -> tuple[bool, set[str] | None]:
         """Whether the export opens fields, and which: None, all of them."""
