@@ -118,11 +118,13 @@ def fill(connection: psycopg.Connection[Any], size: Size, *, case_id: str, accou
     and the account that is named as everybody, are there; no tree was signed yet."""
     row = connection.execute("SELECT last_value FROM ledger_acts").fetchone()
     assert row is not None
-    for statement in (*_preparing(size, row[0], case_id, account_id, seed), *STATEMENTS):
-        connection.execute(statement if isinstance(statement, sql.Composable) else statement.encode())
+    for statement in _preparing(size, row[0], case_id, account_id, seed):
+        connection.execute(statement)
+    for text in STATEMENTS:
+        connection.execute(text.encode())
 
 
-def _preparing(size: Size, base: int, case_id: str, account_id: str, seed: int) -> Iterator[sql.Composable]:
+def _preparing(size: Size, base: int, case_id: str, account_id: str, seed: int) -> Iterator[sql.SQL | sql.Composed]:
     """Triggers off; what the statements draw from, as functions and tables of this session."""
     numbers = {"incidents": size.incidents, "items": size.items, "phrases": min(20_000, 100 + size.items)}
     numbers |= {"positions": min(POSITIONS, size.incidents + size.items), "seed": seed, "base": base}
@@ -144,8 +146,8 @@ def _preparing(size: Size, base: int, case_id: str, account_id: str, seed: int) 
     for table, columns, rows in _tables():
         yield sql.SQL(f"CREATE TEMP TABLE {table} ({columns}) ON COMMIT DROP")
         for row in rows:
-            values = sql.SQL(", ").join(map(sql.Literal, row))
-            yield sql.SQL("INSERT INTO {} VALUES ({})").format(sql.Identifier(table), values)
+            literals = sql.SQL(", ").join(map(sql.Literal, row))
+            yield sql.SQL("INSERT INTO {} VALUES ({})").format(sql.Identifier(table), literals)
         yield _constant(f"{table}_", sql.SQL("bigint"), len(rows))
     for statement in FUNCTIONS.split(";\n"):
         yield sql.SQL(statement)
@@ -174,7 +176,7 @@ def _weapon(slot: int, reported: str) -> tuple[Any, ...]:
     return slot, reported, fold_designation(reported), weapon.name, fold_designation(weapon.name), weapon.category
 
 
-def _constant(name: str, kind: sql.Composable, value: Any) -> sql.Composable:
+def _constant(name: str, kind: sql.SQL, value: Any) -> sql.Composed:
     """A function of this session that the planner sees through."""
     return sql.SQL("CREATE OR REPLACE FUNCTION pg_temp.{}() RETURNS {} LANGUAGE sql IMMUTABLE AS {}").format(
         sql.Identifier(name), kind, sql.Literal(sql.SQL("SELECT {}::{}").format(sql.Literal(value), kind).as_string())
