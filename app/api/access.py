@@ -25,6 +25,8 @@ from app.api.http import (
     Limit,
     Page,
     Public,
+    Readable,
+    ReadAsWritten,
     Requires,
     Shape,
     commit,
@@ -52,7 +54,7 @@ AnyToken = Annotated[Actor, Depends(Requires(Operation.END_OWN_ACCESS))]
 OwnAccess = Annotated[Actor, Depends(Requires(Operation.MANAGE_OWN_ACCESS))]
 Administrator = Annotated[Actor, Depends(Requires(Operation.ADMINISTER))]
 Password = Annotated[str, StringConstraints(min_length=12, max_length=1000)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*$"), Readable, ReadAsWritten]
 
 
 class SessionCreate(Input):

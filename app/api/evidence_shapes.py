@@ -7,14 +7,17 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.api.as_of import PositionShape, position_shape
-from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Shape, WrittenText
+from app.api.http import Changed, Erased, Input, Moment, NamesPlace, Readable, ReceiptShape, Shape, WrittenText
 from app.media.acquisition import CORRECTABLE
 from app.media.models import Blob, Evidence, EvidenceCorrection
 from app.media.reading import ItemDetails
 from app.media.rules import BlindState, FingerprintStatus, Priority, State, Transition
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Address = Annotated[str, StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$"), Readable]
+Address = Annotated[
+    str, StringConstraints(min_length=1, max_length=4000, pattern=r"^[^\x00-\x1f\x7f]*$"), Readable, NamesPlace
+]
+"""As it was told, with or without a scheme; not what a browser would run."""
 Prose = WrittenText
 Code = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,39}$")]
 ProductName = Annotated[str, StringConstraints(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9 ._/+()-]+$")]
@@ -118,8 +121,9 @@ class EvidenceSummary(Shape):
     received_by: UUID | None
     received_at: datetime | None
     lead_address: str | None = Field(
-        description="As it was told: a text, whatever it says. Make a link of it only where it begins with "
-        "`http://` or `https://`."
+        description="As it was told, with or without a scheme; never a program for a browser (`javascript:` and its "
+        "like are refused, 422). Make a link of it only where it begins with `http://` or `https://`: what was "
+        "stored before that was refused still stands."
     )
     lead_claim: str | None
     reason_code: str | None

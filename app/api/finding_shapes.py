@@ -1,7 +1,7 @@
 """The JSON shapes of findings and their drafts, and how they become what the domain states, and back."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from app.api.http import Changed, Erased, Input, Shape
+from app.api.http import Changed, Erased, Input, NamesPlace, Readable, Shape
 from app.api.incident_shapes import LongText, OccurrenceShape, ShortText
 from app.incidents.rules import MICRODEGREES, PlacePrecision
 from app.verification.models import Finding, FindingDraft
@@ -26,7 +26,9 @@ from app.verification.rules import (
 )
 from app.verification.stated import Answer, Stated
 
-PlainReference = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")]
+PlainReference = Annotated[
+    str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$"), Readable, NamesPlace
+]
 Address = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\x00]+$", max_length=2000)]
 _DATED = re.compile(r"\d{4}(-\d{2}(-\d{2})?)?")
 
@@ -122,7 +124,10 @@ class ReferenceShape(Shape):
     """What a finding refers to; what is not known is null. Older findings' plain texts read as `other` sources."""
 
     kind: SourceKind
-    evidence_id: UUID | None = Field(description="Of the kind `evidence`: the item, of the same case.")
+    evidence_id: UUID | None = Field(
+        description="Of the kind `evidence`: the item, of the same case. Null, as what it shows: consent to that item "
+        "was withdrawn."
+    )
     title: str | None
     address: str | None
     dated: str | None
@@ -245,7 +250,8 @@ class DraftShape(Shape):
     recycled: list[AnswerInput]
 
 
-def finding_shape(row: Finding) -> FindingShape:
+def finding_shape(row: Finding, closed: Collection[UUID] = ()) -> FindingShape:
+    """``closed``: items of which nothing is shown any more; what refers to them says that alone."""
     time = None
     if row.time_from is not None and row.time_to is not None:
         time = TimePrecision(row.time_from, row.time_to, row.time_zone or "", row.time_basis or "")
@@ -265,7 +271,7 @@ def finding_shape(row: Finding) -> FindingShape:
         time_precision=_time_shape(time),
         methods=[Method(method) for method in row.methods],
         rationale=row.rationale,
-        references=[_reference_shape(each) for each in (*row.references, *(row.sources or ()))],
+        references=[_reference_shape(each, closed) for each in (*row.references, *(row.sources or ()))],
         supersedes=row.supersedes,
         place=Place(row.place),
         author_id=row.author_id,
@@ -307,8 +313,9 @@ def _reference(given: EvidenceReference | SourceReference | str) -> Reference:
     return Reference.of(given if isinstance(given, str) else given.model_dump(exclude_none=True))
 
 
-def _reference_shape(kept: Mapping[str, Any] | str) -> ReferenceShape:
-    return ReferenceShape.model_validate(Reference.of(kept))
+def _reference_shape(kept: Mapping[str, Any] | str, closed: Collection[UUID] = ()) -> ReferenceShape:
+    reference = Reference.of(kept)
+    return ReferenceShape.model_validate(Reference(reference.kind) if reference.evidence_id in closed else reference)
 
 
 def _point_shape(point: Point | None) -> PointShape | None:

@@ -154,6 +154,10 @@ class GradingShape(Changed):
     grade: Grade | None = Field(description="Null: the one before was withdrawn.")
     rationale: str
     rests_on: list[BasisShape]
+    rests_on_closed: int = Field(
+        description="On how many more it rests of which nothing is shown any more, because consent was withdrawn. The "
+        "grading does not fall with them: somebody decides that."
+    )
     origins_at_least: int = Field(
         description="Independent origins of those items of `rests_on` that show the incident and whose verdict is "
         "`verified` or `partially_verified`, when it was stated; copies of one recording are one."
@@ -239,7 +243,7 @@ def present_shape(present: Present) -> PresentShape:
 
 
 def grading_shape(row: Grading, verdicts: Mapping[UUID, Verdict]) -> GradingShape:
-    bases = [verdicts[verdict_id] for verdict_id in row.verdict_ids]
+    bases = [verdicts[verdict_id] for verdict_id in row.verdict_ids if verdict_id in verdicts]
     return GradingShape(
         id=row.id,
         incident_id=row.incident_id,
@@ -255,6 +259,7 @@ def grading_shape(row: Grading, verdicts: Mapping[UUID, Verdict]) -> GradingShap
             )
             for verdict in bases
         ],
+        rests_on_closed=len(row.verdict_ids) - len(bases),
         origins_at_least=row.origins_at_least,
         origins_at_most=row.origins_at_most,
         other_sources=row.other_sources,

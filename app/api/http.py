@@ -1,6 +1,7 @@
 """What every route shares: who calls, the unit of work and its answer, problem details, paging, ETags."""
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -108,6 +109,35 @@ def _with_something_to_read(text: str) -> str:
 
 Readable = AfterValidator(_with_something_to_read)
 """Of texts that must say something: not of blanks, controls, zero-width characters and bare marks alone."""
+
+_RUNS = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+_RUNNING = frozenset({"javascript", "vbscript", "livescript", "data", "blob", "filesystem", "view-source", "jar"})
+"""Schemes of what is no place but a thing that a program runs or shows: a page that links it attacks its reader."""
+
+
+def _naming_a_place(text: str) -> str:
+    # As browsers read it: without what is not seen, wherever that stands.
+    seen = "".join(each for each in text if unicodedata.category(each)[0] not in "CZ")
+    scheme = _RUNS.match(seen)
+    if scheme is not None and scheme[0][:-1].lower() in _RUNNING:
+        raise ValueError(f"'{scheme[0]}' begins a program, no address: write it into a text that is about it")
+    return text
+
+
+NamesPlace = AfterValidator(_naming_a_place)
+"""Of addresses as they were told (`t.me/x`, `tg://…`, a telephone number): anything but a program for browsers."""
+
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def _read_as_written(text: str) -> str:
+    if any(each in _TURNS or unicodedata.category(each) == "Cc" for each in text):
+        raise ValueError("a name holds no controls, and nothing that turns the direction of reading")
+    return text
+
+
+ReadAsWritten = AfterValidator(_read_as_written)
+"""Of the names of people and their tokens, by which others decide whom to trust."""
 WrittenText = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"^[^\x00]*$"), Readable]
 """What people write: reasons, rationales, notes."""
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 
 from app.kernel.errors import AppError, Conflict, Invalid, constraint_errors
+from app.media.errors import PurposeNeeded
 
 logger = structlog.get_logger(__name__)
 
@@ -127,7 +128,10 @@ def field_problems(errors: Iterable[Any]) -> list[dict[str, str]]:
 
 def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return _invalid_request(request, field_problems(error.errors()))
+    faults = error.errors()
+    if len(faults) == 1 and faults[0]["type"] == "missing" and faults[0]["loc"][-1] == "purpose":
+        return _app_error(request, PurposeNeeded("Say in 'purpose' what this is for: it stands in the custody entry."))
+    return _invalid_request(request, field_problems(faults))
 
 
 def _invalid_request(request: Request, errors: list[dict[str, str]]) -> JSONResponse:

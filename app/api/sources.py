@@ -83,6 +83,12 @@ class OpeningInput(Input):
 
     purpose: Purpose = Field(description="Stays readable in the ledger for ever.")
     reason: Prose = Field(description="Sealed in the ledger; the one who decides reads it in the custody log.")
+    sealing: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Which sealing, from 1: for who was sealed before another took their place. Without it: the last.",
+    )
 
 
 class OpeningDecision(Input):
@@ -141,7 +147,8 @@ def seal_source(
     evidence_id: UUID, body: SourceInput, request: Request, actor: Sealer, if_match: IfMatch = None
 ) -> JSONResponse:
     """By whoever registered or received the item, or a coordinator. It is encrypted under a key of its own and kept
-    apart from the item; what was sealed before is superseded, not shown. Nobody reads it back by themselves.
+    apart from the item; what was sealed before is superseded, not shown, and can still be asked for by its number.
+    Nobody reads it back by themselves.
 
     The item's own fields `source` and `collector` stay as they are: write a pseudonym there.
     """
@@ -185,7 +192,7 @@ def get_source(evidence_id: UUID, request: Request, response: Response, actor: R
 def request_source_opening(evidence_id: UUID, body: OpeningInput, request: Request, actor: Asker) -> JSONResponse:
     """With a purpose and a reason. Another person decides: a coordinator or a custodian of the case."""
     with working(request) as uow:
-        opening, identity = sources.request_source(uow, actor, evidence_id, purpose=body.purpose, reason=body.reason)
+        opening, identity = sources.request_source(uow, actor, evidence_id, **body.model_dump())
         return commit(uow, lambda receipts: opening_shape(opening, identity, receipts), status=201)
 
 

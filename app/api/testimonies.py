@@ -331,7 +331,7 @@ def get_witness(testimony_id: UUID, request: Request, actor: Reader) -> WitnessS
 def request_witness_opening(testimony_id: UUID, body: OpeningInput, request: Request, actor: Asker) -> JSONResponse:
     """Decided and opened as a source's: `POST /v1/identity-openings/{id}/decision`, then `…/identity`."""
     with working(request) as uow:
-        opening, identity = service.request_witness(uow, actor, testimony_id, purpose=body.purpose, reason=body.reason)
+        opening, identity = service.request_witness(uow, actor, testimony_id, **body.model_dump())
         return commit(uow, lambda receipts: opening_shape(opening, identity, receipts), status=201)
 
 

@@ -63,8 +63,8 @@ class LeadCreate(Input):
 
     lead_address: Address | None = Field(
         None,
-        description="As it was told: a text, whatever it says. What shows it makes a link of it only where it begins "
-        "with `http://` or `https://`.",
+        description="As it was told, with or without a scheme; not what a browser would run (`javascript:` and its "
+        "like): that is a claim, and belongs in `lead_claim`.",
     )
     lead_claim: Prose | None = None
 

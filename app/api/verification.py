@@ -37,6 +37,7 @@ from app.api.http import (
 from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
+from app.media.closing import closed_among
 from app.media.items import find_evidence
 from app.media.models import Evidence
 from app.media.rules import State
@@ -226,7 +227,15 @@ def list_findings(
     with reading(request) as session:
         at = position_at(session, as_of)
         rows = findings.list_findings(session, actor, evidence_id, after=read_cursor_at(cursor), limit=limit + 1, at=at)
-        answer = page(request, response, rows, limit, finding_shape, lambda row: cursor_at(row.recorded_at, row.id))
+        closed = closed_among(session, findings.cited_by(session, [row.id for row in rows]))
+        answer = page(
+            request,
+            response,
+            rows,
+            limit,
+            lambda row: finding_shape(row, closed),
+            lambda row: cursor_at(row.recorded_at, row.id),
+        )
         return dated(answer, at)
 
 

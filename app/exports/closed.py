@@ -17,14 +17,17 @@ from app.exports.errors import DisclosureWithheld
 from app.media.closing import closed_among
 from app.testimonies import closing
 
-NAMED = ("evidence", "testimony", "fact")
+NAMED = ("evidence", "testimony", "fact", "source_evidence")
 """Facts by which an entry of another stream speaks of an item or a testimony."""
 
 _SPOKEN_OF = text("""
-    SELECT DISTINCT CAST(CAST(convert_from(b.body, 'UTF8') AS jsonb) -> 'data' ->> 'evidence' AS uuid)
+    SELECT DISTINCT CAST(coalesce(d.data ->> 'evidence', d.data ->> 'source_evidence') AS uuid)
     FROM ledger_entries e JOIN ledger_bodies b ON b.commitment = e.commitment
+    CROSS JOIN LATERAL (SELECT CAST(convert_from(b.body, 'UTF8') AS jsonb) -> 'data' AS data) d
     WHERE e.stream_id = ANY(CAST(:streams AS uuid[]))
-        AND e.type IN ('evidence.match_decided', 'incident.evidence_linked', 'incident.evidence_unlinked')
+        AND e.type IN ('evidence.match_decided', 'incident.evidence_linked', 'incident.evidence_unlinked',
+            'incident.fact_recorded', 'incident.fact_superseded', 'case.fact_recorded', 'case.fact_superseded')
+        AND coalesce(d.data ->> 'evidence', d.data ->> 'source_evidence') IS NOT NULL
         AND EXISTS (SELECT FROM ledger_disclosures d WHERE d.commitment = e.commitment)
 """)
 

@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
+from app.facts.closing import rests_on_what_is_open
 from app.facts.control import Held, Resolved, area_keys, resolve_control
 from app.facts.kinds import CASUALTIES
 from app.facts.models import CasualtyCount, TerritoryControl
@@ -42,6 +43,7 @@ def control_at(session: Session, actor: Actor, incident_id: UUID, at: Position |
         TerritoryControl.case_id == incident.case_id,
         TerritoryControl.area_key.in_(area_keys(units)),
         stands(TerritoryControl, at),
+        rests_on_what_is_open(TerritoryControl),
     )
     stated = [held_of(row) for row in session.scalars(query)] if units else []
     return resolve_control(units, incident.occurred_from, incident.occurred_to, stated)

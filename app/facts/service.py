@@ -18,6 +18,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import NOWHERE, Grant, authorise
 from app.facts import models
+from app.facts.closing import rests_on_what_is_open
 from app.facts.errors import (
     CIRCLE,
     NO_SUCH_ORGANISATION,
@@ -30,18 +31,21 @@ from app.facts.events import CaseFactRecorded, CaseFactSuperseded, IncidentFactR
 from app.facts.kinds import ORGANISATIONS, RELATED, Kind
 from app.facts.stated import RelatedIncident, Source, Statement
 from app.facts.words import IncidentRelation
-from app.gradings.errors import ANOTHER_STANDS
+from app.gradings.errors import ANOTHER_STANDS, AnotherStands
 from app.incidents.errors import REFERENCE_TAKEN
 from app.incidents.models import Incident
 from app.incidents.service import find_incident, lock_incident
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.event import EntryObject
 from app.ledger.positions import Position, standing_at
+from app.media.closing import closed_among
+from app.media.errors import CONSENT_WITHDRAWN, ConsentWithdrawn
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
 
 Row = TypeVar("Row", bound=models.Fact)
 WITHDRAWN = "withdrawn"
+SAME_STANDS = "The same source has stated this before: name what it replaces in 'supersedes', which is in 'stands'."
 
 
 def state_of_incident(uow: UnitOfWork, actor: Actor, kind: Kind[Row], incident_id: UUID, statement: Statement) -> Row:
@@ -153,6 +157,8 @@ def _require_known(session: Session, case_id: UUID, statement: Statement, column
     is_there = select(Evidence.id).where(Evidence.id == item, Evidence.case_id == case_id)
     if item is not None and session.scalar(is_there) is None:
         raise UnknownSourceItem("'evidence_id' is not an item of this case.")
+    if item is not None and closed_among(session, [item]):
+        raise ConsentWithdrawn(CONSENT_WITHDRAWN)
 
 
 def _require_free(
@@ -165,8 +171,9 @@ def _require_free(
         query = select(model.id).where(*_in(model, scope), *same, stands(model))
         if statement.supersedes is not None:
             query = query.where(model.id != statement.supersedes)
-        if session.scalar(query.limit(1)) is not None:
-            raise ANOTHER_STANDS
+        standing = session.scalar(query.limit(1))
+        if standing is not None:  # Named, because no list shows it where its source is closed.
+            raise AnotherStands(SAME_STANDS, extra={"stands": str(standing)})
     if statement.external_reference is not None and by_reference(
         session, kind, scope["case_id"], statement.external_reference
     ):
@@ -301,7 +308,7 @@ def _list(
     at: Position | None,
 ) -> Sequence[Row]:
     model = kind.model
-    query = select(model).where(*_in(model, scope))
+    query = select(model).where(*_in(model, scope), rests_on_what_is_open(model))
     query = query.where(standing_at(at, model.act) if with_superseded else stands(model, at))
     if after is not None:
         query = query.where(model.number > after)
@@ -310,7 +317,7 @@ def _list(
 
 def stands(model: type[models.Fact], at: Position | None = None) -> ColumnElement[bool]:
     """Whether a row is, or was, a fact's newest version and states something: for queries over any number of
-    incidents."""
+    incidents. Whoever shows or counts it asks ``closing.rests_on_what_is_open`` besides."""
     later = aliased(model)
     superseding = select(later.id).where(later.supersedes == model.id, standing_at(at, later.act))
     return and_(~model.withdrawn, standing_at(at, model.act), ~superseding.exists())
@@ -319,9 +326,10 @@ def stands(model: type[models.Fact], at: Position | None = None) -> ColumnElemen
 def standing_of(
     session: Session, kind: Kind[Row], incident_ids: Collection[UUID], at: Position | None = None
 ) -> Sequence[Row]:
-    """What stands, or stood, of a kind for these incidents (no permission check: for services that made theirs)."""
+    """What stands, or stood, of a kind for these incidents and may be shown (no permission check: for services that
+    made theirs)."""
     model: Any = kind.model
-    query = select(model).where(model.incident_id.in_(incident_ids), stands(model, at))
+    query = select(model).where(model.incident_id.in_(incident_ids), stands(model, at), rests_on_what_is_open(model))
     return session.scalars(query.order_by(model.incident_id, model.number)).all()
 
 

@@ -73,6 +73,8 @@ def supporting(bases: Iterable[Basis], incident_id: UUID) -> list[UUID]:
 
 
 def verdicts_by_id(session: Session, verdict_ids: Collection[UUID]) -> Mapping[UUID, Verdict]:
-    """Which items and versions gradings rest on (no permission check: for services that made theirs)."""
-    found = session.scalars(select(Verdict).where(Verdict.id.in_(set(verdict_ids))))
+    """Which items and versions gradings rest on, but for those of items that a withdrawal closes (no permission check:
+    for services that made theirs)."""
+    query = select(Verdict).join(Evidence, Evidence.id == Verdict.evidence_id)
+    found = session.scalars(query.where(Verdict.id.in_(set(verdict_ids)), is_open()))
     return {verdict.id: verdict for verdict in found}

@@ -109,8 +109,8 @@ class LabelsMissing(Conflict):
 
 class PurposeNeeded(Invalid):
     code = "purpose_needed"
-    title = "Content is looked at for a purpose"
-    advice = "Say why with 'purpose': it stands in the custody entry. The blurred step needs none."
+    title = "This is done for a stated purpose"
+    advice = "Say why with 'purpose': it stands in the custody entry. The blurred step of a picture needs none."
 
 
 class ClaimsNotRead(NotFound):

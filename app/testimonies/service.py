@@ -162,12 +162,12 @@ def get_witness(session: Session, actor: Actor, fact_id: UUID) -> SealedSource:
 
 
 def request_witness(
-    uow: UnitOfWork, actor: Actor, fact_id: UUID, *, purpose: str, reason: str
+    uow: UnitOfWork, actor: Actor, fact_id: UUID, *, purpose: str, reason: str, sealing: int | None = None
 ) -> tuple[VaultOpening, VaultIdentity]:
     """Of a withdrawn testimony too, by those who carry it out. Raises as :func:`app.vault.service.request_opening`."""
     _, incident, grant = _lock(uow.session, actor, fact_id, Operation.REQUEST_OPENING)
-    opening = vault.request_opening(uow, grant, _subject(incident, fact_id), purpose=purpose, reason=reason)
-    return opening, vault.sealed_source(uow.session, "testimony", fact_id).identity
+    asked: dict[str, Any] = {"purpose": purpose, "reason": reason, "sealing": sealing}
+    return vault.request_opening(uow, grant, _subject(incident, fact_id), **asked)
 
 
 def find_subject(session: Session, kind: SubjectKind, subject_id: UUID) -> Subject:

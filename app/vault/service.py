@@ -122,17 +122,26 @@ def newest_identity(session: Session, kind: SubjectKind, subject_id: UUID) -> Va
     return session.scalar(query.order_by(VaultIdentity.version.desc()).limit(1))
 
 
-def sealed_source(session: Session, kind: SubjectKind, subject_id: UUID) -> SealedSource:
-    """That an identity is sealed, for services that made their check. Raises IdentityNotSealed."""
+def sealed_source(session: Session, kind: SubjectKind, subject_id: UUID, sealing: int | None = None) -> SealedSource:
+    """That an identity is sealed, for services that made their check; the last sealing, or an earlier one by its
+    number. Raises IdentityNotSealed."""
     identity = newest_identity(session, kind, subject_id)
     if identity is None:
         raise IdentityNotSealed("Nobody has sealed an identity here.")
+    if sealing is not None and sealing != identity.version:
+        one = {"subject_kind": kind, "subject_id": subject_id, "version": sealing}
+        identity = session.scalars(select(VaultIdentity).filter_by(**one)).one_or_none()
+        if identity is None:
+            raise IdentityNotSealed(f"There is no sealing {sealing} here.")
     return SealedSource(identity, _is_destroyed(session, identity.id))
 
 
-def request_opening(uow: UnitOfWork, grant: Grant, subject: Subject, *, purpose: str, reason: str) -> VaultOpening:
-    """Ask for the identity in force. Raises IdentityNotSealed, IdentityDestroyed, OpeningAlreadyRequested."""
-    source = sealed_source(uow.session, subject.kind, subject.id)
+def request_opening(
+    uow: UnitOfWork, grant: Grant, subject: Subject, *, purpose: str, reason: str, sealing: int | None = None
+) -> tuple[VaultOpening, VaultIdentity]:
+    """Ask for the identity in force, or for what an earlier sealing holds: whoever sealed something else over it has
+    not made it unreachable. Raises IdentityNotSealed, IdentityDestroyed, OpeningAlreadyRequested."""
+    source = sealed_source(uow.session, subject.kind, subject.id, sealing)
     if source.is_destroyed:
         raise IdentityDestroyed("It was erased; nobody can open it any more.")
     own = (VaultOpening.requested_by == grant.account_id, VaultOpening.decision.is_(None))
@@ -149,7 +158,7 @@ def request_opening(uow: UnitOfWork, grant: Grant, subject: Subject, *, purpose:
     )
     uow.session.add(opening)
     _record(uow, REQUESTED, grant, subject, source.identity, opening=opening.id, purpose=purpose, reason=reason)
-    return opening
+    return opening, source.identity
 
 
 def decide_opening(

@@ -45,14 +45,12 @@ def get_source(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Evide
 
 
 def request_source(
-    uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, purpose: str, reason: str
+    uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, purpose: str, reason: str, sealing: int | None = None
 ) -> tuple[VaultOpening, VaultIdentity]:
     """Raises NotFound, Forbidden, IdentityNotSealed, IdentityDestroyed, OpeningAlreadyRequested."""
     evidence, grant = lock_evidence(uow.session, actor, evidence_id, Operation.REQUEST_OPENING, version=None)
-    opening = service.request_opening(uow, grant, subject_of_item(evidence), purpose=purpose, reason=reason)
-    identity = service.newest_identity(uow.session, "evidence", evidence_id)
-    assert identity is not None
-    return opening, identity
+    asked: dict[str, Any] = {"purpose": purpose, "reason": reason, "sealing": sealing}
+    return service.request_opening(uow, grant, subject_of_item(evidence), **asked)
 
 
 def require_requesting(session: Session, actor: Actor, evidence_id: UUID) -> None:

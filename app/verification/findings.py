@@ -3,7 +3,7 @@
 In a blind round the second verifier writes theirs while the first verdict waits for its review.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from app.kernel.errors import Invalid
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.positions import Position, standing_at
 from app.media.blindness import pending_blind, seen_by
+from app.media.closing import is_open
 from app.media.items import entry_object, find_evidence, lock_evidence
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
@@ -189,7 +190,7 @@ def _require_citable(session: Session, evidence: Evidence, references: Sequence[
     cited = sorted({each.evidence_id for each in references if each.evidence_id is not None})
     if evidence.id in cited:
         raise ReferenceNotFound("An item is no reference for what is found about itself.")
-    query = select(Evidence.id).where(Evidence.id.in_(cited), Evidence.case_id == evidence.case_id)
+    query = select(Evidence.id).where(Evidence.id.in_(cited), Evidence.case_id == evidence.case_id, is_open())
     known = set(session.scalars(query)) if cited else set()
     missing = [str(each) for each in cited if each not in known]
     if missing:
@@ -217,6 +218,12 @@ def list_findings(
     if after is not None:
         query = query.where(tuple_(Finding.recorded_at, Finding.id) > after)
     return session.scalars(query.order_by(Finding.recorded_at, Finding.id).limit(limit)).all()
+
+
+def cited_by(session: Session, finding_ids: Collection[UUID]) -> set[UUID]:
+    """The items that these findings refer to (no permission check)."""
+    query = select(FindingCitation.cited_id).where(FindingCitation.finding_id.in_(finding_ids))
+    return set(session.scalars(query)) if finding_ids else set()
 
 
 def standing_findings(session: Session, evidence_id: UUID, person: UUID) -> dict[str, UUID]:

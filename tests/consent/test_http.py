@@ -254,3 +254,23 @@ def test_custody_file_of_a_copy_when_the_other_item_is_withdrawn_then_why_they_a
         assert code(refused) == (409, "disclosure_withheld")
         assert refused.json()["evidence_ids"] == [house.item]
         assert when_signed(house.researcher, path, {**asked, "disclose": "none"}).status_code == 200
+
+
+def test_finding_when_it_refers_to_a_withdrawn_item_then_says_no_more_than_that(house: House) -> None:
+    path = f"/v1/evidence/{house.copy}"
+    ok(house.verifier.change(f"{path}/transitions", path, json={"event": "open_verification"}))
+    said = {"dimension": "location", "result": "not_established", "confidence": "low", "rationale": "Too dark."}
+    cited = {"kind": "evidence", "evidence_id": house.item, "shows": "The same tower, Quillonvexa"}
+    body = {**said, "references": [cited, {"kind": "map", "title": "Sheet 7"}]}
+    ok(house.verifier.post(f"{path}/findings", json=body), 201)
+    assert ok(house.auditor.get(f"{path}/findings"))["items"][0]["references"][0]["evidence_id"] == house.item
+    ok(house.withdraw(house.consent()["subject_id"]), 201)
+    for person in (house.verifier, house.auditor, house.custodian):
+        listed = person.get(f"{path}/findings")
+        first, second = ok(listed)["items"][0]["references"]
+        assert (first["kind"], first["evidence_id"], first["shows"]) == ("evidence", None, None)
+        assert second["title"] == "Sheet 7"
+        assert "Quillonvexa" not in listed.text
+        assert house.item not in listed.text
+    anew = house.verifier.post(f"{path}/findings", json=body)
+    assert code(anew) == (422, "reference_not_found")

@@ -99,6 +99,26 @@ def test_source_when_sealed_anew_then_it_supersedes_and_keeps_its_number(house: 
     assert ok(second)["number"] == 2
 
 
+def test_source_when_another_was_sealed_over_it_then_the_first_is_still_opened_by_two(house: House) -> None:
+    ok(house.seal(house.collector))
+    ok(house.seal(house.coordinator, {"name": "Another"}))
+    path = f"{house.path}/source/openings"
+    assert code(house.researcher.post(path, json={**ASKED, "sealing": 3})) == (404, "identity_not_sealed")
+    first = ok(house.researcher.post(path, json={**ASKED, "sealing": 1}), 201)["id"]
+    last = house.ask(house.researcher)
+    for opening in (first, last):
+        assert code(house.open(house.researcher, opening)) == (409, "opening_not_approved")
+        ok(house.decide(house.custodian, opening))
+    assert ok(house.open(house.researcher, first))["identity"] == IDENTITY
+    assert ok(house.open(house.researcher, last))["identity"] == {"name": "Another"}
+
+
+def test_identity_when_its_name_is_not_seen_then_it_is_sealed_over_nobody(house: House) -> None:
+    for unseen in ("\u200b", "\u202e\u2060 ", "\u3164"):
+        assert code(house.seal(house.collector, {"name": unseen})) == (422, "invalid_request")
+    assert house.verifier.get(f"{house.path}/source").json()["code"] == "identity_not_sealed"
+
+
 def test_sealing_when_by_one_who_did_not_bring_the_item_then_is_refused(house: House) -> None:
     assert code(house.seal(house.verifier)) == (403, "forbidden")
     assert house.legal_analyst.get(f"{house.path}/source").json()["code"] == "identity_not_sealed"
