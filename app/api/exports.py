@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from app.access.actors import Actor
@@ -43,7 +43,7 @@ from app.api.ranges import requested_range
 from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, BlobUnreadable
 from app.consent.rules import ConsentScope
-from app.exports import export_service
+from app.exports import export_service, verifier_page
 from app.exports.bag_profile import profile_json
 from app.exports.export_service import ExportAsked
 from app.exports.models import Export
@@ -287,6 +287,29 @@ def get_export_verifier() -> Response:
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
         },
+    )
+
+
+@router.get(
+    "/export-verifier.html",
+    name="getExportVerifierPage",
+    summary="The page that checks packages in a browser",
+    response_class=HTMLResponse,
+    responses={
+        200: sends(
+            *("Content-Security-Policy", "Cache-Control"),
+            description="One page that needs nothing else",
+            content={"text/html": {"schema": {"type": "string"}}},
+        )
+    },
+    dependencies=[Depends(Public())],
+)
+def get_export_verifier_page() -> HTMLResponse:
+    """Open it, or save it and open the file: it makes the checks of `verify.py`, and sends nothing to anybody."""
+    page = verifier_page.page()
+    return HTMLResponse(
+        page,
+        headers={"Content-Security-Policy": verifier_page.content_policy(page), "Cache-Control": "no-store"},
     )
 
 

@@ -262,6 +262,7 @@ LEDGER = (
     _custody("getExport", "export"),
     _custody("getExportContent", "export"),
     Call("getExportVerifier", "public"),
+    Call("getExportVerifierPage", "public"),
     Call("getExportProfile", "public"),
     Call("listAuditedCases", "auditing"),
     Call("listSystemCustody", "auditing"),

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.exports import export_jobs, removal
 from app.exports.verifier.verify import parse_key, verify
+from app.exports.verifier_page import content_policy
 from app.kernel.primitives import encode_cursor
 from app.worker import Runner, WorkerLimits
 from tests.exports.bags import opened
@@ -248,7 +249,11 @@ def test_verifier_and_profile_when_asked_for_by_anybody_then_are_those_of_the_pa
     files = opened(hub.anna.get(f"/v1/exports/{hub.made(hub.anna)}/content").content, parse_key(hub.vkey)).files
     with hub.api.client() as anybody:
         assert anybody.get("/v1/export-verifier").content == files["data/verify/verify.py"]
+        page = anybody.get("/v1/export-verifier.html")
         profile = anybody.get("/v1/export-profile").json()
+    assert page.content == files["data/verify/verify.html"]
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Content-Security-Policy"] == content_policy(page.text)
     identifier = profile["BagIt-Profile-Info"]["BagIt-Profile-Identifier"]
     assert f"BagIt-Profile-Identifier: {identifier}\n".encode() in files["bag-info.txt"]
     assert set(profile["Payload-Files-Required"]) <= set(files)

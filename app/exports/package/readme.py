@@ -19,10 +19,12 @@ true, and nothing in it is a statement about the law.
 
 Before you begin, get from SOMEWHERE ELSE than this package, and over a way that you trust:
   * the log's public key (one line, NAME+HASH+KEY). The copy in data/trust/log.vkey proves nothing by itself.
-  * verify.py, if you can (GET /v1/export-verifier of the server, or the project's source). The copy in
-    data/verify/verify.py came with the package; read it before you run it. It is one file of plain Python.
+  * verify.html or verify.py, if you can (GET /v1/export-verifier.html and GET /v1/export-verifier of the server, or
+    the project's source). The copies in data/verify/ came with the package: whoever forges a package can forge them.
+    Each is one file that can be read.
 
-Everything at once, on any computer with Python 3.11 or newer, without a network and without installing anything:
+Everything at once, without a network and without installing anything. In a browser: open verify.html, drop the zip on
+it, paste the key. Or, on any computer with Python 3.11 or newer:
   python3 -I verify.py {folder}.zip --key 'NAME+HASH+KEY'
 Exit status 0: all is as it was logged. 1: something is not, and the report names it. 2: it could not be checked.
 

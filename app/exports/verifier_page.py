@@ -1,0 +1,21 @@
+"""The page that checks packages in a browser: one file, in every package and given out by itself."""
+
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parent / "verifier" / "verify.html"
+_POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">')
+OF_A_SERVER = "frame-ancestors 'none'; sandbox allow-scripts allow-downloads allow-modals"
+"""What a page cannot say of itself: nobody frames it, and it is a stranger to the server that it came from. Left to
+it are its script, saving the report and the print dialogue."""
+
+
+def page() -> str:
+    return PAGE.read_text(encoding="utf-8")
+
+
+def content_policy(text: str) -> str:
+    """The policy that stands in the page, for a header, and what only a header can ask for."""
+    found = _POLICY.search(text)
+    assert found is not None, "the page has lost its policy"
+    return f"{found[1]}; {OF_A_SERVER}"
