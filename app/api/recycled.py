@@ -113,13 +113,19 @@ def list_recycled_questions(
 
 
 class RecycledNoticeShape(Shape):
-    """A signed-off item's pictures turn out to be known from before its event. Nothing changes by itself."""
+    """A signed-off item's pictures turn out to be known from before its event, or no longer so. Nothing changes by
+    itself."""
 
     id: UUID
     evidence_id: UUID
     match_id: UUID
+    kind: Literal["opened", "ended"] = Field(
+        description="`opened`: an earlier appearance asks a question that its verdict did not answer. `ended`: its "
+        "verdict answered `recycled`, and since a date, the event's time or what was decided of the match has changed, "
+        "nothing is asked any more."
+    )
     earliest_at: datetime = Field(description="By then the pictures existed, if the basis is true.")
-    basis: Literal["registered", "acquired", "claimed", "file"]
+    basis: Literal["registered", "acquired", "claimed", "file"] | None = Field(description="Null of an `ended` one.")
     found_at: datetime
 
 
@@ -133,8 +139,8 @@ class RecycledNoticeShape(Shape):
 def list_recycled_notices(
     case_id: UUID, request: Request, response: Response, actor: Coordinator, limit: Limit = 50, cursor: Cursor = None
 ) -> dict[str, Any]:
-    """For coordinators, as they were found: what came in after the sign-off. Look at the item's questions, and reopen
-    it if they matter."""
+    """For coordinators, as they were found: what came in or was changed after the sign-off. Look at the item's
+    questions, as they are now, and reopen it if they matter."""
     with reading(request) as session:
         rows = recycled_notices.list_notices(session, actor, case_id, after=read_cursor_at(cursor), limit=limit + 1)
         return page(

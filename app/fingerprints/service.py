@@ -16,6 +16,7 @@ from app.fingerprints.seeing import find_match, of_item
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
 from app.media.models import Evidence
+from app.media.service import REDATED
 from app.unit_of_work import UnitOfWork
 
 DIRECTED = ("excerpt_of", "contains", "edited_from")
@@ -79,6 +80,7 @@ def decide_match(
     )
     uow.session.add(decision)
     uow.session.flush()
+    uow.enqueue(REDATED, evidence_id=str(match.first_id))
     for own, other in ((match.first_id, match.second_id), (match.second_id, match.first_id)):
         evidence = uow.session.get(Evidence, own)
         assert evidence is not None

@@ -42,6 +42,7 @@ from app.media.closing import is_open
 from app.media.items import entry_object, lock_evidence
 from app.media.models import Evidence
 from app.media.rules import LINKABLE_STATES
+from app.media.service import REDATED
 from app.unit_of_work import UnitOfWork
 
 
@@ -109,6 +110,8 @@ def update_incident(uow: UnitOfWork, actor: Actor, incident_id: UUID, *, version
         _require_free_code(uow.session, incident.case_id, changes.code)
     _apply(incident, changes)
     incident.version += 1
+    if changes.occurrence is not None:
+        uow.enqueue(REDATED, incident_id=str(incident_id))
     uow.record(
         IncidentUpdated(
             stream=incident.id,
@@ -203,6 +206,8 @@ def link_evidence(
     )
     uow.session.add(link)
     _record_link(uow, grant, link, incident, evidence)
+    if depicts:
+        uow.enqueue(REDATED, evidence_id=str(evidence_id))
     return link
 
 
@@ -248,6 +253,8 @@ def unlink_evidence(
     if link.unlinked_at is not None:
         raise AlreadyUnlinked("This link was ended before; nothing was changed.")
     link.unlinked_at, link.unlinked_by, link.unlink_reason = utc_now(), grant.account_id, reason
+    if link.depicts:
+        uow.enqueue(REDATED, evidence_id=str(evidence_id))
     uow.record(
         EvidenceUnlinked(
             stream=evidence.id,

@@ -20,7 +20,7 @@ from app.kernel.primitives import Sha256Hex, new_id, utc_now
 from app.ledger import log
 from app.ledger.event import EntryActor
 from app.ledger.positions import Position, standing_at
-from app.media.acquisition import CORRECTABLE, Acquisition, from_stored, require_plausible_times, to_stored
+from app.media.acquisition import CORRECTABLE, TIMES, Acquisition, from_stored, require_plausible_times, to_stored
 from app.media.assessment import latest_assessment, require_safe_to_collect
 from app.media.errors import NoGround, UncorrectableField
 from app.media.events import (
@@ -293,6 +293,10 @@ def _label(uow: UnitOfWork, grant: Grant, evidence: Evidence, labels: Mapping[st
     )
 
 
+REDATED = "redated"
+"""The job that looks anew at what signed-off items were asked about earlier appearances, after a time has changed."""
+
+
 def correct_field(
     uow: UnitOfWork,
     actor: Actor,
@@ -330,6 +334,8 @@ def correct_field(
     )
     uow.session.add(correction)
     evidence.version += 1
+    if field in TIMES:
+        uow.enqueue(REDATED, evidence_id=str(evidence_id))
     uow.record(
         EvidenceCorrected(
             stream=evidence.id,

@@ -98,16 +98,18 @@ class FindingRecorded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Questioned(Event):
-    """After the sign-off it turned out that the item's pictures are known from before its event."""
+    """After the sign-off it turned out that the item's pictures are known from before its event; or, ``ended``, that
+    what its verdict answered as recycled is no longer so."""
 
     TYPE: ClassVar[str] = "evidence.questioned"
     notice: UUID
     match: UUID
     evidence: UUID
     """The other item of the match."""
-    basis: str
+    basis: str | None = None
     earliest_at: datetime | None = None
     """Not of a date that is claimed: that is sealed where it was stated."""
+    ended: bool | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -112,12 +112,15 @@ class RecycledAnswerRow(Erasable, Base):
 
 
 class RecycledNotice(Base):
-    """For a case's coordinators: the pictures of a signed-off item turn out to be known from before its event."""
+    """For a case's coordinators: the pictures of a signed-off item turn out to be known from before its event; or, of
+    the kind `ended`, what its verdict answered as recycled is no longer so."""
 
     __tablename__ = "recycled_notices"
     __table_args__ = (
-        UniqueConstraint("evidence_id", "match_id", "earliest_at", name="uq_recycled_notices_once"),
+        UniqueConstraint("evidence_id", "match_id", "kind", "earliest_at", name="uq_recycled_notices_once"),
         one_of("basis", ("registered", "acquired", "claimed", "file")),
+        one_of("kind", ("opened", "ended")),
+        CheckConstraint("(kind = 'opened') = (basis IS NOT NULL)", name="basis_of_opened"),
         Index("ix_recycled_notices_case_id_found_at", "case_id", "found_at", "id"),
     )
 
@@ -125,8 +128,10 @@ class RecycledNotice(Base):
     case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"))
     evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
     match_id: Mapped[UUID] = mapped_column(ForeignKey("matches.id"))
+    kind: Mapped[str] = mapped_column(Text, server_default=text("'opened'"))
     earliest_at: Mapped[datetime] = mapped_column(UtcTime)
-    basis: Mapped[str] = mapped_column(Text)
+    basis: Mapped[str | None] = mapped_column(Text)
+    """Of the kind `opened`."""
     found_at: Mapped[datetime] = mapped_column(UtcTime)
 
 

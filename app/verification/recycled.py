@@ -5,15 +5,16 @@ them. Times are intervals: asked is only where the pictures were certainly there
 mean) before the event can have begun. Questions are computed whenever they are asked for, from the case's own items
 alone; so a corrected date, a new link or a decision about a match opens or ends one at once. What is kept is answers:
 each holds for the appearance that it was given to, and an earlier one asks again; so does a match that has become
-firm, of which it was said as a likely one that it is nothing.
+firm, of which it was said as a likely one that it is nothing. That a firm match shows something else is no word of one
+person: it ends the question when two have decided so, or as an answer, which goes through review and sign-off.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import or_, select, true
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -95,13 +96,12 @@ def questions_of(session: Session, evidence: Evidence, reader: UUID | None) -> l
     """All of the item, answered ones too, in the order of its matches, by the decisions and with the answers that the
     reader may see: of a pending blind round their own; None: the system, which sees all (no permission check)."""
     events = _event_times(session, evidence)
-    matches = _matches_in_question(session, evidence.id, reader) if events else []
+    matches, tiers = _matches_in_question(session, evidence.id, reader) if events else ([], {})
     if not matches:
         return []
     items = _items_by_match(session, evidence, matches, reader)
     known = first_certain_of(session, {item for each in items.values() for item in each})
     answers = _last_answers(session, evidence.id, reader)
-    tiers = last_tiers(session, [match.id for match in matches])
     asked = []
     for match in matches:
         earliest = min((known[item] for item in items[match.id] if item in known), key=lambda one: one.certainly_by)
@@ -113,6 +113,22 @@ def questions_of(session: Session, evidence: Evidence, reader: UUID | None) -> l
             tier = match.tier if now is None else now.tier
             asked.append(Question(match.id, other, match.found_at, earliest, before, answer, tier, is_surer))
     return asked
+
+
+def answered_as_recycled(
+    session: Session, evidence_id: UUID, *, besides: Collection[Question]
+) -> list[tuple[RecycledAnswerRow, UUID]]:
+    """The last answers of an item which say that it is recycled by an appearance about which nothing is asked any more,
+    with the other item: its date, the event's, or what was decided of the match has changed (no permission check).
+
+    Not where a withdrawal closes the other item: then nothing more is known of it.
+    """
+    asked = {question.match_id for question in besides}
+    answers = [row for row, _ in _last_answers(session, evidence_id, None).values()]
+    ended = {row.match_id: row for row in answers if row.match_id not in asked}
+    recycled = [key for key, row in ended.items() if row.answer == RecycledAnswer.RECYCLED]
+    matches = session.scalars(select(Match).where(Match.id.in_(recycled), between_open()).order_by(Match.id))
+    return [(ended[match.id], _other(match, evidence_id)) for match in matches]
 
 
 def _event_times(session: Session, evidence: Evidence) -> list[EventTime]:
@@ -137,23 +153,40 @@ def _event_times(session: Session, evidence: Evidence) -> list[EventTime]:
     return found
 
 
-def _matches_in_question(session: Session, evidence_id: UUID, reader: UUID | None) -> Sequence[Match]:
-    """Of the item's own case, but for those that were decided, as far as the reader may see, to show something else."""
+def _matches_in_question(
+    session: Session, evidence_id: UUID, reader: UUID | None
+) -> tuple[list[Match], dict[UUID, MatchTier]]:
+    """Of the item's own case, but for those that were decided, as far as the reader may see, to show something else:
+    by one person where the match is a likely one, by two where it is firm. And the tiers that changed."""
+    query = select(Match).where(of_item(evidence_id), between_open()).order_by(Match.found_at, Match.id)
+    matches = session.scalars(query).all()
+    tiers = last_tiers(session, [match.id for match in matches])
+    apart = _held_apart_by(session, [match.id for match in matches], reader)
+
+    def is_apart(match: Match) -> bool:
+        tier = tiers[match.id].tier if match.id in tiers else match.tier
+        return len(apart.get(match.id, ())) >= (2 if tier in FIRM_TIERS else 1)
+
+    return [match for match in matches if not is_apart(match)], tiers
+
+
+def _held_apart_by(session: Session, match_ids: Collection[UUID], reader: UUID | None) -> dict[UUID, set[UUID]]:
+    """Who decided of a match that its items show something else, since anybody last decided otherwise."""
     pending = select(Evidence.id).where(
         Evidence.id.in_((Relation.evidence_id, Relation.other_id)),
         Evidence.blind == BlindState.PENDING,
         Evidence.blind_since <= Relation.decided_at,
     )
     is_seen = true() if reader is None else or_(Relation.decided_by == reader, ~pending.exists())
-    decided = (
-        select(Relation.relation)
-        .where(Relation.match_id == Match.id, is_seen)
-        .order_by(Relation.number.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    query = select(Match).where(of_item(evidence_id), between_open(), func.coalesce(decided, "").not_in(APART))
-    return session.scalars(query.order_by(Match.found_at, Match.id)).all()
+    query = select(Relation.match_id, Relation.relation, Relation.decided_by)
+    query = query.where(Relation.match_id.in_(match_ids), is_seen).order_by(Relation.number)
+    found: dict[UUID, set[UUID]] = {}
+    for match_id, relation, person in session.execute(query):
+        if relation in APART:
+            found.setdefault(match_id, set()).add(person)
+        else:
+            found.pop(match_id, None)
+    return found
 
 
 def _items_by_match(

@@ -36,16 +36,18 @@ POINT = Point(50_450_033, 30_482_331)
 texts = st.none() | st.text(min_size=1, max_size=20)
 
 
-def entry_of(bench: Bench) -> tuple[dict[str, object], dict[str, object]]:
-    """Facts and opened fields of the item's last finding."""
+def entry_of(
+    bench: Bench, entry_type: str = "evidence.finding_recorded"
+) -> tuple[dict[str, object], dict[str, object]]:
+    """Facts and opened fields of the item's last finding, or of another last entry of its."""
     query = text(
         "SELECT e.commitment, convert_from(b.body, 'UTF8') FROM ledger_entries e"
-        " JOIN ledger_bodies b USING (commitment) WHERE stream_id = :item AND type = 'evidence.finding_recorded'"
+        " JOIN ledger_bodies b USING (commitment) WHERE stream_id = :item AND type = :type"
         " ORDER BY e.seq DESC LIMIT 1"
     )
     opened = text("SELECT convert_from(line, 'UTF8') FROM ledger_disclosures WHERE commitment = :commitment")
     with bench.sessions() as session:
-        commitment, body = session.execute(query, {"item": bench.item}).one()
+        commitment, body = session.execute(query, {"item": bench.item, "type": entry_type}).one()
         lines = [json.loads(line) for line in session.scalars(opened, {"commitment": commitment})]
     return json.loads(body)["data"], {line["name"]: line["value"] for line in lines}
 

@@ -17,7 +17,7 @@ from app.fingerprints.keeping import store_matches
 from app.fingerprints.pair_rules import Settled
 from app.fingerprints.service import decide_match, undecided_matches
 from app.incidents.rules import IncidentKind, Occurrence
-from app.incidents.service import create_incident, link_evidence
+from app.incidents.service import Changes, create_incident, link_evidence, update_incident
 from app.kernel.errors import Forbidden
 from app.kernel.primitives import Sha256Hex, new_id, sha256_hex
 from app.media.acquisition import Acquisition
@@ -192,7 +192,7 @@ def test_question_when_the_first_of_two_decides_it_is_something_else_then_the_se
     other_bytes = sha256_hex(new_id().bytes)
     older = receive(bench, other_bytes, acquired_at=LONG_BEFORE)
     begin(bench, sha256)
-    compare(bench, other_bytes, "same_picture", "a rule")
+    compare(bench, other_bytes, "likely", "a rule")
     decide(bench, "unrelated")
     assert asked(bench) == []
     assert [question.other_id for question in asked(bench, bench.petro)] == [older]
@@ -302,7 +302,7 @@ def test_signed_off_item_when_an_older_copy_arrives_then_coordinators_are_told_o
     bench.sign_off(bench.rita)
     before = bench.evidence().state, bench.version()
     receive(bench, sha256, acquired_at=LONG_BEFORE)
-    [job] = JOBS
+    job = JOBS[0]
     with bench.sessions() as session:
         waiting = session.scalars(text("SELECT args FROM procrastinate_jobs WHERE task_name = 'appeared'")).all()
     assert waiting == [{"evidence_id": str(bench.item)}]
@@ -316,6 +316,108 @@ def test_signed_off_item_when_an_older_copy_arrives_then_coordinators_are_told_o
     assert bench.entry_types()[-2:] == ["evidence.matched", "evidence.questioned"]
     assert (bench.evidence().state, bench.version()) == before
     assert [question.is_open for question in asked(bench)] == [True]
+
+
+def test_question_of_a_firm_match_when_one_person_says_unrelated_then_stays_until_a_second_does(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    other_bytes = sha256_hex(new_id().bytes)
+    receive(bench, other_bytes, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    compare(bench, other_bytes, "same_picture", "a rule")
+    [match] = decide(bench, "unrelated")
+    decided = {"relation": "unrelated", "reason": "Another square."}
+    done(bench, decide_match, bench.olena, match, **decided)
+    assert [question.match_id for question in asked(bench)] == [match]
+    with pytest.raises(RecycledUnanswered):
+        bench.submit(bench.olena)
+    done(bench, decide_match, bench.petro, match, **decided)
+    assert asked(bench) == []
+    done(bench, decide_match, bench.petro, match, relation="potential", reason="The lamp is there after all.")
+    done(bench, decide_match, bench.olena, match, **decided)
+    assert [question.match_id for question in asked(bench)] == [match]
+    answer(bench, match, RecycledAnswer.NOT_RECYCLED, "Another square.")
+    bench.submit(bench.olena)
+
+
+def run_waiting(bench: Bench) -> None:
+    """What was enqueued of both kinds, in order, each once."""
+    by_name = {job.name: job for job in JOBS}
+    query = text("SELECT id, task_name, args FROM procrastinate_jobs WHERE task_name = ANY(:names) AND id > :last")
+    last = 0
+    while True:
+        with bench.sessions() as session:
+            rows = session.execute(query, {"names": list(by_name), "last": last}).all()
+        if not rows:
+            return
+        for number, name, arguments in sorted(rows):
+            Runner(bench.sessions, None, WorkerLimits()).run(by_name[name], None, 0, arguments)
+            last = max(last, number)
+
+
+def noticed(bench: Bench) -> list[tuple[str, datetime]]:
+    with bench.sessions() as session:
+        found = list_notices(session, bench.coordinator, bench.case_id, after=None, limit=50)
+        return [(notice.kind, notice.earliest_at) for notice in found if notice.evidence_id == bench.item]
+
+
+def sign_off(bench: Bench) -> None:
+    bench.submit(bench.olena)
+    bench.concur(bench.petro)
+    bench.sign_off(bench.rita)
+
+
+def test_signed_off_item_when_a_date_is_corrected_then_coordinators_are_told_that_it_is_questioned(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    older = receive(bench, sha256)
+    begin(bench, sha256)
+    decide(bench)
+    sign_off(bench)
+    run_waiting(bench)
+    assert noticed(bench) == []
+    correct(bench, older, "acquired_at", LONG_BEFORE)
+    run_waiting(bench)
+    assert noticed(bench) == [("opened", LONG_BEFORE)]
+    assert bench.entry_types()[-1] == "evidence.questioned"
+    run_waiting(bench)
+    assert len(noticed(bench)) == 1
+
+
+def test_signed_off_item_when_an_incident_that_it_shows_is_dated_then_coordinators_are_told(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    begin(bench, sha256, claimed_from=None, claimed_to=None)
+    decide(bench)
+    sign_off(bench)
+    told = {"title": "Strike", "kind": IncidentKind.AIR_STRIKE}
+    incident = done(bench, create_incident, bench.olena, bench.case_id, code=str(new_id())[:8], **told).id
+    done(bench, link_evidence, bench.olena, incident, evidence_id=bench.item, depicts=True, counted=True)
+    run_waiting(bench)
+    assert noticed(bench) == []
+    dated = Changes(occurrence=Occurrence(EVENT, EVENT, "Europe/Kyiv", "Siren log"))
+    done(bench, update_incident, bench.olena, incident, version=1, changes=dated)
+    run_waiting(bench)
+    assert noticed(bench) == [("opened", LONG_BEFORE)]
+
+
+def test_verdict_that_rests_on_an_earlier_appearance_when_its_date_is_corrected_then_coordinators_are_told(
+    bench: Bench, sha256: Sha256Hex
+) -> None:
+    older = receive(bench, sha256, acquired_at=LONG_BEFORE)
+    begin(bench, sha256)
+    [match] = decide(bench)
+    answer(bench, match)
+    sign_off(bench)
+    run_waiting(bench)
+    assert noticed(bench) == []
+    correct(bench, older, "acquired_at", EVENT + timedelta(days=2))
+    run_waiting(bench)
+    assert noticed(bench) == [("ended", LONG_BEFORE)]
+    data, _ = entry_of(bench, "evidence.questioned")
+    assert (data["match"], data["ended"], "basis" in data) == (str(match), True, False)
+    assert bench.evidence().state == "signed_off"
 
 
 def test_answer_when_the_earlier_date_is_a_claimed_one_then_the_entry_does_not_tell_it(
