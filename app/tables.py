@@ -7,6 +7,7 @@ from app.consent import models as consent
 from app.erasure import models as erasure
 from app.exports import models as exports
 from app.facts import models as facts
+from app.figures import models as figures
 from app.fingerprints import models as fingerprints
 from app.fingerprints import similar_models as similar
 from app.gradings import models as gradings
@@ -21,5 +22,6 @@ from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(consent, vault, incidents, verification, reviewer_keys, queue, gradings, facts, testimonies, exports, erasure),
+    *(consent, vault, incidents, verification, reviewer_keys, queue, gradings, facts, testimonies),
+    *(figures, exports, erasure),
 )

@@ -109,6 +109,13 @@ class PolicyInput(Input):
         description="How long the break lasts at the least, from the viewing that reached the cap; null: as the day.",
     )
 
+    smallest_figure: int | None = _kept(
+        ge=2,
+        le=1000,
+        description="Figures do not give counts below it, nor what they could be computed from; null: those of sexual "
+        "violence alone, below 5. A new case: null.",
+    )
+
     @model_validator(mode="after")
     def _likely_asks_for_no_more(self) -> "PolicyInput":
         policy = self.policy(Policy())
@@ -137,6 +144,7 @@ class PolicyShape(Changed):
     break_minutes: int | None
     blind_double_verification: bool
     leases_per_person: int | None
+    smallest_figure: int | None
 
 
 @router.get(
@@ -190,4 +198,5 @@ def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
         break_minutes=policy.break_minutes,
         blind_double_verification=policy.blind_double_verification,
         leases_per_person=policy.leases_per_person,
+        smallest_figure=policy.smallest_figure,
     )

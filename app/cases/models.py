@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.access.rules import Role
-from app.kernel.database import Base, Erasable, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, UtcTime, one_of
 
 CASE_STATUSES = ("open", "closed")
 
@@ -29,7 +29,7 @@ class Case(Erasable, Base):
     version: Mapped[int]
 
 
-class CasePolicy(Base):
+class CasePolicy(Acted, Base):
     """One version of a case's rules: required dimensions, matching thresholds. Never edited, only followed."""
 
     __tablename__ = "case_policies"

@@ -37,6 +37,8 @@ class Policy:
     blind_double_verification: bool = False
     leases_per_person: int | None = DEFAULT_LEASES
     """How many of the case's items one person holds at once; None: as many as they take."""
+    smallest_figure: int | None = None
+    """Figures give no count below it, nor what it could be computed from; None: of sexual violence alone."""
 
     def inliers_of(self, tier: str) -> int:
         return self.inliers.get(tier, DEFAULT_INLIERS[tier])
@@ -57,4 +59,5 @@ class Policy:
             break_minutes=document.get("break_minutes"),
             blind_double_verification=bool(document.get("blind_double_verification", False)),
             leases_per_person=document.get("leases_per_person", DEFAULT_LEASES),
+            smallest_figure=document.get("smallest_figure"),
         )

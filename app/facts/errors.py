@@ -37,6 +37,12 @@ class UnknownIncident(Invalid):
     advice = "Incidents are related to others of their own case, and not to themselves."
 
 
+class FilterUnreadable(Invalid):
+    code = "filter_unreadable"
+    title = "A filter of the query cannot be read"
+    advice = "'detail' says what the parameter looks like. Points are latitude,longitude in degrees."
+
+
 class CircleOfIncidents(Conflict):
     code = "circle_of_incidents"
     title = "An incident would be a part of itself"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true, tuple_, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, and_, func, or_, select, true, tuple_, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.kernel.errors import Invalid
@@ -96,6 +96,10 @@ def standing_at(
 
 def _holds(position: Position, act: InstrumentedAttribute[Any]) -> ColumnElement[bool]:
     """In the same statement as the rows: an act that is committed between two statements is new to both or to none."""
+    return and_(act <= position.newest_act, act.not_in(_exceptions(position)))
+
+
+def _exceptions(position: Position) -> CompoundSelect[int]:
     late = select(LedgerLateAct.act).where(
         LedgerLateAct.act <= position.newest_act,
         or_(
@@ -109,7 +113,12 @@ def _holds(position: Position, act: InstrumentedAttribute[Any]) -> ColumnElement
         .join(LedgerQueued, LedgerQueued.entry_id == LedgerEntry.id)
         .where(number <= position.newest_act, LedgerEntry.log_id >= position.log_id)
     )
-    return and_(act <= position.newest_act, act.not_in(union_all(late, waiting)))
+    return union_all(late, waiting)
+
+
+def exceptions_of(session: Session, position: Position) -> set[int]:
+    """The acts up to the position's newest that it does not hold: for whoever asks in the same snapshot as for rows."""
+    return set(session.scalars(_exceptions(position)))
 
 
 def newest_position(session: Session) -> Position | None:

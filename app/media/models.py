@@ -134,7 +134,14 @@ class EvidenceVersion(Versioned, Base):
     """What of an item changes, from one act to the next. Names and words are in the item's own row alone."""
 
     __tablename__ = "evidence_versions"
-    __table_args__ = (CheckConstraint("number >= 1", name="number_counts"),)
+    __table_args__ = (
+        CheckConstraint("number >= 1", name="number_counts"),
+        Index(
+            "ix_evidence_versions_sexual_violence",
+            "id",
+            postgresql_where=text("CAST(labels ->> 'sexual_violence' AS boolean)"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"), primary_key=True)
     state: Mapped[str] = mapped_column(Text)

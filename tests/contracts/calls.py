@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from app.kernel.primitives import canonical_json, sha256_hex
 from tests.contracts.document import Documented, operations
 from tests.contracts.world import LABELS, METADATA, MISSING, World, form
 
@@ -28,6 +29,22 @@ LEGAL_ANALYST = frozenset({"legal_analyst"})
 COLLECTOR = frozenset({"collector"})
 VERIFIER = frozenset({"verifier"})
 ORGANISATION_AUDITOR = frozenset({"organisation_auditor"})
+
+
+def figure_of(case: Mapping[str, str]) -> dict[str, Any]:
+    """An answer that is of a case, and that nobody can have given: its tree is none."""
+    query = {"form": "exhibit-figures/v1", "measure": "items", "cases": [case["case_id"]], "filters": {}}
+    return {
+        "measure": "items",
+        "query": query,
+        "query_sha256": sha256_hex(canonical_json(query)),
+        "as_of": {"log": 1, "size": 0, "time": None},
+        "head": {"origin": "elsewhere", "size": 0, "root": None},
+        "asked_at": "2026-11-18T12:00:00Z",
+        "total": {},
+        "series": [],
+        "counted": {"count": 0, "sha256": "00"},
+    }
 
 
 @dataclass(frozen=True)
@@ -190,6 +207,9 @@ CASES = (
     _write("changePolicy", "case", COORDINATOR, {"required_dimensions": ["source"]}),
     _read("listNotices", "case", COORDINATOR),
     _read("measureAgreement", "case", COORDINATOR, query={"case": "{case_id}"}),
+    _read("getFigure", "case", query={"case": "{case_id}", "by": "kind"}, path={"measure": "items"}),
+    _read("listFigureMembers", "case", query={"case": "{case_id}"}, path={"measure": "incidents"}),
+    Call("verifyFigure", kind="case", may=ALL, json=lambda world, which: figure_of(world.objects["case"][which])),
     _write("acknowledgeNotice", "notice", COORDINATOR),
 )
 EVIDENCE = (

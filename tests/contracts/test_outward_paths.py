@@ -29,7 +29,7 @@ from tests.support.databases import TestDatabase
 from tests.support.journey import ok
 from tests.support.work import work_of
 
-SEARCHES = frozenset({"searchHashes", "searchSimilar"})
+SEARCHES = frozenset({"searchHashes", "searchSimilar", "verifyFigure"})
 """What reads by POST; a search by a file is walked by itself, too."""
 CHANGES_BY_GET = frozenset({"takeCaseCustodyFile", "takeEvidenceCustodyFile", "takeIncidentCustodyFile"})
 CARRIED_OUT_BY = frozenset({"coordinator", "custodian"})

@@ -1,0 +1,302 @@
+"""The incidents that a question is about, and by what they are parted, as SQL over one position.
+
+Every piece is text with bound values: names of tables and columns are constants here, what was asked is never in it.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import LargeBinary, Text, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
+from sqlalchemy.orm import Session
+
+from app.consent.rules import ConsentScope
+from app.facts.filters import EARTH_RADIUS_M, Box, box_around
+from app.facts.folding import fold_designation
+from app.figures.places import Areas, controls_of
+from app.figures.query import FigureQuery
+from app.figures.standing import Stand
+from app.figures.words import METHOD_BITS, By, Measure, bits_of
+from app.verification.rules import Method
+
+_TYPES: Mapping[str, Any] = {
+    "cases": ARRAY(UUID_TYPE),
+    "incidents": ARRAY(UUID_TYPE),
+    "paths": ARRAY(Text),
+    "keys": ARRAY(Text),
+    "copies": ARRAY(LargeBinary),
+    "originals": ARRAY(LargeBinary),
+}
+_COLUMNS = (
+    "i.id, i.version, i.kind, i.occurred_from, i.occurred_to, i.occurred_zone, i.latitude_microdegrees AS latitude, "
+    "i.longitude_microdegrees AS longitude, i.administrative_units AS units"
+)
+_CLOSED = (
+    f"SELECT item_id FROM consent_standing WHERE scope IN ('{ConsentScope.VERIFICATION}', '{ConsentScope.PUBLICATION}')"  # noqa: S608
+    " AND stands_until <= :moment"
+)
+_DISTANCE_M = f"""{2 * EARTH_RADIUS_M} * asin(sqrt(least(1.0,
+    power(sin(radians((i.latitude_microdegrees - :latitude) / 2e6)), 2)
+    + cos(radians(i.latitude_microdegrees / 1e6)) * :cosine
+    * power(sin(radians((i.longitude_microdegrees - :longitude) / 2e6)), 2))))"""
+_NAMES = re.compile(r"(?<![:\w]):(\w+)")
+SEXUAL_VIOLENCE = "sexual_violence"
+
+
+class Chosen:
+    """``values``: what is bound. The pieces name the common table ``chosen``: the incidents, once each."""
+
+    def __init__(self, session: Session, query: FigureQuery, stand: Stand, moment: datetime) -> None:
+        self.session, self.query, self.stand, self.moment = session, query, stand, moment
+        self.areas = Areas(session, query.cases)
+        self.values: dict[str, Any] = {"cases": list(query.cases), "moment": moment}
+        self.rows = self._rows()
+
+    def run(self, statement: str, **values: Any) -> Any:
+        """The rows of a question over ``chosen``, and over other common tables that the pieces here give."""
+        bound = {**self.values, **values}
+        whole = text(f"WITH chosen AS MATERIALIZED ({self.rows}) {statement}")
+        named = set(_NAMES.findall(whole.text))
+        used = {name: value for name, value in bound.items() if name in named}
+        typed = [bindparam(name, type_=_TYPES[name]) for name in used.keys() & _TYPES.keys()]
+        return self.session.execute(whole.bindparams(*typed), used)
+
+    # --- facts --------------------------------------------------------------------------------------------------------
+
+    def standing(self, table: str, columns: str, where: str = "true", *, scope: str = "f.case_id = ANY(:cases)") -> str:
+        """Rows of a table of versions that stood: of facts that state something."""
+        return f"""SELECT {columns} FROM {table} f WHERE {scope} AND {self.stand.since("f.act")} AND ({where})
+            AND NOT EXISTS (SELECT FROM {table} l WHERE l.supersedes = f.id AND {self.stand.since("l.act")})"""  # noqa: S608
+
+    def _facts(self, table: str, columns: str, where: str = "true") -> str:
+        return self.standing(table, columns, f"NOT f.withdrawn AND ({where})")
+
+    def _judged(self, table: str, columns: str, where: str) -> str:
+        """Of gradings and classifications, which name no case."""
+        return self.standing(table, columns, where, scope="true")
+
+    # --- items --------------------------------------------------------------------------------------------------------
+
+    def counted(self, columns: str, where: str = "true") -> str:
+        """Verified items that stood, may be counted, and pass the filters that are about items."""
+        stood = (
+            self.stand.between("c.verified_act", "c.verified_until"),
+            self.stand.between("c.linked_act", "c.linked_until"),
+        )
+        return f"""SELECT {columns} FROM counted_items c WHERE c.case_id = ANY(:cases) AND {" AND ".join(stood)}
+            AND c.evidence_id NOT IN ({_CLOSED}) AND {self._of_items()} AND ({where})"""  # noqa: S608
+
+    def _of_items(self) -> str:
+        filters, found = self.query.filters, ["true"]
+        if filters.method:
+            self.values["methods"] = bits_of(frozenset(Method(word) for word in filters.method))
+            found.append("c.methods & :methods <> 0")
+        if filters.label:
+            found.append(f"c.evidence_id IN ({self._labelled()})")
+        return " AND ".join(found)
+
+    def _labelled(self) -> str:
+        either = []
+        for place, label in enumerate(sorted(self.query.filters.label)):
+            name = f"label_{place}"
+            level = label.removeprefix("graphic_") if label.startswith("graphic_") else None
+            self.values[name] = label if level is None else level
+            either.append(
+                f"CAST(v.labels ->> :{name} AS boolean)" if level is None else f"v.labels ->> 'graphic_level' = :{name}"
+            )
+        return f"""SELECT v.id FROM evidence_versions v JOIN evidence o ON o.id = v.id AND o.case_id = ANY(:cases)
+            WHERE {self.stand.between("v.act", "v.until_act")} AND ({" OR ".join(either)})"""  # noqa: S608
+
+    def labelled_sexual_violence(self) -> str:
+        return f"""SELECT v.id FROM evidence_versions v WHERE CAST(v.labels ->> 'sexual_violence' AS boolean)
+            AND {self.stand.between("v.act", "v.until_act")}"""  # noqa: S608
+
+    # --- incidents ----------------------------------------------------------------------------------------------------
+
+    def _rows(self) -> str:
+        where = ["i.id NOT IN (" + self._duplicates() + ")", *self._filters()]
+        if self.stand.is_now:
+            source = f"SELECT {_COLUMNS}, i.case_id FROM incidents i WHERE i.case_id = ANY(:cases)"  # noqa: S608
+        else:
+            source = f"""SELECT {_COLUMNS}, o.case_id FROM incident_versions i JOIN incidents o ON o.id = i.id
+                WHERE o.case_id = ANY(:cases) AND {self.stand.between("i.act", "i.until_act")}"""  # noqa: S608
+        return " AND ".join([source, *where])
+
+    def _duplicates(self) -> str:
+        """Of two that are duplicates of each other one stays."""
+        pairs = self._facts(
+            "related_incidents", "f.incident_id AS one, f.other_incident_id AS other", "f.relation = 'duplicate_of'"
+        )
+        return f"""WITH pairs AS ({pairs}) SELECT p.one FROM pairs p WHERE NOT EXISTS (
+            SELECT FROM pairs q WHERE q.one = p.other AND q.other = p.one AND p.one < p.other)"""  # noqa: S608
+
+    def wholes(self) -> str:
+        """``part, whole``: incidents, and those that they are a part of, however far above."""
+        related = self._facts(
+            "related_incidents", "f.incident_id AS part, f.other_incident_id AS whole", "f.relation = 'part_of'"
+        )
+        return f"""WITH RECURSIVE stated AS ({related}), above AS (
+            SELECT part, whole FROM stated
+            UNION SELECT a.part, s.whole FROM above a JOIN stated s ON s.part = a.whole)
+            SELECT part, whole FROM above"""  # noqa: S608
+
+    def _filters(self) -> list[str]:
+        filters, found = self.query.filters, []
+        if filters.incident:
+            found.append(self._among("i.id", "incident_ids", filters.incident))
+        if filters.kind:
+            found.append(self._among("i.kind", "kinds", filters.kind))
+        if filters.occurred_from is not None:
+            self.values["occurred_from"] = filters.occurred_from
+            found.append("i.occurred_from >= :occurred_from")
+        if filters.occurred_before is not None:
+            self.values["occurred_before"] = filters.occurred_before
+            found.append("i.occurred_from IS NOT NULL AND i.occurred_to < :occurred_before")
+        found += [f"i.id IN ({piece})" for piece in self._fact_filters()]
+        return found + self._place_filters() + self._item_filters()
+
+    def _among(self, column: str, name: str, words: frozenset[Any]) -> str:
+        self.values[name] = sorted(words)
+        return f"{column} = ANY(:{name})"
+
+    def _fact_filters(self) -> list[str]:
+        filters, found = self.query.filters, []
+        if filters.weapon is not None:
+            self.values["weapon"] = fold_designation(filters.weapon)
+            either = "f.normalised_key = :weapon OR f.reported_key = :weapon"
+            found.append(self._facts("weapon_identifications", "f.incident_id", either))
+        for by, words in (
+            (By.OBJECT_KIND, filters.object_kind),
+            (By.PROTECTED_OBJECT, filters.protected_object),
+            (By.PROTECTED_PERSON, filters.protected_person),
+            (By.ATTACK_PATTERN, filters.attack_pattern),
+            (By.GRADING, filters.grading),
+            (By.PROVISION, filters.provision),
+            (By.QUALIFIER, filters.qualifier),
+        ):
+            if words:
+                within = self._among("d.key", f"words_{by}", words)
+                found.append(f"SELECT d.incident_id FROM ({self._fact_parts(by)}) d WHERE {within}")  # noqa: S608
+        return found
+
+    def _place_filters(self) -> list[str]:
+        filters, found = self.query.filters, []
+        if filters.area:
+            self.values["paths_within"] = self.areas.within(filters.area)
+            found.append("array_to_string(i.administrative_units, chr(31)) = ANY(:paths_within)")
+        box = filters.box
+        if box is not None:
+            found.append(self._in_box(box, "box"))
+        if filters.near is not None:
+            near = filters.near
+            self.values |= {
+                "latitude": near.latitude_microdegrees,
+                "longitude": near.longitude_microdegrees,
+                "cosine": math.cos(math.radians(near.latitude_microdegrees / 1e6)),
+                "radius_m": near.radius_m,
+            }
+            found.append(f"{self._in_box(box_around(near), 'around')} AND {_DISTANCE_M} <= :radius_m")
+        if filters.control:
+            self.values["controlled"] = [
+                incident for incident, key in self._controls().items() if (key or "unknown") in filters.control
+            ]
+            found.append("i.id = ANY(:controlled)")
+        return found
+
+    def _in_box(self, box: Box, name: str) -> str:
+        self.values |= {f"{name}_{side}": value for side, value in vars(box).items()}
+        across = "OR" if box.west > box.east else "AND"
+        return (
+            f"i.latitude_microdegrees BETWEEN :{name}_south AND :{name}_north AND (i.longitude_microdegrees >= "
+            f":{name}_west {across} i.longitude_microdegrees <= :{name}_east)"
+        )
+
+    def _item_filters(self) -> list[str]:
+        filters = self.query.filters
+        if self.query.measure is Measure.ITEMS or not (filters.method or filters.label or filters.verdict):
+            return []
+        return [f"i.id IN ({self.counted('c.incident_id', 'c.incident_id IS NOT NULL')})"]
+
+    def _controls(self) -> dict[UUID, str | None]:
+        return controls_of(self.session, self.query.cases, self.stand)
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def parts(self, by: By) -> str:
+        """``incident_id, key`` of what of ``chosen`` belongs to a point of the series: each pair once."""
+        made: Mapping[By, Callable[[], str]] = {
+            By.CASE: lambda: _of_rows("case_id::text"),
+            By.INCIDENT: lambda: _of_rows("id::text"),
+            By.KIND: lambda: _of_rows("kind"),
+            By.MONTH: self._months,
+            By.PLACE: self._places,
+            By.CONTROL: self._control_parts,
+            By.METHOD: self._methods,
+        }
+        return made[by]() if by in made else self._fact_parts(by)
+
+    def _fact_parts(self, by: By) -> str:
+        key = "f.incident_id, {} AS key"
+        if by is By.WEAPON:
+            name = "coalesce(f.normalised_key, f.reported_key)"
+            return _once(self._facts("weapon_identifications", key.format(name), f"{name} IS NOT NULL"))
+        if by is By.WEAPON_REPORTED:
+            columns = key.format("f.reported_key")
+            return _once(self._facts("weapon_identifications", columns, "f.reported_key IS NOT NULL"))
+        if by is By.OBJECT_KIND:
+            return _once(self._facts("affected_objects", key.format("f.object_kind")))
+        if by is By.PROTECTED_OBJECT:
+            is_protected = "f.special_protection = 'protected'"
+            return _once(self._facts("affected_objects", key.format("f.object_kind"), is_protected))
+        if by is By.PROTECTED_PERSON:
+            some = "f.maximum IS NULL OR f.maximum > 0"
+            return _once(self._facts("casualty_counts", key.format("f.person_group"), some))
+        if by is By.ATTACK_PATTERN:
+            return _once(self._facts("circumstances", key.format("f.pattern"), "f.pattern IS NOT NULL"))
+        if by is By.GRADING:
+            return self._judged("gradings", key.format("f.grade"), "f.grade IS NOT NULL")
+        if by is By.QUALIFIER:
+            return _once(self._judged("classifications", key.format("f.qualifier"), "f.qualifier IS NOT NULL"))
+        provisions = self._judged("classifications", "f.incident_id, f.provisions", "f.qualifier IS NOT NULL")
+        return f"SELECT DISTINCT p.incident_id, u.key FROM ({provisions}) p CROSS JOIN unnest(p.provisions) AS u (key)"  # noqa: S608
+
+    def _months(self) -> str:
+        self.values["zones"] = self.areas.zones()
+        zone = "CASE WHEN occurred_zone = ANY(:zones) THEN occurred_zone ELSE 'UTC' END"
+        month = f"date_trunc('month', {{}} AT TIME ZONE {zone})"
+        begins, ends = month.format("occurred_from"), month.format("occurred_to")
+        return _of_rows(f"CASE WHEN {begins} = {ends} THEN {begins}::date::text END")
+
+    def _places(self) -> str:
+        known = self.areas.keys(self.query.level)
+        self.values |= {"paths": list(known), "keys": list(known.values())}
+        return """SELECT r.id AS incident_id, a.key FROM chosen r
+            JOIN unnest(:paths, :keys) AS a (path, key) ON a.path = array_to_string(r.units, chr(31))"""
+
+    def _control_parts(self) -> str:
+        found = {incident: key for incident, key in self._controls().items() if key is not None}
+        self.values |= {"incidents": list(found), "keys": list(found.values())}
+        return "SELECT a.incident_id, a.key FROM unnest(:incidents, :keys) AS a (incident_id, key)"
+
+    def _methods(self) -> str:
+        of_items = self.counted("c.incident_id, bit_or(c.methods) AS methods", "c.incident_id IS NOT NULL")
+        return f"""SELECT c.incident_id, m.key FROM ({of_items} GROUP BY c.incident_id) c
+            JOIN ({self.method_names()}) m ON c.methods & m.bit <> 0"""  # noqa: S608
+
+    @staticmethod
+    def method_names() -> str:
+        named = ", ".join(f"({1 << place}, '{method}')" for place, method in enumerate(METHOD_BITS))
+        return f"SELECT m.bit, m.key FROM (VALUES {named}) AS m (bit, key)"  # noqa: S608
+
+
+def _of_rows(key: str) -> str:
+    return f"SELECT id AS incident_id, {key} AS key FROM chosen"  # noqa: S608
+
+
+def _once(pairs: str) -> str:
+    return pairs.replace("SELECT f.incident_id", "SELECT DISTINCT f.incident_id", 1)

@@ -1,0 +1,18 @@
+"""What can be wrong with a question for figures, or with an answer that is to be checked."""
+
+from app.kernel.errors import Invalid
+
+
+class FigureNotAsked(Invalid):
+    code = "figure_not_asked"
+    title = "This measure is not given so"
+    advice = "'detail' says what does not fit. GET /v1/statistics/{measure} names what a series can be by."
+
+
+class NotAnAnswer(Invalid):
+    code = "not_an_answer"
+    title = "This is no answer that this installation can have given"
+    advice = (
+        "Send the whole answer of GET /v1/statistics/{measure}, as it was given. 'detail' says which part of it does "
+        "not fit: its query, or the signed tree that it names."
+    )
