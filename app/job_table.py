@@ -23,6 +23,7 @@ from app.fingerprints.stop_list_finding import PROPOSE_EVERY_S, Demands, propose
 from app.jobs import Chore, Job
 from app.kernel.settings import Settings
 from app.media import jobs as media_jobs
+from app.media import redaction_jobs
 from app.media.jail.decoder import Decoder
 from app.media.limits import decode_limits
 from app.media.orphans import sweep_orphans
@@ -34,6 +35,7 @@ logger = structlog.get_logger("exhibit.worker")
 
 JOBS: tuple[Job, ...] = (
     *media_jobs.JOBS,
+    *redaction_jobs.JOBS,
     *fingerprint_jobs.JOBS,
     *match_job.JOBS,
     *crossing.JOBS,

@@ -71,6 +71,8 @@ class Operation(StrEnum):
     OPEN_VERIFICATION = "open_verification"
     VERIFY = "verify"
     REOPEN = "reopen"
+    REDACT = "redact"
+    """To have a copy made of a picture with parts of it covered, which goes out in place of the original."""
     REQUEST_DECODING = "request_decoding"
     """To have preserved bytes decoded and fingerprinted again."""
     EDIT_INCIDENTS = "edit_incidents"
@@ -85,6 +87,8 @@ class Operation(StrEnum):
     READ_CUSTODY = "read_custody"
     EXPORT = "export"
     """To have a package made, and to take it; media and opened fields ask for more."""
+    DECIDE_EXPORT = "decide_export"
+    """As the second person: approve or refuse a package that another asked for, where the case's policy says so."""
     AUDIT_ORGANISATION = "audit_organisation"
     """Which cases there are, by their ids, and the log of accounts and tokens."""
     TAKE_RECEIPT = "take_receipt"
@@ -151,6 +155,8 @@ RULES: dict[Operation, Rule] = {
     ),
     Operation.VERIFY: Rule(frozenset({Role.VERIFIER, Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True),
     Operation.REOPEN: Rule(frozenset({Role.RESEARCHER, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
+    # A closed case can be exported, so it can be made fit for that.
+    Operation.REDACT: Rule(_WORKERS - {Role.COLLECTOR}, scope=Scope.WRITE, changes_case=True, when_closed=True),
     Operation.REQUEST_DECODING: Rule(
         frozenset({Role.COORDINATOR, Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True
     ),
@@ -206,6 +212,12 @@ RULES: dict[Operation, Rule] = {
     Operation.EXPORT: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         organisation=frozenset({OrganisationRole.AUDITOR}),
+    ),
+    Operation.DECIDE_EXPORT: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.CUSTODIAN}),
+        scope=Scope.WRITE,
+        changes_case=True,
+        when_closed=True,
     ),
     Operation.TAKE_RECEIPT: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),

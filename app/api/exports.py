@@ -43,7 +43,7 @@ from app.api.ranges import requested_range
 from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, BlobUnreadable
 from app.consent.rules import ConsentScope
-from app.exports import export_service, verifier_page
+from app.exports import approval, export_service, verifier_page
 from app.exports.bag_profile import profile_json
 from app.exports.export_service import ExportAsked
 from app.exports.models import Export
@@ -54,6 +54,7 @@ from app.media.errors import ContentUnavailable
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Exports"])
 
 Exporter = Annotated[Actor, Depends(Requires(Operation.EXPORT))]
+Decider = Annotated[Actor, Depends(Requires(Operation.DECIDE_EXPORT))]
 FIELD = r"^[a-z][a-z0-9_]{0,59}$"
 MOST_SELECTED = 1000
 
@@ -91,7 +92,11 @@ class ExportCreate(Input):
     ids: Annotated[list[UUID], Field(min_length=1, max_length=MOST_SELECTED)] = Field(
         description="One id, that of the case, incident or item; several for `selection`, all of one case."
     )
-    media: bool = Field(False, description="With the originals; for those who may read them. Items must be labelled.")
+    media: bool | Literal["redacted"] = Field(
+        False,
+        description="With the originals, or with the newest redacted copy of each item's pictures in their place; for "
+        "those who may read the originals. Items must be labelled, and have a copy (`redactions_missing`, 409).",
+    )
     disclosures: (
         Literal["none", "all"]
         | Annotated[list[FieldName], Field(min_length=1, max_length=100), AfterValidator(_each_once)]
@@ -113,8 +118,24 @@ class ExportCreate(Input):
         opens = {"none": frozenset[str](), "all": None}
         chosen = opens[self.disclosures] if isinstance(self.disclosures, str) else frozenset(self.disclosures)
         return ExportAsked(
-            self.scope, tuple(self.ids), self.media, chosen, ConsentScope(self.audience), self.purpose, self.reason
+            self.scope,
+            tuple(self.ids),
+            self.media is True,
+            chosen,
+            ConsentScope(self.audience),
+            self.purpose,
+            self.reason,
+            is_redacted=self.media == "redacted",
         )
+
+
+class ExportDecision(Input):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"decision": "approve", "reason": "The court's order of 3 March covers it."}]}
+    )
+
+    decision: Literal["approve", "refuse"]
+    reason: WrittenText = Field(max_length=2000, description="Sealed in the ledger.")
 
 
 class Progress(Shape):
@@ -128,15 +149,21 @@ class ExportShape(Changed):
     id: UUID
     case_id: UUID
     scope: Scope
-    media: bool
+    media: bool | Literal["redacted"]
     disclosures: Literal["none", "all"] | list[str]
     audience: Audience
-    state: Literal["building", "sealed", "ready", "failed", "erased"] = Field(
-        description="`building` until its seal is logged, `sealed` until the file is stored, `ready`; or `failed`. "
+    state: Literal["awaiting_approval", "refused", "building", "sealed", "ready", "failed", "erased"] = Field(
+        description="`awaiting_approval` by another person, where the case's policy says so; `refused`, and nothing is "
+        "made; `building` until its seal is logged, `sealed` until the file is stored, `ready`; or `failed`. "
         "`erased`: something in it was erased since, and the file removed."
     )
     error: str | None = Field(description="Of a failed one, why: a stable word.")
     progress: Progress
+    needs_approval: bool = Field(description="As the case's policy had it when it was asked for.")
+    decision: Literal["approve", "refuse"] | None = Field(description="Null while nobody decided, or needs to.")
+    decided_by: UUID | None
+    decided_at: datetime | None
+    requested_by: UUID
     requested_at: datetime
     ready_at: datetime | None
     size_bytes: int | None = Field(description="Of the finished zip.")
@@ -219,6 +246,21 @@ def get_export(export_id: UUID, request: Request, actor: Exporter) -> ExportShap
     """Its state, and the digest of the file once it is ready."""
     with reading(request) as session:
         return _shape(export_service.get_export(session, actor, export_id))
+
+
+@router.post(
+    "/exports/{export_id}/decision",
+    name="decideExport",
+    summary="Approve or refuse a package that another asked for",
+    response_model=ExportShape,
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
+def decide_export(export_id: UUID, body: ExportDecision, request: Request, actor: Decider) -> Response:
+    """Where the case's policy says so nothing is made before that. Once; by somebody else than the one who asked, who
+    may refuse it themselves to take it back (`export_needs_another`, 403, when they approve)."""
+    with working(request) as uow:
+        export = approval.decide_export(uow, actor, export_id, decision=body.decision, reason=body.reason)
+        return commit(uow, lambda receipts: _shape(export, receipts))
 
 
 @router.get(
@@ -338,12 +380,17 @@ def _shape(export: Export, receipts: list[ReceiptShape] | None = None) -> Export
         id=export.id,
         case_id=export.case_id,
         scope=export.scope,
-        media=export.has_media,
+        media="redacted" if export.is_redacted else export.has_media,
         disclosures=export.fields if export.disclosed == "fields" else export.disclosed,
         audience=export.audience,
         state=export.state,
         error=export.error,
         progress=Progress(done_bytes=export.done_bytes or 0, total_bytes=export.total_bytes or 0),
+        needs_approval=export.needs_approval,
+        decision=export.decision,
+        decided_by=export.decided_by,
+        decided_at=export.decided_at,
+        requested_by=export.requested_by,
         requested_at=export.requested_at,
         ready_at=export.ready_at,
         size_bytes=export.size_bytes,

@@ -88,6 +88,13 @@ class PolicyInput(Input):
         "It holds for items whose verification is opened from now on; a reopened item is verified in the open. A new "
         "case: no.",
     )
+    exports_need_approval: bool = _kept(
+        description="Whether another person approves each package before it is made. Custody files open nothing then. "
+        "A new case: no.",
+    )
+    releases_need_sign_off: bool = _kept(
+        description="Whether every item of a release has to be signed off. A new case: yes.",
+    )
 
     leases_per_person: int | None = _kept(
         ge=1,
@@ -143,6 +150,8 @@ class PolicyShape(Changed):
     exposure_minutes_per_day: int | None
     break_minutes: int | None
     blind_double_verification: bool
+    exports_need_approval: bool
+    releases_need_sign_off: bool
     leases_per_person: int | None
     smallest_figure: int | None
 
@@ -197,6 +206,8 @@ def _policy(case_id: UUID, version: int, policy: Policy) -> PolicyShape:
         exposure_minutes_per_day=policy.exposure_minutes_per_day,
         break_minutes=policy.break_minutes,
         blind_double_verification=policy.blind_double_verification,
+        exports_need_approval=policy.exports_need_approval,
+        releases_need_sign_off=policy.releases_need_sign_off,
         leases_per_person=policy.leases_per_person,
         smallest_figure=policy.smallest_figure,
     )

@@ -35,6 +35,10 @@ class Policy:
     break_minutes: int | None = None
     """How long the rest lasts at the least, from the viewing that reached a cap; and always until the day is over."""
     blind_double_verification: bool = False
+    exports_need_approval: bool = False
+    """Whether another person approves each package before it is made; then no custody file opens anything either."""
+    releases_need_sign_off: bool = True
+    """Whether every item of a release has to be signed off."""
     leases_per_person: int | None = DEFAULT_LEASES
     """How many of the case's items one person holds at once; None: as many as they take."""
     smallest_figure: int | None = None
@@ -58,6 +62,8 @@ class Policy:
             exposure_minutes_per_day=document.get("exposure_minutes_per_day"),
             break_minutes=document.get("break_minutes"),
             blind_double_verification=bool(document.get("blind_double_verification", False)),
+            exports_need_approval=bool(document.get("exports_need_approval", False)),
+            releases_need_sign_off=bool(document.get("releases_need_sign_off", True)),
             leases_per_person=document.get("leases_per_person", DEFAULT_LEASES),
             smallest_figure=document.get("smallest_figure"),
         )

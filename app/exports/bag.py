@@ -12,7 +12,7 @@ from pathlib import Path
 from app.blobs.store import BlobStore
 from app.exports.bag_profile import IDENTIFIER
 from app.exports.dossier import Dossier, Medium
-from app.exports.package_formats import MEDIA_FOLDER, PACKAGE_FORMATS
+from app.exports.package_formats import COPIES_FOLDER, MEDIA_FOLDER, PACKAGE_FORMATS
 from app.exports.staging import Digests, StagedFile, Staging
 from app.exports.zip_stream import Member, write_zip
 
@@ -62,11 +62,10 @@ class Payload:
 
     def _stage(self, read: Read) -> None:
         media = self.dossier.media if self.dossier.has_media else ()
-        is_due = True
+        due = [(COPIES_FOLDER, self.dossier.copies), (MEDIA_FOLDER, media)]
         for part in PACKAGE_FORMATS:
-            if is_due and part.PATH > MEDIA_FOLDER:
-                is_due = False
-                for each in media:
+            while due and due[0][0] < part.PATH:
+                for each in due.pop(0)[1]:
                     self.staging.add_blob(each.path, read(each))
             for path, chunks in part.write(self.dossier):
                 self.staging.add(path, chunks)

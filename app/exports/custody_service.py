@@ -13,7 +13,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation, OrganisationRole, Role
 from app.access.rules import Scope as TokenScope
 from app.anchors.publication import with_cosignatures
-from app.cases.service import Grant, authorise, may
+from app.cases.service import Grant, authorise, current_policy, may
 from app.exports.closed import open_among, require_consent_to_disclose
 from app.exports.custody_streams import (
     CustodyEntry,
@@ -26,7 +26,7 @@ from app.exports.custody_streams import (
     streams_of,
 )
 from app.exports.ended import EndedPart, find_ended_part
-from app.exports.errors import CheckpointPending, CsvDisclosesNothing, OwnActsOnly
+from app.exports.errors import ApprovalNeeded, CheckpointPending, CsvDisclosesNothing, OwnActsOnly
 from app.exports.events import CaseExportCreated, ExportCreated, StreamSpan
 from app.exports.kept_back import require_file_may_be_taken, require_shown, show_to
 from app.kernel.database import read_session
@@ -130,7 +130,7 @@ def take_custody_file(
 
     The streams are locked from here to the commit, so that what the entries say of them is so. ``log_id``: the part
     that stands in an ended log; nothing of that moves any more.
-    Raises NotFound, Forbidden, OwnActsOnly, NotShownYet, CsvDisclosesNothing, DisclosureWithheld,
+    Raises NotFound, Forbidden, OwnActsOnly, NotShownYet, CsvDisclosesNothing, ApprovalNeeded, DisclosureWithheld,
     StreamsKeepChanging.
     """
     subject, case_id = find_subject(uow.session, scope, object_id)
@@ -143,6 +143,8 @@ def take_custody_file(
         raise Forbidden("This token is not made for content (scope 'content'): take the file with disclose=none.")
     if is_disclosed and file_format == "csv":
         raise CsvDisclosesNothing("Take it with format=jsonl for the sealed fields, or with disclose=none as a table.")
+    if is_disclosed and current_policy(uow.session, case_id)[1].exports_need_approval:
+        raise ApprovalNeeded("Nobody takes opened fields out of this case alone, be it as a package or as a file.")
     export_id = new_id()
     ended = None if log_id is None else find_ended_part(uow.session, subject, log_id)
     if ended is None:

@@ -33,16 +33,19 @@ _OWN_ENTRIES = text("""
 
 @dataclass(frozen=True)
 class Medium:
-    """An original in the package; ``digests`` once it was read."""
+    """An original in the package, or the redacted copy of the one with ``input_sha256``; ``digests`` once it was
+    read."""
 
     sha256: str
     size_bytes: int
     extension: str
     digests: Digests | None = None
+    input_sha256: str | None = None
 
     @property
     def path(self) -> str:
-        return f"data/media/{self.sha256}.{self.extension}"
+        folder = "media" if self.input_sha256 is None else "derivatives"
+        return f"data/{folder}/{self.sha256}.{self.extension}"
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,10 @@ class Dossier:
     log_id: int
     has_media: bool
     media: Sequence[Medium]
+    """Originals; none when copies go in their place."""
+    is_redacted: bool
+    copies: Sequence[Medium]
+    """Redacted copies, in place of originals."""
     opens: frozenset[str] | None
     """The sealed fields that are opened; None: all of them."""
     sessions: sessionmaker[Session]
@@ -129,7 +136,8 @@ def find_dossier(session: Session, sessions: sessionmaker[Session], export: Expo
     included = [row for row in rows if row.stream_id != export.case_id or export.scope == "case"]
     before = [_before(session, row) for row in included]
     closing = next(row for row in rows if row.stream_id == export.case_id)
-    media = session.scalars(select(ExportMedia).filter_by(export_id=export.id).order_by(ExportMedia.sha256))
+    rows_of_media = select(ExportMedia).filter_by(export_id=export.id).order_by(ExportMedia.sha256)
+    media = [_medium(each) for each in session.scalars(rows_of_media)]
     return Dossier(
         export.id,
         export.case_id,
@@ -139,7 +147,9 @@ def find_dossier(session: Session, sessions: sessionmaker[Session], export: Expo
         before,
         closing.log_id,
         export.has_media,
-        [_medium(each) for each in media],
+        [each for each in media if each.input_sha256 is None],
+        export.is_redacted,
+        [each for each in media if each.input_sha256 is not None],
         {"none": frozenset[str](), "fields": frozenset(export.fields), "all": None}[export.disclosed],
         sessions,
         None if export.frozen is None else frozen_of(export.frozen),
@@ -176,7 +186,7 @@ def _medium(row: ExportMedia) -> Medium:
     read = None
     if row.sha512 is not None and row.crc32 is not None:
         read = Digests(row.size_bytes, row.crc32, row.sha256, row.sha512.hex())
-    return Medium(row.sha256, row.size_bytes, row.extension, read)
+    return Medium(row.sha256, row.size_bytes, row.extension, read, row.input_sha256)
 
 
 @dataclass(frozen=True)

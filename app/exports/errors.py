@@ -1,6 +1,6 @@
 """What can keep an export from being made."""
 
-from app.kernel.errors import AppError, Conflict, Forbidden, Invalid
+from app.kernel.errors import AppError, Conflict, Forbidden, Invalid, constraint_errors
 
 
 class OwnActsOnly(Forbidden):
@@ -47,6 +47,70 @@ class ExportNotReady(Conflict):
     code = "export_not_ready"
     title = "The package is still being made"
     advice = "Read the export again in a moment: 'state' becomes 'ready', or 'failed' with an 'error'."
+
+
+class RedactionsMissing(Conflict):
+    code = "redactions_missing"
+    title = "Some items have no redacted copy"
+    advice = (
+        "'evidence_ids' names them: have a copy made of each, POST /v1/evidence/{id}/redactions, and look at it; or "
+        "take a package without them, or without media."
+    )
+
+
+class MediaQuarantined(Conflict):
+    code = "media_quarantined"
+    title = "Some of its files lie in quarantine by now"
+    advice = "Ask for a new package: what lies in quarantine stays there. 'evidence_ids' names the items."
+
+
+class ApprovalNeeded(Conflict):
+    code = "approval_needed"
+    title = "In this case another person approves what goes out"
+    advice = (
+        "Take the file with disclose=none, or ask for a package with these disclosures, POST /v1/exports, which "
+        "another person approves."
+    )
+
+
+class ExportAwaitsApproval(Conflict):
+    code = "export_awaits_approval"
+    title = "Nobody has approved this package yet"
+    advice = "Another coordinator, researcher or custodian of the case decides: POST /v1/exports/{id}/decision."
+
+
+class ExportRefusedBefore(Conflict):
+    code = "export_refused"
+    title = "The package was refused"
+    advice = "Nothing of it was made. Its custody entry has the reason. Ask for another one if that can be met."
+
+
+class ExportAlreadyDecided(Conflict):
+    code = "export_already_decided"
+    title = "There is nothing to be decided about this package"
+    advice = "Read the export: it was decided about before, or the case's policy asked for no approval."
+
+
+class ExportNeedsAnother(Forbidden):
+    """Who asked may refuse their own request, to take it back, and never approve it."""
+
+    code = "export_needs_another"
+    title = "Who asked does not approve"
+    advice = "Ask another coordinator, researcher or custodian of the case. No role lets the one who asked do so."
+
+
+class PolicyChangedMeanwhile(Conflict):
+    code = "policy_changed_meanwhile"
+    title = "The case's policy was changed at this moment"
+    advice = "Ask again."
+
+
+ANOTHER_PERSON = ExportNeedsAnother("You asked for this package: another person approves it, or refuses.")
+
+constraint_errors["ck_exports_second_person"] = ANOTHER_PERSON
+constraint_errors["exhibit_export_decided_once"] = ExportAlreadyDecided("Nothing was changed by you.")
+constraint_errors["exhibit_export_as_policy"] = PolicyChangedMeanwhile("Nothing was asked for.")
+constraint_errors["exhibit_export_taken_when_ready"] = ExportNotReady("It is not ready, or not approved.")
 
 
 class ExportFailed(Conflict):

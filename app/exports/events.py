@@ -25,6 +25,8 @@ class ExportCreated(Event):
     """Of a package that opens some sealed fields alone: which."""
     media: bool | None = None
     """Of a package: whether the item's original goes with it."""
+    derivatives: bool | None = None
+    """Whether redacted copies go with it in place of the original; absent when none do."""
     audience: str | None = None
     """Of a package: for whom it is made."""
     ended_log: str | None = None
@@ -49,6 +51,26 @@ class CaseExportCreated(Event):
     fields: tuple[str, ...] | None = None
     audience: str | None = None
     ended_log: str | None = None
+    derivatives_count: int | None = None
+    """Of a package with redacted copies in place of originals: how many; the digest is of ``[sha256 …]``, sorted."""
+    derivatives_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decided(Event):
+    """In the case's stream. ``second_person``: the pseudonym of the one who asked."""
+
+    second_person: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportApproved(_Decided):
+    TYPE: ClassVar[str] = "export.approved"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRefused(_Decided):
+    TYPE: ClassVar[str] = "export.refused"
 
 
 @dataclass(frozen=True, kw_only=True)

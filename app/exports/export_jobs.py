@@ -210,7 +210,7 @@ def finish(plan: Plan, resources: ExportResources) -> Finished:
     with Payload(dossier, _staging(resources.settings), _known) as payload:
         if payload.manifest_sha256() != plan.manifest_sha256:
             raise PayloadChanged("the payload is not the sealed one any more")
-        tell = _Telling(dossier, sum(each.size_bytes for each in dossier.media))
+        tell = _Telling(dossier, sum(each.size_bytes for each in (*dossier.media, *dossier.copies)))
         with resources.packages.begin() as writer:
             for chunk in payload.write(_seal(dossier, plan, checkpoint), resources.blobs):
                 writer.write(chunk)

@@ -6,20 +6,29 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.access.rules import Scope as TokenScope
-from app.cases.service import NOWHERE, Grant, authorise, may
+from app.cases.service import NOWHERE, Grant, authorise, current_policy, may
 from app.consent.outward import closed_to
 from app.consent.rules import ConsentScope
 from app.exports.closed import require_consent_to_disclose
 from app.exports.custody_service import may_open
 from app.exports.custody_streams import Subject, lock_streams
-from app.exports.errors import DisclosureWithheld, ExportErased, ExportFailed, ExportNotReady
+from app.exports.errors import (
+    DisclosureWithheld,
+    ExportAwaitsApproval,
+    ExportErased,
+    ExportFailed,
+    ExportNotReady,
+    ExportRefusedBefore,
+    MediaQuarantined,
+    RedactionsMissing,
+)
 from app.exports.events import CaseExportCreated, ExportCreated, ExportDownloaded, StreamSpan
 from app.exports.kept_back import require_file_may_be_taken
 from app.exports.models import Export, ExportDownload, ExportMedia
@@ -28,6 +37,8 @@ from app.kernel.primitives import canonical_json, new_id, sha256_hex, utc_now
 from app.ledger.event import EntryObject
 from app.media.errors import LabelsMissing
 from app.media.models import Blob, Evidence
+from app.media.redacting import EXTENSION
+from app.media.redactions import copies_in_force
 from app.media.rules import State
 from app.testimonies.models import Testimony
 from app.unit_of_work import UnitOfWork
@@ -40,12 +51,13 @@ NAMED_AT_MOST = 50
 ExportScope = Literal["case", "incident", "evidence", "selection"]
 
 _KINDS = text("SELECT id, kind, case_id FROM ledger_streams WHERE id = ANY(CAST(:ids AS uuid[])) AND kind <> 'system'")
-_STREAMS = text("SELECT stream_id FROM ledger_entries WHERE type = 'export.created' AND object_id = :export")
+STREAMS_OF_EXPORT = text("SELECT stream_id FROM ledger_entries WHERE type = 'export.created' AND object_id = :export")
 
 
 @dataclass(frozen=True)
 class ExportAsked:
-    """What is asked for. ``opens``: the sealed fields to open, None: all of them."""
+    """What is asked for. ``opens``: the sealed fields to open, None: all of them. ``is_redacted``: with redacted copies
+    in place of originals."""
 
     scope: ExportScope
     ids: tuple[UUID, ...]
@@ -54,6 +66,12 @@ class ExportAsked:
     audience: ConsentScope
     purpose: str
     reason: str | None
+    is_redacted: bool = False
+
+    @property
+    def shows(self) -> bool:
+        """Whether pictures go along, whole or covered in part."""
+        return self.media or self.is_redacted
 
     @property
     def disclosed(self) -> str:
@@ -64,18 +82,20 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     """A package to be built: its row and job, ``export.created`` in every included stream and, last, in the case's.
 
     The streams are locked from here to the commit, so that what the entries say of them is so. Raises NotFound,
-    Forbidden, Invalid, NotShownYet, DisclosureWithheld, LabelsMissing, StreamsKeepChanging.
+    Forbidden, Invalid, NotShownYet, DisclosureWithheld, LabelsMissing, RedactionsMissing, StreamsKeepChanging.
+
+    Where the case's policy says so, nothing more happens until another person approves (``app.exports.approval``).
     """
     subject = _subject(uow.session, asked)
     case_id = subject.case_id or NOWHERE
     grant = authorise(uow.session, actor, case_id, Operation.EXPORT)
-    _require_content(actor, grant, has_media=asked.media, is_disclosed=asked.disclosed != "none")
+    _require_content(actor, grant, has_media=asked.shows, is_disclosed=asked.disclosed != "none")
     included, case = lock_streams(uow.session, subject)
     require_file_may_be_taken(uow.session, grant, [span.stream for span in included])
-    if asked.media or asked.disclosed != "none":
-        _require_consent(uow.session, [span.stream for span in included], asked.audience)
-    media = _media_of(uow.session, included) if asked.media else []
-    now = utc_now()
+    if asked.shows or asked.disclosed != "none":
+        require_consent(uow.session, [span.stream for span in included], asked.audience)
+    media = _media_of(uow.session, included, asked)
+    needs_approval = current_policy(uow.session, case_id)[1].exports_need_approval
     export = Export(
         id=new_id(),
         case_id=case_id,
@@ -84,31 +104,28 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
         disclosed=asked.disclosed,
         fields=sorted(asked.opens or ()),
         audience=asked.audience,
+        is_redacted=asked.is_redacted,
+        needs_approval=needs_approval,
         requested_by=actor.account_id,
-        requested_at=now,
-        state="building",
-        total_bytes=2 * sum(blob.size_bytes for blob in media),
+        requested_at=utc_now(),
+        state="awaiting_approval" if needs_approval else "building",
+        total_bytes=2 * sum(each.size_bytes for each in media),
     )
     uow.session.add(export)
     uow.session.flush()
-    uow.session.add_all(
-        ExportMedia(
-            export_id=export.id,
-            sha256=blob.sha256,
-            size_bytes=blob.size_bytes,
-            extension=blob.extension or "bin",
-        )
-        for blob in media
-    )
-    _record_created(uow, grant, export, asked, included, case, [blob.sha256 for blob in media])
-    uow.enqueue(BUILD_EXPORT, export_id=str(export.id))
+    for each in media:
+        each.export_id = export.id
+    uow.session.add_all(media)
+    _record_created(uow, grant, export, asked, included, case, [each.sha256 for each in media])
+    if not needs_approval:
+        uow.enqueue(BUILD_EXPORT, export_id=str(export.id))
     return export
 
 
 def require_exporting(session: Session, actor: Actor, asked: ExportAsked) -> None:
     """Raises what ``request_export`` would of who asks: NotFound, Forbidden."""
     grant = authorise(session, actor, _subject(session, asked).case_id or NOWHERE, Operation.EXPORT)
-    _require_content(actor, grant, has_media=asked.media, is_disclosed=asked.disclosed != "none")
+    _require_content(actor, grant, has_media=asked.shows, is_disclosed=asked.disclosed != "none")
 
 
 def _record_created(
@@ -134,14 +151,18 @@ def _record_created(
     for span in included:
         if span.stream != case.stream:
             stands: dict[str, Any] = {"entries": span.entries, "head": span.head, "media": asked.media}
+            stands["derivatives"] = asked.is_redacted or None
             uow.record(ExportCreated(stream=span.stream, **stands, **common))
+    originals = [] if asked.is_redacted else list(media)
     uow.record(
         CaseExportCreated(
             stream=case.stream,
             streams_count=len(included),
             streams_sha256=sha256_hex(canonical_json([span.document() for span in included])),
-            media_count=len(media),
-            media_sha256=sha256_hex(canonical_json(list(media))),
+            media_count=len(originals),
+            media_sha256=sha256_hex(canonical_json(originals)),
+            derivatives_count=len(media) if asked.is_redacted else None,
+            derivatives_sha256=sha256_hex(canonical_json(list(media))) if asked.is_redacted else None,
             **common,
         )
     )
@@ -171,7 +192,7 @@ def _require_content(actor: Actor, grant: Grant, *, has_media: bool, is_disclose
         raise Forbidden("This token is not made for content (scope 'content').")
 
 
-def _require_consent(session: Session, streams: Collection[UUID], audience: ConsentScope) -> None:
+def require_consent(session: Session, streams: Collection[UUID], audience: ConsentScope) -> None:
     """Raises DisclosureWithheld while a consent that covers this audience is lacking, withdrawn or over."""
     require_consent_to_disclose(session, streams)
     testimonies = set(session.scalars(select(Testimony.fact_id).where(Testimony.incident_id.in_(streams))))
@@ -187,11 +208,15 @@ def _require_consent(session: Session, streams: Collection[UUID], audience: Cons
         )
 
 
-def _media_of(session: Session, included: Collection[StreamSpan]) -> list[Blob]:
-    """The originals of these items, each once, in the order of their digests; those in quarantine stay there.
+def _media_of(session: Session, included: Collection[StreamSpan], asked: ExportAsked) -> list[ExportMedia]:
+    """The originals of these items, or their redacted copies, each once, in the order of their digests; those in
+    quarantine stay there.
 
-    Raises LabelsMissing: a package is shown to others, so nothing goes into it of which nobody has said what it shows.
+    Raises RedactionsMissing; and LabelsMissing: a package is shown to others, so nothing goes into it of which nobody
+    has said what it shows.
     """
+    if not asked.shows:
+        return []
     items = [span.stream for span in included if span.kind == "evidence"]
     here = (Evidence.id.in_(items), Evidence.blob_sha256.is_not(None), Evidence.state != State.QUARANTINED)
     unlabelled = session.scalars(
@@ -203,11 +228,31 @@ def _media_of(session: Session, included: Collection[StreamSpan]) -> list[Blob]:
             "the package without media.",
             extra={"evidence_ids": [str(item) for item in unlabelled[:NAMED_AT_MOST]]},
         )
-    return list(
-        session.scalars(
-            select(Blob).where(Blob.sha256.in_(select(Evidence.blob_sha256).where(*here))).order_by(Blob.sha256)
+    if asked.is_redacted:
+        return _copies_of(session, session.scalars(select(Evidence.id).where(*here)).all())
+    blobs = select(Blob).where(Blob.sha256.in_(select(Evidence.blob_sha256).where(*here))).order_by(Blob.sha256)
+    return [
+        ExportMedia(sha256=blob.sha256, size_bytes=blob.size_bytes, extension=blob.extension or "bin")
+        for blob in session.scalars(blobs)
+    ]
+
+
+def _copies_of(session: Session, items: Collection[UUID]) -> list[ExportMedia]:
+    """Raises RedactionsMissing."""
+    copies = copies_in_force(session, items)
+    if copies.lacking:
+        raise RedactionsMissing(
+            f"Items without a finished redacted copy of what was asked for last: {len(copies.lacking)}.",
+            extra={"evidence_ids": [str(item) for item in copies.lacking[:NAMED_AT_MOST]]},
         )
-    )
+    by_digest = {
+        copy.sha256: ExportMedia(
+            sha256=copy.sha256, size_bytes=copy.size_bytes, extension=EXTENSION, input_sha256=copy.blob_sha256
+        )
+        for copy in copies.found
+        if copy.sha256 is not None
+    }
+    return [by_digest[digest] for digest in sorted(by_digest)]
 
 
 def list_exports(
@@ -229,21 +274,45 @@ def get_export(session: Session, actor: Actor, export_id: UUID) -> Export:
 def find_package(session: Session, actor: Actor, export_id: UUID) -> tuple[Export, Grant]:
     """A finished package that the actor may take now: by their role, and by what is shown to them.
 
-    Raises NotFound, Forbidden, NotShownYet, DisclosureWithheld, ExportNotReady, ExportFailed, ExportErased.
+    Raises NotFound, Forbidden, NotShownYet, DisclosureWithheld, MediaQuarantined, ExportNotReady, ExportFailed,
+    ExportErased, ExportAwaitsApproval, ExportRefusedBefore.
     """
     export, grant = _find(session, actor, export_id)
-    _require_content(actor, grant, has_media=export.has_media, is_disclosed=export.disclosed != "none")
+    shows = export.has_media or export.is_redacted
+    _require_content(actor, grant, has_media=shows, is_disclosed=export.disclosed != "none")
+    if export.state == "awaiting_approval":
+        raise ExportAwaitsApproval("It is made when another person has approved it.")
+    if export.state == "refused":
+        raise ExportRefusedBefore("Another person refused it, or the one who asked took it back.")
     if export.state == "erased":
         raise ExportErased("Something in it was erased since, so the file was removed. Ask for a new package.")
     if export.state == "failed":
         raise ExportFailed("It could not be made; 'error' of the export says why. Ask for a new one.")
     if export.state != "ready":
         raise ExportNotReady("It is still being made. Ask again in a moment.")
-    streams = list(session.scalars(_STREAMS, {"export": export.id}))
+    streams = list(session.scalars(STREAMS_OF_EXPORT, {"export": export.id}))
     require_file_may_be_taken(session, grant, streams)
-    if export.has_media or export.disclosed != "none":
-        _require_consent(session, streams, ConsentScope(export.audience))
+    if shows or export.disclosed != "none":
+        require_consent(session, streams, ConsentScope(export.audience))
+    if shows:
+        _require_out_of_quarantine(session, export_id, streams)
     return export, grant
+
+
+def _require_out_of_quarantine(session: Session, export_id: UUID, streams: Collection[UUID]) -> None:
+    """Raises MediaQuarantined for a package with the file of an item that was put there since."""
+    held = func.coalesce(ExportMedia.input_sha256, ExportMedia.sha256)
+    query = select(Evidence.id).where(
+        Evidence.id.in_(streams),
+        Evidence.state == State.QUARANTINED,
+        Evidence.blob_sha256.in_(select(held).where(ExportMedia.export_id == export_id)),
+    )
+    items = session.scalars(query.order_by(Evidence.id)).all()
+    if items:
+        raise MediaQuarantined(
+            f"Items in quarantine whose files it holds: {len(items)}.",
+            extra={"evidence_ids": [str(item) for item in items[:NAMED_AT_MOST]]},
+        )
 
 
 def is_download_logged(session: Session, grant: Grant, export_id: UUID, *, window_s: int) -> bool:

@@ -12,7 +12,8 @@ from app.consent.rules import ConsentScope
 from app.kernel.database import Base, HexDigest, UtcTime, one_of
 
 EXPORT_SCOPES = ("case", "incident", "evidence", "selection")
-EXPORT_STATES = ("building", "sealed", "ready", "failed", "erased")
+EXPORT_STATES = ("awaiting_approval", "refused", "building", "sealed", "ready", "failed", "erased")
+DECISIONS = ("approve", "refuse")
 DISCLOSED = ("none", "fields", "all")
 AUDIENCES = (ConsentScope.PARTNERS, ConsentScope.LEGAL_PROCEEDINGS, ConsentScope.PUBLICATION)
 """For whom a package may be: each a scope of consent."""
@@ -21,7 +22,9 @@ AUDIENCES = (ConsentScope.PARTNERS, ConsentScope.LEGAL_PROCEEDINGS, ConsentScope
 class Export(Base):
     """One package: ``building`` until its seal is logged, ``sealed`` until its file is stored, then ``ready``.
 
-    ``failed``: it will not be made, ``error`` says why. ``erased``: something in it was erased, so its file is gone.
+    Where the case's policy says so it is ``awaiting_approval`` first, by another person than the one who asked; or it
+    ends as ``refused``, and nothing is made. ``failed``: it will not be made, ``error`` says why. ``erased``: something
+    in it was erased, so its file is gone.
     A trigger holds these steps, and that what was asked for never changes.
     """
 
@@ -31,6 +34,20 @@ class Export(Base):
         one_of("state", EXPORT_STATES),
         one_of("disclosed", DISCLOSED),
         one_of("audience", AUDIENCES),
+        one_of("decision", DECISIONS),
+        CheckConstraint("NOT (has_media AND is_redacted)", name="copies_instead"),
+        CheckConstraint(
+            "(decision IS NULL) = (decided_by IS NULL) AND (decision IS NULL) = (decided_at IS NULL)",
+            name="decision_complete",
+        ),
+        CheckConstraint("decision IS DISTINCT FROM 'approve' OR decided_by <> requested_by", name="second_person"),
+        CheckConstraint("needs_approval OR decision IS NULL", name="decided_when_needed"),
+        CheckConstraint("(state = 'refused') <= (decision IS NOT DISTINCT FROM 'refuse')", name="refused_as_decided"),
+        CheckConstraint(
+            "NOT needs_approval OR decision IS NOT DISTINCT FROM 'approve' OR "
+            "state IN ('awaiting_approval', 'refused', 'erased') AND package_sha256 IS NULL AND frozen IS NULL",
+            name="approved_first",
+        ),
         CheckConstraint("(disclosed = 'fields') = (fields <> '{}')", name="fields_named"),
         CheckConstraint("(frozen IS NULL) = (manifest_sha256 IS NULL)", name="sealed_as_frozen"),
         CheckConstraint("state NOT IN ('sealed', 'ready') OR frozen IS NOT NULL", name="sealed_has_inputs"),
@@ -51,8 +68,15 @@ class Export(Base):
     """The names of the sealed fields that are opened, when not all are."""
     audience: Mapped[str] = mapped_column(Text, server_default=text("'legal_proceedings'"))
     """What nobody's consent covers for these does not go along."""
+    is_redacted: Mapped[bool] = mapped_column(server_default=text("false"))
+    """Whether redacted copies go with it, in place of originals."""
+    needs_approval: Mapped[bool] = mapped_column(server_default=text("false"))
+    """As the case's policy had it when it was asked for."""
     requested_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     requested_at: Mapped[datetime] = mapped_column(UtcTime)
+    decision: Mapped[str | None] = mapped_column(Text)
+    decided_by: Mapped[UUID | None] = mapped_column(ForeignKey("accounts.id"))
+    decided_at: Mapped[datetime | None] = mapped_column(UtcTime)
     state: Mapped[str] = mapped_column(Text)
     error: Mapped[str | None] = mapped_column(Text)
     """A code without personal data."""
@@ -70,7 +94,8 @@ class Export(Base):
 
 
 class ExportMedia(Base):
-    """One original in a package, by its digest; ``sha512`` and ``crc32`` are known once it was read."""
+    """One original in a package, or the redacted copy of one, by its digest; ``sha512`` and ``crc32`` are known once it
+    was read."""
 
     __tablename__ = "export_media"
     __table_args__ = (
@@ -86,6 +111,8 @@ class ExportMedia(Base):
     extension: Mapped[str] = mapped_column(Text)
     sha512: Mapped[bytes | None]
     crc32: Mapped[int | None] = mapped_column(BigInteger)
+    input_sha256: Mapped[str | None] = mapped_column(HexDigest)
+    """Of a redacted copy: the original that it was made from."""
 
 
 class ExportDownload(Base):

@@ -40,8 +40,8 @@ class PackageFormat(Protocol):
         ...
 
 
-MEDIA_FOLDER = "data/media/"
-"""The originals: the one part that is not written from the ledger."""
+COPIES_FOLDER, MEDIA_FOLDER = "data/derivatives/", "data/media/"
+"""Redacted copies, originals: the parts that are not written from the ledger."""
 
 PACKAGE_FORMATS: tuple[PackageFormat, ...] = (
     readme,  # data/README.txt

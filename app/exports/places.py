@@ -2,4 +2,8 @@
 
 from app.kernel.places import Places
 
-PLACES: Places = {("export.created", "reason"): ()}
+PLACES: Places = {
+    ("export.created", "reason"): (),
+    ("export.approved", "reason"): (),
+    ("export.refused", "reason"): (),
+}

@@ -22,7 +22,8 @@ _ERASE = """
     UPDATE exports x SET state = 'erased' FROM ledger_entries own, ledger_entries erased
     WHERE erased.commitment = :commitment AND own.stream_id = erased.stream_id AND own.log_id = erased.log_id
         AND own.seq > erased.seq AND own.type = 'export.created' AND own.object_id = x.id
-        AND (x.scope = 'case' OR own.stream_id <> x.case_id) AND x.state IN ('building', 'sealed', 'ready')
+        AND (x.scope = 'case' OR own.stream_id <> x.case_id)
+        AND x.state IN ('awaiting_approval', 'building', 'sealed', 'ready')
 """
 _ERASE_BODY = text(f"{_ERASE} RETURNING x.package_sha256")
 _ERASE_FIELD = text(f"{_ERASE} AND {_WITH_FIELD} RETURNING x.package_sha256")

@@ -17,6 +17,27 @@ class NoGround(Invalid):
     title = "A lead needs an address or a claim"
 
 
+class NotRedactable(Conflict):
+    code = "not_redactable"
+    title = "There is no picture here to be covered"
+    advice = (
+        "Of an image the picture is covered once its file is decoded; of a recording single frames are: name one with "
+        "'frame', as '/frames' numbers them. What cannot be decoded goes out as it is, or not at all."
+    )
+
+
+class BoxOutsidePicture(Invalid):
+    code = "box_outside_picture"
+    title = "A box leaves the picture"
+    advice = "Boxes are given in pixels of the picture as it is displayed, upright; the problem says how large it is."
+
+
+class RedactionNotReady(Conflict):
+    code = "redaction_not_ready"
+    title = "The redacted copy is not made yet"
+    advice = "Read it again in a moment: 'state' becomes 'done', or 'failed' with an 'error'."
+
+
 class CollectingUnsafe(Conflict):
     code = "collecting_unsafe"
     title = "Collecting this lead was assessed as unsafe"

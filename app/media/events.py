@@ -145,6 +145,19 @@ class EvidenceDerived(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvidenceRedacted(Event):
+    """A person had a copy made with parts covered; the copy itself is an ``evidence.derived`` of the kind ``redacted``
+    with the same ``parameters_sha256``. ``boxes``: how many; ``time_ms``: of the frame that is covered, if it is one.
+    """
+
+    TYPE: ClassVar[str] = "evidence.redacted"
+    redaction: UUID
+    boxes: int
+    parameters_sha256: str
+    time_ms: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceLabelled(Event):
     TYPE: ClassVar[str] = "evidence.labelled"
     labels: dict[str, Any]

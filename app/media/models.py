@@ -18,6 +18,7 @@ DERIVATIVE_MEDIA_TYPES = ("image/jpeg", "image/webp", "image/png", "application/
 RENDERINGS = (
     *("original", "thumbnail", "strip", "frame", "comparison"),
     *("preview_softened", "preview_grey", "strip_softened", "strip_grey"),
+    "redacted",
 )
 """What a read of content may be of."""
 
@@ -289,6 +290,53 @@ class Derivative(Base):
     """``{"width", "height"}`` in pixels; of a strip also its tiles' size, and its frames' ``times_ms``; of frames how
     many, and the ``index``: ``[time_ms, offset, size, sha256]`` of each, in order of time."""
     made_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+REDACTION_STATES = ("pending", "done", "failed")
+
+
+class Redaction(Base):
+    """One item's picture, or one frame of it, made anew with parts of it covered. A trigger holds that it is made once.
+
+    Not among the derivatives, which all items on the same bytes share: what is covered is this case's own affair.
+    """
+
+    __tablename__ = "redactions"
+    __table_args__ = (
+        one_of("state", REDACTION_STATES),
+        CheckConstraint(
+            "(state = 'done') = (num_nonnulls(tool, tool_version, sha256, size_bytes, width, height, made_at) = 7) AND "
+            "num_nonnulls(tool, tool_version, sha256, size_bytes, width, height, made_at) IN (0, 7)",
+            name="done_complete",
+        ),
+        CheckConstraint("(state = 'failed') = (error IS NOT NULL)", name="failed_has_error"),
+        CheckConstraint("time_ms >= 0", name="time_counts"),
+        Index("ix_redactions_evidence_id_requested_at_id", "evidence_id", "requested_at", "id"),
+        Index("ix_redactions_sha256", "sha256"),
+        Index("ix_redactions_waiting", "id", postgresql_where=text("state = 'pending'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    evidence_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
+    blob_sha256: Mapped[str] = mapped_column(HexDigest, ForeignKey("blobs.sha256"))
+    time_ms: Mapped[int | None]
+    """Of the frame that is covered; None: the file's own picture."""
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    """The rule and the boxes: :meth:`app.media.redacting.Wanted.parameters`."""
+    parameters_sha256: Mapped[str] = mapped_column(HexDigest)
+    state: Mapped[str] = mapped_column(Text)
+    error: Mapped[str | None] = mapped_column(Text)
+    """A code without personal data."""
+    requested_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    requested_at: Mapped[datetime] = mapped_column(UtcTime)
+    tool: Mapped[str | None] = mapped_column(Text)
+    tool_version: Mapped[str | None] = mapped_column(Text)
+    sha256: Mapped[str | None] = mapped_column(HexDigest)
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    width: Mapped[int | None]
+    """Of the copy, in pixels, as is ``height``."""
+    height: Mapped[int | None]
+    made_at: Mapped[datetime | None] = mapped_column(UtcTime)
 
 
 class EvidenceView(Base):

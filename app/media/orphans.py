@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.blobs.store import BlobStore, StoredBlob
 from app.kernel.database import read_session
 from app.kernel.primitives import Sha256Hex
-from app.media.models import Blob, Derivative
+from app.media.models import Blob, Derivative, Redaction
 
 _LOCK = text("SELECT pg_advisory_xact_lock(:space, hashtext(:sha256))")
 _SPACE = 0x424C4F42
@@ -85,4 +85,5 @@ def _registered(session: Session, digests: Iterable[Sha256Hex]) -> set[str]:
     wanted = list(digests)
     kept = select(Blob.sha256).where(Blob.sha256.in_(wanted))
     derived = select(Derivative.sha256).where(Derivative.sha256.in_(wanted))
-    return set(session.scalars(kept.union_all(derived)))
+    redacted = select(Redaction.sha256).where(Redaction.sha256.in_(wanted))
+    return set(session.scalars(kept.union_all(derived, redacted)))

@@ -17,6 +17,7 @@ PLACES: Places = {
     ("evidence.lead_registered", "claim"): _item("lead_claim"),
     ("evidence.assessed", "reasons"): (Place("lead_assessments", ("reasons",), {"id": "assessment"}),),
     ("evidence.declined", "reason"): (),
+    ("evidence.redacted", "reason"): (),
     ("evidence.collected", "collector"): _item("collector"),
     ("evidence.collected", "source"): _item("source"),
     ("evidence.collected", "source_address"): _item("source_address"),

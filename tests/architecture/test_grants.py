@@ -62,6 +62,7 @@ APPLICATION = {
     # It only rises, each time with the entry of a viewing.
     "exposures": EDIT,
     **dict.fromkeys(("exports", "export_downloads"), EDIT),
+    "redactions": APPEND,  # And the copy, once.
     "export_media": APPEND,  # And what was read of each, once.
     # Settings on which guards rest, as starts put them on record.
     "self_review_settings": APPEND,
@@ -97,6 +98,9 @@ UPDATABLE_COLUMNS = {
         ),
     },
     "export_media": {"sha512", "crc32"},
+    "redactions": {
+        *("state", "error", "tool", "tool_version", "sha256", "size_bytes", "width", "height", "made_at"),
+    },
     "incident_versions": {
         *("code", "title", "occurred_basis", "place_name", "latitude_microdegrees", "longitude_microdegrees"),
         *("administrative_units", "place_radius_m", "erased"),

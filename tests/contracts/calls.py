@@ -128,6 +128,8 @@ def _hashes_in(case_id: str) -> dict[str, Any]:
     return {"algorithm": "pdq/1", "hashes": ["00" * 32], "case_ids": [case_id]}
 
 
+DECIDES_EXPORT = frozenset({"coordinator", "researcher", "custodian"})
+OUTSIDE_EVERY_PICTURE = {"boxes": [{"left": 999_999, "top": 0, "width": 9, "height": 9}]}
 _GROUND = {"reason_code": "x_y", "authority": "x_y"}
 _BAD_CREDENTIALS = frozenset({"bad_credentials"})
 _NOT_SIGNED = frozenset({"size_not_signed"})
@@ -281,6 +283,18 @@ LEDGER = (
     _custody("listExports", "case", query={"case_id": "{case_id}"}),
     _custody("getExport", "export"),
     _custody("getExportContent", "export"),
+    _write("decideExport", "export", DECIDES_EXPORT, {"decision": "approve", "reason": "x"}),
+    _write("createRedaction", "evidence", ORIGINAL, OUTSIDE_EVERY_PICTURE),
+    _read("listRedactions", "evidence"),
+    _read("getRedaction", "redaction"),
+    Call(
+        "getRedactionContent",
+        kind="redaction",
+        may=ORIGINAL,
+        own=COLLECTOR,
+        scope="content",
+        query={"purpose": "disclosure"},
+    ),
     Call("getExportVerifier", "public"),
     Call("getExportVerifierPage", "public"),
     Call("getExportProfile", "public"),

@@ -45,6 +45,7 @@ CHANGES_WITHOUT_VERSION = {
     "revokeReviewerKey": "a key is revoked once",
     "decideErasureRequest": "a request is decided once",
     "decideIdentityOpening": "a request is decided once",
+    "decideExport": "a package is decided about once",
     "openIdentity": "an approval opens once",
     "setPreferences": "nobody else's change can be lost; of one's own the last holds",
 }

@@ -137,7 +137,7 @@ def key(name: str) -> dict[str, str]:
 
 NEEDS_A_RECORDING = frozenset({"getStrip"})
 """Answered by the same lines as the preview, which is seen."""
-NEEDS_A_PACKAGE = frozenset({"getExportContent"})
+NEEDS_A_PACKAGE = frozenset({"getExportContent", "getRedactionContent"})
 """A package that is ready: tests/exports take one."""
 NEEDS_A_SOURCE = frozenset(
     {

@@ -160,6 +160,11 @@ def _objects(world: World) -> None:
         own=export(people["coordinator"], cases["A"]),
         foreign=export(people["everyone"], cases["B"]),
     )
+    collected = {"own": own["id"], "other": other["id"], "foreign": foreign["id"]}
+    objects["redaction"] = {"missing": {"evidence_id": MISSING, "redaction_id": MISSING}}
+    for which, item in collected.items():
+        person = people["everyone" if which == "foreign" else "verifier"]
+        objects["redaction"][which] = {"evidence_id": item, "redaction_id": redaction(person, item)}
     holders = {"own": people["auditor"].id, "foreign": people["everyone"].id, "missing": MISSING}
     objects["holder"] = {which: {**path, "account_id": holders[which]} for which, path in objects["case"].items()}
     stranger = {"account_id": people["outsider"].id}
@@ -185,7 +190,7 @@ def _callers(world: World) -> None:
     assert api.admin.change(f"{path}/deactivate", path).status_code == 200
     callers.append(Caller("deactivated", people["leaver"].http, is_active=False))
     callers.append(Caller("outsider", people["outsider"].http, people["outsider"].id))
-    owned = {"collector": frozenset({"evidence"}), "verifier": frozenset({"entry", "reviewer_key"})}
+    owned = {"collector": frozenset({"evidence", "redaction"}), "verifier": frozenset({"entry", "reviewer_key"})}
     for role in CASE_ROLES:
         person = people[role]
         held = {"A": frozenset({role})}
@@ -295,6 +300,12 @@ def opening(person: Person, sealer: Person, evidence_id: str) -> str:
 
 def export(person: Person, case_id: str) -> str:
     made = person.post("/v1/exports", json={"scope": "case", "ids": [case_id], "purpose": "audit"})
+    assert made.status_code == 202, made.text
+    return str(made.json()["id"])
+
+
+def redaction(person: Person, evidence_id: str) -> str:
+    made = person.post(f"/v1/evidence/{evidence_id}/redactions", json={"boxes": []})
     assert made.status_code == 202, made.text
     return str(made.json()["id"])
 

@@ -8,80 +8,28 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from sqlalchemy import text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.exports import export_jobs, removal
 from app.exports.verifier.verify import parse_key, verify
 from app.exports.verifier_page import content_policy
 from app.kernel.primitives import encode_cursor
-from app.worker import Runner, WorkerLimits
 from tests.exports.bags import opened
 from tests.exports.custody_cases import integrating, publish_key
-from tests.exports.packages import Stores
+from tests.exports.http_hub import HttpHub
 from tests.media_samples import ASSETS
-from tests.support.api import Api, Person, running_api
+from tests.support.api import running_api
 from tests.support.databases import TestDatabase
 from tests.support.journey import received
 
-_WAITING = text(
-    "DELETE FROM procrastinate_jobs WHERE task_name = ANY(:names) AND status = 'todo' RETURNING task_name, args"
-)
-JOBS = {job.name: job for job in (*export_jobs.JOBS, *removal.JOBS)}
-
-
-class Hub:
-    """A case with one real photograph in it, and the jobs of packages."""
-
-    def __init__(self, api: Api, sessions: sessionmaker[Session], vkey: str) -> None:
-        self.api, self.sessions, self.vkey = api, sessions, vkey
-        self.anna, self.olena, self.petro, self.stranger = (
-            api.person(name) for name in ("Anna", "Olena", "Petro", "Stranger")
-        )
-        self.case_id = api.case(self.anna, verifier=(self.olena,), auditor=(self.petro,), custodian=(self.anna,))
-        self.photograph = (ASSETS / "rocket.jpg").read_bytes()
-        self.item = received(self.anna, self.case_id, self.photograph, "rocket.jpg", notes="Seen from the roof")
-        services = api.app.state.services
-        self.stores = Stores(services.settings, services.blobs, services.packages)
-
-    def ask(self, person: Person, **facts: Any) -> httpx.Response:
-        body = {"scope": "evidence", "ids": [self.item], "purpose": "court", **facts}
-        return person.post("/v1/exports", json=body)
-
-    def work(self) -> None:
-        """The jobs of packages that wait, as a worker runs them."""
-        while True:
-            with self.sessions.begin() as session:
-                waiting = session.execute(_WAITING, {"names": list(JOBS)}).all()
-            if not waiting:
-                return
-            for name, arguments in waiting:
-                Runner(self.sessions, self.stores, WorkerLimits()).run(JOBS[name], None, 0, arguments)
-
-    def made(self, person: Person, **facts: Any) -> str:
-        asked = self.ask(person, **facts)
-        assert asked.status_code == 202, asked.text
-        self.work()
-        return str(asked.json()["id"])
-
-    def entries(self, entry_type: str) -> int:
-        with self.sessions() as session:
-            return int(
-                session.execute(
-                    text("SELECT count(*) FROM ledger_entries WHERE type = :type"), {"type": entry_type}
-                ).scalar_one()
-            )
-
 
 @pytest.fixture
-def hub(database: TestDatabase, sessions: sessionmaker[Session], tmp_path: Path) -> Iterator[Hub]:
+def hub(database: TestDatabase, sessions: sessionmaker[Session], tmp_path: Path) -> Iterator[HttpHub]:
     with running_api(database, tmp_path / "data", checkpoint_wait_s=20) as api, integrating(database):
-        yield Hub(api, sessions, publish_key(sessions, tmp_path / "data").encode())
+        yield HttpHub(api, sessions, publish_key(sessions, tmp_path / "data").encode())
 
 
-def test_package_when_asked_for_then_is_built_and_verifies_with_the_photograph_in_it(hub: Hub) -> None:
+def test_package_when_asked_for_then_is_built_and_verifies_with_the_photograph_in_it(hub: HttpHub) -> None:
     asked = hub.ask(hub.anna, media=True, disclosures="all")
     assert asked.status_code == 202, asked.text
     export = asked.json()
@@ -102,7 +50,7 @@ def test_package_when_asked_for_then_is_built_and_verifies_with_the_photograph_i
     assert [each["id"] for each in hub.anna.get(f"/v1/exports?case_id={hub.case_id}").json()["items"]] == [export["id"]]
 
 
-def test_download_when_broken_off_then_goes_on_and_is_one_entry_a_person(hub: Hub) -> None:
+def test_download_when_broken_off_then_goes_on_and_is_one_entry_a_person(hub: HttpHub) -> None:
     export_id = hub.made(hub.anna)
     path = f"/v1/exports/{export_id}/content"
     whole = hub.anna.get(path)
@@ -120,7 +68,7 @@ def test_download_when_broken_off_then_goes_on_and_is_one_entry_a_person(hub: Hu
     assert hub.entries("export.downloaded") == 2
 
 
-def test_package_when_its_asker_may_not_read_content_then_is_had_without_it_alone(hub: Hub) -> None:
+def test_package_when_its_asker_may_not_read_content_then_is_had_without_it_alone(hub: HttpHub) -> None:
     assert hub.ask(hub.petro, media=True).status_code == 403
     assert hub.ask(hub.olena).status_code == 403
     assert hub.ask(hub.stranger).status_code == 404
@@ -133,7 +81,7 @@ def test_package_when_its_asker_may_not_read_content_then_is_had_without_it_alon
     assert hub.stranger.get(f"/v1/exports/{with_media}/content").status_code == 404
 
 
-def test_package_when_its_asker_reads_originals_of_their_own_alone_then_is_not_had_with_others(hub: Hub) -> None:
+def test_package_when_its_asker_reads_originals_of_their_own_alone_then_is_not_had_with_others(hub: HttpHub) -> None:
     both = hub.api.person("Collects and audits")
     for role in ("collector", "auditor"):
         granted = hub.anna.put(f"/v1/cases/{hub.case_id}/members/{both.id}/{role}")
@@ -143,7 +91,7 @@ def test_package_when_its_asker_reads_originals_of_their_own_alone_then_is_not_h
     assert hub.ask(both).status_code == 202
 
 
-def test_packages_when_listed_by_a_forged_cursor_then_it_is_refused(hub: Hub) -> None:
+def test_packages_when_listed_by_a_forged_cursor_then_it_is_refused(hub: HttpHub) -> None:
     mark = hashlib.sha256(b"/v1/exports").hexdigest()[:8]
     for parts in (("no time", hub.item), ("2026-01-01T00:00:00", hub.item), ("2026-01-01T00:00:00+00:00", "no id")):
         forged = {"case_id": hub.case_id, "cursor": f"{mark}.{encode_cursor(*parts)}"}
@@ -163,21 +111,21 @@ def test_packages_when_listed_by_a_forged_cursor_then_it_is_refused(hub: Hub) ->
         {"more": 1},
     ],
 )
-def test_package_when_asked_for_badly_then_is_refused_with_a_reason(hub: Hub, facts: dict[str, Any]) -> None:
+def test_package_when_asked_for_badly_then_is_refused_with_a_reason(hub: HttpHub, facts: dict[str, Any]) -> None:
     refused = hub.ask(hub.anna, **facts)
     assert refused.status_code in (404, 422), refused.text
     assert refused.headers["Content-Type"] == "application/problem+json"
     assert hub.entries("export.created") == 0
 
 
-def test_package_when_asked_for_twice_with_one_key_then_is_made_once(hub: Hub) -> None:
+def test_package_when_asked_for_twice_with_one_key_then_is_made_once(hub: HttpHub) -> None:
     body = {"scope": "case", "ids": [hub.case_id], "purpose": "court"}
     first, second = (hub.anna.post("/v1/exports", json=body, headers={"Idempotency-Key": "one"}) for _ in range(2))
     assert first.json() == second.json()
     assert len(hub.anna.get(f"/v1/exports?case_id={hub.case_id}").json()["items"]) == 1
 
 
-def test_value_when_erased_then_packages_that_open_it_are_gone_and_new_ones_verify_without_it(hub: Hub) -> None:
+def test_value_when_erased_then_packages_that_open_it_are_gone_and_new_ones_verify_without_it(hub: HttpHub) -> None:
     opened_all, closed = hub.made(hub.anna, disclosures="all"), hub.made(hub.anna)
     path = f"/v1/exports/{opened_all}/content"
     before = hub.anna.get(path).content
@@ -199,7 +147,7 @@ def test_value_when_erased_then_packages_that_open_it_are_gone_and_new_ones_veri
     assert b"Seen from the roof" not in after
 
 
-def test_package_when_of_one_case_then_holds_nothing_of_another(hub: Hub) -> None:
+def test_package_when_of_one_case_then_holds_nothing_of_another(hub: HttpHub) -> None:
     """No id, name, text or hash of the other case, in any spelling; the photograph lies in both."""
     other = hub.api.case(hub.stranger)
     secret = {"notes": "Buried under the quay", "source": "Widow of the driver"}
@@ -223,7 +171,7 @@ def test_package_when_of_one_case_then_holds_nothing_of_another(hub: Hub) -> Non
     assert pages[0]["commitment"].encode() in content
 
 
-def test_package_when_consent_to_its_audience_is_withdrawn_then_neither_made_nor_given_out(hub: Hub) -> None:
+def test_package_when_consent_to_its_audience_is_withdrawn_then_neither_made_nor_given_out(hub: HttpHub) -> None:
     path = f"/v1/evidence/{hub.item}/consents"
     consent = {"subject": "S-3", "subject_kind": "source", "obtained": "written", "given_on": "2026-07-14"}
     scopes = ["verification", "legal_proceedings"]
@@ -245,7 +193,7 @@ def test_package_when_consent_to_its_audience_is_withdrawn_then_neither_made_nor
     assert hub.anna.get(f"/v1/exports/{acts}/content").status_code == 200
 
 
-def test_verifier_and_profile_when_asked_for_by_anybody_then_are_those_of_the_package(hub: Hub) -> None:
+def test_verifier_and_profile_when_asked_for_by_anybody_then_are_those_of_the_package(hub: HttpHub) -> None:
     files = opened(hub.anna.get(f"/v1/exports/{hub.made(hub.anna)}/content").content, parse_key(hub.vkey)).files
     with hub.api.client() as anybody:
         assert anybody.get("/v1/export-verifier").content == files["data/verify/verify.py"]

@@ -17,7 +17,7 @@ def write(dossier: Dossier) -> Iterator[tuple[str, list[bytes]]]:
 def document(dossier: Dossier) -> dict[str, Any]:
     """Numbers and heads of streams include the export's own entry."""
     media = [{"path": each.path, "sha256": each.sha256, "size": each.size_bytes} for each in dossier.media]
-    return {
+    told: dict[str, Any] = {
         "format": FORMAT,
         "export_id": str(dossier.id),
         "case": str(dossier.case_id),
@@ -28,3 +28,9 @@ def document(dossier: Dossier) -> dict[str, Any]:
         "tree_size": dossier.inputs.tree_size,
         "media": media,
     }
+    if dossier.is_redacted:
+        told["derivatives"] = [
+            {"path": each.path, "sha256": each.sha256, "size": each.size_bytes, "input_sha256": each.input_sha256}
+            for each in dossier.copies
+        ]
+    return told

@@ -55,6 +55,12 @@ WITH_MEDIA = """
 Media: data/media/ holds originals as they were received; a file's name is its SHA-256, as its acts say it. They
 show dead and injured people, many of them children. They carry what their devices wrote into them.
 """
+WITH_COPIES = """
+Media: data/derivatives/ holds redacted copies in place of the originals: parts were covered for good, and nothing is
+left of them in these files; they carry no metadata and are smaller than the originals. A copy's name is its SHA-256, as
+its act evidence.derived says it, with the SHA-256 of the original that it was made from. What was covered, and that it
+was enough, is what the act evidence.redacted's actor decided; no check shows it.
+"""
 WITHOUT_MEDIA = "\nMedia: this package was made without the files themselves; the acts name them by their SHA-256.\n"
 
 
@@ -65,6 +71,6 @@ def write(dossier: Dossier) -> Iterator[tuple[str, list[bytes]]]:
         scope=dossier.scope,
         log=dossier.vkey.name,
         folder=dossier.folder,
-        media=WITH_MEDIA if dossier.has_media else WITHOUT_MEDIA,
+        media=WITH_MEDIA if dossier.has_media else WITH_COPIES if dossier.is_redacted else WITHOUT_MEDIA,
     )
     yield PATH, [told.encode()]
