@@ -8,6 +8,7 @@ same package can be made again.
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.anchors.models import Anchor
+from app.blobs.store import BlobStore
 from app.exports.custody_streams import CustodyEntry, each_entry, each_opened_entry
 from app.exports.events import CaseExportCreated, ExportSealed, StreamSpan
 from app.exports.models import Export, ExportMedia
@@ -93,6 +95,10 @@ class Dossier:
     """The sealed fields that are opened; None: all of them."""
     sessions: sessionmaker[Session]
     frozen: Frozen | None = None
+    blobs: BlobStore | None = None
+    """Where small pictures lie, by the digests that entries name."""
+    scratch: Path | None = None
+    """Where what is made on the way may lie, in files without a name; None: where the system has such."""
 
     @property
     def folder(self) -> str:

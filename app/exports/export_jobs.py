@@ -106,7 +106,7 @@ def build(plan: Plan, resources: ExportResources) -> Built:
     """Stage the payload once and hash it. Raises CheckpointPending, MediumChanged, BlobUnreadable."""
     dossier, settings = plan.dossier, resources.settings
     checkpoint = _signed(dossier, plan.awaited, settings)
-    dossier = replace(dossier, frozen=_freeze(dossier.sessions, checkpoint, settings))
+    dossier = replace(_at_hand(dossier, resources), frozen=_freeze(dossier.sessions, checkpoint, settings))
     read: list[Medium] = []
     tell = _Telling(dossier, 0)
 
@@ -205,7 +205,7 @@ def plan_finishing(session: Session, *, export_id: str) -> Plan | None:
 
 def finish(plan: Plan, resources: ExportResources) -> Finished:
     """Write the file into the packages' store. Raises CheckpointPending, PayloadChanged, BlobUnreadable."""
-    dossier = plan.dossier
+    dossier = _at_hand(plan.dossier, resources)
     checkpoint = _signed(dossier, plan.awaited, resources.settings)
     with Payload(dossier, _staging(resources.settings), _known) as payload:
         if payload.manifest_sha256() != plan.manifest_sha256:
@@ -284,6 +284,13 @@ def _signed(dossier: Dossier, commitment: str, settings: Settings) -> SignedChec
 
 def _staging(settings: Settings) -> Path:
     return settings.data / "staging"
+
+
+def _at_hand(dossier: Dossier, resources: ExportResources) -> Dossier:
+    """With what its parts may read besides the database, and a place for what they make on the way."""
+    scratch = _staging(resources.settings)
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return replace(dossier, blobs=resources.blobs, scratch=scratch)
 
 
 def _lock(session: Session, export_id: UUID, state: str) -> Export | None:

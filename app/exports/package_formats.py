@@ -11,6 +11,7 @@ from app.exports.package import (
     anchors,
     case_leaves,
     checkpoint,
+    custody_graph,
     custody_table,
     disclosures,
     export_json,
@@ -19,6 +20,7 @@ from app.exports.package import (
     media_list,
     proofs,
     readme,
+    report,
     stream_list,
     streams,
     trust,
@@ -46,6 +48,7 @@ COPIES_FOLDER, MEDIA_FOLDER = "data/derivatives/", "data/media/"
 PACKAGE_FORMATS: tuple[PackageFormat, ...] = (
     readme,  # data/README.txt
     anchors,  # data/anchors/
+    custody_graph,  # data/case/custody.jsonld
     custody_table,  # data/custody.csv
     export_json,  # data/export.json
     incidents_geojson,  # data/incidents.geojson
@@ -57,6 +60,7 @@ PACKAGE_FORMATS: tuple[PackageFormat, ...] = (
     proofs,  # data/ledger/proofs/
     stream_list,  # data/ledger/streams.json
     streams,  # data/ledger/streams/
+    report,  # data/report/
     trust,  # data/trust/
     verdicts,  # data/verdicts/
     verifier,  # data/verify/

@@ -163,10 +163,12 @@ TAMPERINGS: dict[str, Callable[[Bag, Bag, Files], str]] = {
     "readme": _changed("data/README.txt", lambda content: content + b"All of it is true.\n"),
     "table_cell": _changed("data/custody.csv", lambda content: content.replace(b"verifier", b"custodian", 1)),
     "table_row_dropped": _changed("data/custody.csv", lambda content: content.rsplit(b"\r\n", 2)[0] + b"\r\n"),
+    "graph_actor": _changed("data/case/custody.jsonld", lambda content: content.replace(b"verifier", b"custodian", 1)),
+    "report_words": _changed("data/report/report.html", lambda content: content.replace(b"custody", b"control", 1)),
+    "report_printed": _changed("data/report/report.pdf", lambda content: content + b"\n"),
     "map_moved": _changed("data/incidents.geojson", lambda content: content.replace(b"null", b"[]", 1)),
     "verifier": _changed("data/verify/verify.py", lambda content: content + b"\nsys.exit(0)\n"),
     "policy": _changed("data/trust/policy", lambda content: content + b"# and nobody else\n"),
-    "report_added": _added("data/report/report.html", b"<p>Proven beyond doubt.</p>"),
     # Files.
     "unknown_file": _added("data/ledger/notes.txt", b"x"),
     "unknown_report": _added("data/report/summary.html", b"x"),

@@ -63,7 +63,16 @@ def test_package_when_tampered_with_then_is_refused_and_the_file_is_named(bag: B
 
 
 def test_seal_when_all_lists_are_rebuilt_then_alone_finds_what_stock_programs_pass(bag: Bag) -> None:
-    for name in ("readme", "table_cell", "map_moved", "verifier", "policy", "report_added"):
+    for name in (
+        "readme",
+        "table_cell",
+        "map_moved",
+        "verifier",
+        "policy",
+        "graph_actor",
+        "report_words",
+        "report_printed",
+    ):
         files = dict(bag.files)
         TAMPERINGS[name](bag, bag, files)
         assert {check for check, _, _ in bag.check(bag.zipped(rebagged(files))).findings} == {"seal"}

@@ -1,8 +1,8 @@
 """The custody log as a table to read: CSV. A reading copy; only the JSON Lines file carries its proof."""
 
-import csv
-import io
 import json
+import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +19,11 @@ COLUMNS = (
     *("stream", "seq", "log_index", "time", "occurred", "type", "actor", "role"),
     *("object", "object_sha256", "entry_sha256", "purpose", "reason_code", "self_reviewed"),
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\u2212", "|")
+_BREAKS = ("\t", "\r", "\n", "\v", "\f", "\u0085", "\u2028", "\u2029", "\0")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:-][A-Za-z0-9_./: -]*|")
+_READ_AS_NUMBER = re.compile(r"[0-9]{16,}|0[0-9]+|[0-9]+(\.[0-9]+)?[eE][0-9]+")
+"""Digits that a spreadsheet would round or strip of their zeros: more than the 15 that it keeps, or an exponent."""
 
 
 def write(export: CustodyExport, sessions: sessionmaker[Session]) -> Iterator[bytes]:
@@ -55,13 +59,28 @@ def _cells(entry: CustodyEntry) -> tuple[Any, ...]:
 
 
 def csv_row(cells: tuple[Any, ...]) -> bytes:
-    written = io.StringIO()
-    csv.writer(written).writerow([_safe_cell(cell) for cell in cells])
-    return written.getvalue().encode("utf-8")
+    """One line (RFC 4180, CRLF), UTF-8 without a byte order mark: it would be read as part of the first column's name,
+    and what stands here is ASCII. See :func:`_safe_cell`."""
+    return (",".join(map(_written, cells)) + "\r\n").encode("utf-8")
 
 
-def _safe_cell(cell: Any) -> Any:
-    """Text that a spreadsheet would run as a formula begins with an apostrophe, which makes it text."""
-    if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS):
+def _written(cell: Any) -> str:
+    """Quoted when it holds more than plain words: also another separator, which some countries' spreadsheets cut at."""
+    if not isinstance(cell, str):
+        return "" if cell is None else str(cell)
+    text = _safe_cell(cell)
+    return text if _PLAIN.fullmatch(text) else '"{}"'.format(text.replace('"', '""'))
+
+
+def _safe_cell(cell: str) -> str:
+    """Text that a spreadsheet would run as a formula, or read as a number that it is not, begins with an apostrophe,
+    which makes it text (OWASP, "CSV Injection").
+
+    Full-width and small forms of the signs count as the signs (NFKC), and so does what comes after spaces, quotes or
+    invisible characters, which some programs trim first.
+    """
+    shown = unicodedata.normalize("NFKC", cell)
+    begins = shown.lstrip(" \u00a0\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\"'" + "".join(_BREAKS))
+    if cell.startswith(_BREAKS) or begins.startswith(_FORMULA_STARTS) or _READ_AS_NUMBER.fullmatch(shown.strip()):
         return f"'{cell}"
     return cell

@@ -759,7 +759,7 @@ _BELOW_DATA = (
     r"anchors/[0-9]+/(checkpoint|[a-z0-9-]+\.ts[qr])|media/[0-9a-f]{64}\.[a-z0-9]{1,8}",
     r"derivatives/[0-9a-f]{64}\.[a-z0-9]{1,8}",
     rf"verdicts/{_ID}\.dsse\.json|trust/(log\.vkey|policy|reviewers\.json|tsa-roots\.pem)",
-    r"verify/verify\.(py|html)|case/custody\.jsonld|report/report(-[0-9]{3})?\.pdf|report/report\.html",
+    r"verify/verify\.(py|html)|case/custody\.jsonld|report/report\.(html|pdf)",
 )
 ALLOWED = re.compile("data/({})".format("|".join(_BELOW_DATA)))
 
