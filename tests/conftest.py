@@ -4,6 +4,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.database import open_engine, session_factory
-from tests.support.api import Api, running_api
+from tests.support.api import Api, administer, running_api
 from tests.support.databases import (
     TestDatabase,
     TestServer,
     close_connections,
     create_database,
     drop_database,
+    filled_template,
     make_run_directory,
     open_server,
     remove_left_over_runs,
@@ -96,10 +98,21 @@ def postgres(run_directory: Path) -> TestServer:
     return open_server(run_directory)
 
 
+@pytest.fixture(scope="session")
+def administered(postgres: TestServer, run_directory: Path) -> tuple[str, str]:
+    """A template that has its administrator, and the administrator's token: 25 ms less for each test of the API."""
+    return filled_template(postgres, run_directory, "administered", administer)
+
+
 @pytest.fixture
-def database(postgres: TestServer) -> Iterator[TestDatabase]:
-    """A fresh migrated database, dropped afterwards."""
-    made = create_database(postgres)
+def database(
+    postgres: TestServer, administered: tuple[str, str], request: pytest.FixtureRequest
+) -> Iterator[TestDatabase]:
+    """A fresh migrated database, dropped afterwards; where ``api`` serves it, with an administrator."""
+    if "api" in request.fixturenames:
+        made = replace(create_database(postgres, template=administered[0]), admin_token=administered[1])
+    else:
+        made = create_database(postgres)
     yield made
     with postgres.administration() as owner:
         drop_database(owner, made.name)

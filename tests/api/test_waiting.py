@@ -122,6 +122,7 @@ def test_wait_for_anything_else_is_refused_and_nothing_is_done(api: Api) -> None
     assert olena.get(f"/v1/cases/{case_id}/incidents").json()["items"] == []
 
 
+@pytest.mark.thorough
 def test_sixteen_who_wait_take_neither_connections_nor_threads_from_the_others(
     database: TestDatabase, tmp_path: Path, owner: Engine
 ) -> None:

@@ -29,6 +29,7 @@ def look(engine: Engine, sessions: Sessions, settings: Settings, app_url: str) -
         return audit_when_due(connection, sessions, settings, app_url, threading.Event())
 
 
+@pytest.mark.thorough
 def test_audit_when_due_is_an_entry_with_its_counts_and_the_reports_digest(
     audited: Settings, engine: Engine, sessions: Sessions, database: TestDatabase
 ) -> None:
@@ -59,6 +60,7 @@ def test_audit_when_due_is_an_entry_with_its_counts_and_the_reports_digest(
     assert hashlib.sha256(report.read_bytes()).hexdigest() == entry["object"]["sha256"]
 
 
+@pytest.mark.thorough
 def test_audit_before_its_period_is_over_or_while_another_worker_is_at_it_is_none(
     audited: Settings, engine: Engine, sessions: Sessions, database: TestDatabase
 ) -> None:
@@ -73,6 +75,7 @@ def test_audit_before_its_period_is_over_or_while_another_worker_is_at_it_is_non
     assert look(engine, sessions, audited.model_copy(update={"audit_period_s": 1}), database.app_url)
 
 
+@pytest.mark.thorough
 def test_audit_that_finds_faults_is_loud_in_the_operating_log_and_keeps_its_report(
     audited: Settings,
     engine: Engine,
@@ -96,6 +99,7 @@ def test_audit_that_finds_faults_is_loud_in_the_operating_log_and_keeps_its_repo
     assert "audit_found_faults" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_audit_that_comes_to_no_result_records_none(
     audited: Settings, engine: Engine, sessions: Sessions, database: TestDatabase
 ) -> None:
@@ -108,6 +112,7 @@ def test_audit_that_comes_to_no_result_records_none(
         assert newest_audit(session) is None
 
 
+@pytest.mark.thorough
 def test_readiness_and_metrics_tell_of_the_newest_audit(
     api: Api, engine: Engine, owning: Engine, integrating: Engine, sessions: Sessions, database: TestDatabase
 ) -> None:
@@ -166,6 +171,7 @@ def test_metrics_are_for_an_administrators_reading_token_and_nobody_else(api: Ap
     assert api.person("Olena").get("/metrics").status_code == 403
 
 
+@pytest.mark.thorough
 def test_the_key_that_an_audit_pins_is_the_published_one(
     audited: Settings, engine: Engine, sessions: Sessions, database: TestDatabase
 ) -> None:

@@ -124,7 +124,7 @@ def test_table_when_compared_with_the_document_then_no_operation_is_missing() ->
     assert {call.operation for call in CALLS} == set(operations())
 
 
-@pytest.mark.thorough
+@pytest.mark.scaled
 @pytest.mark.parametrize("name", list(operations()))
 def test_operation_when_called_by_everyone_then_answers_as_the_domain_says(world: World, name: str) -> None:
     wrong: list[str] = []

@@ -94,6 +94,7 @@ def told(answer: httpx.Response) -> bytes:
     return "\n".join(f"{name}: {value}" for name, value in answer.headers.items()).encode() + b"\n" + answer.content
 
 
+@pytest.mark.thorough
 def test_outward_paths_when_walked_by_everybody_then_show_nothing_of_what_is_closed(
     outward: Outward, database: TestDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -166,6 +167,7 @@ def _bytes(cell: Any) -> bytes:
     return bytes(cell) if isinstance(cell, (bytes, memoryview)) else str(cell).encode()
 
 
+@pytest.mark.thorough
 def test_search_when_it_is_by_the_withdrawn_file_then_finds_its_neighbour_and_not_it(outward: Outward) -> None:
     objects = outward.world.objects["evidence"]
     picture = (Path(__file__).parents[1] / "assets" / "table.jpg").read_bytes()
@@ -183,6 +185,7 @@ def test_search_when_it_is_by_the_withdrawn_file_then_finds_its_neighbour_and_no
         assert objects["withdrawn"]["evidence_id"] not in str(found)
 
 
+@pytest.mark.thorough
 def test_kept_answer_when_its_request_is_repeated_then_shows_nothing_that_was_withdrawn(outward: Outward) -> None:
     assert outward.bringer is not None
     incident_id = outward.world.objects["incident"]["own"]["incident_id"]

@@ -3,6 +3,7 @@
 import io
 
 import psycopg
+import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.exports.verifier.verify_custody import parse_key, verify
@@ -35,6 +36,7 @@ def tables_with(database: TestDatabase, words: str) -> list[str]:
     return sorted(found)
 
 
+@pytest.mark.thorough
 def test_name_when_erased_everywhere_then_no_table_holds_it_and_all_copies_verify(
     hub: Hub, database: TestDatabase, sessions: sessionmaker[Session]
 ) -> None:

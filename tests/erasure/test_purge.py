@@ -68,6 +68,7 @@ def plain_vacuum(product: Product) -> None:
         owner.execute("CHECKPOINT")
 
 
+@pytest.mark.thorough
 def test_name_when_erased_and_purged_then_no_file_holds_it_and_copies_verify(product: Product, api: Api) -> None:
     hub = fill(Hub(api, RARE), product=product)
     before = hub.take()

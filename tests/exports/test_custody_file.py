@@ -97,6 +97,7 @@ def test_entry_line_when_hashed_by_hand_then_gives_the_commitment_in_its_leaf(sh
             assert f"custody-leaf/v1 {value['label']} {hashlib.sha256(line).hexdigest()}" in leaves
 
 
+@pytest.mark.thorough
 def test_verifier_when_run_alone_then_exit_status_tells(shared_hub: Hub, tmp_path: Path) -> None:
     script = tmp_path / "verify_custody.py"
     script.write_bytes(Path(verify_custody.__file__).read_bytes())

@@ -81,6 +81,7 @@ def test_file_when_cut_or_altered_in_its_header_then_status_1_and_what_was_not_r
         assert "proven  " not in said.replace("not proven", "")
 
 
+@pytest.mark.thorough
 def test_file_when_cut_at_any_line_then_a_check_passes_only_if_all_its_lines_were_there(
     shared_hub: Hub, lines: list[bytes]
 ) -> None:

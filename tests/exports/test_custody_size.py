@@ -3,6 +3,7 @@
 import tracemalloc
 from pathlib import Path
 
+import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.exports.custody_service import CustodyExport
@@ -35,6 +36,7 @@ def write_measured(export: CustodyExport, sessions: sessionmaker[Session], file:
     return peak_bytes
 
 
+@pytest.mark.thorough
 def test_file_when_of_many_entries_then_written_in_constant_memory_and_verified_in_little(
     hub: Hub, tmp_path: Path
 ) -> None:

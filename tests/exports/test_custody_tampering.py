@@ -162,6 +162,7 @@ def test_header_when_a_stream_is_described_otherwise_then_found(sample: Sample, 
             assert not check(sample, resealed(changed)).ok
 
 
+@pytest.mark.thorough
 def test_line_when_removed_then_found(sample: Sample) -> None:
     for number in range(1, len(sample.lines)):
         lines = [*sample.lines[: number - 1], *sample.lines[number:]]
@@ -171,6 +172,7 @@ def test_line_when_removed_then_found(sample: Sample) -> None:
         assert report.findings[0].line <= number <= report.findings[0].last_line + 1, (number, report.findings[:3])
 
 
+@pytest.mark.thorough
 def test_line_when_repeated_then_found(sample: Sample) -> None:
     for number in range(1, len(sample.lines)):
         lines = [*sample.lines[:number], *sample.lines[number - 1 :]]
@@ -179,6 +181,7 @@ def test_line_when_repeated_then_found(sample: Sample) -> None:
         assert report.findings[0].line in {number, number + 1}, (number, report.findings[:3])
 
 
+@pytest.mark.thorough
 def test_neighbours_when_swapped_then_found(sample: Sample) -> None:
     for number in range(1, len(sample.lines) - 1):
         lines = list(sample.lines)
@@ -188,6 +191,7 @@ def test_neighbours_when_swapped_then_found(sample: Sample) -> None:
         assert report.findings[0].line in {number, number + 1}, (number, report.findings[:3])
 
 
+@pytest.mark.thorough
 def test_tail_when_cut_at_any_line_then_the_cut_is_named(sample: Sample) -> None:
     for kept in range(len(sample.lines)):
         content = b"".join(line + b"\n" for line in sample.lines[:kept])
@@ -269,6 +273,7 @@ def test_file_when_cut_and_said_to_be_of_a_log_that_ended_then_found(shared_hub:
         assert {found.check for found in report.findings} == {check_of}
 
 
+@pytest.mark.thorough
 def test_header_when_every_stream_is_called_a_case_then_refused_in_linear_time(sample: Sample) -> None:
     """A made-up file in which each stream would be compared with the list of all streams."""
     streams, entries = [], []
@@ -297,6 +302,7 @@ def test_streams_when_swapped_then_found(sample: Sample) -> None:
     assert_found(sample, [*sample.lines[:2], *second_lines, *first_lines, *rest], 3)
 
 
+@pytest.mark.thorough
 def test_proof_when_changed_then_its_line_is_named(sample: Sample) -> None:
     for number in sample.numbers("proof"):
         hashes = sample.value(number)["hashes"]
@@ -306,6 +312,7 @@ def test_proof_when_changed_then_its_line_is_named(sample: Sample) -> None:
         assert_found(sample, sample.edited(number, put("seq", 1000)), number)
 
 
+@pytest.mark.thorough
 def test_leaf_when_changed_then_a_narrow_range_is_named(sample: Sample) -> None:
     own = {sample.value(number)["index"] for number in sample.numbers("proof")}
     for number in sample.numbers("leaf"):
@@ -318,6 +325,7 @@ def test_leaf_when_changed_then_a_narrow_range_is_named(sample: Sample) -> None:
             assert (first.line, first.last_line) == (number, number)
 
 
+@pytest.mark.thorough
 def test_disclosure_when_changed_moved_or_dropped_then_found(sample: Sample) -> None:
     for number in sample.numbers("disclosure"):
         for path, value in {"opens.value": "somebody else", "opens.salt": OTHER_HASH, "opens.name": "note"}.items():
@@ -455,6 +463,7 @@ def test_counts_when_absurd_then_refused_at_once(sample: Sample) -> None:
     assert not check(sample, resealed(huge)).ok
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32), st.integers(1, 255))
 def test_byte_when_flipped_anywhere_then_refused_and_its_line_named(sample: Sample, place: int, mask: int) -> None:
@@ -467,6 +476,7 @@ def test_byte_when_flipped_anywhere_then_refused_and_its_line_named(sample: Samp
     assert any(found.line <= number <= found.last_line + 1 for found in report.findings), report.findings[:3]
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 2**32))
 def test_file_when_cut_pasted_and_shuffled_at_random_then_refused_without_a_crash(sample: Sample, seed: int) -> None:

@@ -187,6 +187,7 @@ def test_building_when_the_integrator_is_away_then_waits_uncounted() -> None:
     assert all(CheckpointPending in job.not_now for job in export_jobs.JOBS)
 
 
+@pytest.mark.thorough
 def test_verifier_when_run_alone_then_exit_status_tells(packages: PackageHub, tmp_path: Path) -> None:
     content = packages.make("evidence", packages.hub.items[0], media=True)
     files = files_of(content)

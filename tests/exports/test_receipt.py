@@ -218,6 +218,7 @@ def _run(program: Path, receipt: Path, *options: str) -> subprocess.CompletedPro
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.thorough
 def test_a_collector_takes_the_receipt_of_a_deposit_and_checks_it_offline(
     api: Api, database: TestDatabase, tmp_path: Path
 ) -> None:

@@ -256,6 +256,7 @@ def test_envelope_when_withheld_without_an_erasure_then_the_file_fails(affair: A
     assert "no later entry erased its words" in str(report.findings)
 
 
+@pytest.mark.thorough
 def test_envelope_when_its_words_were_erased_then_said_to_be_unchecked_and_the_rest_verifies(
     postgres: TestServer,
 ) -> None:

@@ -107,6 +107,7 @@ def test_copy_in_another_case_then_members_of_both_see_the_match_and_both_coordi
         assert set(notice) == {"id", "evidence_id", "tier", "found_at", "acknowledged_at", "receipts"}
 
 
+@pytest.mark.thorough
 def test_match_of_two_cases_then_members_of_one_find_nothing_of_it_anywhere(cases: TwoCases) -> None:
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
     second = cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())["id"]
@@ -150,6 +151,7 @@ def test_entries_of_a_match_of_two_cases_then_nothing_pairs_them_but_the_moment(
     assert told[0]["data"]["notices"] != told[1]["data"]["notices"]
 
 
+@pytest.mark.thorough
 def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_sees_no_difference(
     cases: TwoCases,
 ) -> None:
@@ -176,6 +178,7 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
     assert notices(cases.coordinator_b, cases.b), "and yet it was found"
 
 
+@pytest.mark.thorough
 def test_pair_that_was_compared_across_cases_before_then_its_own_case_reads_it_as_if_it_had_not_been(
     cases: TwoCases,
 ) -> None:
@@ -193,6 +196,7 @@ def test_pair_that_was_compared_across_cases_before_then_its_own_case_reads_it_a
     assert len(set(shown)) == 2, "which of the two is called the query depends on the two files alone"
 
 
+@pytest.mark.thorough
 def test_case_that_opts_out_then_nothing_is_compared_with_it_until_it_takes_part_again(cases: TwoCases) -> None:
     cases.set_policy(cases.coordinator_a, cases.a, matching_across_cases=False)
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
@@ -205,6 +209,7 @@ def test_case_that_opts_out_then_nothing_is_compared_with_it_until_it_takes_part
     assert seen["tier"] == "exact"
 
 
+@pytest.mark.thorough
 def test_case_that_opts_out_for_a_while_then_what_came_to_other_cases_meanwhile_is_found_afterwards(
     cases: TwoCases,
 ) -> None:
@@ -224,6 +229,7 @@ def test_case_that_opts_out_for_a_while_then_what_came_to_other_cases_meanwhile_
     assert cases.entries(first) == before
 
 
+@pytest.mark.thorough
 def test_many_copies_in_the_other_case_then_one_match_and_one_notice_for_them(cases: TwoCases) -> None:
     for _ in range(3):
         cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
@@ -233,6 +239,7 @@ def test_many_copies_in_the_other_case_then_one_match_and_one_notice_for_them(ca
     assert len(notices(cases.coordinator_b, cases.b)) == 1
 
 
+@pytest.mark.thorough
 def test_near_copies_in_the_own_case_then_they_hide_nothing_of_another_case(
     cases: TwoCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -271,6 +278,7 @@ def test_match_of_two_cases_then_it_cannot_be_decided_and_does_not_hold_up_a_sub
     assert by_sql.value.orig.diag.constraint_name == "exhibit_relation_of_one_case"  # type: ignore[union-attr]
 
 
+@pytest.mark.thorough
 def test_notice_when_acknowledged_then_once_with_an_entry_and_listed_no_longer(cases: TwoCases) -> None:
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
     cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())

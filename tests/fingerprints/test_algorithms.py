@@ -128,6 +128,7 @@ def test_image_hashes_when_computed_then_they_equal_the_librarys_own(number: int
     assert f"{value:0{COLORHASH.bits}b}" == "".join("1" if bit else "0" for bit in colors)
 
 
+@pytest.mark.thorough
 def test_cropped_copy_when_a_tenth_is_gone_then_phash_or_dhash_finds_it() -> None:
     for path in PHOTOGRAPHS:
         original, copy = np.asarray(media_samples.upright(path)), pixels(media_samples.cropped(path))

@@ -195,6 +195,7 @@ def test_align_when_a_still_was_hashed_in_its_symmetries_then_these_are_what_cou
     assert (found.transformation, found.reference_start_ms, found.distance_bits) == ("mirror", 0, 0)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("area", ["trimmed", "framed"])
 def test_align_when_an_area_of_one_is_all_of_the_other_then_the_span_says_so(area: str) -> None:
     bordered = [
@@ -270,6 +271,7 @@ def footage(draw: st.DrawFn) -> list[TimedHash]:
     return frames
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(60), deadline=None)
 @given(footage(), footage())
 def test_align_when_the_sides_change_places_then_so_do_the_spans(
@@ -354,6 +356,7 @@ def test_align_when_a_shot_stands_still_then_the_spans_stay_few() -> None:
     assert (found[0].query_start_ms, found[0].query_end_ms) == (0, 299 * 2000)
 
 
+@pytest.mark.thorough
 def test_align_when_both_are_long_and_static_then_time_and_memory_stay_bounded() -> None:
     still = [TimedHash(2000 * place, SCENES[0], 90) for place in range(4000)]
     tracemalloc.start()
@@ -367,6 +370,7 @@ def test_align_when_both_are_long_and_static_then_time_and_memory_stay_bounded()
     assert took_s < 8, "a multiple of what it takes, and a fraction of what all pairs take"
 
 
+@pytest.mark.thorough
 def test_align_when_a_long_static_video_also_moves_then_the_moving_span_is_found_elsewhere() -> None:
     still = [TimedHash(2000 * place, SCENES[399], 90) for place in range(1000)]
     query = [*still, *video(range(20, 60), start_ms=2_100_000)]
@@ -383,6 +387,7 @@ def test_align_when_an_excerpt_is_of_a_video_too_long_to_compare_whole_then_it_i
     assert found.frames == 40
 
 
+@pytest.mark.thorough
 def test_align_when_a_static_shot_gives_spans_without_end_then_the_most_are_kept() -> None:
     first, second = (
         [TimedHash(int(time_ms), SCENES[0], 90) for time_ms in np.cumsum(RANDOM.integers(100, 2000, 2000))]
@@ -497,6 +502,7 @@ def source(decoder: Decoder, tmp_path_factory: pytest.TempPathFactory) -> list[T
     return stored_frames(decoder, twelve, tmp_path_factory.mktemp("source"))
 
 
+@pytest.mark.thorough
 def test_align_when_a_real_excerpt_was_encoded_anew_then_it_lies_where_it_was_cut(
     decoder: Decoder, source: list[TimedHash], tmp_path: Path
 ) -> None:
@@ -532,6 +538,7 @@ def test_keep_when_the_hash_moved_then_the_frame_is_kept(bits: int, is_kept: boo
     assert changed.keep(100, near(SCENES[0], bits)) is is_kept
 
 
+@pytest.mark.thorough
 def test_keep_when_decoding_starts_over_then_it_starts_over() -> None:
     changed = ChangedFrames()
     assert changed.keep(0, SCENES[0])

@@ -147,6 +147,7 @@ def test_picture_of_five_pixels_when_the_edges_of_an_area_meet_then_it_is_no_are
     assert len({one.view for one in hasher.prints}) == len(SYMMETRIES)
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(40), deadline=None)
 @given(
     st.tuples(st.integers(1, 300), st.integers(1, 300)),

@@ -62,6 +62,7 @@ def test_recording_with_a_border_when_hashed_then_its_frames_are_also_hashed_wit
         assert hamming(one.value, PDQ.compute(clip[one.time_ms // STEP_MS]).value) <= 16
 
 
+@pytest.mark.thorough
 def test_recording_with_a_border_when_what_moves_is_small_then_as_many_frames_are_kept_as_without_it(
     clip: Clip,
 ) -> None:
@@ -75,6 +76,7 @@ def test_recording_without_a_border_when_hashed_then_it_has_its_frames_alone(cli
     assert {one.view for one in prints_of(clip).prints} == {"identity"}
 
 
+@pytest.mark.thorough
 def test_border_when_it_begins_after_a_title_then_it_is_found_and_the_title_is_not_cut(clip: Clip) -> None:
     title = [np.asarray(ImageOps.fit(upright(ASSETS / "temple.jpg"), (320, 340)))] * 20
     hasher = prints_of(title + bordered(clip, (0, 50, 0, 50)))
@@ -84,6 +86,7 @@ def test_border_when_it_begins_after_a_title_then_it_is_found_and_the_title_is_n
     assert len(times) >= 5
 
 
+@pytest.mark.thorough
 def test_recording_when_the_decoder_starts_over_then_the_same_comes_as_at_once(clip: Clip) -> None:
     frames = bordered(clip, (0, 50, 0, 50))
     hasher = Hasher()

@@ -127,6 +127,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.thorough
 def test_command_when_copies_are_known_then_measures_them_and_tells_what_it_could_not_decode(
     originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -153,6 +154,7 @@ def test_command_when_copies_are_known_then_measures_them_and_tells_what_it_coul
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.thorough
 def test_command_when_no_copies_are_told_then_makes_edits_and_writes_table_and_drawing(
     originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +169,7 @@ def test_command_when_no_copies_are_told_then_makes_edits_and_writes_table_and_d
     assert "made by exhibit calibrate" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_command_when_there_is_one_original_then_says_that_pairs_are_needed(
     originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -311,6 +311,7 @@ def test_frames_when_drawn_then_the_querys_stand_above_the_references() -> None:
     assert (np.diff(reds.any(axis=0).astype(int)) == 1).sum() == MOST_PAIRS
 
 
+@pytest.mark.thorough
 def test_sheet_when_the_facts_are_the_same_then_its_bytes_are() -> None:
     one = facts(ground([(1, 2, 3, 4), (500, 500, 400, 300)], [(100, 90), (900, 100), (880, 900), (120, 880)]))
     query, reference = photograph(), photograph(200, 300)
@@ -336,6 +337,7 @@ TIMES = st.tuples(st.integers(0, 10**8), st.integers(0, 10**8)).map(lambda both:
 SPANS = st.lists(st.builds(span, TIMES, TIMES, st.sampled_from([1000, -1000, 400])), max_size=20)
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(12), deadline=None)
 @given(OUTLINES, POINTS, SIZES, SIZES, SPANS, st.booleans(), st.booleans(), st.sampled_from(sorted(SYMMETRIES)))
 def test_sheet_when_facts_are_of_any_kind_then_it_is_drawn_within_bounds(

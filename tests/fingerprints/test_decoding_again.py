@@ -105,6 +105,7 @@ def test_limits_when_read_by_any_account_then_they_name_each_format_and_outcome(
     }
 
 
+@pytest.mark.thorough
 def test_item_that_hit_a_limit_when_it_is_offered_under_a_higher_one_then_it_is_fingerprinted_and_its_matches_found(
     bench: Bench, tight: Decoder, generous: Decoder
 ) -> None:
@@ -131,6 +132,7 @@ def test_item_that_hit_a_limit_when_it_is_offered_under_a_higher_one_then_it_is_
     assert bench.entries(limited, "evidence.fingerprinted") == 2
 
 
+@pytest.mark.thorough
 def test_item_that_is_signed_off_when_decoding_again_finds_a_match_then_its_state_stays_and_the_match_is_undecided(
     bench: Bench, database: TestDatabase, tight: Decoder, generous: Decoder
 ) -> None:
@@ -154,6 +156,7 @@ def test_item_that_is_signed_off_when_decoding_again_finds_a_match_then_its_stat
     assert [bench.entries(one, "evidence.matched") for one in (signed, seen)] == [1, 1]
 
 
+@pytest.mark.thorough
 def test_decoder_that_is_worse_then_what_was_found_stays_in_force_and_the_item_says_both(
     bench: Bench, tight: Decoder, generous: Decoder
 ) -> None:
@@ -178,6 +181,7 @@ def test_decoder_that_is_worse_then_what_was_found_stays_in_force_and_the_item_s
     ]
 
 
+@pytest.mark.thorough
 def test_decoding_that_is_given_up_then_the_item_keeps_what_it_had_and_says_so(bench: Bench, generous: Decoder) -> None:
     item = bench.receive(DOGS.read_bytes())
     bench.finish(generous)
@@ -197,6 +201,7 @@ def test_decoding_that_is_given_up_then_the_item_keeps_what_it_had_and_says_so(b
     assert entry["data"]["fingerprints"] > 0
 
 
+@pytest.mark.thorough
 def test_item_that_is_decoded_again_when_another_arrives_meanwhile_then_it_is_found_with_what_it_has(
     bench: Bench, generous: Decoder
 ) -> None:
@@ -213,6 +218,7 @@ def test_item_that_is_decoded_again_when_another_arrives_meanwhile_then_it_is_fo
     assert len(bench.matches(other)) == 1
 
 
+@pytest.mark.thorough
 def test_items_of_two_cases_on_the_same_bytes_then_each_has_its_entry_of_the_new_decoding(
     bench: Bench, tight: Decoder, generous: Decoder
 ) -> None:
@@ -230,6 +236,7 @@ def test_items_of_two_cases_on_the_same_bytes_then_each_has_its_entry_of_the_new
     assert [bench.entries(item, "evidence.decoding_requested") for item in items] == [1, 0]
 
 
+@pytest.mark.thorough
 def test_request_when_refused_then_it_says_why(bench: Bench, generous: Decoder) -> None:
     item = bench.receive(DOGS.read_bytes())
     assert bench.request(item).json()["code"] == "wrong_state", "it is not yet read back"

@@ -76,6 +76,7 @@ def test_view_that_is_none_when_stored_then_the_database_refuses_it(sessions: Se
         store(session, blob(0), [LocalFeatures(VERSION, 0, Pictures(0).points(), "part.1.2.3")])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(3))
 def test_candidates_whatever_was_stored_rebuilt_and_restarted_then_are_those_of_one_reading(
     sessions: Sessions, tmp_path: Path, seed: int
@@ -183,6 +184,7 @@ def test_index_when_there_are_too_many_points_and_no_file_then_those_that_are_as
         assert len(index.candidates(session, None, query, 9)) == 4
 
 
+@pytest.mark.thorough
 def test_file_when_it_holds_less_than_the_database_then_the_check_says_so_and_it_is_made_anew(
     api: Api, sessions: Sessions, tmp_path: Path
 ) -> None:

@@ -163,6 +163,7 @@ SAME_ADDITIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("addition", SAME_ADDITIONS)
 def test_geometry_when_two_photographs_bear_the_same_addition_then_they_are_not_one_picture(addition: str) -> None:
     made = [points_of(SAME_ADDITIONS[addition](small(path))) for path in PHOTOGRAPHS]
@@ -198,6 +199,7 @@ def lettered(person: int) -> Image.Image:
     return caption
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("made", [filled_in, lettered])
 def test_geometry_when_letters_are_alike_and_words_are_others_then_is_weak(
     made: Callable[[int], Image.Image],

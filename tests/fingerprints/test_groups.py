@@ -135,6 +135,7 @@ def items(prepared: tuple[str, Facts]) -> tuple[str, ...]:
     return prepared[1].items
 
 
+@pytest.mark.thorough
 def test_group_when_nobody_decided_then_copies_are_sure_and_the_others_possible(
     hub: Hub, items: tuple[str, ...]
 ) -> None:
@@ -254,6 +255,7 @@ def test_earliest_when_a_copy_is_older_than_the_claim_then_says_so_and_by_what(
     assert {"registered", "acquired", "claimed"} <= {one["basis"] for one in after["earliest"]}
 
 
+@pytest.mark.thorough
 def test_earliest_when_the_file_says_a_time_then_names_the_claim_and_whether_it_has_a_zone(api: Api, hub: Hub) -> None:
     with work_of(api) as work:
         item = hub.receive(samples.with_exif(PHOTOGRAPHS[2]))
@@ -321,6 +323,7 @@ def test_origins_of_an_incident_when_its_items_are_copies_then_are_counted_once(
     }  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_group_when_another_case_has_copies_then_says_nothing_of_them(api: Api, hub: Hub) -> None:
     """Also to a member of both, so that every member of a case reads the same figures; and from both sides, since a
     match of two cases belongs to either one's by the order of the items' ids."""

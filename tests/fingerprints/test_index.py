@@ -185,6 +185,7 @@ def test_fingerprints_of_transactions_that_end_in_another_order_then_each_is_fou
         assert stored == [None, blob(1), blob(2), blob(0)]
 
 
+@pytest.mark.thorough
 def test_searches_while_many_store_at_once_then_each_finds_all_that_was_committed_before_it(sessions: Sessions) -> None:
     indexes = [new_index(), new_index()]
     committed: dict[str, bytes] = {}
@@ -269,6 +270,7 @@ def test_file_when_made_by_one_process_then_another_takes_it_and_reads_only_what
     assert answers(second, sessions, [*values, bytes(32)])
 
 
+@pytest.mark.thorough
 def test_file_while_another_process_makes_it_then_one_waits_for_that_one(sessions: Sessions, tmp_path: Path) -> None:
     values = filled(sessions)
     index = new_index()
@@ -282,6 +284,7 @@ def test_file_while_another_process_makes_it_then_one_waits_for_that_one(session
     assert sorted(os.listdir(tmp_path)) == ["fingerprints", "fingerprints.lock"]
 
 
+@pytest.mark.thorough
 def test_file_when_damaged_then_is_refused_and_made_anew(sessions: Sessions, tmp_path: Path) -> None:
     values = filled(sessions)
     Keeper(new_index(), tmp_path, 10).keep(sessions)
@@ -338,6 +341,7 @@ def filled_after(sessions: Sessions, seed: int) -> list[bytes]:
     return values
 
 
+@pytest.mark.thorough
 def test_index_when_it_misses_something_then_the_check_says_so_and_every_process_sets_it_aside(
     api: Api, sessions: Sessions, tmp_path: Path
 ) -> None:
@@ -372,6 +376,7 @@ def test_index_when_it_misses_something_then_the_check_says_so_and_every_process
         assert watermark(session)[0] == 40
 
 
+@pytest.mark.thorough
 def test_index_when_there_is_more_to_read_than_it_may_and_no_file_then_the_scan_answers_until_there_is_one(
     sessions: Sessions, tmp_path: Path
 ) -> None:
@@ -402,6 +407,7 @@ def test_file_when_the_worker_ends_then_making_it_ends_too_and_leaves_nothing(
     assert answers(index, sessions, values)
 
 
+@pytest.mark.thorough
 def test_file_when_it_turns_bad_after_it_was_opened_then_the_scan_answers_and_another_one_is_made(
     sessions: Sessions, tmp_path: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_two_copies_planned_before_either_is_stored_then_the_later_one_goes_anot
     assert hub.entries(first.item, "evidence.matched") == hub.entries(second.item, "evidence.matched") == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(4))
 def test_copies_whose_jobs_interleave_at_random_then_every_pair_is_found_once(
     hub: Hub, runner: Runner, seed: int
@@ -165,6 +166,7 @@ def test_comparison_that_takes_long_then_others_of_the_case_settle_meanwhile_and
     assert hub.entries(slow, "evidence.fingerprinted") == 1
 
 
+@pytest.mark.thorough
 def test_rule_of_the_case_that_changes_during_the_comparison_then_it_is_made_by_the_new_rule(
     hub: Hub, runner: Runner
 ) -> None:
@@ -229,6 +231,7 @@ def test_pair_of_which_working_pictures_were_missing_then_it_is_compared_anew_un
             assert list(planned.moments) == others
 
 
+@pytest.mark.thorough
 def test_more_candidates_than_a_statement_has_parameters_then_all_are_compared_in_rounds(hub: Hub) -> None:
     candidates = Proposed({f"{number:064x}": [] for number in range(70_000)})
     settled = frozenset(Settled(blob) for blob in candidates)

@@ -73,6 +73,7 @@ def test_two_pictures_when_their_sides_are_swapped_then_the_answer_is_the_same(d
         assert [one.distance_bits for one in forth.grounds] == [one.distance_bits for one in back.grounds]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("symmetry", ["identity", "mirror", "rotate_90", "transverse"])
 def test_crop_when_turned_then_points_say_how_it_lies_from_either_side(symmetry: str) -> None:
     whole = prints_of(picture(0))
@@ -94,6 +95,7 @@ def test_crop_when_turned_then_points_say_how_it_lies_from_either_side(symmetry:
     }
 
 
+@pytest.mark.thorough
 def test_points_when_fewer_agree_than_a_case_asks_for_then_likely_or_nothing() -> None:
     whole, part = prints_of(picture(0)), prints_of(crop(picture(0)))
     by_points = found(explain(part, whole, thresholds_of({"phash": 0, "dhash": 0})))
@@ -113,6 +115,7 @@ def test_letterboxed_copy_then_its_area_without_borders_is_the_picture() -> None
     assert (ground.algorithm, ground.query_view, ground.reference_view) == ("pdq", "trimmed", "whole")
 
 
+@pytest.mark.thorough
 def test_other_photographs_then_nothing() -> None:
     first, *others = (prints_of(picture(number)) for number in range(4))
     assert [explain(first, other, thresholds_of()) for other in others] == [None] * 3

@@ -79,6 +79,7 @@ def assert_kept(hub: Hub, item: str, content: bytes) -> None:
     ]
 
 
+@pytest.mark.thorough
 def test_each_outcome_when_a_file_ends_so_then_the_item_says_it_in_words_and_the_file_is_kept(
     hub: Hub, decoder: Decoder
 ) -> None:

@@ -120,6 +120,7 @@ def test_pictures_of_one_layout_when_many_points_agree_then_they_are_likely_at_m
     assert laid < LEAST_ALIKE
 
 
+@pytest.mark.thorough
 def test_grids_of_equal_windows_when_their_points_agree_then_the_ground_says_what_holds_them_apart() -> None:
     found = explain(prints_of(windows, 0), prints_of(windows, 1), BY_POINTS)
     assert found is not None

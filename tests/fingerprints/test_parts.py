@@ -80,6 +80,7 @@ def test_part_when_its_view_is_read_then_it_is_the_same() -> None:
     assert (part.view, Part.of(part.view), Part.of("mirror")) == ("part.12.0.300.200.640", part, None)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("is_mirrored", [False, True], ids=["upright", "mirrored"])
 def test_picture_in_a_picture_when_compared_with_its_source_then_firm_and_in_its_place(is_mirrored: bool) -> None:
     query, reference = prints_of(photograph("temple.jpg")), prints_of(inset(is_mirrored=is_mirrored))
@@ -98,6 +99,7 @@ def test_picture_in_a_picture_when_compared_with_its_source_then_firm_and_in_its
     assert np.abs(np.array(outline) - np.array(expected)).max() <= OFF_BY
 
 
+@pytest.mark.thorough
 def test_cells_of_a_collage_when_compared_with_their_sources_then_all_are_firm() -> None:
     page = prints_of(collage())
     found = [explained(prints_of(upright(path)), page) for path in PHOTOGRAPHS[:4]]

@@ -127,6 +127,7 @@ def test_rule_that_changes_then_each_file_is_decoded_once_for_it_and_keeps_its_o
     assert Work(bench.api, decoder, jobs_of(CHANGED)).finish() == [], "a second time there is nothing to do"
 
 
+@pytest.mark.thorough
 def test_animation_that_was_decoded_by_its_first_frame_alone_then_a_recompute_finds_what_is_behind_it(
     bench: Bench, decoder: Decoder
 ) -> None:
@@ -153,6 +154,7 @@ CROP = 0.13
 """A crop of it that is found by dhash alone, by either version: PDQ is 96 bits off, phash 12."""
 
 
+@pytest.mark.thorough
 def test_rule_that_changes_when_only_one_side_is_recomputed_then_a_pair_is_found_when_the_other_is(
     bench: Bench, decoder: Decoder
 ) -> None:
@@ -170,6 +172,7 @@ def test_rule_that_changes_when_only_one_side_is_recomputed_then_a_pair_is_found
     assert {match["query_id"], match["reference_id"]} == {old, new}
 
 
+@pytest.mark.thorough
 def test_rule_that_changes_when_neither_side_is_recomputed_then_they_are_compared_by_the_rule_before(
     bench: Bench, decoder: Decoder
 ) -> None:
@@ -185,6 +188,7 @@ def test_rule_that_changes_when_neither_side_is_recomputed_then_they_are_compare
     assert [ground["version"] for ground in match["grounds"]] == ["dhash/1"]
 
 
+@pytest.mark.thorough
 def test_picture_from_before_there_were_views_when_recomputed_then_it_has_them_and_its_old_rows_stay(
     bench: Bench, decoder: Decoder
 ) -> None:
@@ -222,6 +226,7 @@ def test_picture_from_before_there_were_views_when_recomputed_then_it_has_them_a
     assert bench.entries(item, "evidence.fingerprinted") == 2
 
 
+@pytest.mark.thorough
 def test_file_that_kills_its_decoder_when_recomputed_then_it_is_left_out_and_the_rest_goes_on(
     bench: Bench, decoder: Decoder
 ) -> None:
@@ -236,6 +241,7 @@ def test_file_that_kills_its_decoder_when_recomputed_then_it_is_left_out_and_the
     assert (found.due, found.queued, found.given_up) == (2, 1, 1)
 
 
+@pytest.mark.thorough
 def test_file_that_gives_no_pixels_any_more_when_its_renderings_are_outdated_then_recomputing_ends(
     bench: Bench, decoder: Decoder
 ) -> None:
@@ -249,6 +255,7 @@ def test_file_that_gives_no_pixels_any_more_when_its_renderings_are_outdated_the
     assert bench.entries(item, "evidence.fingerprinted") == 2
 
 
+@pytest.mark.thorough
 def test_item_whose_search_is_given_up_when_recomputing_then_the_command_ends_and_says_so(
     bench: Bench, decoder: Decoder, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,6 +272,7 @@ def test_item_whose_search_is_given_up_when_recomputing_then_the_command_ends_an
     assert "1 items" in capsys.readouterr().out.splitlines()[-1]
 
 
+@pytest.mark.thorough
 def test_search_that_was_forgotten_after_recomputing_then_a_worker_finds_it(bench: Bench, decoder: Decoder) -> None:
     bench.receive(PHOTOGRAPHS[0].read_bytes())
     Work(bench.api, decoder).finish()
@@ -278,6 +286,7 @@ def test_search_that_was_forgotten_after_recomputing_then_a_worker_finds_it(benc
     assert (work.finish(), bench.lacking().unsettled) == (["match", "match_across"], 0)
 
 
+@pytest.mark.thorough
 def test_file_that_broke_the_rules_of_the_jail_when_a_rule_changes_then_it_is_left_alone(
     bench: Bench, decoder: Decoder
 ) -> None:
@@ -291,6 +300,7 @@ def test_file_that_broke_the_rules_of_the_jail_when_a_rule_changes_then_it_is_le
     assert (bench.lacking().due, bench.lacking().by_rule["dhash/2"]) == (1, 1)
 
 
+@pytest.mark.thorough
 def test_jobs_in_bulk_when_a_new_upload_waits_then_it_goes_first(bench: Bench, decoder: Decoder) -> None:
     bench.receive(PHOTOGRAPHS[0].read_bytes())
     Work(bench.api, decoder).finish()
@@ -301,6 +311,7 @@ def test_jobs_in_bulk_when_a_new_upload_waits_then_it_goes_first(bench: Bench, d
     assert names == [("preserve",)]
 
 
+@pytest.mark.thorough
 def test_recompute_when_worker_and_command_are_killed_then_nothing_is_lost_or_doubled(
     bench: Bench, database: TestDatabase, decoder: Decoder
 ) -> None:
@@ -332,6 +343,7 @@ def test_recompute_when_worker_and_command_are_killed_then_nothing_is_lost_or_do
     assert [bench.entries(item, "evidence.fingerprinted") for item in items] == [2] * 5
 
 
+@pytest.mark.thorough
 def test_likely_match_when_both_files_are_decoded_again_with_working_pictures_then_it_is_firm_and_both_streams_say_so(
     bench: Bench, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,6 +81,7 @@ def test_thresholds_that_are_relaxed_then_the_case_is_compared_anew_and_what_is_
     assert (match["tier"], match["still_found"], case.count(ENTRIES)) == ("same_picture", True, 2)
 
 
+@pytest.mark.thorough
 def test_thresholds_that_are_tightened_then_a_match_stays_with_its_decision_and_says_that_it_is_not_found(
     case: OneCase,
 ) -> None:
@@ -106,6 +107,7 @@ def test_thresholds_that_are_tightened_then_a_match_stays_with_its_decision_and_
     assert case.matches(first)[0]["still_found"] is True
 
 
+@pytest.mark.thorough
 def test_comparing_anew_when_it_is_stopped_midway_then_a_worker_goes_on_where_it_was(case: OneCase) -> None:
     case.set_policy(**STRICT)
     items = [case.receive(content) for content in (PHOTO.read_bytes(), poor(PHOTO), samples.recompressed(PHOTO, 10))]
@@ -129,6 +131,7 @@ def test_policy_that_changes_twice_at_once_then_the_first_comparison_gives_way(c
     assert case.count("SELECT count(*) FROM match_comparisons WHERE NOT across AND rule LIKE '%pdq/1<=21%'") == 1
 
 
+@pytest.mark.thorough
 def test_policy_that_changes_nothing_about_matches_then_nothing_is_compared(case: OneCase) -> None:
     first = case.receive(PHOTO.read_bytes())
     case.receive(samples.recompressed(PHOTO))
@@ -138,6 +141,7 @@ def test_policy_that_changes_nothing_about_matches_then_nothing_is_compared(case
     assert case.matches(first) == before
 
 
+@pytest.mark.thorough
 def test_hundred_copies_of_the_same_bytes_then_a_newcomer_is_matched_with_the_earliest_few(case: OneCase) -> None:
     copies = [case.receive(PHOTO.read_bytes()) for _ in range(11)]
     newcomer = case.receive(samples.recompressed(PHOTO))

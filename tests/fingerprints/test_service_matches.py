@@ -101,6 +101,7 @@ def test_recompressed_copy_is_the_same_picture_by_pdq(bench: Bench) -> None:
     assert "evidence.matched" in bench.entry_types(copy)
 
 
+@pytest.mark.thorough
 def test_cropped_copy_is_the_same_picture_by_points_that_lie_alike_and_says_where(bench: Bench) -> None:
     original, copy = bench.receive(PHOTO.read_bytes(), samples.cropped(PHOTO, 0.10))
 
@@ -121,12 +122,14 @@ def test_mirrored_copy_is_found_and_says_so(bench: Bench) -> None:
     assert (match["tier"], match["grounds"][0]["transformation"]) == ("same_picture", "mirror")
 
 
+@pytest.mark.thorough
 def test_other_photographs_do_not_match(bench: Bench) -> None:
     ids = bench.receive(*(path.read_bytes() for path in PHOTOGRAPHS))
 
     assert [bench.matches(item_id) for item_id in ids] == [[] for _ in ids]
 
 
+@pytest.mark.thorough
 def test_same_bytes_are_an_exact_match_and_decoded_once(bench: Bench) -> None:
     first, second = bench.receive(PHOTO.read_bytes(), PHOTO.read_bytes())
 
@@ -135,6 +138,7 @@ def test_same_bytes_are_an_exact_match_and_decoded_once(bench: Bench) -> None:
     assert bench.item(second)["fingerprint_status"] == "done"
 
 
+@pytest.mark.thorough
 def test_video_and_its_excerpt_match_with_their_segments(bench: Bench) -> None:
     whole, excerpt = bench.receive(samples.excerpt(0.0, 8.0), samples.excerpt(3.0, 7.0))
 
@@ -146,6 +150,7 @@ def test_video_and_its_excerpt_match_with_their_segments(bench: Bench) -> None:
     assert abs(shift_ms - 3000) <= 150, match["segments"]
 
 
+@pytest.mark.thorough
 def test_still_of_a_video_is_found_whichever_comes_first(bench: Bench) -> None:
     frame = samples.encoded(Image.fromarray(samples.first_frame(2.0, 8.0)), quality=90)
     still, video = bench.receive(frame, samples.excerpt(0.0, 6.0))
@@ -184,6 +189,7 @@ def test_damaged_photograph_is_preserved_and_flagged_undecodable_with_the_reason
     assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
 
 
+@pytest.mark.thorough
 def test_photograph_of_which_the_end_is_missing_is_found_to_be_the_whole_one_and_says_what_is_missing(
     bench: Bench,
 ) -> None:
@@ -198,6 +204,7 @@ def test_photograph_of_which_the_end_is_missing_is_found_to_be_the_whole_one_and
     assert {match["query_id"], match["reference_id"]} == {whole, part}
 
 
+@pytest.mark.thorough
 def test_case_policy_overrides_the_threshold(bench: Bench) -> None:
     policy = {"required_dimensions": ["source"], "thresholds": {"pdq": 0}}
     answer = bench.coordinator.change(
@@ -211,6 +218,7 @@ def test_case_policy_overrides_the_threshold(bench: Bench) -> None:
     assert "pdq/1<=0" in match["rule"]
 
 
+@pytest.mark.thorough
 def test_two_copies_fingerprinted_at_once_find_each_other(bench: Bench) -> None:
     files = [samples.recompressed(PHOTO, quality) for quality in (40, 55, 70, 85)]
     ids = []
@@ -224,6 +232,7 @@ def test_two_copies_fingerprinted_at_once_find_each_other(bench: Bench) -> None:
     assert [len(bench.matches(item_id)) for item_id in ids] == [3, 3, 3, 3]
 
 
+@pytest.mark.thorough
 def test_fingerprint_job_that_runs_twice_leaves_one_result(bench: Bench) -> None:
     first, second = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
     before = bench.entry_types(second)
@@ -307,6 +316,7 @@ def test_decision_about_the_same_bytes_may_be_deferred_and_then_be_exact_copy(be
     assert bench.matches(first)[0]["decision"]["relation"] == "exact_copy"
 
 
+@pytest.mark.thorough
 def test_decision_by_a_collector_or_an_outsider_is_refused(bench: Bench) -> None:
     original, _ = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
     match_id = bench.matches(original)[0]["id"]

@@ -40,6 +40,7 @@ def listed(hub: Hub, evidence_id: str, kind: str, query: str = "") -> dict[str, 
     return page
 
 
+@pytest.mark.thorough
 def test_video_after_its_jobs_has_its_shots_in_pages_in_the_ledgers_digest_and_fixed(
     api: Api, hub: Hub, work: Work
 ) -> None:
@@ -90,6 +91,7 @@ def test_item_that_waits_when_another_case_holds_its_bytes_then_nothing_tells_it
     assert (item["claims"], item["decoding"]) == (None, None)
 
 
+@pytest.mark.thorough
 def test_photograph_after_its_jobs_has_no_shots(hub: Hub, work: Work) -> None:
     evidence_id = receive(hub, samples.recompressed(samples.PHOTOGRAPHS[0]))
     work.finish()

@@ -88,6 +88,7 @@ def compilation() -> bytes:
     )
 
 
+@pytest.mark.thorough
 def test_shots_when_real_recordings_are_joined_then_the_cuts_are_found_and_nothing_else(
     decoded: Callable[[bytes], list[Shot]], compilation: bytes
 ) -> None:
@@ -98,6 +99,7 @@ def test_shots_when_real_recordings_are_joined_then_the_cuts_are_found_and_nothi
         assert cut_ms <= begin_ms <= cut_ms + SAMPLE_MS
 
 
+@pytest.mark.thorough
 def test_shots_when_a_trailer_is_cut_and_fades_then_its_scenes_are_found(
     decoded: Callable[[bytes], list[Shot]],
 ) -> None:
@@ -117,6 +119,7 @@ def view(photograph: Path, left: int, top: int = 100) -> Pixels:
     return np.asarray(samples.upright(photograph))[top : top + HEIGHT, left : left + WIDTH]
 
 
+@pytest.mark.thorough
 def test_shots_when_a_camera_pans_slowly_then_there_are_few(tmp_path: Path) -> None:
     photograph = max(PHOTOGRAPHS, key=lambda path: samples.upright(path).width)
     reach = samples.upright(photograph).width - WIDTH
@@ -206,6 +209,7 @@ def picture(number: int) -> tuple[Pixels, Hash]:
 steps_ms = st.sampled_from((1, 83, 100, 400, 500, 501, 2000, 9_000, 3_600_000))
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(300))
 @given(st.lists(st.tuples(steps_ms, st.integers(0, 7)), min_size=1, max_size=40), st.integers(0, 5_000))
 def test_shots_when_anything_comes_then_they_lie_end_to_end_and_each_shows_a_frame_of_its_own(

@@ -89,6 +89,7 @@ def counts(hub: Hub) -> dict[str, int]:
         return {table: session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() for table in tables}
 
 
+@pytest.mark.thorough
 def test_file_when_it_shows_what_an_item_shows_then_the_item_is_found_and_explained(hub: Hub, work: Work) -> None:
     answer = answered(hub.first, work, recompressed(0))
 
@@ -187,6 +188,7 @@ def test_preference_when_it_is_understood_then_says_how_long_to_wait(prefer: str
     assert _wait_of(prefer, 5.0) == wait_s
 
 
+@pytest.mark.thorough
 def test_search_when_narrowed_then_finds_no_more_than_was_asked_for(hub: Hub, work: Work) -> None:
     strict = {"pdq": 0, "phash": 0, "dhash": 0}
     assert items(answered(hub.first, work, samples.encoded(samples.upright(samples.PHOTOGRAPHS[2])))) == []
@@ -203,6 +205,7 @@ def test_search_when_narrowed_then_finds_no_more_than_was_asked_for(hub: Hub, wo
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_item_in_a_foreign_case_when_it_would_be_found_then_is_neither_shown_nor_counted(hub: Hub, work: Work) -> None:
     foreign = answered(hub.first, work, small(1))
     unknown = answered(hub.first, work, small(2))
@@ -360,6 +363,7 @@ class _Dying:
 # --- turns and limits -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_search_when_files_wait_for_the_decoder_then_comes_before_them_and_after_reading_back(
     hub: Hub, work: Work
 ) -> None:
@@ -371,6 +375,7 @@ def test_search_when_files_wait_for_the_decoder_then_comes_before_them_and_after
     assert [work.run_one() for _ in range(3)] == ["preserve", "search_similar", "fingerprint"]
 
 
+@pytest.mark.thorough
 def test_searches_of_one_person_when_many_wait_then_later_ones_have_a_later_turn_and_a_fifth_is_refused(
     hub: Hub, work: Work
 ) -> None:

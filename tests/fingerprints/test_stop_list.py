@@ -218,6 +218,7 @@ def look_again(api: Api, demands: Demands) -> None:
     commit_in(sessions_of(api), lambda uow: propose_frames(uow, FollowingIndex([PDQ]), demands))
 
 
+@pytest.mark.thorough
 def test_frame_when_in_many_unrelated_videos_then_is_proposed_once_and_stops_nothing(api: Api) -> None:
     """Three videos of two people that begin with the same leader; and three copies of one recording, which prove
     nothing of their frames."""

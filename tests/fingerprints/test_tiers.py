@@ -67,6 +67,7 @@ def test_match_when_it_becomes_firm_and_then_less_then_both_streams_and_the_grou
         assert {(one["match"], one["evidence"]) for one in entries} == {(likely["id"], other)}
 
 
+@pytest.mark.thorough
 def test_match_when_compared_anew_with_the_same_result_then_nothing_is_said_again(case: OneCase) -> None:
     first = case.receive(PHOTO.read_bytes())
     case.receive(samples.recompressed(PHOTO))
@@ -89,6 +90,7 @@ REFUSED = (
 LIKELY = "match_tiers, (SELECT key FROM blob_matches WHERE tier = 'likely' LIMIT 1) AS found"
 
 
+@pytest.mark.thorough
 def test_database_when_a_tier_does_not_follow_the_one_before_or_has_no_entries_then_refuses(case: OneCase) -> None:
     case.set_policy(**HARDLY)
     for content in (PHOTO.read_bytes(), poor(PHOTO)):
@@ -121,6 +123,7 @@ def release(case: OneCase, frame: dict[str, Any]) -> None:
     assert answer.status_code == 200, answer.text
 
 
+@pytest.mark.thorough
 def test_match_that_rested_on_frames_which_are_stopped_then_says_so_and_comes_back_when_they_are_freed(
     case: OneCase,
 ) -> None:
@@ -148,6 +151,7 @@ def test_match_that_rested_on_frames_which_are_stopped_then_says_so_and_comes_ba
     assert len(told(case, first)) == 1, "the tier is what was said before"
 
 
+@pytest.mark.thorough
 def test_stopped_frame_that_many_files_show_then_they_are_marked_a_few_at_a_time_and_after_any_stop(
     case: OneCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +169,7 @@ def test_stopped_frame_that_many_files_show_then_they_are_marked_a_few_at_a_time
     assert {match["not_found_because"] for item in items for match in case.matches(item)} == {"stop_list"}
 
 
+@pytest.mark.thorough
 def test_frame_that_was_stopped_before_a_file_came_then_the_file_is_compared_once(case: OneCase) -> None:
     frame = stop(case, case.receive(PHOTO.read_bytes()))
     case.work.finish()

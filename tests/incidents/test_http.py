@@ -264,6 +264,7 @@ def test_incidents_when_read_as_a_map_then_points_with_radius_longitude_first_an
     assert world.outsider.get(path).status_code == 404
 
 
+@pytest.mark.thorough
 def test_incident_when_its_external_reference_is_taken_then_409_and_it_is_never_another(world: World) -> None:
     incident = world.incident(external_reference="row 14").json()["id"]
     assert code_of(world.incident(code="KY-2", external_reference="row 14")) == (409, "external_reference_taken")

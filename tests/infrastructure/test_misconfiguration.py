@@ -29,6 +29,7 @@ def migrate(data: Path, **environment: str) -> str:
     return done.stderr
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
@@ -46,6 +47,7 @@ def test_start_when_a_setting_is_wrong_then_one_sentence_names_it(
     assert "hidden-word" not in message
 
 
+@pytest.mark.thorough
 def test_start_when_a_variable_is_no_setting_then_warned_with_the_nearest_one_and_not_refused(tmp_path: Path) -> None:
     unknown = {"EXHIBIT_PROT": "8080", "EXHIBIT_DATABASE_URL": "secret-word", "EXHIBIT_ZZZZ": "1"}
     fine = {"EXHIBIT_DATA": str(tmp_path), "EXHIBIT_TEST_X": "1", "EXHIBIT_STRESS_ACTS": "1", "EXHIBIT_FUZZ_X": "1"}
@@ -68,6 +70,7 @@ def test_start_when_a_variable_is_no_setting_then_warned_with_the_nearest_one_an
         assert "secret-word" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_migrate_when_the_owner_lacks_rights_then_told_which(tmp_path: Path, postgres: TestServer) -> None:
     role = f"exhibit_test_{secrets.token_hex(8)}"
     with postgres.administration() as owner:

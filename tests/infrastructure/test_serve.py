@@ -85,6 +85,7 @@ def has_ended(pid: int | None) -> bool:
         return True
 
 
+@pytest.mark.thorough
 def test_serve_when_parent_is_killed_then_children_end_and_the_next_start_adopts_the_database(
     installation: Installation,
 ) -> None:
@@ -128,6 +129,7 @@ def test_serve_when_a_process_or_the_database_is_killed_then_is_ready_again(runn
     wait_for(lambda: is_ready(running) and me(running) == 200, what="readiness")
 
 
+@pytest.mark.thorough
 def test_serve_when_data_directory_is_in_use_then_refuses_with_words(running: Product) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", "serve"],
@@ -159,6 +161,7 @@ def test_serve_when_running_then_no_secret_is_in_command_lines_or_the_childrens_
 URLS = ("app-database-url", "integrator-database-url")
 
 
+@pytest.mark.thorough
 def test_serve_when_port_is_taken_then_refuses_with_words(running: Product, tmp_path: Path) -> None:
     port = running.base_url.rpartition(":")[2]
     done = subprocess.run(
@@ -188,6 +191,7 @@ def test_serve_when_a_setting_is_wrong_then_names_it(tmp_path: Path, name: str, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_ledger_verify_when_log_is_whole_then_says_so_and_when_an_entry_is_gone_then_names_it(
     running: Product,
 ) -> None:

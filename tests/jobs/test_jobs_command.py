@@ -17,6 +17,7 @@ def run(database: TestDatabase, data: Path, *arguments: str) -> Done:
     return exhibit(database, "jobs", *arguments, EXHIBIT_DATA=str(data))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_failed_jobs_when_listed_and_tried_again_then_those_named_wait_with_all_their_tries(
     database: TestDatabase, sessions: sessionmaker[Session], tmp_path: Path
@@ -45,6 +46,7 @@ def test_failed_jobs_when_listed_and_tried_again_then_those_named_wait_with_all_
     assert statuses(database) == ["todo", "todo"]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_job_that_is_tried_again_after_the_fault_is_gone_then_is_done(
     database: TestDatabase, sessions: sessionmaker[Session], tmp_path: Path

@@ -89,6 +89,7 @@ def run_as_the_queue_does(runner: Runner, name: str, item: str) -> None:
             attempts += 1
 
 
+@pytest.mark.thorough
 def test_zygote_when_killed_at_random_moments_under_a_stream_of_files_then_each_is_fingerprinted(
     hub: Hub, decoder: Decoder
 ) -> None:
@@ -110,6 +111,7 @@ def test_zygote_when_killed_at_random_moments_under_a_stream_of_files_then_each_
     assert set(rows(hub, entries)) == {(1,)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("at", ["worked", "stored", "committed"])
 def test_worker_when_killed_after_a_step_of_a_job_then_another_does_the_job_and_all_is_there_once(
     hub: Hub, decoder: Decoder, database: TestDatabase, at: Step

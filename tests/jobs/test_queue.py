@@ -82,6 +82,7 @@ def test_enqueue_when_unit_of_work_commits_then_job_waits_with_its_arguments(
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_worker_when_job_is_enqueued_then_takes_it_at_once(
     database: TestDatabase, sessions: sessionmaker[Session]
@@ -99,6 +100,7 @@ def test_worker_when_job_is_enqueued_then_takes_it_at_once(
         assert time.monotonic() - started < 1.5, "found by polling, not by the notification"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_worker_when_killed_at_work_then_no_job_is_lost_and_each_has_one_result(
     database: TestDatabase, sessions: sessionmaker[Session]
@@ -117,6 +119,7 @@ def test_worker_when_killed_at_work_then_no_job_is_lost_and_each_has_one_result(
     assert results == [(number, "done") for number in range(30)]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_job_when_it_kills_every_worker_then_ends_as_failed(
     database: TestDatabase, sessions: sessionmaker[Session]
@@ -131,6 +134,7 @@ def test_job_when_it_kills_every_worker_then_ends_as_failed(
     assert rows(database, "SELECT number, outcome FROM test_results") == [(1, "worker_lost")]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_job_when_every_attempt_raises_then_is_told_once_and_no_text_is_logged(
     database: TestDatabase, sessions: sessionmaker[Session]
@@ -148,6 +152,7 @@ def test_job_when_every_attempt_raises_then_is_told_once_and_no_text_is_logged(
     assert "person's name" not in log
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_job_when_storage_is_away_for_more_than_its_attempts_then_is_done_when_it_is_back(
     database: TestDatabase, sessions: sessionmaker[Session]
@@ -159,6 +164,7 @@ def test_job_when_storage_is_away_for_more_than_its_attempts_then_is_done_when_i
     assert rows(database, "SELECT number, outcome FROM test_results") == [(3, "done")]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("tables")
 def test_worker_when_stopped_at_work_then_hands_the_job_back_uncounted(
     database: TestDatabase, sessions: sessionmaker[Session]

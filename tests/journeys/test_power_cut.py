@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.media_samples import PHOTOGRAPHS, resized
 from tests.support.api import Person
@@ -58,6 +59,7 @@ def work_until_the_lights_go_out(person: Person, case_id: str, number: int, ackn
         acknowledged.append(answer.json())
 
 
+@pytest.mark.thorough
 def test_product_when_killed_in_the_middle_of_work_then_nothing_acknowledged_is_missing_and_the_log_is_whole(
     open_directory: Path, tmp_path: Path
 ) -> None:

@@ -189,6 +189,7 @@ def files(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
             drop_database(owner, each.name)
 
 
+@pytest.mark.thorough
 def test_restore_when_signed_entries_are_lost_halts_writing_keeps_reading_and_goes_on_in_a_new_log(
     files: Files,
 ) -> None:
@@ -310,6 +311,7 @@ def test_body_that_names_the_end_in_the_log_before_when_erased_is_refused_by_ser
     engine.dispose()
 
 
+@pytest.mark.thorough
 def test_verifier_when_run_on_both_files_says_so_with_its_exit_status(files: Files, tmp_path: Path) -> None:
     old, new = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
     old.write_bytes(files.old)

@@ -60,6 +60,7 @@ def remember(server: PostgresServer) -> None:
         connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
 
 
+@pytest.mark.thorough
 def test_start_when_first_then_server_is_safe_and_private(data: Path, start: Callable[..., PostgresServer]) -> None:
     server = start()
     wanted = {
@@ -102,6 +103,7 @@ def test_start_when_stopped_in_order_then_data_is_there_again_within_two_seconds
     assert time.monotonic() - started < 2
 
 
+@pytest.mark.thorough
 def test_start_when_parent_was_killed_then_adopts_the_running_server(
     data: Path, start: Callable[..., PostgresServer]
 ) -> None:
@@ -153,6 +155,7 @@ def test_start_when_pid_file_is_stale_then_removes_it_and_starts(
         sleeper.kill()
 
 
+@pytest.mark.thorough
 def test_start_when_a_process_still_works_in_the_cluster_then_waits_for_its_end(
     data: Path, start: Callable[..., PostgresServer]
 ) -> None:
@@ -178,6 +181,7 @@ def test_start_when_written_by_another_version_then_refuses_with_words(
     version.write_text(written)
 
 
+@pytest.mark.thorough
 def test_start_when_initialisation_was_cut_off_then_begins_anew(open_directory: Path) -> None:
     data = open_directory / "data"
     (data / "postgres" / "cluster.new").mkdir(parents=True)
@@ -202,6 +206,7 @@ def test_log_when_a_statement_fails_then_holds_neither_statement_nor_values(
     assert "Amira" not in log
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user runs the programs where they are")
 def test_programs_when_account_cannot_reach_them_then_a_copy_runs(
     open_directory: Path, monkeypatch: pytest.MonkeyPatch
@@ -222,6 +227,7 @@ def test_programs_when_account_cannot_reach_them_then_a_copy_runs(
     assert executable.startswith(str(open_directory / "data" / "postgres" / "programs"))
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's server lies in the data directory")
 def test_cluster_when_account_cannot_enter_the_data_directory_then_lies_elsewhere_and_no_parent_is_opened(
     open_directory: Path, monkeypatch: pytest.MonkeyPatch

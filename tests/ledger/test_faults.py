@@ -182,6 +182,7 @@ CRASHES = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("step", CRASHES)
 def test_process_when_killed_at_a_step_leaves_all_that_was_acknowledged_once(
     database: TestDatabase, sessions: Sessions, engine: Engine, integrating: Engine, record: SignedRecord, step: str
@@ -260,6 +261,7 @@ def _write(database: TestDatabase, streams: list[UUID], number: int, acknowledge
     engine.dispose()
 
 
+@pytest.mark.thorough
 def test_log_under_many_writers_and_integrators_that_are_killed_loses_doubles_and_forks_nothing(
     database: TestDatabase, sessions: Sessions, engine: Engine, record: SignedRecord
 ) -> None:

@@ -319,6 +319,7 @@ with open_engine(sys.argv[1], pool_size=1).connect() as connection:
 """
 
 
+@pytest.mark.thorough
 def test_integrator_when_killed_in_its_transaction_leaves_the_next_to_go_on(
     database: TestDatabase, sessions: Sessions, engine: Engine, integrating: Engine
 ) -> None:

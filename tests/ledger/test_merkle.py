@@ -125,6 +125,7 @@ def test_stored_nodes_are_exactly_the_complete_subtrees() -> None:
     assert expected == NODES
 
 
+@pytest.mark.thorough
 def test_inclusion_proof_of_every_leaf_at_every_size_is_the_rfcs_path_and_verifies() -> None:
     for size in SIZES:
         for index in range(size):
@@ -133,6 +134,7 @@ def test_inclusion_proof_of_every_leaf_at_every_size_is_the_rfcs_path_and_verifi
             verify_inclusion(index, size, leaf_hash(LEAVES[index]), proof, ROOTS[size])
 
 
+@pytest.mark.thorough
 def test_consistency_proof_between_any_two_sizes_is_the_rfcs_proof_and_verifies() -> None:
     for new in SIZES:
         for old in range(1, new + 1):

@@ -193,6 +193,7 @@ def test_monitor_of_an_honest_log_checks_every_tile_and_bundle_once(size: int) -
     assert sorted(server.asked) == sorted(server.files.keys() - {"checkpoint"})
 
 
+@pytest.mark.thorough
 def test_monitor_of_a_log_with_tiles_of_level_two_is_sound() -> None:
     files = files_of(make_leaves(65_536 + 300))
     assert "tile/2/000.p/1" in files

@@ -327,6 +327,7 @@ with open_engine(sys.argv[1], pool_size=1).connect() as connection:
 """
 
 
+@pytest.mark.thorough
 def test_integrator_when_killed_between_record_and_commit_makes_the_next_commit_the_same_tree(
     database: TestDatabase, sessions: Sessions, engine: Engine, integrating: Engine, record: SignedRecord
 ) -> None:

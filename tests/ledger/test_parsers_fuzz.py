@@ -127,6 +127,7 @@ def test_a_text_that_is_accepted_has_one_spelling(name: str, data: st.DataObject
         pass
 
 
+@pytest.mark.thorough
 @given(nearly(NOTE))
 @settings(max_examples=examples(400))
 def test_a_note_that_opens_with_the_logs_key_says_what_the_log_signed(text: str) -> None:

@@ -81,6 +81,7 @@ def test_tiles_of_the_specifications_example_are_those_it_counts() -> None:
     assert tiles_of(0) == []
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 10**7))
 def test_tiles_of_a_size_are_the_widest_that_exist_at_it(size: int) -> None:
     made = tiles_of(size) if size < 100_000 else tiles_of(size)[-4:]

@@ -46,6 +46,7 @@ def is_colourful(image: Image.Image) -> bool:
     return bool(((rgb.max(axis=2) - rgb.min(axis=2)) > 40).mean() > 0.05)
 
 
+@pytest.mark.thorough
 def test_comparison_when_a_copy_is_mirrored_then_it_is_blurred_or_with_a_purpose_an_entry_in_both_streams(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -78,6 +79,7 @@ def test_comparison_when_a_copy_is_mirrored_then_it_is_blurred_or_with_a_purpose
     assert [hub.entries(each["id"], "evidence.viewed") for each in (first, second)] == [2, 2]
 
 
+@pytest.mark.thorough
 def test_comparison_when_asked_for_then_only_who_may_read_both_originals_sees_it_unblurred(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -96,6 +98,7 @@ def test_comparison_when_asked_for_then_only_who_may_read_both_originals_sees_it
     assert [hub.entries(each["id"], "evidence.viewed") for each in (first, second)] == [1, 1]
 
 
+@pytest.mark.thorough
 def test_comparison_when_a_recording_holds_an_excerpt_then_times_and_frames_are_drawn(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -129,6 +132,7 @@ def test_comparison_when_an_item_has_no_working_pictures_then_it_is_refused_by_n
     assert hub.entries(item["id"], "evidence.viewed") == 0
 
 
+@pytest.mark.thorough
 def test_comparison_when_a_ground_names_points_then_they_are_drawn_on_the_stored_pictures(
     hub: Hub, receive: Receive, work: Work, database: TestDatabase
 ) -> None:

@@ -81,6 +81,7 @@ def test_range_past_the_end_is_refused_without_an_entry(hub: Hub, item: dict[str
     assert hub.entries(item["id"], "evidence.downloaded") == 0
 
 
+@pytest.mark.thorough
 def test_200_ranges_at_once_are_one_entry_and_another_purpose_is_another(hub: Hub, item: dict[str, Any]) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(

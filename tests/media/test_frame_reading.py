@@ -36,6 +36,7 @@ def content(item: dict[str, Any], n: int = 0, purpose: str = "verification") -> 
     return address(item, n, rendering="frame", purpose=purpose)
 
 
+@pytest.mark.thorough
 def test_frames_of_a_video_when_listed_then_times_and_shots_are_told_page_by_page(
     hub: Hub, receive: Receive, work: Work
 ) -> None:

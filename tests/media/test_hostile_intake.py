@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.media.conftest import Receive
 from tests.media.people import Hub
 from tests.media_jail.hostile_files import HOSTILE, clip, small
@@ -21,6 +23,7 @@ SAMPLE = {
 REFERENCES = ("playlist to web", "concat to file", "alias to path")
 
 
+@pytest.mark.thorough
 def test_hostile_files_when_received_then_each_is_kept_byte_for_byte_and_settled(
     hub: Hub, receive: Receive, tmp_path: Path
 ) -> None:

@@ -61,6 +61,7 @@ def test_missing_bytes_are_tried_again_and_never_called_tampering(hub: Hub, rece
     assert hub.entries(item["id"], "evidence.quarantined") == 0
 
 
+@pytest.mark.thorough
 def test_items_whose_jobs_are_lost_when_the_worker_looks_then_each_is_enqueued_once(
     hub: Hub, receive: Receive, work: Work
 ) -> None:

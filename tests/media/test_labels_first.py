@@ -50,6 +50,7 @@ def reads_of_content(person: Person, item: dict[str, Any]) -> dict[str, httpx.Re
     }
 
 
+@pytest.mark.thorough
 def test_content_when_nobody_has_labelled_the_item_then_no_read_gives_any_until_somebody_has(
     hub: Hub, unlabelled: dict[str, Any]
 ) -> None:
@@ -70,6 +71,7 @@ def test_content_when_nobody_has_labelled_the_item_then_no_read_gives_any_until_
     assert {answer.status_code for answer in reads_of_content(hub.verifier, unlabelled).values()} == {200}
 
 
+@pytest.mark.thorough
 def test_content_when_nobody_has_labelled_the_item_then_who_brought_it_reads_it_also_by_a_signed_address(
     hub: Hub, unlabelled: dict[str, Any]
 ) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+import pytest
 
 from app.fingerprints.recompute import enqueue_due
 from app.migration import downgrade, migrate
@@ -18,6 +19,7 @@ BEFORE = "r29_key_periods"
 IDENTIFYING = """UPDATE decodings SET claims = '{"exif": {"make": "x", "gps": {"latitude": "1"}, "artist": "n"}}'"""
 
 
+@pytest.mark.thorough
 def test_installation_when_it_goes_back_and_forward_with_media_decoded_twice_then_what_is_left_is_in_force(
     hub: Hub, receive: Receive, database: TestDatabase
 ) -> None:

@@ -137,6 +137,7 @@ def test_sweep_while_somebody_registers_the_file_then_it_waits_and_leaves_it(api
     assert ok(upload(hub.collector, hub.case_id, content, "a"), 201)["sha256"] == sha256
 
 
+@pytest.mark.thorough
 def test_uploads_while_sweeps_without_any_grace_run_then_what_was_acknowledged_has_its_file(api: Api) -> None:
     hub = Hub(api)
     services = api.app.state.services
@@ -175,6 +176,7 @@ def test_uploads_while_sweeps_without_any_grace_run_then_what_was_acknowledged_h
         assert hashlib.sha256(content).hexdigest() == sha256
 
 
+@pytest.mark.thorough
 def test_process_killed_between_file_and_row_then_the_file_is_swept_and_may_be_sent_again(
     server: Product, sessions: sessionmaker[Session]
 ) -> None:

@@ -142,6 +142,7 @@ def claim(name: str, source: str, value: Any, *, moment: str | None = None) -> d
     return {**said, "contradicted_by": []}
 
 
+@pytest.mark.thorough
 def test_place_and_serial_number_when_read_then_they_are_in_no_entry_list_or_column_but_their_seals(
     bench: Bench, database: TestDatabase
 ) -> None:
@@ -162,6 +163,7 @@ def test_place_and_serial_number_when_read_then_they_are_in_no_entry_list_or_col
     assert bench.entries(item, "evidence.claims_read") == 1
 
 
+@pytest.mark.thorough
 def test_erasure_when_another_case_has_the_same_bytes_then_it_reaches_this_item_and_no_decoding_brings_it_back(
     bench: Bench, database: TestDatabase
 ) -> None:

@@ -65,6 +65,7 @@ def test_step_of_a_strip_when_made_then_no_tile_runs_into_its_neighbour() -> Non
         assert shown[:, 170:].min() > 240
 
 
+@pytest.mark.thorough
 def test_preview_when_looked_at_in_steps_then_the_blurred_is_silent_and_each_other_an_entry_by_its_name(
     hub: Hub, receive: Receive, work: Work
 ) -> None:

@@ -145,6 +145,7 @@ def test_orphan_when_somebody_registered_the_bytes_since_then_it_is_not_removed(
     assert (is_removed, blobs(api)) == (False, [item["sha256"]])
 
 
+@pytest.mark.thorough
 def test_32_identical_uploads_at_once_make_32_items_on_one_blob(api: Api, collector: Person, case_id: str) -> None:
     with ThreadPoolExecutor(32) as pool:
         answers = list(pool.map(lambda number: upload(collector, case_id, name=f"{number}.jpg"), range(32)))

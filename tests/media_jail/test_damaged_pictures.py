@@ -127,6 +127,7 @@ def test_decode_when_a_bitmap_is_cut_off_then_its_upper_part_is_missing(decode: 
     assert np.array_equal(picture[200:], np.asarray(photograph())[200:])
 
 
+@pytest.mark.thorough
 def test_decode_when_an_animation_is_cut_off_within_its_first_frame_then_that_is_shown(decode: Decode) -> None:
     for name in ("GIF", "PNG"):
         following = photograph().transpose(Image.Transpose.ROTATE_180)

@@ -6,6 +6,7 @@ import json
 import struct
 import warnings
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
@@ -79,6 +80,7 @@ def directory(stated: list[Field], place: int) -> bytes:
     return struct.pack("<H", len(stated)) + table + b"\0\0\0\0" + values
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(60))
 @given(fields(KNOWN), fields(KNOWN), fields(GPS))
 def test_exif_when_its_fields_are_of_any_kind_then_claims_are_bounded(

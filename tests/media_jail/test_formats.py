@@ -33,6 +33,7 @@ def test_decode_when_given_an_image_format_then_it_gives_its_picture(decode: Dec
     assert not any(isinstance(leaf, float) for leaf in leaves(result.claims))
 
 
+@pytest.mark.thorough
 def test_decode_when_given_twelve_megapixels_then_the_picture_is_reduced(decode: Decode) -> None:
     path = media_samples.PHOTOGRAPHS[1]
     result, _ = decode(media_samples.twelve_megapixels(path))
@@ -108,6 +109,7 @@ def test_decode_when_a_jpeg_is_cmyk_then_it_gives_its_picture(decode: Decode) ->
     assert mean_difference(result.picture, np.asarray(media_samples.upright(path))) < 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", media_samples.VIDEO_FORMATS)
 def test_decode_when_given_a_video_format_then_it_gives_timed_frames(decode: Decode, name: str) -> None:
     media_type, container, codec = media_samples.VIDEO_FORMATS[name]

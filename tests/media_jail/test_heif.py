@@ -57,6 +57,7 @@ def test_decode_when_exif_says_another_turn_than_the_picture_then_the_pictures_p
     assert mean_difference(result.picture, np.asarray(photograph())) < 4
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [DEPTH, GAIN_MAP], ids=["depth", "gain map"])
 def test_decode_when_a_heic_has_a_depth_or_gain_map_then_it_is_no_page(decode: Decode, kind: bytes) -> None:
     several = encoded(

@@ -108,6 +108,7 @@ def test_decode_when_it_is_text_then_it_is_undecodable(decode: Decode) -> None:
     assert result.outcome is DecodeOutcome.UNDECODABLE
 
 
+@pytest.mark.thorough
 def test_decode_when_any_format_is_cut_off_anywhere_then_there_is_an_outcome(decode: Decode) -> None:
     bodies = [make(PHOTOGRAPH) for make in media_samples.IMAGE_FORMATS.values()]
     bodies += [media_samples.excerpt(8, 9, container=name) for name in ("mp4", "matroska", "mpegts", "avi")]
@@ -124,6 +125,7 @@ def test_decode_when_any_format_is_cut_off_anywhere_then_there_is_an_outcome(dec
                 assert result.reason or frames
 
 
+@pytest.mark.thorough
 def test_decode_when_a_png_claims_too_many_pixels_then_the_limit_is_named(decode: Decode) -> None:
     result, _ = decode(media_samples.png_bomb(12_000))
     assert result.outcome is DecodeOutcome.LIMIT_PIXELS
@@ -136,6 +138,7 @@ def test_decode_when_34_bytes_claim_gigabytes_then_the_limit_is_named(decode: De
     assert decode(body)[0].outcome is DecodeOutcome.LIMIT_PIXELS
 
 
+@pytest.mark.thorough
 def test_decode_when_memory_runs_out_then_the_limit_is_named(decode: Decode) -> None:
     with Decoder(DecodeLimits(memory_bytes=500 * MIB)) as small:
         result, _ = decode(media_samples.png_bomb(9_000), small)
@@ -143,6 +146,7 @@ def test_decode_when_memory_runs_out_then_the_limit_is_named(decode: Decode) -> 
         assert decode(media_samples.recompressed(PHOTOGRAPH), small)[0].outcome is DecodeOutcome.DECODED
 
 
+@pytest.mark.thorough
 def test_decode_when_processor_time_runs_out_then_what_came_until_then_is_partial(decode: Decode) -> None:
     body = media_samples.repeated(media_samples.PHONE_VIDEO, 10)
     with Decoder(DecodeLimits(video_cpu_s=1)) as hasty:
@@ -153,6 +157,7 @@ def test_decode_when_processor_time_runs_out_then_what_came_until_then_is_partia
     assert len(frames) == result.frame_count > 0
 
 
+@pytest.mark.thorough
 def test_decode_when_the_clock_runs_out_then_the_child_is_ended(decoder: Decoder, tmp_path: Path) -> None:
     with Decoder(replace(DecodeLimits(), video_wall_s=0.3)) as hasty:
         started = time.monotonic()
@@ -201,6 +206,7 @@ def decode_while(decoder: Decoder, act: Callable[[], None], place: Path) -> tupl
         os.close(fd)
 
 
+@pytest.mark.thorough
 def test_decode_when_the_child_is_killed_then_only_its_file_suffers(decoder: Decoder, tmp_path: Path) -> None:
     def kill_child() -> None:
         (child,) = children_of(zygote_of(decoder))
@@ -223,6 +229,7 @@ def test_decode_when_a_system_call_was_forbidden_then_it_is_a_policy_violation(
     assert outcome is DecodeOutcome.POLICY_VIOLATION
 
 
+@pytest.mark.thorough
 def test_decode_when_the_zygote_is_killed_then_the_file_is_decoded_by_the_next(
     decoder: Decoder, tmp_path: Path
 ) -> None:
@@ -234,6 +241,7 @@ def test_decode_when_the_zygote_is_killed_then_the_file_is_decoded_by_the_next(
     assert zygote_of(decoder) != zygote
 
 
+@pytest.mark.thorough
 def test_decode_when_the_zygote_died_between_files_then_the_next_file_starts_it_anew(
     decoder: Decoder, tmp_path: Path
 ) -> None:

@@ -101,6 +101,7 @@ def test_child_when_it_wastes_what_it_has_then_that_is_all(
     wait_until(lambda: children_of(zygote) == [])
 
 
+@pytest.mark.thorough
 def test_child_when_it_ignores_the_warning_then_the_limit_of_processor_time_is_named(
     tmp_path: Path,
 ) -> None:
@@ -312,6 +313,7 @@ MESSAGES = st.one_of(
 )
 
 
+@pytest.mark.thorough
 @given(st.lists(MESSAGES, max_size=6), st.sampled_from([sniff.JPEG, sniff.MP4]))
 @hypothesis_settings(max_examples=examples(150))
 def test_messages_when_they_are_anything_then_the_result_is_bounded_and_fit_for_the_database(
@@ -352,6 +354,7 @@ def test_sniff_when_given_anything_then_it_names_a_type_or_none(head: bytes) -> 
     assert found is None or found in sniff.ALL_TYPES
 
 
+@pytest.mark.thorough
 def test_secret_when_it_is_in_the_workers_memory_then_it_is_not_in_the_zygotes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

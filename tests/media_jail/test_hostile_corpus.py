@@ -62,6 +62,7 @@ def zygote_of(decoder: Decoder) -> int | None:
 
 
 # Each decoding is a process: a fifth of what `make check` tries finds what is plainly broken.
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "files",
     [

@@ -64,6 +64,7 @@ def test_decode_when_there_is_one_frame_then_it_lasts_no_time(decode: Decode) ->
     assert (result.outcome, times_of(frames), result.end_ms) == (DecodeOutcome.DECODED, [0], 0)
 
 
+@pytest.mark.thorough
 def test_decode_when_two_recordings_were_joined_byte_for_byte_then_time_goes_on(decode: Decode) -> None:
     first, second = (samples.excerpt(start, start + 2, container="mpegts", size=SIZE) for start in (8, 25))
     _, alone = decode(first)

@@ -142,6 +142,7 @@ def in_display_p3(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.round(samples * 255).astype(np.uint8))
 
 
+@pytest.mark.thorough
 def test_decode_when_a_photograph_is_in_display_p3_then_its_hash_is_nearly_that_in_srgb(decode: Decode) -> None:
     """Profiles are not applied: what they change hardly moves a hash of luma, and they are one more thing to attack."""
     for path in media_samples.PHOTOGRAPHS:

@@ -56,6 +56,7 @@ def test_decode_when_a_file_holds_several_pictures_then_each_is_given_with_its_p
     assert result.claims.get("duration_ms") == (900 if is_animated else None)
 
 
+@pytest.mark.thorough
 def test_decode_when_frames_hardly_differ_then_only_one_in_two_seconds_is_given(decode: Decode) -> None:
     body = media_samples.encoded(
         picture(0),
@@ -74,6 +75,7 @@ def nearly(image: Image.Image, shade: int) -> Image.Image:
     return image
 
 
+@pytest.mark.thorough
 def test_decode_when_a_primary_picture_is_not_the_first_then_it_is_the_picture(decode: Decode) -> None:
     body = media_samples.encoded(
         picture(0), "HEIF", save_all=True, append_images=[picture(1), picture(2)], primary_index=1
@@ -211,6 +213,7 @@ def test_explain_when_two_files_share_only_a_blank_page_then_they_do_not_match(d
     assert compare(decode, first, second) is None
 
 
+@pytest.mark.thorough
 def test_explain_when_an_animation_was_made_from_a_video_then_its_seconds_are_named(decode: Decode) -> None:
     frames = list(media_samples.frames(media_samples.VIDEO, 8, 10, (320, 180)))[::4]
     animation = [Image.fromarray(frame.to_ndarray(format="rgb24")) for frame in frames]

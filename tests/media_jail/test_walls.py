@@ -80,6 +80,7 @@ def test_probes_when_nothing_confines_them_then_they_get_out() -> None:
     } <= set(escapes("unconfined"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("user", [[], ["65534"]], ids=["as oneself", "as an ordinary user"])
 def test_probes_when_confined_then_every_one_is_refused(user: list[str]) -> None:
     if user and os.geteuid() != 0:
@@ -95,6 +96,7 @@ def test_decoder_when_examined_then_it_names_its_walls_and_nothing_got_out(decod
     assert len(PROBES) >= 19
 
 
+@pytest.mark.thorough
 def test_decoder_when_the_kernel_takes_no_filter_then_strict_refuses_and_degraded_says_what_gets_out() -> None:
     strict, *degraded = escapes("no-filters")
     assert strict == "strict: a decoding process could not be confined"

@@ -22,6 +22,7 @@ from app.access import tokens
 from app.access.actors import authenticate
 from app.access.rules import Role, Scope
 from app.cases import service as cases
+from app.kernel.database import open_engine, session_factory
 from app.kernel.settings import Settings
 from app.ledger import log
 from app.main import build_app, open_services
@@ -154,6 +155,9 @@ class Api:
         return case_id
 
 
+TOKEN_TTL_S = 3 * 3600
+"""A run of all tests is over before."""
+
 built_app = cache(build_app)
 """The app without services, to be read only; its document is made once, too (0.5 s)."""
 
@@ -163,6 +167,18 @@ def _app(settings: Settings) -> FastAPI:
     app = copy(built_app(cors_origins=settings.cors_origins))
     app.state = State({"services": open_services(settings)})
     return app
+
+
+def administer(database: TestDatabase) -> str:
+    """Give a database its log and its first administrator, whose token it answers."""
+    engine = open_engine(database.app_url, pool_size=1)
+    with unit_of_work(session_factory(engine)) as uow:
+        log.initialise(uow.session, None)
+        secret = access.bootstrap_administrator(uow, ttl_s=TOKEN_TTL_S)
+        uow.commit()
+    engine.dispose()
+    assert secret is not None
+    return secret
 
 
 @contextmanager
@@ -175,11 +191,7 @@ def running_api(
     """
     made = Settings(app_database_url=database.app_url, data=data, database_pool_size=10, **settings)
     app = _app(made)
-    with unit_of_work(app.state.services.sessions) as uow:
-        log.initialise(uow.session, None)
-        secret = access.bootstrap_administrator(uow, ttl_s=3600) or admin_token
-        uow.commit()
-    assert secret is not None
+    secret = admin_token or database.admin_token or administer(database)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -60,13 +60,14 @@ class TestServer:
 
 @dataclass(frozen=True)
 class TestDatabase:
-    """One test's own database and how its three roles reach it."""
+    """One test's own database and how its three roles reach it; its administrator's token where it has one already."""
 
     __test__ = False
     name: str
     owner_url: str
     app_url: str
     integrator_url: str
+    admin_token: str | None = None
 
 
 def make_run_directory() -> Path:

@@ -177,6 +177,7 @@ def test_transition_when_caller_is_outside_the_case_then_404_like_an_item_that_d
         assert (answers[0].status_code, seen[0]) == (404, seen[1])
 
 
+@pytest.mark.thorough
 def test_guards_when_broken_over_http_then_each_has_its_code(hub: Hub) -> None:
     assert code_of(hub.move(hub.rita, event="open_verification")) == (403, "forbidden")
     assert code_of(hub.move(hub.coordinator, event="open_verification")) == (422, "cannot_hold_lease")

@@ -472,7 +472,7 @@ def walk(machine: type[Verification], *, is_blind: bool, decision: tuple[ReviewK
     model.teardown()
 
 
-@pytest.mark.thorough
+@pytest.mark.scaled
 def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_an_entry(
     machine: type[Verification],
 ) -> None:

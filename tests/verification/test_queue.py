@@ -186,6 +186,7 @@ def test_queue_when_asked_for_one_act_then_of_that_one(bench: Bench) -> None:
     assert queue(bench, bench.petro, act="sign_off") == []
 
 
+@pytest.mark.thorough
 def test_conditions_on_persons_when_asked_of_many_items_then_are_the_guards_of_each(bench: Bench) -> None:
     """The queue's conditions, the services' guards and the database's own function say the same of every person."""
     items = [bench.item]
