@@ -11,7 +11,7 @@ from app.exports.verifier import verify
 from app.exports.verifier_page import content_policy, page
 
 PLAIN_TAGS = {
-    *("html", "head", "meta", "title", "style", "body", "h1", "p", "strong", "noscript", "form", "fieldset", "legend"),
+    *("html", "head", "meta", "title", "style", "body", "h1", "p", "strong", "noscript", "fieldset", "legend"),
     *("label", "input", "textarea", "details", "summary", "button", "progress", "main", "div", "script"),
 }
 LOADS = ("src", "srcset", "href", "action", "formaction", "data", "poster", "background", "style", "ping", "manifest")
@@ -74,7 +74,6 @@ def test_policy_when_read_then_allows_nothing_beside(text: str) -> None:
         "require-trusted-types-for 'script'",
         "trusted-types exhibit",
         "frame-ancestors 'none'",
-        "sandbox allow-scripts allow-downloads allow-modals",
     ]
 
 

@@ -689,6 +689,7 @@ class Report:
     asks_witnesses: bool = False
     findings: list[tuple[str, str, str]] = field(default_factory=list)
     findings_count: int = 0
+    failed_checks: set[str] = field(default_factory=set)
     skipped: dict[str, str] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -699,6 +700,7 @@ class Report:
 
     def add(self, check: str, file: str, reason: str) -> None:
         self.findings_count += 1
+        self.failed_checks.add(check)  # Also of findings that are not kept.
         if len(self.findings) < FINDINGS_KEPT:
             self.findings.append((check, file, reason))
 
@@ -706,7 +708,7 @@ class Report:
         self.skipped.setdefault(check, reason)
 
     def failed(self) -> set[str]:
-        return {check for check, _, _ in self.findings}
+        return self.failed_checks
 
     def checks(self) -> dict[str, str]:
         own = {**CHECKS, "witnesses": WITNESSES} if self.asks_witnesses else dict(CHECKS)

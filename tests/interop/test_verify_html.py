@@ -1,0 +1,244 @@
+"""verify.html in a real Chromium: honest packages pass; whatever verify.py refuses, it refuses, for the same file."""
+
+import io
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from app.exports.verifier.verify import Report, parse_key, parse_policy, verify
+from app.exports.verifier_page import content_policy, page
+from app.ledger.checkpoint import VerifierKey
+from app.ledger.cosignature import WitnessKey
+from tests.exports.bags import Bag, opened, rebagged
+from tests.exports.packages import PackageHub, open_packages
+from tests.exports.tamperings import SEAL, TAMPERINGS, ZIPS
+from tests.ledger.acts import OTHER_SIGNER
+from tests.support.chromium import VerifierPage, open_chromium, open_page
+from tests.support.databases import TestServer, create_database, drop_database
+from tests.support.witnesses import cosign, witness_key
+
+pytestmark = pytest.mark.interop
+
+
+def _renamed(key: str, name: str) -> str:
+    """The same public key under another name."""
+    return WitnessKey(name, parse_key(key, 4).public_key).encode()
+
+
+@pytest.fixture(scope="module")
+def packages(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackageHub]:
+    database = create_database(postgres)
+    with open_packages(database, tmp_path_factory.mktemp("data")) as made:
+        yield made
+    with postgres.administration() as owner:
+        drop_database(owner, database.name)
+
+
+@pytest.fixture(scope="module")
+def key(packages: PackageHub) -> str:
+    return packages.hub.vkey.encode()
+
+
+@pytest.fixture(scope="module")
+def bag(packages: PackageHub, key: str) -> Bag:
+    """Of a whole case, with media and all fields opened."""
+    return opened(packages.make("case", media=True, opens=None), parse_key(key))
+
+
+@pytest.fixture(scope="module")
+def later(packages: PackageHub, bag: Bag) -> Bag:
+    """A later honest package of one of the items, of the same log."""
+    return opened(packages.make("evidence", packages.hub.items[0], media=True), bag.key)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with open_chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def bench(browser: Browser, key: str) -> Iterator[VerifierPage]:
+    """One page for all checks under the pinned key."""
+    with open_page(browser) as ready:
+        ready.use_key(key)
+        yield ready
+        assert ready.heard == []
+
+
+def require_agreement(seen: dict[str, Any], said: Report) -> None:
+    """The page's report is verify.py's but for words: the same checks, results, notes and culprits."""
+    expected = said.as_json()
+    for name in ("ok", "pinned", "export", "notes"):
+        assert seen[name] == expected[name], name
+    assert [(each["check"], each["result"]) for each in seen["checks"]] == [
+        (each["check"], each["result"]) for each in expected["checks"]
+    ]
+    assert [(each["check"], each["file"]) for each in seen["findings"]] == [
+        (each["check"], each["file"]) for each in expected["findings"]
+    ]
+
+
+def test_page_when_opened_from_the_disk_and_given_packages_of_each_scope_then_proves_them(
+    browser: Browser, packages: PackageHub, key: str, bag: Bag, tmp_path: Path
+) -> None:
+    hub = packages.hub
+    made = {
+        "case": bag.zipped(bag.files),
+        "incident": packages.make("incident", hub.incident),
+        "evidence": packages.make("evidence", hub.items[1], media=True, opens=None),
+        "selection": packages.make("selection", hub.incident, hub.items[0], opens=frozenset({"title"})),
+    }
+    with open_page(browser) as ready:
+        ready.use_key(key)
+        for scope, content in made.items():
+            (tmp_path / f"{scope}.zip").write_bytes(content)
+            ready.choose(tmp_path / f"{scope}.zip")
+            seen = ready.run()
+            require_agreement(seen, verify(io.BytesIO(content), [parse_key(key)]))
+            assert (seen["ok"], seen["export"]["scope"]) == (True, scope)
+            assert ready.page.inner_text("#verdict h2").startswith("PROVEN.")
+            ready.drop(content)
+            assert not ready.page.is_visible("#result")
+            assert ready.run()["zip"]["sha256"] == seen["zip"]["sha256"]
+        assert ready.heard == []
+
+
+def test_report_when_saved_then_is_the_one_that_is_shown(bench: VerifierPage, later: Bag, tmp_path: Path) -> None:
+    bench.drop(later.zipped(later.files))
+    seen = bench.run()
+    with bench.page.expect_download() as begun:
+        bench.page.click("#save")
+    begun.value.save_as(tmp_path / "report.json")
+    assert begun.value.suggested_filename == "dropped-report.json"
+    assert json.loads((tmp_path / "report.json").read_bytes()) == seen
+    assert seen["ed25519"] == "this page's own arithmetic, and WebCrypto"
+    assert bench.page.locator("#result table").count() == 3  # Checks, custody, media.
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_page_when_served_with_its_headers_then_checks_and_says_what_the_browser_lacks(
+    browser: Browser, bag: Bag, key: str, scheme: str
+) -> None:
+    address, text = f"{scheme}://exhibit.example/v1/export-verifier.html", page()
+    headers = {"Content-Security-Policy": content_policy(text), "Content-Type": "text/html; charset=utf-8"}
+    context = browser.new_context()
+    context.route("**/*", lambda route: route.fulfill(body=text, headers=headers))
+    ready = VerifierPage(context.new_page())
+    ready.open(address)
+    ready.use_key(key)
+    ready.drop(bag.zipped(bag.files))
+    assert ready.run()["ok"]
+    assert ready.heard == []
+    lacks = ready.page.inner_text("#lacks")
+    assert ("no WebCrypto" in lacks) == (scheme == "http")
+    assert ready.shown()["ed25519"].startswith("this page's own arithmetic" + (" alone" if scheme == "http" else ","))
+    context.close()
+
+
+def test_page_when_there_is_no_key_then_refuses_or_says_loudly_what_that_is_worth(browser: Browser, bag: Bag) -> None:
+    with open_page(browser) as ready:
+        ready.page.click("#check")
+        assert "Choose the package" in ready.page.inner_text("#status")
+        ready.drop(bag.zipped(bag.files))
+        ready.page.click("#check")
+        assert "No key" in ready.page.inner_text("#status")
+        ready.page.set_checked("#unpinned", True)
+        seen = ready.run()
+        require_agreement(seen, verify(io.BytesIO(bag.zipped(bag.files)), []))
+        assert ready.page.inner_text("#verdict h2").startswith("UNPINNED.")
+        assert "proven" not in {each["result"] for each in seen["checks"]}
+        for slip in ("nonsense", bag.key.name, "a+b+c"):
+            ready.use_key(slip)
+            ready.page.click("#check")
+            ready.page.locator("#check:enabled").wait_for()
+            assert "Nothing was checked" in ready.page.inner_text("#status")
+            assert not ready.page.is_visible("#result")
+
+
+def test_packages_when_tampered_with_then_are_all_refused_as_verify_py_does(
+    bench: VerifierPage, bag: Bag, later: Bag
+) -> None:
+    tried: list[tuple[str, str, bytes]] = []
+    for name, tamper in TAMPERINGS.items():
+        files = dict(bag.files)
+        culprit = tamper(bag, later, files)
+        tried += [(name, culprit, bag.zipped(files)), (f"{name}, rebuilt", culprit, bag.zipped(rebagged(files)))]
+    assert len(tried) > 200
+    for (name, culprit, content), seen in zip(tried, bench.check_all([each[2] for each in tried]), strict=True):
+        assert not seen["ok"], name
+        named = {each["file"] for each in seen["findings"]}
+        assert SEAL in named or any(culprit in file or file in culprit for file in named if file), (name, named)
+        require_agreement(seen, bag.check(content))
+
+
+def test_zips_when_odd_or_cut_off_then_are_all_refused_as_verify_py_does(
+    bench: VerifierPage, bag: Bag, later: Bag
+) -> None:
+    whole, draw = later.zipped(later.files), random.Random(8)
+    ends = (0, 1, 21, 22, len(whole) - 1, *(draw.randrange(len(whole)) for _ in range(40)))
+    tried = [*(make(bag) for make in ZIPS.values()), *(whole[:end] for end in ends)]
+    for content, seen in zip(tried, bench.check_all(tried), strict=True):
+        assert "zip" in {each["check"] for each in seen["findings"]}
+        require_agreement(seen, bag.check(content))
+
+
+def test_package_when_any_one_bit_is_flipped_then_is_refused_as_verify_py_does(bench: VerifierPage, later: Bag) -> None:
+    content, draw = later.zipped(later.files), random.Random(2026)
+    flips = [(draw.randrange(len(content)), 1 << draw.randrange(8)) for _ in range(300)]
+    for (at, bit), seen in zip(flips, bench.check_all([content], flips), strict=True):
+        flipped = content[:at] + bytes([content[at] ^ bit]) + content[at + 1 :]
+        assert {each["check"] for each in seen["findings"]} & {"zip", "bag"}, (at, bit)
+        require_agreement(seen, later.check(flipped))
+
+
+def test_text_when_a_package_brings_it_then_is_shown_as_text_and_never_run(bench: VerifierPage, bag: Bag) -> None:
+    evil = "<img src=x onerror=\"document.title='run'\">\u202ezip.exe"
+    name = "manifest-sha256.txt"
+    files = {**bag.files, name: bag.files[name] + f"{'0' * 64}  {evil}\n".encode()}
+    bench.drop(bag.zipped(files))
+    seen = bench.run()
+    assert evil in {each["file"] for each in seen["findings"]}
+    assert bench.page.locator("#result img").count() == 0
+    assert evil.replace("\u202e", "\ufffd") in bench.page.inner_text("#findings")
+    assert bench.page.title() == "Exhibit: check a custody package"
+
+
+def _cosigned(bag: Bag) -> bytes:
+    """With cosignatures of two witnesses under its tree head, which nobody sealed."""
+    note = bag.files["data/ledger/checkpoint"]
+    signed = note + (cosign(note.decode(), 1) + cosign(note.decode(), 3)).encode()
+    return bag.zipped(rebagged({path: content.replace(note, signed) for path, content in bag.files.items()}))
+
+
+POLICIES = {
+    "none": "quorum none\n",
+    "met": "".join(f"witness w{n} {witness_key(n).encode()}\n" for n in (1, 2, 3)) + "group g 2 w1 w2 w3\nquorum g\n",
+    "unmet": "".join(f"witness w{n} {witness_key(n).encode()}\n" for n in (1, 2, 3)) + "group g all w1 w2\nquorum g\n",
+    "other_key": f"witness w1 {_renamed(witness_key(2).encode(), witness_key(1).name)}\nquorum w1\n",
+    "other_log": f"log {VerifierKey('other.example', OTHER_SIGNER.public_key).encode()}\nquorum none\n",
+}
+
+
+def test_policy_when_asked_for_then_witnesses_are_found_as_verify_py_finds_them(
+    browser: Browser, bag: Bag, key: str, tmp_path: Path
+) -> None:
+    results = []
+    with open_page(browser) as ready:
+        ready.use_key(key)
+        ready.page.click("summary")
+        for content in (bag.zipped(bag.files), _cosigned(bag)):
+            ready.drop(content)
+            for text in POLICIES.values():
+                (tmp_path / "policy").write_text(text)
+                ready.page.set_input_files("#policy", tmp_path / "policy")
+                seen = ready.run()
+                said = verify(io.BytesIO(content), [parse_key(key)], parse_policy(text.encode()))
+                require_agreement(seen, said)
+                results.append(said.result_of("witnesses"))
+    assert results == ["proven", *["FAILED"] * 4, "passed", "passed", *["FAILED"] * 3]
