@@ -40,6 +40,7 @@ COMMANDS = {
     "ledger rotate-key": "app.ledger_operations:rotate_key",
     "ledger anchor-now": "app.anchor_commands:anchor_now",
     "ledger witnesses": "app.anchor_commands:show_witnesses",
+    "vault rotate-key": "app.vault_command:rotate_vault_key",
 }
 """A command's function, by name: a process imports what its own command needs, and no more (a test loads each)."""
 
@@ -139,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_fingerprints(commands)
     _add_anchors(ledger)
     _add_operations(ledger)
+    what = "Change the key under which the identities of sources are sealed; cut off, it is repeated."
+    vault = commands.add_parser("vault", help="Who sources are, sealed.").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    vault.add_parser("rotate-key", help=what, description=what).set_defaults(command="vault rotate-key")
     return parser
 
 

@@ -51,7 +51,7 @@ def start_new_log(settings: Settings, options: argparse.Namespace) -> int:
             "this database lacks stays missing. First try to recover it (docs/deployment.md, Backup and restore). When "
             "that is impossible, repeat the command with --the-old-log-ends."
         )
-    with only_instance(settings.data), _owner(settings) as engine:
+    with only_instance(settings.data), as_owner(settings) as engine:
         if options.halt:
             with engine.connect() as connection:
                 halting.halt_by_hand(connection, options.reason)
@@ -156,7 +156,7 @@ def _record_rotation(
 
 
 @contextmanager
-def _owner(settings: Settings) -> Iterator[Engine]:
+def as_owner(settings: Settings) -> Iterator[Engine]:
     """The database as its owner; the embedded server is started when it is not running, and left as it was found."""
     if settings.database_url:
         with _connected(settings.database_url) as engine:

@@ -70,6 +70,7 @@ class VaultKeyMissing(AppError):
     advice = "An operator puts `secrets/vault-key` back from its backup; no request can help itself here."
 
 
+constraint_errors["exhibit_vault_key_changed"] = VaultKeyMissing("The vault's key was changed.")
 SECOND_PERSON = OpeningNeedsAnother("You asked for this identity: another person approves it, or refuses.")
 ALREADY_REQUESTED = OpeningAlreadyRequested("Your request for this identity is open.")
 

@@ -5,7 +5,7 @@ stream's own object, or ``testimony``.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from app.ledger.event import Event
@@ -88,3 +88,15 @@ class IncidentOpeningRefused(_SecondPerson):
 @dataclass(frozen=True, kw_only=True)
 class IncidentIdentityUnsealed(_SecondPerson):
     TYPE: ClassVar[str] = "incident.identity_unsealed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VaultKeyRotated(Event):
+    """In the system's stream. ``began``: from now on the new key seals; ``rewrapped``: so many records' own keys were
+    wrapped by it; ``finished``: none is left under the former one. Key ids name keys without telling them."""
+
+    TYPE: ClassVar[str] = "system.vault_key_rotated"
+    stage: Literal["began", "rewrapped", "finished"]
+    key_id: str
+    former_key_id: str
+    records: int | None = None

@@ -55,6 +55,23 @@ class VaultSecret(Base):
     identity_id: Mapped[UUID] = mapped_column(ForeignKey("vault_identities.id"), primary_key=True)
     wrapped_key: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     ciphertext: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    wrapped_by: Mapped[str | None] = mapped_column(
+        Text, comment="The key that wraps this record's own; null: the one that sealed it."
+    )
+
+
+class VaultKeyChange(Base):
+    """From when on another key seals. Nothing but its name is here; it lies in a file of the API's processes."""
+
+    __tablename__ = "vault_keys"
+    __table_args__ = (
+        CheckConstraint("number > 0", name="number_counts"),
+        {"comment": "Changes of the vault's key: the last one seals. Empty: the first one still does."},
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key_id: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime] = mapped_column(UtcTime)
 
 
 class VaultOpening(Base):

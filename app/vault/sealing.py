@@ -69,11 +69,20 @@ class Record:
 
 @dataclass(frozen=True, repr=False)
 class Sealed:
-    """An identity at rest: its key, wrapped by the installation's, and its ciphertext."""
+    """An identity at rest: its key, wrapped by the installation's, and its ciphertext.
+
+    ``key_id`` is the installation's key when it was sealed; ``wrapped_by`` the one that wraps now, where that is
+    another: the ciphertext stays as it was recorded.
+    """
 
     key_id: str
     wrapped_key: bytes
     ciphertext: bytes
+    wrapped_by: str | None = None
+
+    @property
+    def opens_by(self) -> str:
+        return self.wrapped_by or self.key_id
 
     @property
     def ciphertext_sha256(self) -> Sha256Hex:
@@ -94,11 +103,23 @@ def seal(identity: Mapping[str, Any], record: Record, key: VaultKey) -> Sealed:
 
 def unseal(sealed: Sealed, record: Record, key: VaultKey) -> dict[str, Any]:
     """Raises NotSealedHere."""
-    if sealed.key_id != key.id:
-        raise NotSealedHere("sealed under another key")
-    own = _decrypt(key.secret, sealed.wrapped_key, record.associated_data("key", key.id))
-    opened: dict[str, Any] = json.loads(_decrypt(own, sealed.ciphertext, record.associated_data("identity", key.id)))
+    own = _own_key(sealed, record, key)
+    plain = _decrypt(own, sealed.ciphertext, record.associated_data("identity", sealed.key_id))
+    opened: dict[str, Any] = json.loads(plain)
     return opened
+
+
+def wrap_anew(sealed: Sealed, record: Record, key: VaultKey, following: VaultKey) -> bytes:
+    """The record's own key, wrapped by the key that follows; the identity is not opened. Raises NotSealedHere."""
+    own = _own_key(sealed, record, key)
+    return _encrypt(following.secret, own, record.associated_data("key", following.id))
+
+
+def _own_key(sealed: Sealed, record: Record, key: VaultKey) -> bytes:
+    """Raises NotSealedHere."""
+    if sealed.opens_by != key.id:
+        raise NotSealedHere("sealed under another key")
+    return _decrypt(key.secret, sealed.wrapped_key, record.associated_data("key", key.id))
 
 
 def _encrypt(secret: bytes, plain: bytes, associated: bytes) -> bytes:

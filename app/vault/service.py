@@ -55,7 +55,7 @@ APPROVED: Mapping[str, type[Any]] = {"evidence": EvidenceOpeningApproved, "testi
 REFUSED: Mapping[str, type[Any]] = {"evidence": EvidenceOpeningRefused, "testimony": IncidentOpeningRefused}
 UNSEALED: Mapping[str, type[Any]] = {"evidence": EvidenceIdentityUnsealed, "testimony": IncidentIdentityUnsealed}
 
-_OPEN = text("SELECT wrapped_key, ciphertext FROM exhibit_open_identity(:opening)")
+_OPEN = text("SELECT wrapped_key, ciphertext, wrapped_by FROM exhibit_open_identity(:opening)")
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def open_identity(
         raise IdentityDestroyed("It was erased since; nobody can open it any more.")
     boxed = uow.session.execute(_OPEN, {"opening": opening.id}).one()
     uow.session.refresh(opening)
-    sealed = Sealed(identity.key_id, bytes(boxed.wrapped_key), bytes(boxed.ciphertext))
+    sealed = Sealed(identity.key_id, bytes(boxed.wrapped_key), bytes(boxed.ciphertext), boxed.wrapped_by)
     record = Record(identity.id, identity.case_id, identity.subject_kind, identity.subject_id)
     try:
         opened = unseal(sealed, record, key)
@@ -277,8 +277,9 @@ def _next_number(session: Session, case_id: UUID) -> int:
 
 def _require_own_key(session: Session, key: VaultKey) -> None:
     """A data directory without its key would make a new one: it must not seal beside what it cannot open."""
-    other = session.scalar(select(VaultIdentity.key_id).where(VaultIdentity.key_id != key.id).limit(1))
-    if other is not None:
+    wraps = func.coalesce(VaultSecret.wrapped_by, VaultIdentity.key_id)
+    query = select(VaultIdentity.id).join(VaultSecret, VaultSecret.identity_id == VaultIdentity.id)
+    if session.scalar(query.where(wraps != key.id).limit(1)) is not None:
         raise VaultKeyMissing("What is sealed here was sealed under another key than this server has.")
 
 
