@@ -21,6 +21,7 @@ CLAIMS = (
     "proofs",
     "verification",
     "packages",
+    "verifier_page",
 )
 
 

@@ -98,6 +98,7 @@ def make_item(
     is_preserved: bool = True,
     is_compared: bool = True,
     content: bytes | None = None,
+    size_bytes: int = 1000,
 ) -> UUID:
     """An item on bytes that no store holds, ``preserved`` and found undecodable unless said otherwise; its id.
 
@@ -105,14 +106,14 @@ def make_item(
     ``content``: what the bytes' digest is made of; None: of no other item's.
     """
     sha256 = sha256_hex(new_id().bytes if content is None else content)
-    file = ReceivedFile(StoredBlob(sha256, 1000, True), b"\xff\xd8\xff\xe0", "a.jpg", "image/jpeg")
+    file = ReceivedFile(StoredBlob(sha256, size_bytes, True), b"\xff\xd8\xff\xe0", "a.jpg", "image/jpeg")
     acquisition = Acquisition(collector="Olena", method="download", acquired_at=utc_now(), source="a channel")
     item = commit_in(
         sessions,
         lambda uow: receive_evidence(uow, collector, case_id, file=file, acquisition=acquisition, labels=labels),
     )
     if is_preserved:
-        read_back = ReadBack(ReadBackOutcome.MATCH, sha256, 1000, None)
+        read_back = ReadBack(ReadBackOutcome.MATCH, sha256, size_bytes, None)
         commit_in(sessions, lambda uow: record_read_back(uow, item.id, read_back))
     if is_preserved and is_compared:
         make_compared(sessions, item.id, sha256)

@@ -118,11 +118,14 @@ def make_linked_incident(sessions: sessionmaker[Session], case_id: UUID, item: U
 
 
 def make_hub(sessions: sessionmaker[Session], contents: Sequence[bytes | None] = (None, None, None)) -> Hub:
-    """``contents``: the items' 1000 bytes, of which a store may hold a file; None: bytes that nobody has."""
+    """``contents``: the items' bytes, of which a store may hold a file; None: bytes that nobody has."""
     make_log(sessions)
     coordinator, verifier = make_person(sessions, "Anna"), make_person(sessions, "Olena")
     case_id = make_case(sessions, coordinator, [(verifier, Role.VERIFIER)])
-    items = tuple(make_item(sessions, verifier, case_id, content=content) for content in contents)
+    items = tuple(
+        make_item(sessions, verifier, case_id, content=content, size_bytes=len(content or bytes(1000)))
+        for content in contents
+    )
     incident = make_linked_incident(sessions, case_id, items[0])
     with sessions() as session:
         vkey = VerifierKey(log.installation(session).origin, SIGNER.public_key)

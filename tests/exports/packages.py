@@ -1,6 +1,6 @@
 """Packages as the jobs make them, of the hub's case with files that a store holds, for the tests of exports."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,12 +90,12 @@ CONTENTS = tuple(bytes([number]) * 1000 for number in (1, 2, 3))
 
 
 @contextmanager
-def open_packages(database: TestDatabase, data: Path) -> Iterator[PackageHub]:
+def open_packages(database: TestDatabase, data: Path, contents: Sequence[bytes] = CONTENTS) -> Iterator[PackageHub]:
     blobs = LocalBlobStore(data / "blobs")
-    for content in CONTENTS:
+    for content in contents:
         with blobs.begin() as writer:
             writer.write(content)
             writer.commit()
-    with open_hub(database, CONTENTS) as hub:
+    with open_hub(database, contents) as hub:
         settings = Settings(data=data, checkpoint_wait_s=20)
         yield PackageHub(hub, Stores(settings, blobs, LocalBlobStore(data / "packages")))
