@@ -302,7 +302,7 @@ def get_custody_verifier() -> Response:
     return Response(
         Path(verify_custody.__file__).read_bytes(),
         media_type="text/x-python; charset=utf-8",
-        headers=_attachment("verify_custody.py"),
+        headers=attachment("verify_custody.py"),
     )
 
 
@@ -331,7 +331,7 @@ def custody_page(
         response,
         found.entries,
         limit,
-        lambda entry: _shape(entry, None if found.disclosures is None else found.disclosures[entry.commitment]),
+        lambda entry: entry_shape(entry, None if found.disclosures is None else found.disclosures[entry.commitment]),
         lambda entry: encode_cursor(entry.id),
     )
 
@@ -339,7 +339,7 @@ def custody_page(
 _OF_BODY = ("time", "occurred", "type", "actor", "object", "data")
 
 
-def _shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
+def entry_shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
     value = dict.fromkeys(_OF_BODY) if entry.body is None else json.loads(entry.body)
     sealed: dict[str, SealedField] | None = None if entry.body is None else {}
     for name, digest in (value.get("sealed") or {}).items():
@@ -404,13 +404,13 @@ def custody_file(request: Request, file_format: str, take: Callable[[UnitOfWork]
     moment = format_time(export.time)[:19].replace(":", "").replace("-", "")
     subject = taken.subject
     return StreamingResponse(
-        _blocks(written_as.write(export, known.sessions)),
+        blocks(written_as.write(export, known.sessions)),
         media_type=written_as.MEDIA_TYPE,
-        headers=_attachment(f"{subject.scope}-{str(subject.id)[:8]}-{moment}Z{written_as.SUFFIX}"),
+        headers=attachment(f"{subject.scope}-{str(subject.id)[:8]}-{moment}Z{written_as.SUFFIX}"),
     )
 
 
-def _attachment(name: str) -> dict[str, str]:
+def attachment(name: str) -> dict[str, str]:
     return {
         "Content-Disposition": f'attachment; filename="{name}"',
         "X-Content-Type-Options": "nosniff",
@@ -418,7 +418,7 @@ def _attachment(name: str) -> dict[str, str]:
     }
 
 
-def _blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
+def blocks(lines: Iterable[bytes]) -> Iterator[bytes]:
     """The same bytes in pieces of about 64 KiB, so that a line does not cost a turn of the event loop."""
     block = bytearray()
     for line in lines:

@@ -1,6 +1,7 @@
 """The whole map: where each value that any entry seals lies besides its disclosure; ``app.kernel.places``."""
 
 from app.access.places import PLACES as ACCESS
+from app.auditing.places import PLACES as AUDITING
 from app.cases.places import PLACES as CASES
 from app.consent.places import PLACES as CONSENT
 from app.exports.places import PLACES as EXPORTS
@@ -30,6 +31,7 @@ PLACES: Places = {
     **GRADINGS,
     **FACTS_OF_INCIDENTS,
     **EXPORTS,
+    **AUDITING,
     **{(name, "reason"): () for name in (*ERASING_TYPES, *BODY_TYPES)},
 }
 
