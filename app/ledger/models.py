@@ -168,6 +168,10 @@ class LedgerEntry(Base):
             "object_id",
             postgresql_where=text("type IN ('export.created', 'export.sealed', 'export.downloaded')"),
         ),
+        Index("ix_ledger_entries_actor_id", "actor_id"),
+        Index("ix_ledger_entries_object_id", "object_id"),
+        Index("ix_ledger_entries_type", "type"),
+        Index("ix_ledger_entries_recorded_at", "recorded_at", postgresql_using="brin"),
         Index("ix_ledger_entries_before_acts", "id", postgresql_where=text("act IS NULL")),
     )
 

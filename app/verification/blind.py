@@ -50,6 +50,19 @@ _TOOK_PACKAGE = text("""
     )
 """)
 
+# A log of the whole case, or of all cases: taking it is an entry in the case's stream; of one item, in the item's.
+_TOOK_LOG = text("""
+    SELECT EXISTS (
+        SELECT FROM ledger_entries taken JOIN case_pseudonyms p ON p.pseudonym = taken.actor_id
+            LEFT JOIN ledger_bodies b ON b.commitment = taken.commitment
+        WHERE taken.type = 'export.log_taken' AND taken.recorded_at >= :since
+            AND p.case_id = :case AND p.account_id = :person
+            AND (taken.stream_id = :item
+                OR taken.stream_id = :case AND (b.body IS NULL
+                    OR CAST(convert_from(b.body, 'UTF8') AS jsonb) #>> '{data,scope}' <> 'stream'))
+    )
+""")
+
 
 def require_still_blind(session: Session, evidence: Evidence, person: UUID) -> None:
     """Nobody is second who took the custody log as a file in this round: in that the first's work stands.
@@ -66,7 +79,8 @@ def require_still_blind(session: Session, evidence: Evidence, person: UUID) -> N
         LedgerEntry.actor_id.in_(pseudonym),
     )
     shown = {"item": evidence.id, "case": evidence.case_id, "since": evidence.blind_since, "person": person}
-    if session.scalar(select(took_file.exists())) or session.scalar(_TOOK_PACKAGE, shown):
+    took_other = session.scalar(_TOOK_PACKAGE, shown) or session.scalar(_TOOK_LOG, shown)
+    if took_other or session.scalar(select(took_file.exists())):
         raise SecondNotBlind("You took a file of the item's custody log in this round.")
 
 

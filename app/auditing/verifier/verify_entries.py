@@ -865,6 +865,8 @@ class EntriesFile:
                 report.skipped["completeness"] = (
                     "the case began in an earlier log, where its first items are registered"
                 )
+            if self.not_asked:  # What registers streams may be withheld.
+                streams |= self.seen
             for stream in sorted(self.seen - streams):
                 report.add("completeness", stream, "a stream that the case does not register")
             self._complete_streams(sorted(streams - (self.later - self.seen)))

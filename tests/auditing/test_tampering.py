@@ -1,0 +1,150 @@
+"""A log that was changed on the way is refused, whoever changes it and however well the rest is made to fit."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from app.auditing.selection import Filters
+from app.kernel.primitives import canonical_json
+from tests.auditing.logs import Desk
+
+Lines = list[Any]
+
+
+@pytest.fixture(scope="module")
+def taken(shared_desk: Desk) -> dict[str, Lines]:
+    """One log of each kind, from the middle of the tree, as its lines."""
+    case = shared_desk.hub.case_id
+    asked: dict[str, dict[str, Any]] = {
+        "case": {"case": case, "first": 6, "before": 14},
+        "case with leaves": {"case": case, "first": 6, "before": 14, "inline_leaves_up_to": 1000},
+        "everything": {"first": 3, "before": 12},
+        "filtered": {"case": case, "filters": Filters(types=("evidence.registered",))},
+    }
+    logs = {name: shared_desk.write(shared_desk.take(**each)) for name, each in asked.items()}
+    return {name: [json.loads(line) for line in content.splitlines()] for name, content in logs.items()}
+
+
+def sealed_anew(lines: Lines) -> bytes:
+    """With the trailer that fits: an attacker writes that too."""
+    body = b"".join(canonical_json(line) + b"\n" for line in lines[:-1])
+    counts = {
+        "entries": sum("v" in line for line in lines),
+        "leaves": sum(line.get("kind") == "leaf" for line in lines),
+        "withheld": sum("withheld" in line and "kind" not in line for line in lines),
+    }
+    trailer = {"kind": "trailer", "lines": len(lines) - 1, **counts, "sha256": hashlib.sha256(body).hexdigest()}
+    return body + canonical_json(trailer) + b"\n"
+
+
+def entry_at(lines: Lines, number: int = 0) -> int:
+    return [at for at, line in enumerate(lines) if "v" in line][number]
+
+
+def as_leaf(lines: Lines, at: int) -> Lines:
+    entry = lines[at]
+    leaf = f"custody-leaf/v1 {entry['label']} {hashlib.sha256(canonical_json(entry)).hexdigest()}"
+    return [*lines[:at], {"kind": "leaf", "leaf": leaf}, *lines[at + 1 :]]
+
+
+def changed(lines: Lines, at: int, **members: Any) -> Lines:
+    return [*lines[:at], {**lines[at], **members}, *lines[at + 1 :]]
+
+
+def without_stream_context(lines: Lines) -> Lines:
+    """An older entry passed off as where a stream stood: what lies between would be hidden."""
+    case, first = lines[0]["scope"]["id"], lines[0]["first"]
+    contexts = [
+        at
+        for at, line in enumerate(lines)
+        if line.get("kind") == "context" and line.get("index", first) < first and line["entry"]["stream"] != case
+    ]
+    return [line for at, line in enumerate(lines) if at != contexts[-1]]
+
+
+def is_of_no_stream_yet(lines: Lines, at: int) -> bool:
+    """The first entry, after the range, of a stream that nothing in the range registers: it proves nothing here."""
+    line = lines[at]
+    return line.get("kind") == "context" and line.get("index", 0) >= lines[0]["before"] and line["entry"]["seq"] == 1
+
+
+TAMPERINGS: dict[str, Callable[[Lines], Lines]] = {
+    "an entry is left out": lambda lines: [line for at, line in enumerate(lines) if at != entry_at(lines)],
+    "an entry is shown as a leaf alone": lambda lines: as_leaf(lines, entry_at(lines)),
+    "the last entry is shown as a leaf alone": lambda lines: as_leaf(lines, entry_at(lines, -1)),
+    "two entries change places": lambda lines: [
+        *lines[: entry_at(lines)],
+        lines[entry_at(lines) + 1],
+        lines[entry_at(lines)],
+        *lines[entry_at(lines) + 2 :],
+    ],
+    "an entry's time is another one": lambda lines: changed(lines, entry_at(lines), time="2020-01-01T00:00:00.000Z"),
+    "an entry's actor is another one": lambda lines: changed(
+        lines, entry_at(lines), actor={**lines[entry_at(lines)]["actor"], "role": "custodian"}
+    ),
+    "an entry stands twice": lambda lines: [
+        *lines[: entry_at(lines)],
+        lines[entry_at(lines)],
+        *lines[entry_at(lines) :],
+    ],
+    "the range ends earlier": lambda lines: changed(lines, 0, before=lines[0]["before"] - 1),
+    "the range begins later": lambda lines: changed(lines, 0, first=lines[0]["first"] + 1),
+    "less was asked for": lambda lines: changed(lines, 0, asked={"types": ["case.created"]}),
+    "another scope was asked for": lambda lines: changed(
+        lines, 0, scope={"kind": "stream", "id": "00000000-0000-4000-8000-000000000000"}
+    ),
+    "the log's own entry is another one": lambda lines: [
+        changed(lines, at, entry={**line["entry"], "time": "2020-01-01T00:00:00.000Z"})[at]
+        if line.get("kind") == "own"
+        else line
+        for at, line in enumerate(lines)
+    ],
+    "it was taken at another time": lambda lines: changed(lines, 0, time="2020-01-01T00:00:00.000Z"),
+}
+
+
+@pytest.mark.parametrize("kind", ["case", "case with leaves", "everything", "filtered"])
+@pytest.mark.parametrize("tampering", TAMPERINGS)
+def test_log_when_changed_and_sealed_anew_then_it_is_refused(
+    shared_desk: Desk, taken: dict[str, Lines], kind: str, tampering: str
+) -> None:
+    assert shared_desk.check(sealed_anew(taken[kind])).findings == []
+    assert not shared_desk.check(sealed_anew(TAMPERINGS[tampering](taken[kind]))).ok
+
+
+@pytest.mark.parametrize("kind", ["case", "everything"])
+def test_log_when_any_line_is_dropped_or_cut_then_it_is_refused(
+    shared_desk: Desk, taken: dict[str, Lines], kind: str
+) -> None:
+    lines = taken[kind]
+    for at in range(len(lines) - 1):
+        shorter = sealed_anew([*lines[:at], *lines[at + 1 :]])
+        report = shared_desk.check(shorter)
+        if is_of_no_stream_yet(lines, at):
+            continue
+        assert not report.ok or "completeness" in report.skipped, lines[at]
+    whole = sealed_anew(lines)
+    for size in (0, 1, len(whole) // 2, len(whole) - 1):
+        assert not shared_desk.check(whole[:size]).ok
+    assert not shared_desk.check(whole + b"\n").ok
+
+
+def test_log_when_an_older_entry_is_passed_off_as_where_a_stream_stood_then_it_is_not_called_complete(
+    shared_desk: Desk,
+) -> None:
+    taken = shared_desk.write(shared_desk.take(case=shared_desk.hub.case_id, first=20))
+    lines = [json.loads(line) for line in taken.splitlines()]
+    assert shared_desk.check(sealed_anew(lines)).findings == []
+    report = shared_desk.check(sealed_anew(without_stream_context(lines)))
+    assert not report.ok or report.as_json()["checks"]["completeness"] == "not checked"
+
+
+@pytest.mark.thorough
+def test_log_when_any_byte_is_flipped_then_it_is_refused(shared_desk: Desk, taken: dict[str, Lines]) -> None:
+    whole = sealed_anew(taken["case"])
+    for at in range(0, len(whole), 7):
+        flipped = whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :]
+        assert not shared_desk.check(flipped).ok, at
