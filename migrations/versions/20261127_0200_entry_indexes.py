@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r117_entry_indexes"
-down_revision = "r116b_approvals"
+down_revision = "r118b_vault_keys"
 branch_labels = None
 depends_on = None
 
