@@ -68,7 +68,9 @@ def without_stream_context(lines: Lines) -> Lines:
 def is_of_no_stream_yet(lines: Lines, at: int) -> bool:
     """The first entry, after the range, of a stream that nothing in the range registers: it proves nothing here."""
     line = lines[at]
-    return line.get("kind") == "context" and line.get("index", 0) >= lines[0]["before"] and line["entry"]["seq"] == 1
+    return bool(
+        line.get("kind") == "context" and line.get("index", 0) >= lines[0]["before"] and line["entry"]["seq"] == 1
+    )
 
 
 TAMPERINGS: dict[str, Callable[[Lines], Lines]] = {
