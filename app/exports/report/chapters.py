@@ -29,7 +29,7 @@ from app.exports.report.incident_blocks import case_fact_blocks, incident_blocks
 from app.exports.report.item_blocks import item_blocks, item_title, timeline_blocks
 from app.exports.report.pictures import PictureBook
 from app.exports.report.stories import Act, CaseStory, IncidentStory, ItemStory, acts_of
-from app.exports.report.wording import Names, moment, person_of, text_of, words
+from app.exports.report.wording import Names, moment, person_of, plural, text_of, words
 from app.kernel.primitives import format_time
 
 PICTURED_MATCHES = 200
@@ -155,7 +155,7 @@ class Report:
             ("Case", code(dossier.case_id)),
             ("Made", cell(moment(format_time(dossier.time)))),
             ("Scope", cell(_SCOPES[dossier.scope])),
-            ("Holds", cell(f"{len(self._items)} items, {len(self._incidents)} incidents")),
+            ("Holds", cell(f"{plural(len(self._items), 'item')}, {plural(len(self._incidents), 'incident')}")),
             ("Originals", cell("in the package" if dossier.has_media else "not in the package")),
             ("Opened fields", cell(opens)),
             ("Log", code(dossier.vkey.name)),
@@ -201,7 +201,7 @@ class Report:
         ]
         yield Table(["Called", "Pseudonym", "Name", "Roles now"], [16, 40, 22, 22], rows)
         yield from case_fact_blocks(case, self._names)
-        yield from timeline_blocks(case.timeline, "The case's own acts")
+        yield from timeline_blocks(case.timeline, "case", "The case's own acts")
 
     def _of_incidents(self) -> Iterator[Block]:
         if self._incidents:
@@ -210,7 +210,7 @@ class Report:
             story = self._incident(span)
             label = self._names.labels[story.stream]
             yield from incident_blocks(story, label, self._names)
-            yield from timeline_blocks(story.timeline)
+            yield from timeline_blocks(story.timeline, "incident")
             self._totals.kinds[words(story.stated.get("kind")) or "not stated"] += 1
             self._totals.grades.update(words(act.data["grade"]) for act in story.gradings.values())
             if len(self._totals.casualties) < PICTURED_MATCHES:
@@ -225,7 +225,7 @@ class Report:
             pictures = self._book.contact_sheet(story)
             why = None if pictures else self._book.why_none(story) or NO_PICTURE
             yield from item_blocks(story, label, self._names, pictures, why)
-            yield from timeline_blocks(story.timeline)
+            yield from timeline_blocks(story.timeline, "evidence")
             self._note(story, label)
 
     def _note(self, story: ItemStory, label: str) -> None:
@@ -256,7 +256,7 @@ class Report:
             label, against = self._names.labels[pair.first], self._names.labels[pair.other]
             yield Heading(1, f"M-{number} · {label} and {against}", f"m-{pair.match}")
             if number <= PICTURED_MATCHES:
-                shown = [self._beside(each) for each in (first, other)]
+                shown = [self._beside(first, other), self._beside(other, first)]
                 pictures = [each for each in shown if each is not None]
                 if pictures:
                     yield Pictures(pictures)
@@ -264,8 +264,10 @@ class Report:
         if len(self._pairs) > PICTURED_MATCHES:
             yield Words(f"Only the first {PICTURED_MATCHES} matches are shown with pictures.", "small")
 
-    def _beside(self, item: _Small | None) -> Picture | None:
-        return None if item is None else self._book.small(item.story, item.title)
+    def _beside(self, item: _Small | None, other: _Small | None) -> Picture | None:
+        if item is None:
+            return None
+        return self._book.small(item.story, item.title, beside=None if other is None else other.story)
 
     def _match_rows(self, pair: _Pair) -> Iterator[tuple[str, Cell]]:
         data = pair.found.data
@@ -278,7 +280,7 @@ class Report:
         ground = _ground(data)
         if ground:
             yield "Ground", cell(ground)
-        if data.get("transformation"):
+        if data.get("transformation") not in (None, "identity"):
             yield "Transformation", cell(words(data["transformation"]))
         if data.get("spans"):
             query, reference = data.get("query"), pair.other if data.get("query") == pair.first else pair.first

@@ -21,7 +21,7 @@ h2{border-bottom:2px solid #172130;margin-top:3rem;padding-bottom:.3rem}
 h3{border-top:1px solid #d1d6dd;margin-top:2.2rem;padding-top:1rem}h4{margin:1.4rem 0 .4rem}
 table{border-collapse:collapse;margin:.4rem 0 1rem;width:100%;font-size:.86rem}
 th,td{border-bottom:1px solid #d1d6dd;overflow-wrap:anywhere;padding:.3rem .6rem .3rem 0}
-th,td{text-align:start;vertical-align:top}
+th,td{text-align:left;vertical-align:top;white-space:pre-line}
 th{color:#667080}table.facts th{font-weight:400;white-space:nowrap;width:13rem}
 code,.code{font:.82rem/1.4 "DejaVu Sans Mono",ui-monospace,monospace}
 pre{background:#f4f6f8;overflow-x:auto;padding:.8rem}
@@ -91,7 +91,8 @@ class HtmlReport:
 
     def _table(self, table: Table) -> None:
         head = "".join(f'<th scope="col">{_text(name)}</th>' for name in table.columns)
-        self._out(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n")
+        wide = "".join(f'<col width="{share}%">' for share in table.shares)
+        self._out(f"<table>\n<colgroup>{wide}</colgroup>\n<thead><tr>{head}</tr></thead>\n<tbody>\n")
         for row in table.rows:
             self._out(f"<tr>{''.join(map(_cell, row))}</tr>\n")
         self._out("</tbody>\n</table>\n")

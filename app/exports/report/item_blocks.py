@@ -130,7 +130,7 @@ def _findings(story: ItemStory) -> Iterator[Block]:
         yield Heading(2, "Findings")
         yield Table(
             ["Dimension", "Result", "By methods", "Why", "By, when"],
-            [14, 18, 17, 33, 18],
+            [13, 17, 16, 32, 22],
             [_finding(act) for act in story.findings.values()],
         )
 
@@ -186,7 +186,7 @@ def _verdict_rows(act: Act, story: ItemStory, names: Names) -> list[list[Cell]]:
     if act.type == "evidence.submitted":
         rows += [
             [
-                cell(f"→ {act_words(review.type)}"),
+                cell(f"→ {act_words(review.type, 'evidence')}"),
                 quote(text_of(review, "comment")),
                 cell(f"{person_of(review)}\n{moment(review.time)}"),
             ]
@@ -195,7 +195,7 @@ def _verdict_rows(act: Act, story: ItemStory, names: Names) -> list[list[Cell]]:
     return rows
 
 
-def timeline_blocks(timeline: Timeline, title: str = "Custody: every act on it, in order") -> Iterator[Block]:
+def timeline_blocks(timeline: Timeline, of: str, title: str = "Custody: every act on it, in order") -> Iterator[Block]:
     """Who did what and when; a long one is cut, and says where the rest stands."""
     yield Heading(2, title)
     shown = timeline.acts[:TIMELINE_ROWS]
@@ -203,7 +203,7 @@ def timeline_blocks(timeline: Timeline, title: str = "Custody: every act on it, 
         [
             cell(act.seq),
             cell(moment(act.time)),
-            cell(act_words(act.type)),
+            cell(act_words(act.type, of)),
             cell(person_of(act) if act.actor else ""),
             cell(_more(act)),
         ]

@@ -16,6 +16,8 @@ BODY, SMALL, TINY = 9.5, 8.0, 7.2
 INK, QUIET, RULE = "0.11 0.13 0.16", "0.40 0.44 0.49", "0.82 0.84 0.87"
 NIGHT, WARN = "0.09 0.13 0.19", "0.62 0.12 0.10"
 _HEADINGS = {0: ("bold", 17.0), 1: ("bold", 12.5), 2: ("bold", 10.0)}
+_ROOM_BELOW = {0: 64.0, 1: 270.0, 2: 54.0}
+"""What must fit below a heading on its page, or it goes to the next: of an item its picture."""
 _WORDS = {
     "plain": ("sans", BODY, INK, 0.0),
     "small": ("sans", SMALL, QUIET, 0.0),
@@ -94,7 +96,7 @@ class PdfReport:
         if heading.level == 0:
             self._turn()
         lines = list(lines_of(heading.text, font, size, INNER))
-        self._need(len(lines) * size * LEADING + (64 if heading.level < 2 else 44))
+        self._need(len(lines) * size * LEADING + _ROOM_BELOW[heading.level])
         if not self._is_fresh:
             self._at -= {0: 0, 1: 16, 2: 8}[heading.level]
         if heading.level == 1 and not self._is_fresh:
@@ -161,7 +163,7 @@ class PdfReport:
             font = "mono" if value.is_code else "bold" if style == "head" else "sans"
             own = size - 0.9 if value.is_code else size
             colour = QUIET if style in ("quiet", "head") else INK
-            laid.append((left, width, font, own, colour, list(lines_of(value.text, font, own, width))))
+            laid.append((left, font, own, colour, list(lines_of(value.text, font, own, width))))
         deep = max(len(lines) for *_, lines in laid)
         step = size * LEADING
         if deep * step <= 200:
@@ -169,9 +171,9 @@ class PdfReport:
         for number in range(deep):
             self._need(step, again)
             self._at -= step
-            for left, width, font, own, colour, lines in laid:
+            for left, font, own, colour, lines in laid:
                 if number < len(lines):
-                    self._line(MARGIN + left, self._at, lines[number], font, own, colour, width)
+                    self._line(MARGIN + left, self._at, lines[number], font, own, colour)
         self._at -= 1.5
         self._is_fresh = False
 
@@ -180,6 +182,7 @@ class PdfReport:
         top = self._at
         for picture in pictures:
             if picture.tile_width is not None:
+                self._at = top - deep
                 self._strip(picture)
                 left, deep, top = 0.0, 0.0, self._at
                 continue
@@ -252,11 +255,12 @@ class PdfReport:
             self._line(x, y, line, font, size, colour, INNER)
             return
 
-    def _line(self, x: float, y: float, line: Line, font: str, size: float, colour: str, room: float) -> None:
-        """A line whose baseline is at ``y``; of a paragraph from right to left it ends at the right."""
+    def _line(self, x: float, y: float, line: Line, font: str, size: float, colour: str, room: float = 0.0) -> None:
+        """A line whose baseline is at ``y``; where ``room`` is given, one of a paragraph from right to left ends at the
+        right of it."""
         if not line.pieces:
             return
-        start = x + room - line.width if line.is_rtl else x
+        start = x + room - line.width if line.is_rtl and room else x
         shown = _TextRun(font, size, self._fonts[font]).of(line)
         self.lacks_letters = self.lacks_letters or any(g.number == 0 for p in line.pieces for g in p.shape.glyphs)
         run = f"BT /{RESOURCE[font]} {number_text(size)} Tf {colour} rg 1 0 0 1 {_at(start, y)} Tm {shown} ET"

@@ -56,12 +56,15 @@ class PictureBook:
         strip = self._strip(item)
         return [each for each in (small, strip) if each is not None]
 
-    def small(self, item: ItemStory, caption: str) -> Picture | None:
+    def small(self, item: ItemStory, caption: str, *, beside: ItemStory | None = None) -> Picture | None:
+        """``beside``: the other side of a match. It shows the same, so what one of the two must not show clearly the
+        other must not either."""
         if self.why_none(item) is not None:
             return None
-        rendition = item.renditions.get("thumbnail" if item.is_clear else "preview")
+        is_clear = item.is_clear and (beside is None or beside.is_clear)
+        rendition = item.renditions.get("thumbnail" if is_clear else "preview")
         jpeg = None if rendition is None else self._read(rendition)
-        return None if jpeg is None else _picture(jpeg, _captioned(caption, item))
+        return None if jpeg is None else _picture(jpeg, _captioned(caption, is_clear))
 
     def _strip(self, item: ItemStory) -> Picture | None:
         rendition = item.renditions.get("strip")
@@ -74,7 +77,7 @@ class PictureBook:
             jpeg = in_step(opened(jpeg), "blurred", tile)
         seconds = [f"{time_ms / 1000:.1f}" for time_ms in details.get("times_ms", [])]
         told = f"Frames at {', '.join(seconds)} s" if seconds else "Frames in a row"
-        return _picture(jpeg, _captioned(told, item), tile)
+        return _picture(jpeg, _captioned(told, item.is_clear), tile)
 
     def _read(self, rendition: Rendition) -> bytes | None:
         """None when the file is gone, or has other bytes than the entry says. Raises BlobUnreadable."""
@@ -92,8 +95,8 @@ class PictureBook:
             return session.scalar(wanted) or {}
 
 
-def _captioned(caption: str, item: ItemStory) -> str:
-    return caption if item.is_clear else f"{caption}, {BLURRED}"
+def _captioned(caption: str, is_clear: bool) -> str:
+    return caption if is_clear else f"{caption}, {BLURRED}"
 
 
 def _picture(jpeg: bytes, caption: str, tile: int | None = None) -> Picture | None:

@@ -46,9 +46,16 @@ def words(code_word: str | None) -> str:
     return "" if code_word is None else code_word.replace("_", " ")
 
 
-def act_words(kind: str) -> str:
-    """``evidence.signed_off`` → ``signed off``."""
-    return "withheld: its body was erased" if kind == "withheld" else words(kind.partition(".")[2])
+def act_words(kind: str, of: str) -> str:
+    """``evidence.signed_off`` → ``signed off`` in a stream ``of`` evidence; what is done to something else names it."""
+    if kind == "withheld":
+        return "withheld: its body was erased"
+    area, _, act = kind.partition(".")
+    return words(act) if area == of else f"{area} {words(act)}"
+
+
+def plural(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def moment(text: str | None) -> str:
