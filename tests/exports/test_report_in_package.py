@@ -78,7 +78,7 @@ def world(postgres: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         photograph, copy = (ASSETS / "rocket.jpg").read_bytes(), recompressed(ASSETS / "rocket.jpg")
         clear = received(anna, case_id, photograph, "клад.jpg", notes=f"{UKRAINIAN} {HEBREW} <b>")
         graphic = received(anna, case_id, copy, "copy.jpg", labels={"graphic_level": "severe", "child": True})
-        film = received(anna, case_id, excerpt(ASSETS / "bunny.mp4", 10, 13), "film.mp4", source="Quiet source")
+        film = received(anna, case_id, excerpt(10.0, 13.0), "film.mp4", source="Quiet source")
         work.finish()
         incident = ok(anna.post(f"/v1/cases/{case_id}/incidents", json=INCIDENT), 201)["id"]
         ok(anna.post(f"/v1/incidents/{incident}/evidence", json={"evidence_id": clear, "depicts": True}), 201)
@@ -110,7 +110,14 @@ def pictures_in(page: str) -> list[Image.Image]:
 def test_report_when_all_is_opened_then_both_files_tell_items_incident_matches_and_how_to_verify(world: World) -> None:
     files = world.files(media=True, disclosures="all")
     page, text = page_of(files), pdf_of(files).text()
-    words = ("ALP-7", "100 or more", "more than 100", "More than a hundred", PLACE, "36.199000, 37.157000 ± 90 m")
+    words: tuple[str, ...] = (
+        "ALP-7",
+        "100 or more",
+        "more than 100",
+        "More than a hundred",
+        PLACE,
+        "36.199000, 37.157000 ± 90 m",
+    )
     words += (
         UKRAINIAN,
         "Watch for All",
