@@ -29,6 +29,12 @@ _SPOKEN_OF = text("""
             'incident.fact_recorded', 'incident.fact_superseded', 'case.fact_recorded', 'case.fact_superseded')
         AND coalesce(d.data ->> 'evidence', d.data ->> 'source_evidence') IS NOT NULL
         AND EXISTS (SELECT FROM ledger_disclosures d WHERE d.commitment = e.commitment)
+    UNION
+    SELECT CAST(jsonb_array_elements_text(d.data -> 'cited') AS uuid)
+    FROM ledger_entries e JOIN ledger_bodies b ON b.commitment = e.commitment
+    CROSS JOIN LATERAL (SELECT CAST(convert_from(b.body, 'UTF8') AS jsonb) -> 'data' AS data) d
+    WHERE e.stream_id = ANY(CAST(:streams AS uuid[])) AND e.type = 'evidence.finding_recorded'
+        AND EXISTS (SELECT FROM ledger_disclosures l WHERE l.commitment = e.commitment AND l.field = 'references')
 """)
 
 
@@ -37,6 +43,19 @@ def open_among(session: Session, entries: Sequence[CustodyEntry]) -> list[Custod
     about = {entry.commitment: _named_by(entry) for entry in entries}
     closed = _closed(session, {one for each in about.values() for one in each})
     return [entry for entry in entries if closed.isdisjoint(about[entry.commitment])]
+
+
+def citing_closed(session: Session, entries: Sequence[CustodyEntry]) -> set[str]:
+    """The commitments of those findings among the entries that refer to something closed: what they say of it, their
+    sealed field `references`, is not opened."""
+    cited = {entry.commitment: _cited_by(entry) for entry in entries}
+    closed = _closed(session, {one for each in cited.values() for one in each})
+    return {commitment for commitment, items in cited.items() if not closed.isdisjoint(items)}
+
+
+def _cited_by(entry: CustodyEntry) -> set[UUID]:
+    data: dict[str, Any] = {} if entry.body is None else json.loads(entry.body)["data"]
+    return {UUID(one) for one in data.get("cited") or ()}
 
 
 def require_consent_to_disclose(session: Session, streams: Collection[UUID]) -> None:

@@ -14,7 +14,7 @@ from app.access.rules import Operation, OrganisationRole, Role
 from app.access.rules import Scope as TokenScope
 from app.anchors.publication import with_cosignatures
 from app.cases.service import Grant, authorise, current_policy, may
-from app.exports.closed import open_among, require_consent_to_disclose
+from app.exports.closed import citing_closed, open_among, require_consent_to_disclose
 from app.exports.custody_streams import (
     CustodyEntry,
     Scope,
@@ -42,6 +42,9 @@ from app.ledger.receipt import EntryReceipt
 from app.media.events import ClaimsRead
 from app.testimonies.service import KIND as TESTIMONY
 from app.unit_of_work import UnitOfWork
+
+REFERENCES = "references"
+"""The sealed field of a finding that says what it refers to, and what that shows."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,9 @@ def list_custody(
         if (may_read_original or not _states_claims(entry)) and (may_read_testimonies or not _is_testimony(entry))
     ]
     lines = reading.disclosures_of(session, opened)
+    if Role.CUSTODIAN not in grant.roles:
+        for commitment in citing_closed(session, shown) & lines.keys():
+            lines[commitment].pop(REFERENCES, None)
     return CustodyPage(entries, {entry.commitment: lines.get(entry.commitment, {}) for entry in entries})
 
 

@@ -66,6 +66,7 @@ def _fill(made: Outward) -> None:
         "withdrawn": _testimony(bringer, incident_id, TESTIMONY),
         "neighbour": _testimony(bringer, incident_id, SEEN),
     }
+    _rest_on(bringer, case_id, incident_id, items)
     match = ok(bringer.get(f"/v1/evidence/{items['withdrawn']}/matches"))["items"][0]["id"]
     opening = _seal(people, f"/v1/evidence/{items['sealed']}")
     _withdraw(people, items["withdrawn"], testimonies["withdrawn"])
@@ -121,6 +122,26 @@ def _testimony(bringer: Person, incident_id: str, word: str) -> str:
     body = {**stated, "supersedes": None, "consent": {**consent, "given_on": "2026-07-14"}}
     path, kept = f"/v1/incidents/{incident_id}/testimonies", {"Idempotency-Key": word[::-1]}
     return str(ok(bringer.post(path, json=body, headers=kept), 201)["testimony_id"])
+
+
+def _rest_on(bringer: Person, case_id: str, incident_id: str, items: Mapping[str, str]) -> None:
+    """What speaks of the withdrawn item elsewhere: facts of which it is the source, and a finding on another item."""
+    stated = {"name": SEEN, "organisation_kind": "ngo"}
+    by = ok(bringer.post(f"/v1/cases/{case_id}/organisations", json={"stated": stated}), 201)["fact_id"]
+    counted = {"outcome": "killed", "comparator": "exact", "minimum": 7013, "maximum": 7013}
+    held = {"area": [WITHDRAWN], "control": "contested", "valid_from": "2026-07-01T00:00:00Z"}
+    source = {"organisation_id": by, "document": WITHDRAWN, "evidence_id": items["withdrawn"]}
+    told = {**counted, "person_group": "civilian", "as_reported": WITHDRAWN}
+    seen = {**counted, "person_group": "child", "as_reported": SEEN}
+    ok(bringer.post(f"/v1/incidents/{incident_id}/casualties", json={"stated": told, "source": source}), 201)
+    ok(bringer.post(f"/v1/cases/{case_id}/territory-control", json={"stated": held, "source": source}), 201)
+    plain = {"organisation_id": by, "document": SEEN}
+    ok(bringer.post(f"/v1/incidents/{incident_id}/casualties", json={"stated": seen, "source": plain}), 201)
+    path = f"/v1/evidence/{items['sealed']}"
+    ok(bringer.change(f"{path}/transitions", path, json={"event": "open_verification"}))
+    cited = {"kind": "evidence", "evidence_id": items["withdrawn"], "shows": WITHDRAWN}
+    found = {"dimension": "location", "result": "not_established", "confidence": "low", "rationale": SEEN}
+    ok(bringer.post(f"{path}/findings", json={**found, "references": [cited]}), 201)
 
 
 def _seal(people: Mapping[str, Person], path: str) -> str:

@@ -132,6 +132,7 @@ def test_outward_paths_when_walked_by_everybody_then_show_nothing_of_what_is_clo
             seen.add((operation, caller))
     assert not wrong, "\n".join(sorted(set(wrong)))
     # The walk is not blind: neighbours are seen, and who carries a withdrawal out sees what it is.
+    assert {("listCasualties", "auditor"), ("listFindings", "researcher")} <= seen
     assert {("listEvidence", "verifier"), ("getTestimony", "researcher"), ("listTestimonies", "collector")} <= seen
     assert {("listCaseCustody", "custodian"), ("getEvidence", "coordinator"), ("listConsents", "custodian")} <= allowed
     assert not {caller for _, caller in seen} & {"outsider", "administrator", "organisation auditor"}

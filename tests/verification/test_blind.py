@@ -430,6 +430,26 @@ def test_blind_round_when_ended_by_hand_then_refused(blind: Bench, change: str) 
     assert refused == "exhibit_blind_round"
 
 
+def test_third_person_when_one_began_as_second_and_another_ended_it_then_the_first_of_them_is_none(
+    blind: Bench,
+) -> None:
+    """Whoever wrote as second has seen the item as a verifier, also where their findings became no verdict."""
+    to_first_verdict(blind)
+    blind.take(blind.taras)
+    blind.find(blind.taras, REQUIRED[0])
+    blind.end(blind.taras)
+    blind.take(blind.petro)
+    for dimension in REQUIRED:
+        blind.find(blind.petro, dimension)
+    blind.second(blind.petro, Outcome.VERIFIED)
+    blind.concur(blind.petro)
+    with pytest.raises(ThirdPersonRequired):
+        blind.take(blind.taras)
+    with pytest.raises(ThirdPersonRequired):
+        blind.sign_off(blind.taras)
+    blind.sign_off(blind.rita)
+
+
 def test_verdict_row_when_it_rests_on_anothers_findings_in_a_blind_round_then_refused(blind: Bench) -> None:
     blind.open(blind.olena)
     for dimension in REQUIRED:

@@ -11,7 +11,8 @@ from sqlalchemy.exc import IntegrityError
 
 from app.access.actors import Actor
 from app.access.rules import Role
-from app.cases.service import revoke_role
+from app.cases.policy import Policy
+from app.cases.service import change_policy, revoke_role
 from app.kernel.errors import AppError, Forbidden, WrongState, constraint_errors
 from app.media.rules import Priority
 from app.unit_of_work import unit_of_work
@@ -25,9 +26,9 @@ from app.verification.errors import (
     SelfReview,
     ThirdPersonRequired,
 )
-from app.verification.leases import take_lease
+from app.verification.leases import open_verification, take_lease
 from app.verification.rules import ReviewKind
-from tests.factories import commit_in, make_person
+from tests.factories import NO_LABELS, commit_in, make_item, make_person
 from tests.verification.bench import Bench
 
 
@@ -204,6 +205,23 @@ def until_somebody_waits(bench: Bench) -> None:
         while not session.scalar(query):
             session.rollback()  # The view is one snapshot for a whole transaction.
             time.sleep(0.01)
+
+
+def test_limit_of_leases_when_two_items_are_opened_at_once_then_only_one_of_them(bench: Bench) -> None:
+    policy = Policy(leases_per_person=1)
+    commit_in(
+        bench.sessions, lambda uow: change_policy(uow, bench.coordinator, bench.case_id, version=1, policy=policy)
+    )
+    first, second = bench.item, make_item(bench.sessions, bench.olena, bench.case_id, labels=dict(NO_LABELS))
+    version = bench.version()
+    bench.item = second
+    with ThreadPoolExecutor(1) as pool, unit_of_work(bench.sessions) as uow:
+        open_verification(uow, bench.olena, first, version=version, ttl_s=60)
+        waiting = pool.submit(outcome_of, lambda: bench.open(bench.olena))
+        until_somebody_waits(bench)
+        uow.commit()
+        assert waiting.result(timeout=10) == "leases_at_limit"
+    assert bench.evidence().lease_holder is None
 
 
 def test_review_row_when_another_holds_the_lease_then_refused(bench: Bench) -> None:

@@ -1,19 +1,25 @@
 """A case of one verifier: what they declared they review themselves, where the installation allows it."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from app.access.actors import system_stream
 from app.access.rules import Role
+from app.cases.service import grant_role, revoke_role
 from app.kernel.errors import constraint_errors
 from app.kernel.primitives import Sha256Hex, new_id, utc_now
+from app.unit_of_work import UnitOfWork, unit_of_work
 from app.verification.errors import SelfReview, SelfReviewNotAllowed
 from app.verification.rules import ReviewKind
 from app.verification.self_review import declare_setting
+from app.verification.service import review
 from app.verification.statements import VERDICT_PREDICATE, VerdictStatement
 from tests.factories import add_role, commit_in, make_case, make_item
 from tests.verification.bench import Bench
+from tests.verification.test_leases import outcome_of, until_somebody_waits
 from tests.verification.test_separation import refused_by, review_row
 
 
@@ -93,6 +99,39 @@ def test_review_when_another_may_verify_by_now_or_the_setting_was_taken_back_the
     alone.concur(alone.petro)
     row = review_row(alone, alone.olena, "sign_off", "signed_off")
     assert refused_by(alone, row) == "exhibit_no_self_review"
+
+
+def test_review_when_another_is_made_verifier_at_the_same_time_then_one_waits_for_the_other(alone: Bench) -> None:
+    allow(alone)
+    alone.submit(alone.olena, self_reviewed=True)
+    acts: dict[str, Callable[[UnitOfWork], object]] = {
+        "concur": lambda uow: review(
+            uow, alone.olena, alone.item, version=alone.version(), kind=ReviewKind.CONCUR, comment=None
+        ),
+        "grant": lambda uow: grant_role(
+            uow, alone.coordinator, alone.case_id, account_id=alone.petro.account_id, role=Role.VERIFIER
+        ),
+    }
+
+    def waits_for(first: str, second: str) -> str:
+        with ThreadPoolExecutor(1) as pool, unit_of_work(alone.sessions) as uow:
+            acts[first](uow)
+            uow.session.flush()
+            waiting = pool.submit(outcome_of, lambda: commit_in(alone.sessions, acts[second]))
+            until_somebody_waits(alone)
+            uow.commit()
+            return waiting.result(timeout=10)
+
+    assert waits_for("grant", "concur") == "self_review"
+    commit_in(
+        alone.sessions,
+        lambda uow: revoke_role(
+            uow, alone.coordinator, alone.case_id, account_id=alone.petro.account_id, role=Role.VERIFIER
+        ),
+    )
+    assert waits_for("concur", "grant") == "done"
+    with pytest.raises(SelfReview):
+        alone.sign_off(alone.olena)
 
 
 def test_statement_when_self_reviewed_then_says_so_and_else_is_as_it_was() -> None:
