@@ -14,6 +14,7 @@ from app.gradings import models as gradings
 from app.incidents import models as incidents
 from app.ledger import models as ledger
 from app.media import models as media
+from app.search import models as search
 from app.testimonies import models as testimonies
 from app.vault import models as vault
 from app.verification import key_models as reviewer_keys
@@ -22,6 +23,6 @@ from app.verification import queue_models as queue
 
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
-    *(consent, vault, incidents, verification, reviewer_keys, queue, gradings, facts, testimonies),
+    *(consent, vault, incidents, verification, reviewer_keys, queue, gradings, facts, search, testimonies),
     *(figures, exports, erasure),
 )

@@ -67,7 +67,7 @@ TOWNS = (
     Town("Sderot", "שדרות", ("Israel", "Southern District", "Sderot"), 31.525, 34.5955, 2),
     Town("Khartoum", "الخرطوم", ("Sudan", "Khartoum State", "Khartoum"), 15.5007, 32.5599, 4),
     Town("Sagaing", "စစ်ကိုင်း", ("Myanmar", "Sagaing Region"), 21.8787, 95.9797, 3),
-    Town("Taveuni", "Taveuni", ("Fiji", "Northern Division", "Taveuni"), -16.8333, 179.98, 1),
+    Town("Taveuni", "Taveuni", ("Fiji", "Northern Division", "Taveuni"), -16.8333, 179.98, 3),
     Town("Nowhere", "Nowhere", (), 0.0, 0.0, 1),
 )
 """The last one stands for incidents without a point; Taveuni lies on the antimeridian."""

@@ -416,4 +416,13 @@ POSITIONS = (
     "SET LOCAL session_replication_role = origin",
 )
 
-STATEMENTS = (*PHRASES, *CASE_FACTS, *INCIDENTS, *FACTS, *GRADINGS, *ITEMS, *JUDGED, *POSITIONS)
+SEARCHED = tuple(
+    f"INSERT INTO search_{many} ({columns}) SELECT {columns} FROM searchable_{many} WHERE case_id = pg_temp.case_()"
+    for many, columns in (
+        ("items", "id, case_id, at, closed_at, during, words"),
+        ("incidents", "id, case_id, at, closes_at, during, latitude_microdegrees, longitude_microdegrees, words"),
+    )
+)
+"""What triggers would have kept."""
+
+STATEMENTS = (*PHRASES, *CASE_FACTS, *INCIDENTS, *FACTS, *GRADINGS, *ITEMS, *JUDGED, *POSITIONS, *SEARCHED)

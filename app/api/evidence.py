@@ -1,19 +1,20 @@
 """Evidence items: lists, one item, and the changes that are no verification."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.as_of import AsOf, DatedPage, dated, position_at, with_version_at
 from app.api.evidence_shapes import (
-    Digest,
     EvidenceMetadata,
     EvidenceShape,
     EvidenceSummary,
@@ -29,20 +30,23 @@ from app.api.http import (
     Limit,
     Requires,
     commit,
-    cursor_at,
+    filtered_cursor_at,
+    filters_mark,
     page,
-    read_cursor_at,
+    read_filtered_cursor_at,
     reading,
     required_version,
     working,
 )
 from app.api.problems import problem_responses
+from app.api.search_parameters import OF_BOTH, Text, item_list, of_incidents, of_items
 from app.api.waiting import LedgerRoute
 from app.media import service
 from app.media.errors import UncorrectableField
-from app.media.models import Evidence
-from app.media.reading import EvidenceFilter, corrected_fields, get_evidence, item_details, list_evidence
-from app.media.rules import FingerprintStatus, State
+from app.media.models import Blob, Evidence
+from app.media.reading import EvidenceFilter, corrected_fields, get_evidence, item_details, items_of, list_evidence
+from app.search.filters import IncidentFilters, ItemFilters
+from app.search.service import require_listed, search_items
 from app.unit_of_work import UnitOfWork
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Evidence"])
@@ -51,15 +55,6 @@ Reader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
 Corrector = Annotated[Actor, Depends(Requires(Operation.RECEIVE_EVIDENCE))]
 Labeller = Annotated[Actor, Depends(Requires(Operation.MANAGE_CASE))]
 
-LabelName = Literal[
-    "unlabelled",
-    "graphic_none",
-    "graphic_mild",
-    "graphic_severe",
-    "child",
-    "sexual_violence",
-    "distressing_audio",
-]
 CorrectableField = Literal[
     "collector",
     "method",
@@ -100,13 +95,10 @@ def list_items(
     request: Request,
     response: Response,
     actor: Reader,
-    state: Annotated[State | None, Query()] = None,
-    kind: Annotated[Literal["image", "video"] | None, Query()] = None,
-    fingerprint_status: Annotated[FingerprintStatus | None, Query()] = None,
-    label: Annotated[LabelName | None, Query()] = None,
-    sha256: Annotated[Digest | None, Query()] = None,
-    registered_after: Annotated[AwareDatetime | None, Query()] = None,
-    registered_before: Annotated[AwareDatetime | None, Query()] = None,
+    listed: Annotated[tuple[ItemFilters, tuple[str, ...]], Depends(item_list)],
+    found: Annotated[ItemFilters, Depends(of_items)],
+    incident: Annotated[IncidentFilters, Depends(of_incidents)],
+    q: Text = None,
     withdrawn: Annotated[
         bool, Query(description="Only what a withdrawn consent closes: to coordinators and custodians.")
     ] = False,
@@ -114,22 +106,26 @@ def list_items(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In the order of their registration. Several filters: items that pass them all; with `as_of`, that passed them.
-    What a withdrawn consent closes is not among them, as of any time."""
-    narrowed = EvidenceFilter(
-        state=state,
-        kind=kind,
-        fingerprint_status=fingerprint_status,
-        label=label,
-        sha256=sha256,
-        registered_after=registered_after,
-        registered_before=registered_before,
-        withdrawn=withdrawn,
-    )
+    """In the order of their registration. Several filters: items that pass them all; what is asked of incidents: that
+    are linked to one which passes all of these. With `as_of`: that passed them then; by `state`, `kind`,
+    `fingerprint_status`, `label`, `sha256` and registration. What a withdrawn consent closes is not among them, as of
+    any time."""
+    of_list, incident_kinds = listed
+    filters = replace(of_list, **{name: getattr(found, name) for name in OF_BOTH})
+    of_incident = replace(incident, kind=incident_kinds)
     with reading(request) as session:
         at = position_at(session, as_of)
-        after = read_cursor_at(cursor)
-        rows = list_evidence(session, actor, case_id, narrowed=narrowed, after=after, limit=limit + 1, at=at)
+        mark = filters_mark(request, str(at))
+        after = read_filtered_cursor_at(cursor, mark)
+        if at is None and not withdrawn:
+            places = search_items(
+                session, actor, case_id, text=q, filters=filters, incident=of_incident, after=after, limit=limit + 1
+            )
+            rows: Sequence[tuple[Evidence, Blob | None]] = items_of(session, [place.id for place in places])
+        else:
+            require_listed(text=q, item=filters, incident=of_incident)
+            narrowed = _narrowed(filters, withdrawn=withdrawn)
+            rows = list_evidence(session, actor, case_id, narrowed=narrowed, after=after, limit=limit + 1, at=at)
         corrected = corrected_fields(session, [evidence.id for evidence, _ in rows], at)
         answer = page(
             request,
@@ -137,9 +133,22 @@ def list_items(
             rows,
             limit,
             lambda row: summary(*row, corrected.get(row[0].id, [])),
-            lambda row: cursor_at(row[0].registered_at, row[0].id),
+            lambda row: filtered_cursor_at(row[0].registered_at, row[0].id, mark),
         )
         return dated(answer, at)
+
+
+def _narrowed(filters: ItemFilters, *, withdrawn: bool) -> EvidenceFilter:
+    return EvidenceFilter(
+        states=filters.state,
+        kinds=filters.kind,
+        fingerprint_statuses=filters.fingerprint_status,
+        labels=filters.label,
+        sha256=filters.sha256,
+        registered_after=filters.registered_after,
+        registered_before=filters.registered_before,
+        withdrawn=withdrawn,
+    )
 
 
 @router.get(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from uuid import UUID
 
 from anyio import CapacityLimiter
@@ -248,34 +248,40 @@ def check_query(request: Request) -> None:
     """
     known = _query_parameters(request.scope["route"])
     given = [name for name, _ in request.query_params.multi_items()]
-    if not known.issuperset(given):
+    if not known.keys() >= set(given):
         raise UnknownParameter(f"Known here: {', '.join(sorted(known)) or 'none'}.")
-    if len(set(given)) < len(given):
-        raise UnknownParameter("A parameter is given more than once; each is taken once.")
+    once = [name for name in given if not known[name]]
+    if len(set(once)) < len(once):
+        raise UnknownParameter("A parameter is given more than once; each is taken once, but where a list is told.")
     cursor = request.query_params.get("cursor")
     if cursor is not None and cursor.partition(".")[0] != _list_mark(request):
         raise BadCursor("This cursor was not given by this list.")
 
 
-_query_parameters_of: dict[Callable[..., Any], frozenset[str]] = {}
+_query_parameters_of: dict[Callable[..., Any], dict[str, bool]] = {}
 
 
-def _query_parameters(route: APIRoute) -> frozenset[str]:
-    """The names of a route's query parameters, wherever in its dependencies they are declared; worked out once."""
+def _query_parameters(route: APIRoute) -> dict[str, bool]:
+    """The names of a route's query parameters, wherever in its dependencies they are declared, and whether they may be
+    given several times; worked out once."""
     known = _query_parameters_of.get(route.endpoint)
     if known is None:
         known = _query_parameters_of[route.endpoint] = _declared_query_parameters(route)
     return known
 
 
-def _declared_query_parameters(route: APIRoute) -> frozenset[str]:
-    names: set[str] = set()
+def _declared_query_parameters(route: APIRoute) -> dict[str, bool]:
+    names: dict[str, bool] = {}
     pending = [route.dependant]
     while pending:
         dependant = pending.pop()
-        names.update(parameter.alias for parameter in dependant.query_params)
+        names |= {each.alias: _takes_several(each.field_info.annotation) for each in dependant.query_params}
         pending.extend(dependant.dependencies)
-    return frozenset(names)
+    return names
+
+
+def _takes_several(annotation: Any) -> bool:
+    return any(get_origin(each) is list for each in (annotation, *get_args(annotation)))
 
 
 # --- reading and changing ---------------------------------------------------------------------------------------------
@@ -447,15 +453,48 @@ def cursor_at(moment: datetime, identity: UUID) -> str:
 def read_cursor_at(cursor: str | None) -> tuple[datetime, UUID] | None:
     """The time and id of a cursor made by :func:`cursor_at`. Raises BadCursor."""
     parts = read_cursor(cursor, str, str)
-    if parts is None:
-        return None
+    return None if parts is None else _moment_and_id(*parts)
+
+
+def _moment_and_id(moment_text: str, identity_text: str) -> tuple[datetime, UUID]:
     try:
-        moment, identity = datetime.fromisoformat(parts[0]), UUID(parts[1])
+        moment, identity = datetime.fromisoformat(moment_text), UUID(identity_text)
     except ValueError as error:
         raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
     if moment.tzinfo is None:
         raise BadCursor("Use next_cursor exactly as the page before gave it.")
     return moment, identity
+
+
+class OtherFilters(Invalid):
+    code = "other_filters"
+    title = "The cursor was given for other filters"
+    advice = "Send 'next_cursor' with the filters of the page that gave it, or begin the list anew without 'cursor'."
+
+
+NO_FILTERS = frozenset({"cursor", "limit", "as_of"})
+
+
+def filters_mark(request: Request, besides: str = "") -> str:
+    """Eight digits that tell these filters from others, whatever order they are in; ``besides``: what else the list
+    depends on, such as the position that a time stands for."""
+    given = sorted(pair for pair in request.query_params.multi_items() if pair[0] not in NO_FILTERS)
+    return hashlib.sha256(canonical_json([[*pair] for pair in given] + [besides])).hexdigest()[:8]
+
+
+def filtered_cursor_at(moment: datetime, identity: UUID, mark: str) -> str:
+    """The cursor of a list in order of time, then id, that goes on with the same filters alone."""
+    return encode_cursor(moment.isoformat(), str(identity), mark)
+
+
+def read_filtered_cursor_at(cursor: str | None, mark: str) -> tuple[datetime, UUID] | None:
+    """Raises BadCursor, OtherFilters."""
+    parts = read_cursor(cursor, str, str, str)
+    if parts is None:
+        return None
+    if parts[2] != mark:
+        raise OtherFilters("Of this list, but with other filters, or as of another time.")
+    return _moment_and_id(parts[0], parts[1])
 
 
 def page(

@@ -98,10 +98,10 @@ def map_incidents(
             session,
             actor,
             case_id,
-            kind=kind,
+            kinds=() if kind is None else (kind,),
             occurred_after=occurred_after,
             occurred_before=occurred_before,
-            only=None if grade is None else graded_as(grade),
+            only=None if grade is None else graded_as((grade,)),
             after=read_cursor_at(cursor),
             limit=limit + 1,
         )

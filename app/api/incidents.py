@@ -1,11 +1,12 @@
 """Incidents, and the items linked to them."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime
 
 from app.access.actors import Actor
 from app.access.rules import Operation
@@ -19,8 +20,11 @@ from app.api.http import (
     Requires,
     commit,
     cursor_at,
+    filtered_cursor_at,
+    filters_mark,
     page,
     read_cursor_at,
+    read_filtered_cursor_at,
     reading,
     replay,
     request_digest,
@@ -28,7 +32,6 @@ from app.api.http import (
     working,
 )
 from app.api.incident_shapes import (
-    Code,
     IncidentCreate,
     IncidentShape,
     IncidentUpdate,
@@ -41,13 +44,16 @@ from app.api.incident_shapes import (
     place_of,
 )
 from app.api.problems import problem_responses
+from app.api.search_parameters import Text, incident_list, of_incidents, of_items
 from app.api.waiting import LedgerRoute
 from app.cases.service import authorise
 from app.gradings.present import Present, present_of
-from app.gradings.rules import Grade
 from app.gradings.service import graded_as
 from app.incidents import service
-from app.incidents.rules import IncidentKind, Segment
+from app.incidents.models import Incident
+from app.incidents.rules import Segment
+from app.search.filters import IncidentFilters, ItemFilters
+from app.search.service import require_dated, search_incidents
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1", tags=["Incidents"])
 
@@ -113,31 +119,49 @@ def list_incidents(
     request: Request,
     response: Response,
     actor: Reader,
-    kind: IncidentKind | None = None,
-    code: Annotated[Code | None, Query()] = None,
-    occurred_after: Annotated[AwareDatetime | None, Query(description="Its interval ends then or later.")] = None,
-    occurred_before: Annotated[AwareDatetime | None, Query(description="Its interval begins then or earlier.")] = None,
-    grade: Annotated[Grade | None, Query(description="Its present grading.")] = None,
+    listed: Annotated[IncidentFilters, Depends(incident_list)],
+    found: Annotated[IncidentFilters, Depends(of_incidents)],
+    item: Annotated[ItemFilters, Depends(of_items)],
+    q: Text = None,
     as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In order of their creation here. With `as_of`: those that there were, and that passed the filters, then."""
+    """In order of their creation here. Several filters: incidents that pass them all; `state`, `label`, `verdict` and
+    what resembles something: to which one item is linked that passes these. With `as_of`: those that there were, and
+    that passed the filters, then; by `kind`, `code`, `grading` and time."""
+    filters = replace(
+        found,
+        kind=listed.kind,
+        code=listed.code,
+        occurred=listed.occurred,
+        grading=(*found.grading, *listed.grading),
+    )
     with reading(request) as session:
         at = position_at(session, as_of)
-        rows = service.list_incidents(
-            session,
-            actor,
-            case_id,
-            kind=kind,
-            code=code,
-            occurred_after=occurred_after,
-            occurred_before=occurred_before,
-            only=None if grade is None else graded_as(grade, at),
-            after=read_cursor_at(cursor),
-            limit=limit + 1,
-            at=at,
-        )
+        mark = filters_mark(request, str(at))
+        after = read_filtered_cursor_at(cursor, mark)
+        rows: Sequence[Incident]
+        if at is None:
+            places = search_incidents(
+                session, actor, case_id, text=q, filters=filters, item=item, after=after, limit=limit + 1
+            )
+            rows = service.incidents_of(session, [place.id for place in places])
+        else:
+            require_dated(text=q, incident=filters, item=item)
+            rows = service.list_incidents(
+                session,
+                actor,
+                case_id,
+                kinds=filters.kind,
+                code=filters.code,
+                occurred_after=filters.occurred.from_,
+                occurred_before=filters.occurred.before,
+                only=graded_as(filters.grading, at) if filters.grading else None,
+                after=after,
+                limit=limit + 1,
+                at=at,
+            )
         present = present_of(session, [row.id for row in rows], at)
         answer = page(
             request,
@@ -145,7 +169,7 @@ def list_incidents(
             rows,
             limit,
             lambda row: incident_shape(row, present[row.id], at),
-            lambda row: cursor_at(row.created_at, row.id),
+            lambda row: filtered_cursor_at(row.created_at, row.id, mark),
         )
         return dated(answer, at)
 

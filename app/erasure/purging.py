@@ -20,7 +20,10 @@ from app.media.places import FACTS
 OLD_SNAPSHOTS_S = 60.0
 LOCK_TIMEOUT = "60s"
 POLL_S = 0.2
-BESIDES = ("ledger_disclosures", "stored_answers", "sign_in_failures", "erasure_requests", "decodings")
+BESIDES = (
+    *("ledger_disclosures", "stored_answers", "sign_in_failures", "erasure_requests", "decodings"),
+    *("search_items", "search_incidents"),
+)
 """Tables that hold values, or what follows from them, without a place in the map; decodings held claims before they
 were sealed."""
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Index,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
@@ -122,6 +123,8 @@ def _arguments(
     ]
     if scope == "incident_id":
         made.append(_in_case(table, "incident_id", "incidents"))
+        is_known = text("source_evidence_id IS NOT NULL")
+        made.append(Index(f"ix_{table}_source_evidence_id", "source_evidence_id", postgresql_where=is_known))
     made += [_in_case(table, column, "organisations") for column in organisations]
     return (*made, *more)
 

@@ -111,8 +111,17 @@ def begin_search(
 def get_search(session: Session, actor: Actor, search_id: UUID) -> Answer:
     """Raises NoSuchSearch: also for another person's, and one that has expired."""
     search = _own(session, actor, search_id)
-    items = _visible_items(session, actor, search)
+    items = _visible_items(session, actor, search, search.case_ids, search.most + 1)
     return Answer(search, items[: search.most], has_more=len(items) > search.most)
+
+
+def found_in_case(session: Session, actor: Actor, search_id: UUID, case_id: UUID) -> tuple[str, bool, list[UUID]]:
+    """A search's status, whether it covers the case, and the items of that case that it found, however many were asked
+    for. Raises NoSuchSearch."""
+    search = _own(session, actor, search_id)
+    if case_id not in search.case_ids:
+        return search.status, False, []
+    return search.status, True, [one.evidence_id for one in _visible_items(session, actor, search, [case_id], None)]
 
 
 def is_pending(session: Session, search_id: UUID) -> bool:
@@ -175,9 +184,11 @@ def _own(session: Session, actor: Actor, search_id: UUID) -> SimilarSearch:
     return search
 
 
-def _visible_items(session: Session, actor: Actor, search: SimilarSearch) -> list[SimilarItem]:
-    """By strength, then in the order of their registration, one more than was asked for; of the cases that the asker
-    may read now, with this token. Copies of the same bytes are items at once; what resembles is one when it is
+def _visible_items(
+    session: Session, actor: Actor, search: SimilarSearch, case_ids: Sequence[UUID], most: int | None
+) -> list[SimilarItem]:
+    """By strength, then in the order of their registration; of those of the cases that the asker may read now, with
+    this token. Copies of the same bytes are items at once; what resembles is one when it is
     fingerprinted itself."""
     result = {str(one["blob_sha256"]): one for one in search.result or []}
     if not result:
@@ -188,7 +199,7 @@ def _visible_items(session: Session, actor: Actor, search: SimilarSearch) -> lis
         select(Evidence.blob_sha256, Evidence.id, Evidence.case_id)
         .where(
             is_one_of(Evidence.blob_sha256, by_strength),
-            Evidence.case_id.in_(search.case_ids),
+            Evidence.case_id.in_(case_ids),
             Evidence.case_id.in_(visible_cases(actor)),
             is_open(),
             or_(
@@ -202,7 +213,7 @@ def _visible_items(session: Session, actor: Actor, search: SimilarSearch) -> lis
             Evidence.registered_at,
             Evidence.id,
         )
-        .limit(search.most + 1)
+        .limit(most)
     )
     found = [(row, result[str(row.blob_sha256)]) for row in session.execute(query)]
     return [SimilarItem(row.id, row.case_id, one["tier"], one["grounds"], one["segments"]) for row, one in found]

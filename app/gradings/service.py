@@ -21,7 +21,6 @@ from app.gradings.events import IncidentClassified, IncidentGraded, StandardReac
 from app.gradings.models import Classification, Grading, StandardOfProof
 from app.gradings.present import stands
 from app.gradings.rules import (
-    Grade,
     StatedClassification,
     StatedGrading,
     StatedStandard,
@@ -243,9 +242,9 @@ def newest(session: Session, kind: type[Record], incident_id: UUID) -> Record | 
     return session.scalar(select(kind).where(kind.incident_id == incident_id).order_by(kind.number.desc()).limit(1))
 
 
-def graded_as(grade: Grade, at: Position | None = None) -> ColumnElement[bool]:
-    """Whether an incident's newest grading is, or was, this one: for lists of incidents."""
-    return Incident.id.in_(select(Grading.incident_id).where(Grading.grade == grade, stands(Grading, at)))
+def graded_as(grades: Sequence[str], at: Position | None = None) -> ColumnElement[bool]:
+    """Whether an incident's newest grading is, or was, one of these: for lists of incidents."""
+    return Incident.id.in_(select(Grading.incident_id).where(Grading.grade.in_(grades), stands(Grading, at)))
 
 
 def _grading_in_force(session: Session, incident_id: UUID) -> UUID | None:

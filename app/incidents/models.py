@@ -94,6 +94,12 @@ class IncidentEvidence(Acted, Erasable, Base):
             postgresql_where=text("unlinked_at IS NULL"),
         ),
         Index("ix_incident_evidence_evidence_id", "evidence_id"),
+        Index(
+            "ix_incident_evidence_live_by_item",
+            "evidence_id",
+            "incident_id",
+            postgresql_where=text("unlinked_at IS NULL"),
+        ),
         Index("ix_incident_evidence_incident_id_linked_at_id", "incident_id", "linked_at", "id"),
     )
 

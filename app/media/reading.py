@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, select, tuple_
+from sqlalchemy import ColumnElement, case, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -33,13 +33,13 @@ _RANK = case(OUTCOME_RANKS, value=Decoding.outcome, else_=0)
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceFilter:
-    """What a list is narrowed to; None: not narrowed by it."""
+    """What a list is narrowed to; None, or nothing: not narrowed by it."""
 
-    state: State | None = None
-    kind: str | None = None
-    fingerprint_status: str | None = None
-    label: str | None = None
-    """A flag that is set, ``graphic_<level>``, or ``unlabelled``."""
+    states: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    fingerprint_statuses: Sequence[str] = ()
+    labels: Sequence[str] = ()
+    """Flags that are set, ``graphic_<level>``, or ``unlabelled``: one of them."""
     sha256: str | None = None
     registered_after: datetime | None = None
     registered_before: datetime | None = None
@@ -100,6 +100,15 @@ def list_evidence(
     return [(as_it_stood(evidence, version), blob) for evidence, blob, version in rows]
 
 
+def items_of(session: Session, evidence_ids: Sequence[UUID]) -> list[tuple[Evidence, Blob | None]]:
+    """These items, in this order (no permission check: for who found the ids)."""
+    query = select(Evidence, Blob).outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)
+    rows = {
+        evidence.id: (evidence, blob) for evidence, blob in session.execute(query.where(Evidence.id.in_(evidence_ids)))
+    }
+    return [rows[evidence_id] for evidence_id in evidence_ids]
+
+
 def corrected_fields(
     session: Session, evidence_ids: Collection[UUID], at: Position | None = None
 ) -> dict[UUID, list[str]]:
@@ -115,20 +124,20 @@ def corrected_fields(
 def _conditions(narrowed: EvidenceFilter, held: type[Evidence] | type[EvidenceVersion]) -> list[ColumnElement[bool]]:
     """``held``: the columns that say how the items stand, or stood."""
     conditions: list[ColumnElement[bool]] = []
-    if narrowed.state is not None:
-        conditions.append(held.state == narrowed.state)
-    if narrowed.kind is not None:
-        conditions.append(Blob.kind == narrowed.kind)
-    if narrowed.fingerprint_status is not None:
-        conditions.append(held.fingerprint_status == narrowed.fingerprint_status)
+    if narrowed.states:
+        conditions.append(held.state.in_(narrowed.states))
+    if narrowed.kinds:
+        conditions.append(Blob.kind.in_(narrowed.kinds))
+    if narrowed.fingerprint_statuses:
+        conditions.append(held.fingerprint_status.in_(narrowed.fingerprint_statuses))
     if narrowed.sha256 is not None:
         conditions.append(held.blob_sha256 == narrowed.sha256)
     if narrowed.registered_after is not None:
         conditions.append(Evidence.registered_at > narrowed.registered_after)
     if narrowed.registered_before is not None:
         conditions.append(Evidence.registered_at < narrowed.registered_before)
-    if narrowed.label is not None:
-        conditions.append(_has_label(narrowed.label, held))
+    if narrowed.labels:
+        conditions.append(or_(*(_has_label(label, held) for label in narrowed.labels)))
     return conditions
 
 
