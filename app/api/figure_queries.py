@@ -14,7 +14,7 @@ from app.facts.errors import FilterUnreadable
 from app.facts.filters import read_box, read_near
 from app.facts.words import AttackPattern, ObjectKind, PersonGroup
 from app.figures.places import CONTESTED, UNKNOWN
-from app.figures.query import Filters
+from app.figures.query import MAXIMUM_LEVEL, Filters
 from app.figures.words import By
 from app.gradings.rules import Grade, Qualifier
 from app.incidents.rules import IncidentKind
@@ -176,4 +176,6 @@ def _set(given: str | None) -> frozenset[str]:
 
 FigureCases = Cases
 Series = Annotated[By | None, Query(description="By what the figure is parted into a series; without it: the total.")]
-Level = Annotated[int, Query(ge=1, le=10, description="Of `by=place`: which administrative unit, the country being 1.")]
+Level = Annotated[
+    int, Query(ge=1, le=MAXIMUM_LEVEL, description="Of `by=place`: which administrative unit, the country being 1.")
+]

@@ -25,10 +25,13 @@ class FigureRangeShape(Shape):
 
     outcome: CasualtyOutcome
     person_group: PersonGroup
-    minimum: int = Field(description="The incidents' minima, added.")
-    maximum: int | None = Field(description="Their maxima, added; null: open, as one of them is.")
-    incidents: int = Field(description="In how many incidents anybody counts this outcome and group.")
-    sources: int = Field(description="How many counts it was folded from; sources of the same victims are not added.")
+    minimum: int | None = Field(description="The incidents' minima, added.")
+    maximum: int | None = Field(description="Their maxima, added; null, and not suppressed: open, as one of them is.")
+    incidents: int | None = Field(description="In how many incidents anybody counts this outcome and group.")
+    sources: int | None = Field(
+        description="How many counts it was folded from; sources of the same victims are not added."
+    )
+    suppressed: bool = Field(description="As of figures: none of its numbers is given.")
 
 
 class FigureShape(Shape):
@@ -132,6 +135,8 @@ class FigureAnswerShape(Shape):
 
 
 class FigurePositionInput(Input):
+    model_config = ConfigDict(strict=False)
+
     log: int
     size: int
     time: AwareDatetime | None = None

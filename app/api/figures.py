@@ -21,7 +21,7 @@ from app.api.http import BadCursor, Cursor, Limit, Requires, page, read_cursor, 
 from app.api.problems import problem_responses
 from app.figures.errors import FigureNotAsked
 from app.figures.figure import Counted
-from app.figures.query import FigureQuery, Filters
+from app.figures.query import FigureQuery, Filters, can_be_by
 from app.figures.service import Head, Record, ask, members
 from app.figures.standing import hold_snapshot
 from app.figures.verifying import Kept, verify_answer
@@ -37,8 +37,8 @@ Chosen = Annotated[Filters, Depends(figure_filters)]
 
 def _query(measure: Measure, cases: str, filters: Filters, by: By | None = None, level: int = 1) -> FigureQuery:
     """Raises FigureNotAsked."""
-    if by is By.MEDIA_TYPE and measure is not Measure.ITEMS:
-        raise FigureNotAsked("Items alone have a media type.")
+    if not can_be_by(measure, by):
+        raise FigureNotAsked(f"'{measure}' cannot be by '{by}': items alone have a media type, and an incident is one.")
     named = tuple(sorted({UUID(part) for part in cases.split(",")}))
     return FigureQuery(measure, named, by, level if by is By.PLACE else 1, filters)
 

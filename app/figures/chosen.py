@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Text, bindparam, text
+from sqlalchemy import LargeBinary, Text, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
 
+from app.consent.models import ConsentStanding
 from app.consent.rules import ConsentScope
 from app.facts.filters import EARTH_RADIUS_M, Box, box_around
 from app.facts.folding import fold_designation
@@ -36,7 +37,7 @@ _COLUMNS = (
     "i.id, i.version, i.kind, i.occurred_from, i.occurred_to, i.occurred_zone, i.latitude_microdegrees AS latitude, "
     "i.longitude_microdegrees AS longitude, i.administrative_units AS units"
 )
-_CLOSED = (
+CLOSED = (
     f"SELECT item_id FROM consent_standing WHERE scope IN ('{ConsentScope.VERIFICATION}', '{ConsentScope.PUBLICATION}')"  # noqa: S608
     " AND stands_until <= :moment"
 )
@@ -68,13 +69,15 @@ class Chosen:
 
     # --- facts --------------------------------------------------------------------------------------------------------
 
-    def standing(self, table: str, columns: str, where: str = "true", *, scope: str = "f.case_id = ANY(:cases)") -> str:
-        """Rows of a table of versions that stood: of facts that state something."""
+    def standing(self, table: str, columns: str, where: str, *, scope: str = "f.case_id = ANY(:cases)") -> str:
+        """Rows of a table of versions that stood."""
         return f"""SELECT {columns} FROM {table} f WHERE {scope} AND {self.stand.since("f.act")} AND ({where})
             AND NOT EXISTS (SELECT FROM {table} l WHERE l.supersedes = f.id AND {self.stand.since("l.act")})"""  # noqa: S608
 
-    def _facts(self, table: str, columns: str, where: str = "true") -> str:
-        return self.standing(table, columns, f"NOT f.withdrawn AND ({where})")
+    def facts(self, table: str, columns: str, where: str = "true") -> str:
+        """Of those that state something, and name no item as their source that may not be counted."""
+        source = f"f.source_evidence_id IS NULL OR f.source_evidence_id NOT IN ({CLOSED})"
+        return self.standing(table, columns, f"NOT f.withdrawn AND ({source}) AND ({where})")
 
     def _judged(self, table: str, columns: str, where: str) -> str:
         """Of gradings and classifications, which name no case."""
@@ -89,7 +92,7 @@ class Chosen:
             self.stand.between("c.linked_act", "c.linked_until"),
         )
         return f"""SELECT {columns} FROM counted_items c WHERE c.case_id = ANY(:cases) AND {" AND ".join(stood)}
-            AND c.evidence_id NOT IN ({_CLOSED}) AND {self._of_items()} AND ({where})"""  # noqa: S608
+            AND c.evidence_id NOT IN ({CLOSED}) AND {self._of_items()} AND ({where})"""  # noqa: S608
 
     def _of_items(self) -> str:
         filters, found = self.query.filters, ["true"]
@@ -129,7 +132,7 @@ class Chosen:
 
     def _duplicates(self) -> str:
         """Of two that are duplicates of each other one stays."""
-        pairs = self._facts(
+        pairs = self.facts(
             "related_incidents", "f.incident_id AS one, f.other_incident_id AS other", "f.relation = 'duplicate_of'"
         )
         return f"""WITH pairs AS ({pairs}) SELECT p.one FROM pairs p WHERE NOT EXISTS (
@@ -137,7 +140,7 @@ class Chosen:
 
     def wholes(self) -> str:
         """``part, whole``: incidents, and those that they are a part of, however far above."""
-        related = self._facts(
+        related = self.facts(
             "related_incidents", "f.incident_id AS part, f.other_incident_id AS whole", "f.relation = 'part_of'"
         )
         return f"""WITH RECURSIVE stated AS ({related}), above AS (
@@ -169,7 +172,7 @@ class Chosen:
         if filters.weapon is not None:
             self.values["weapon"] = fold_designation(filters.weapon)
             either = "f.normalised_key = :weapon OR f.reported_key = :weapon"
-            found.append(self._facts("weapon_identifications", "f.incident_id", either))
+            found.append(self.facts("weapon_identifications", "f.incident_id", either))
         for by, words in (
             (By.OBJECT_KIND, filters.object_kind),
             (By.PROTECTED_OBJECT, filters.protected_object),
@@ -223,7 +226,11 @@ class Chosen:
         return [f"i.id IN ({self.counted('c.incident_id', 'c.incident_id IS NOT NULL')})"]
 
     def _controls(self) -> dict[UUID, str | None]:
-        return controls_of(self.session, self.query.cases, self.stand)
+        closed = select(ConsentStanding.item_id).where(
+            ConsentStanding.scope.in_((ConsentScope.VERIFICATION, ConsentScope.PUBLICATION)),
+            ConsentStanding.stands_until <= self.moment,
+        )
+        return controls_of(self.session, self.query.cases, self.stand, closed)
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -244,20 +251,20 @@ class Chosen:
         key = "f.incident_id, {} AS key"
         if by is By.WEAPON:
             name = "coalesce(f.normalised_key, f.reported_key)"
-            return _once(self._facts("weapon_identifications", key.format(name), f"{name} IS NOT NULL"))
+            return _once(self.facts("weapon_identifications", key.format(name), f"{name} IS NOT NULL"))
         if by is By.WEAPON_REPORTED:
             columns = key.format("f.reported_key")
-            return _once(self._facts("weapon_identifications", columns, "f.reported_key IS NOT NULL"))
+            return _once(self.facts("weapon_identifications", columns, "f.reported_key IS NOT NULL"))
         if by is By.OBJECT_KIND:
-            return _once(self._facts("affected_objects", key.format("f.object_kind")))
+            return _once(self.facts("affected_objects", key.format("f.object_kind")))
         if by is By.PROTECTED_OBJECT:
             is_protected = "f.special_protection = 'protected'"
-            return _once(self._facts("affected_objects", key.format("f.object_kind"), is_protected))
+            return _once(self.facts("affected_objects", key.format("f.object_kind"), is_protected))
         if by is By.PROTECTED_PERSON:
             some = "f.maximum IS NULL OR f.maximum > 0"
-            return _once(self._facts("casualty_counts", key.format("f.person_group"), some))
+            return _once(self.facts("casualty_counts", key.format("f.person_group"), some))
         if by is By.ATTACK_PATTERN:
-            return _once(self._facts("circumstances", key.format("f.pattern"), "f.pattern IS NOT NULL"))
+            return _once(self.facts("circumstances", key.format("f.pattern"), "f.pattern IS NOT NULL"))
         if by is By.GRADING:
             return self._judged("gradings", key.format("f.grade"), "f.grade IS NOT NULL")
         if by is By.QUALIFIER:

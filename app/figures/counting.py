@@ -65,9 +65,9 @@ def _incidents(chosen: Chosen) -> tuple[Figure, Series]:
 def _counts(chosen: Chosen, columns: str) -> str:
     """Standing counts of the chosen incidents. Whoever is counted in a part of an incident is among those counted in
     the whole: where both are chosen and state the same outcome and group, the whole alone counts."""
-    of_chosen = "NOT f.withdrawn AND f.incident_id IN (SELECT id FROM chosen)"
-    counts = chosen.standing("casualty_counts", columns, of_chosen)
-    of_wholes = chosen.standing("casualty_counts", "f.incident_id, f.outcome, f.person_group", of_chosen)
+    of_chosen = "f.incident_id IN (SELECT id FROM chosen)"
+    counts = chosen.facts("casualty_counts", columns, of_chosen)
+    of_wholes = chosen.facts("casualty_counts", "f.incident_id, f.outcome, f.person_group", of_chosen)
     return f"""{counts} AND (f.incident_id, f.outcome, f.person_group) NOT IN (
         SELECT a.part, w.outcome, w.person_group FROM ({chosen.wholes()}) a JOIN ({of_wholes}) w
             ON w.incident_id = a.whole)"""  # noqa: S608
@@ -77,8 +77,9 @@ def _casualties(chosen: Chosen) -> tuple[Figure, Series]:
     folded = f"""SELECT c.incident_id, c.outcome, c.person_group, min(c.minimum) AS minimum, count(*) AS sources,
         CASE WHEN count(*) = count(c.maximum) THEN max(c.maximum) END AS maximum
         FROM ({_counts(chosen, "f.incident_id, f.outcome, f.person_group, f.minimum, f.maximum")}) c GROUP BY 1, 2, 3"""  # noqa: S608
-    added = """f.outcome, f.person_group, sum(f.minimum), CASE WHEN count(*) = count(f.maximum) THEN sum(f.maximum) END,
-        count(*), sum(f.sources)"""
+    added = f"""f.outcome, f.person_group, sum(f.minimum),
+        CASE WHEN count(*) = count(f.maximum) THEN sum(f.maximum) END,
+        count(*), sum(f.sources), count(*) FILTER (WHERE r.{_OF_SEXUAL_VIOLENCE})"""
     stated = f"count(DISTINCT f.incident_id), count(DISTINCT f.incident_id) FILTER (WHERE r.{_OF_SEXUAL_VIOLENCE})"
     of_all = f"FROM ({folded}) f JOIN chosen r ON r.id = f.incident_id"
     ranges = chosen.run(f"SELECT NULL, {added} {of_all} GROUP BY 2, 3").all()
@@ -95,7 +96,7 @@ def _casualties(chosen: Chosen) -> tuple[Figure, Series]:
 
 def _with_ranges(ranges: Sequence[Any], incidents: Sequence[Any]) -> Series:
     by_key: dict[str | None, list[CasualtyRange]] = {}
-    for key, outcome, group, minimum, maximum, found, sources in ranges:
+    for key, outcome, group, minimum, maximum, found, sources, sensitive in ranges:
         one = CasualtyRange(
             CasualtyOutcome(outcome),
             PersonGroup(group),
@@ -103,6 +104,7 @@ def _with_ranges(ranges: Sequence[Any], incidents: Sequence[Any]) -> Series:
             None if maximum is None else int(maximum),
             found,
             int(sources),
+            sensitive,
         )
         by_key.setdefault(key, []).append(one)
     return {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from app.facts.ranges import Victims
 from app.facts.words import CasualtyOutcome, PersonGroup
 
 
@@ -16,7 +17,10 @@ class MediaCount:
 @dataclass(frozen=True)
 class CasualtyRange:
     """Of all incidents of the figure together: their ranges' minima and maxima are added each by themselves, and the
-    maximum is open as soon as one of them is. ``sources``: how many counts they were folded from."""
+    maximum is open as soon as one of them is. ``sources``: how many counts they were folded from.
+
+    ``sensitive``: how many of the incidents are of sexual violence; no part of an answer.
+    """
 
     outcome: CasualtyOutcome
     person_group: PersonGroup
@@ -24,6 +28,15 @@ class CasualtyRange:
     maximum: int | None
     incidents: int | None
     sources: int | None
+    sensitive: int = 0
+    suppressed: bool = False
+
+    @property
+    def victims(self) -> Victims:
+        return Victims(self.outcome, self.person_group)
+
+    def hidden(self) -> "CasualtyRange":
+        return CasualtyRange(self.outcome, self.person_group, None, None, None, None, suppressed=True)
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,7 @@ def _weapons(chosen: Chosen, by: By) -> Names:
     name, key = "coalesce(f.normalised, f.reported)", "coalesce(f.normalised_key, f.reported_key)"
     if by is By.WEAPON_REPORTED:
         name, key = "f.reported", "f.reported_key"
-    spelt = chosen.standing(
-        "weapon_identifications", f"{key} AS key, {name} AS name", f"NOT f.withdrawn AND {key} <> ''"
-    )
+    spelt = chosen.facts("weapon_identifications", f"{key} AS key, {name} AS name", f"{key} <> ''")
     rows = chosen.run(f"SELECT w.key, min(w.name) FROM ({spelt}) w GROUP BY w.key")  # noqa: S608
     return {found: (found, spelling) for found, spelling in rows}
 

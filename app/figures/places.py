@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, bindparam, select, text
+from sqlalchemy import Select, TextClause, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
@@ -76,11 +76,14 @@ def _key(path: str) -> str:
     return fold_area(tuple(path.split(SEPARATOR)))
 
 
-def controls_of(session: Session, cases: Sequence[UUID], stand: Stand) -> dict[UUID, str | None]:
-    """Per incident of these cases who held its place at its time: ``contested``, the organisation's id, or None."""
+def controls_of(session: Session, cases: Sequence[UUID], stand: Stand, closed: Select[UUID]) -> dict[UUID, str | None]:
+    """Per incident of these cases who held its place at its time: ``contested``, the organisation's id, or None.
+    ``closed``: items that no fact may rest on."""
     stated: dict[tuple[UUID, str], list[Held]] = {}
     query = select(TerritoryControl).where(
-        TerritoryControl.case_id.in_(cases), stands(TerritoryControl, None if stand.is_now else stand.position)
+        TerritoryControl.case_id.in_(cases),
+        stands(TerritoryControl, None if stand.is_now else stand.position),
+        TerritoryControl.source_evidence_id.is_(None) | TerritoryControl.source_evidence_id.not_in(closed),
     )
     for row in session.scalars(query):
         stated.setdefault((row.case_id, row.area_key or ""), []).append(held_of(row))

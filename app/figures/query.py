@@ -11,6 +11,9 @@ from app.figures.proof import FORM
 from app.figures.words import METHOD_BITS, By, Measure
 from app.kernel.primitives import canonical_json, format_time, sha256_hex
 
+MAXIMUM_LEVEL = 10
+MAXIMUM_CASES = 50
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -96,18 +99,27 @@ class FigureQuery:
         return sha256_hex(self.canonical())
 
 
+def can_be_by(measure: Measure, by: By | None) -> bool:
+    """Items alone have a media type; and an incident is one."""
+    if by is By.MEDIA_TYPE:
+        return measure is Measure.ITEMS
+    return by is not By.INCIDENT or measure is not Measure.INCIDENTS
+
+
 def read_query(document: Mapping[str, Any]) -> FigureQuery:
     """The question that this is the canonical form of. Raises ValueError, TypeError, KeyError."""
     if document["form"] != FORM:
         raise ValueError("another form")
-    by = document.get("by")
-    return FigureQuery(
-        Measure(document["measure"]),
-        tuple(UUID(case) for case in document["cases"]),
-        None if by is None else By(by),
-        document.get("level", 1),
-        _read_filters(document["filters"]),
-    )
+    named = document.get("by")
+    by = None if named is None else By(named)
+    measure = Measure(document["measure"])
+    if not can_be_by(measure, by):
+        raise ValueError("nobody can ask this")
+    level = _whole(document.get("level", 1))
+    cases = tuple(UUID(_text(case)) for case in document["cases"])
+    if not 1 <= level <= MAXIMUM_LEVEL or not 1 <= len(cases) <= MAXIMUM_CASES:
+        raise ValueError("nobody can ask this")
+    return FigureQuery(measure, cases, by, level, _read_filters(document["filters"]))
 
 
 def _read_filters(document: Mapping[str, Any]) -> Filters:
@@ -115,9 +127,9 @@ def _read_filters(document: Mapping[str, Any]) -> Filters:
     for name, written in document.items():
         default = Filters.__dataclass_fields__[name].default
         if isinstance(default, frozenset):
-            found[name] = frozenset(UUID(word) if name == "incident" else _text(word) for word in written)
+            found[name] = frozenset(UUID(_text(word)) if name == "incident" else _text(word) for word in written)
         elif name in ("occurred_from", "occurred_before"):
-            found[name] = datetime.fromisoformat(written)
+            found[name] = datetime.fromisoformat(_text(written))
         elif name == "area":
             found[name] = tuple(_text(unit) for unit in written)
         elif name in ("near", "box"):

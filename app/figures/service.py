@@ -19,7 +19,7 @@ from app.cases.policy import Policy
 from app.cases.service import authorise
 from app.figures.chosen import Chosen
 from app.figures.counting import Series, count, records_of
-from app.figures.figure import Counted, Figure, Point
+from app.figures.figure import CasualtyRange, Counted, Figure, Point
 from app.figures.labels import labels_of
 from app.figures.query import FigureQuery
 from app.figures.standing import Stand, stand_at
@@ -64,8 +64,10 @@ class Answer:
 
     @property
     def suppressed(self) -> int:
-        """How many figures are not given."""
-        return self.total.suppressed + sum(point.figure.suppressed for point in self.series)
+        """How many figures, and ranges of others, are not given."""
+        figures = [self.total, *(point.figure for point in self.series)]
+        of_ranges = sum(one.suppressed for figure in figures for one in figure.ranges or ())
+        return sum(figure.suppressed for figure in figures) + of_ranges
 
 
 @dataclass(frozen=True)
@@ -178,14 +180,23 @@ def numbers_of(answer: Answer) -> dict[str, Any]:
 
 
 def _numbers(figure: Figure) -> dict[str, Any]:
-    ranges = figure.ranges
     return {
         "count": figure.count,
         "collapsed": figure.collapsed,
         "images": figure.images and vars(figure.images),
         "videos": figure.videos and vars(figure.videos),
-        "ranges": None
-        if ranges is None
-        else [{**vars(one), "outcome": str(one.outcome), "person_group": str(one.person_group)} for one in ranges],
+        "ranges": None if figure.ranges is None else [_numbers_of_range(one) for one in figure.ranges],
         "suppressed": figure.suppressed,
+    }
+
+
+def _numbers_of_range(one: CasualtyRange) -> dict[str, Any]:
+    return {
+        "outcome": str(one.outcome),
+        "person_group": str(one.person_group),
+        "minimum": one.minimum,
+        "maximum": one.maximum,
+        "incidents": one.incidents,
+        "sources": one.sources,
+        "suppressed": one.suppressed,
     }

@@ -98,7 +98,7 @@ def _query_of(kept: Kept) -> FigureQuery:
     try:
         query = read_query(kept.query)
         written = canonical_json(kept.query)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise NotAnAnswer("'query' is not in the form of an answer.") from error
     if query.canonical() != written or sha256_hex(written) != kept.query_sha256:
         raise NotAnAnswer("'query' is not canonical, or 'query_sha256' is of another one.")

@@ -1,14 +1,18 @@
 """A case whose incidents, facts and verified items are made in one line each, and figures asked of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
+from app.access.rules import Role
+from app.consent.rules import ConsentScope, Obtained, SubjectKind
+from app.consent.service import GivenConsent, Withdrawal, give_item_consent, withdraw_item_consent
+from app.erasure.service import Ground, erase_field
 from app.facts import kinds, stated
 from app.facts.service import state_of_case, state_of_incident
 from app.facts.stated import Source, Statement
@@ -20,9 +24,10 @@ from app.figures.words import By, Measure
 from app.fingerprints.service import decide_match, undecided_matches
 from app.incidents import service as incidents
 from app.incidents.rules import IncidentKind, Occurrence, Place
+from app.kernel.errors import AppError
 from app.ledger.positions import Position, newest_position
 from app.verification.rules import Outcome
-from tests.factories import NO_LABELS, commit_in, make_item
+from tests.factories import NO_LABELS, add_role, commit_in, make_item, make_person
 from tests.ledger.acts import integrate_all
 from tests.verification.bench import Bench
 
@@ -88,10 +93,11 @@ class Desk:
         kind: kinds.Kind[Any],
         what: Any,
         incident: UUID | None = None,
-        source: UUID | None = None,
+        source: UUID | Source | None = None,
         supersedes: UUID | None = None,
     ) -> Any:
-        by = None if what is None else Source(organisation_id=source or self.ngo)
+        said_by = source if isinstance(source, Source) else Source(organisation_id=source or self.ngo)
+        by = None if what is None else said_by
         reason = None if supersedes is None else "Counted anew."
         statement = Statement(stated=what, source=by, supersedes=supersedes, reason=reason)
         if incident is None:
@@ -159,6 +165,35 @@ class Desk:
         stated: dict[str, Any] = {"actor": self.bench.olena, "match_id": match, "relation": relation}
         self.commit(partial(decide_match, reason="Equal.", **stated))
 
+    def consent(self, item: UUID) -> UUID:
+        """Of one person, to everything; who it is."""
+        given = GivenConsent(
+            subject_id=None,
+            subject="Neighbour",
+            subject_kind=SubjectKind.SOURCE,
+            scopes=frozenset(ConsentScope),
+            obtained=Obtained.SPOKEN,
+            given_on=date(2024, 7, 8),
+        )
+        made = self.commit(lambda uow: give_item_consent(uow, self.bench.olena, item, given))[1]
+        return UUID(str(made.subject_id))
+
+    def withdraw(self, item: UUID, person: UUID, *scopes: ConsentScope) -> None:
+        withdrawn = Withdrawal(
+            subject_id=person, scopes=frozenset(scopes) or None, withdrawn_on=date(2024, 7, 9), reason="Fear."
+        )
+        self.commit(lambda uow: withdraw_item_consent(uow, self.bench.olena, item, withdrawn))
+
+    def erase(self, stream: UUID, field: str) -> None:
+        """Of the first entry of an incident or item."""
+        query = text("SELECT encode(commitment, 'hex') FROM ledger_entries WHERE stream_id = :stream AND seq = 1")
+        with self.bench.sessions() as session:
+            commitment = session.scalars(query, {"stream": stream}).one()
+        custodian = make_person(self.bench.sessions, "custodian")
+        add_role(self.bench.sessions, self.bench.coordinator, self.bench.case_id, custodian, Role.CUSTODIAN)
+        ground = Ground(reason_code="data_subject_request", authority="Article 17")
+        self.commit(lambda uow: erase_field(uow, custodian, commitment, field=field, ground=ground))
+
     def reopen(self, item: UUID) -> None:
         self.bench.item = item
         self.bench.reopen(self.bench.rita)
@@ -173,6 +208,14 @@ class Desk:
 
     def unlink(self, incident: UUID, link: UUID) -> None:
         self.commit(lambda uow: incidents.unlink_evidence(uow, self.bench.rita, incident, link, reason="Elsewhere."))
+
+    def try_to(self, act: Callable[[], Any]) -> bool:
+        """False: the rules refuse it."""
+        try:
+            act()
+        except AppError:
+            return False
+        return True
 
     # --- asking
 

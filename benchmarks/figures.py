@@ -1,0 +1,151 @@
+"""Figures over 100,000 incidents and 1,000,000 items: how long each takes now and as of a position, and how it is done.
+
+``python -m benchmarks.figures DIRECTORY [--incidents 100000] [--items 1000000] [--plans]`` asks on the data set of
+``many_incidents``, which it fills if nobody has. Every measure in total and by everything it can be parted by, and
+some filters; through the service, in one process beside its PostgreSQL. Wall seconds are the median of ``--times``;
+processor seconds of the database's process are told beside, which a busy machine changes less. ``--plans`` prints what
+PostgreSQL does for each statement. A current answer has to take less than one second, one as of a position less than
+five.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from sqlalchemy import event, text
+from sqlalchemy.orm import Session
+
+from app.access.actors import Actor, authenticate
+from app.figures.query import FigureQuery, Filters, can_be_by
+from app.figures.service import Answer, ask
+from app.figures.standing import hold_snapshot
+from app.figures.words import By, Measure
+from app.ledger.positions import Position, newest_position
+from benchmarks.many_incidents import Size, filled
+
+NOW_S, AS_OF_S = 1.0, 5.0
+YEAR = Filters(
+    occurred_from=datetime(2024, 1, 1, tzinfo=UTC),
+    occurred_before=datetime(2025, 1, 1, tzinfo=UTC),
+    protected_person=frozenset({"child"}),
+)
+FILTERED = {
+    "2024, children": YEAR,
+    "of one weapon": Filters(weapon="Kh-101"),
+    "by shadows": Filters(method=frozenset({"shadow_analysis"})),
+    "confirmed": Filters(grading=frozenset({"confirmed"})),
+}
+
+
+def questions(case_id: UUID) -> Iterator[tuple[str, FigureQuery]]:
+    for measure in Measure:
+        yield str(measure), FigureQuery(measure, (case_id,))
+        for by in By:
+            if can_be_by(measure, by):
+                yield f"{measure} by {by}", FigureQuery(measure, (case_id,), by)
+        for name, filters in FILTERED.items():
+            yield f"{measure} by month, {name}", FigureQuery(measure, (case_id,), By.MONTH, filters=filters)
+
+
+@contextmanager
+def explained(session: Session, *, prints: bool) -> Iterator[None]:
+    """Each statement that counts is explained after it ran."""
+    seen: list[tuple[str, Any]] = []
+
+    def note(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> None:
+        if statement.startswith("WITH chosen"):
+            seen.append((statement, parameters))
+
+    connection = session.connection()
+    event.listen(connection.engine, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(connection.engine, "before_cursor_execute", note)
+    for statement, parameters in seen if prints else ():
+        rows = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, COSTS OFF) {statement}", parameters)
+        print("\n".join(row[0] for row in rows), end="\n\n")
+
+
+def processor_s(pid: int) -> float:
+    """Of a process, its threads and the children that it waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return sum(int(fields[place]) for place in (11, 12)) / 100
+
+
+def measure(
+    sessions: Any, actor: Actor, query: FigureQuery, position: Position | None, *, times: int, plans: bool
+) -> tuple[float, float, Answer]:
+    wall, processor = [], []
+    for number in range(times):
+        with sessions() as session:
+            hold_snapshot(session)
+            pid = session.scalars(text("SELECT pg_backend_pid()")).one()
+            before, began = processor_s(pid), time.perf_counter()
+            with explained(session, prints=plans and number == 0):
+                answer = ask(session, actor, query, position)
+                wall.append(time.perf_counter() - began)
+                processor.append(processor_s(pid) - before)
+    return statistics.median(wall), statistics.median(processor), answer
+
+
+def count_if_needed(owner_url: str) -> None:
+    """The data set is made without triggers, as a restore is."""
+    with psycopg.connect(owner_url, autocommit=True) as owner:
+        if owner.execute("SELECT 1 FROM counted_items LIMIT 1").fetchone() is None:
+            began = time.monotonic()
+            owner.execute("SELECT exhibit_count_items()")
+            owner.execute("VACUUM ANALYZE counted_items")
+            print(f"counted_items in {time.monotonic() - began:.0f} s")
+
+
+def positions(sessions: Any) -> list[tuple[str, Position | None, float]]:
+    """Now, and when two thirds of it were recorded."""
+    with sessions() as session:
+        newest = newest_position(session)
+        assert newest is not None
+        query = text("SELECT size FROM ledger_positions WHERE size <= :size ORDER BY size DESC LIMIT 1")
+        size = session.scalars(query, {"size": newest.size * 2 // 3}).one()
+        row = session.execute(
+            text("SELECT log_id, size, newest_act, stands_from FROM ledger_positions WHERE size = :size"),
+            {"size": size},
+        ).one()
+    return [("now", None, NOW_S), ("as of", Position(*row), AS_OF_S)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--incidents", type=int, default=100_000)
+    parser.add_argument("--items", type=int, default=1_000_000)
+    parser.add_argument("--times", type=int, default=3)
+    parser.add_argument("--only", default="", help="questions whose name holds this")
+    parser.add_argument("--plans", action="store_true")
+    options = parser.parse_args()
+    options.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+    late = []
+    with filled(options.directory, Size(options.incidents, options.items)) as (api, _, there, owner_url):
+        count_if_needed(owner_url)
+        sessions = api.app.state.services.sessions
+        with sessions() as session:
+            actor = authenticate(session, there.token)
+        for name, query in questions(UUID(there.case_id)):
+            for when, position, limit_s in positions(sessions) if options.only in name else ():
+                wall_s, processor, answer = measure(
+                    sessions, actor, query, position, times=options.times, plans=options.plans
+                )
+                number = answer.total.count or 0
+                print(f"{name:44} {when:6} {wall_s:7.2f} s {processor:7.2f} s CPU {number:>9,}", flush=True)
+                late += [f"{name} {when}"] if wall_s > limit_s else []
+    print(f"too late: {', '.join(late) or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What an answer proves: it comes again as of its tree whatever follows, its digest is of its members, and an old one
+is recomputed."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from app.consent.rules import ConsentScope
+from app.facts.stated import Source
+from app.figures.errors import NotAnAnswer
+from app.figures.proof import digest_of
+from app.figures.query import read_query
+from app.figures.service import Answer, numbers_of
+from app.figures.standing import hold_snapshot
+from app.figures.verifying import Difference, Kept, Verification, verify_answer
+from app.figures.words import By, Measure
+from app.kernel.errors import NotFound
+from tests.factories import make_person
+from tests.figures.desk import Desk, counts
+
+
+def kept(answer: Answer) -> Kept:
+    query = answer.query
+    return Kept(
+        query.document(),
+        query.sha256,
+        answer.position.log_id,
+        answer.head,
+        answer.asked_at,
+        numbers_of(answer),
+        answer.counted,
+    )
+
+
+def verified(desk: Desk, old: Kept, actor: Any = None) -> Verification:
+    with desk.bench.sessions() as session:
+        hold_snapshot(session)
+        return verify_answer(session, actor or desk.bench.rita, old)
+
+
+@pytest.mark.parametrize("measure", list(Measure))
+def test_digest_when_made_from_the_pages_of_members_then_is_the_answers(desk: Desk, measure: Measure) -> None:
+    strike, other = desk.incident(), desk.incident()
+    desk.casualties(strike, 2)
+    desk.casualties(other, 3, source=desk.service)
+    desk.verified(strike, other)
+    answer = desk.ask(measure, By.KIND)
+    records = desk.members(answer.query)
+    assert len(records) == answer.counted.count == {"incidents": 2, "items": 1, "casualties": 2}[measure]
+    assert digest_of(measure, records) == answer.counted.sha256
+    assert read_query(answer.query.document()) == answer.query
+
+
+def test_answer_when_anything_follows_then_is_equal_as_of_its_tree_and_another_one_now(desk: Desk) -> None:
+    strike = desk.incident()
+    item = desk.verified(strike)
+    desk.casualties(strike, 2)
+    answers = [desk.ask(measure, By.MONTH) for measure in Measure]
+    desk.casualties(strike, 9, source=desk.service)
+    desk.verified(strike)
+    desk.incident()
+    desk.reopen(item)
+    desk.sign()
+    for answer in answers:
+        assert verified(desk, kept(answer)).summary == "equal"
+        assert desk.ask(answer.query.measure, By.MONTH).counted != answer.counted
+        again = desk.ask(answer.query.measure, By.MONTH, at=answer.position)
+        assert (numbers_of(again), again.counted, again.head) == (numbers_of(answer), answer.counted, answer.head)
+
+
+def test_answer_when_altered_then_differs_and_when_of_no_tree_or_question_is_refused(desk: Desk) -> None:
+    desk.verified(desk.incident())
+    answer = desk.ask(Measure.ITEMS)
+    old = kept(answer)
+    more = {**old.numbers, "total": {**old.numbers["total"], "count": 17}}
+    assert [reason.reason for reason in verified(desk, replace(old, numbers=more)).reasons] == [Difference.ALTERED]
+    for wrong in (
+        replace(old, head=replace(old.head, root="00" * 32)),
+        replace(old, query_sha256="00" * 32),
+        replace(old, query={**old.query, "by": "mood"}),
+        replace(old, query={**old.query, "filters": {"kind": []}}),
+        replace(old, asked_at=old.asked_at + timedelta(days=1)),
+    ):
+        with pytest.raises(NotAnAnswer):
+            verified(desk, wrong)
+    outsider = make_person(desk.bench.sessions, "outsider")
+    with pytest.raises(NotFound):
+        verified(desk, old, outsider)
+
+
+def test_answer_when_an_item_is_withdrawn_then_differs_by_so_many_for_ever(desk: Desk) -> None:
+    strike = desk.incident()
+    item, other = desk.verified(strike), desk.verified(strike)
+    people = [desk.consent(one) for one in (item, other)]
+    held = Source(organisation_id=desk.ngo, evidence_id=item)
+    desk.casualties(strike, 4, source=held)
+    answers = [desk.ask(Measure.ITEMS, By.INCIDENT), desk.ask(Measure.CASUALTIES), desk.ask(Measure.INCIDENTS)]
+    desk.withdraw(item, people[0], ConsentScope.PUBLICATION)
+    summaries = [verified(desk, kept(answer)).summary for answer in answers]
+    assert summaries == ["differs: withdrawn 1", "differs: withdrawn 1", "equal"]
+    assert desk.ask(Measure.ITEMS, at=answers[0].position).total.count == 1
+    assert desk.ask(Measure.CASUALTIES).total.ranges == ()
+    desk.withdraw(other, people[1])
+    assert verified(desk, kept(answers[0])).summary == "differs: withdrawn 2"
+    assert desk.members(answers[0].query) == []
+
+
+def test_copies_when_what_joins_them_is_withdrawn_then_differ(desk: Desk) -> None:
+    strike = desk.incident()
+    desk.verified(strike, content=b"one")
+    middle = desk.verified(strike, content=b"one")
+    person = desk.consent(middle)
+    answer = desk.ask(Measure.ITEMS)
+    assert (answer.total.count, answer.total.collapsed) == (2, 1)
+    desk.withdraw(middle, person)
+    assert verified(desk, kept(answer)).summary == "differs: withdrawn 1"
+
+
+def test_answer_when_a_place_is_erased_then_differs_and_says_so(desk: Desk) -> None:
+    strike = desk.incident(units=("Ukraine", "Kyiv"))
+    answer = desk.ask(Measure.INCIDENTS, By.PLACE)
+    assert counts(answer) == {"ukraine": 1}
+    desk.erase(strike, "place")
+    assert verified(desk, kept(answer)).summary == "differs: erased 1"
