@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.auditing import making
 from app.blobs.local import LocalBlobStore
 from app.exports import export_jobs, removal
 from app.fingerprints import crossing, match_job, rematching, similar_job, stop_list_effects
@@ -46,6 +47,7 @@ JOBS: tuple[Job, ...] = (
     *recycled_notices.JOBS,
     *export_jobs.JOBS,
     *removal.JOBS,
+    *making.JOBS,
 )
 
 SWEEP_EVERY_S = 6 * 3600.0
@@ -124,6 +126,7 @@ def _propose_frames(sessions: sessionmaker[Session], resources: Resources) -> di
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
     Chore("sweep_packages", SWEEP_EVERY_S, removal.sweep_packages),
+    Chore("make_due_logs", making.LOOK_EVERY_S, making.make_due),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
     Chore("propose_frames", PROPOSE_EVERY_S, _propose_frames),
     Chore("keep_index", KEEP_EVERY_S, _keep_index, lambda resources: resources.index_keeper.stop()),

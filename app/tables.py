@@ -5,6 +5,7 @@ from app.anchors import models as anchors
 from app.cases import models as cases
 from app.consent import models as consent
 from app.erasure import models as erasure
+from app.exports import log_models as logs
 from app.exports import models as exports
 from app.facts import models as facts
 from app.figures import models as figures
@@ -24,5 +25,5 @@ from app.verification import queue_models as queue
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
     *(consent, vault, incidents, verification, reviewer_keys, queue, gradings, facts, search, testimonies),
-    *(figures, exports, erasure),
+    *(figures, exports, logs, erasure),
 )

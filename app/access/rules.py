@@ -89,6 +89,8 @@ class Operation(StrEnum):
     """To have a package made, and to take it; media and opened fields ask for more."""
     DECIDE_EXPORT = "decide_export"
     """As the second person: approve or refuse a package that another asked for, where the case's policy says so."""
+    SCHEDULE_LOGS = "schedule_logs"
+    """To have a log made of every month; what is in it, each who takes it must be permitted."""
     AUDIT_ORGANISATION = "audit_organisation"
     """Which cases there are, by their ids, and the log of accounts and tokens."""
     TAKE_RECEIPT = "take_receipt"
@@ -218,6 +220,11 @@ RULES: dict[Operation, Rule] = {
         scope=Scope.WRITE,
         changes_case=True,
         when_closed=True,
+    ),
+    Operation.SCHEDULE_LOGS: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
+        organisation=frozenset({OrganisationRole.AUDITOR}),
+        scope=Scope.WRITE,
     ),
     Operation.TAKE_RECEIPT: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),

@@ -1,6 +1,6 @@
 """What can keep an auditor from an answer."""
 
-from app.kernel.errors import Invalid
+from app.kernel.errors import Conflict, Invalid
 
 
 class RangeNotSigned(Invalid):
@@ -13,3 +13,9 @@ class ScopeNotNamed(Invalid):
     code = "scope_not_named"
     title = "A case and a stream of another case are named"
     advice = "Name the stream alone, or the case alone."
+
+
+class LogNotReady(Conflict):
+    code = "log_not_ready"
+    title = "The log of this month is not stored yet"
+    advice = "Ask again in a moment; its state stands in the list of the schedule's logs."

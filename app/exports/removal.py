@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.blobs.store import BlobStore
+from app.exports.log_models import StoredLog
 from app.exports.models import Export
 from app.jobs import Job
 from app.kernel.database import read_session
@@ -16,6 +17,8 @@ from app.ledger.erasing import ErasableEntry, OpenField
 from app.unit_of_work import UnitOfWork
 
 REMOVE_PACKAGE = "remove_package"
+MAKE_LOG = "make_log"
+"""The job that writes a month's log, of ``app.auditing``: what was erased from one has it made anew."""
 
 _WITH_FIELD = "(x.disclosed = 'all' OR CAST(:field AS text) = ANY(x.fields))"
 _ERASE = """
@@ -27,6 +30,20 @@ _ERASE = """
 """
 _ERASE_BODY = text(f"{_ERASE} RETURNING x.package_sha256")
 _ERASE_FIELD = text(f"{_ERASE} AND {_WITH_FIELD} RETURNING x.package_sha256")
+# A log of a case shows entries outside its range too, where its streams stood.
+_MAKE_ANEW = text("""
+    WITH holding AS (
+        SELECT x.id, x.file_sha256 FROM stored_logs x JOIN log_schedules s ON s.id = x.schedule_id
+        WHERE x.state IN ('ready', 'building') AND EXISTS (
+            SELECT FROM ledger_leaves l JOIN ledger_entries e USING (commitment)
+                JOIN ledger_streams own ON own.id = e.stream_id
+            WHERE l.commitment = :commitment AND l.log_id = x.log_id AND (
+                own.case_id = s.case_id OR s.case_id IS NULL AND l.idx >= x.first AND l.idx < x.before))
+        FOR UPDATE OF x
+    )
+    UPDATE stored_logs x SET state = 'building', file_sha256 = NULL, size_bytes = NULL
+    FROM holding WHERE x.id = holding.id RETURNING x.id, holding.file_sha256
+""")
 
 
 class RemovalResources(Protocol):
@@ -47,9 +64,12 @@ def remove_packages_with(uow: UnitOfWork, fields: Sequence[OpenField]) -> None:
 
 
 def remove_packages_with_body(uow: UnitOfWork, entry: ErasableEntry) -> None:
-    """Of every package that holds this entry."""
+    """Of every package that holds this entry; monthly logs that do are made anew without it."""
     asked = {"commitment": bytes.fromhex(entry.commitment)}
     _remove_files(uow, uow.session.scalars(_ERASE_BODY, asked).all())
+    for log in uow.session.execute(_MAKE_ANEW, asked).all():
+        _remove_files(uow, [log.file_sha256])
+        uow.enqueue(MAKE_LOG, log_id=str(log.id))
 
 
 def _remove_files(uow: UnitOfWork, digests: Sequence[bytes | None]) -> None:
@@ -60,8 +80,9 @@ def _remove_files(uow: UnitOfWork, digests: Sequence[bytes | None]) -> None:
 
 def plan(session: Session, *, sha256: str) -> Sha256Hex | None:
     """None for one that somebody may still take."""
-    is_wanted = select(Export.id).where(Export.package_sha256 == sha256, Export.state == "ready")
-    return None if session.scalar(is_wanted) else Sha256Hex(sha256)
+    is_package = select(Export.id).where(Export.package_sha256 == sha256, Export.state == "ready")
+    is_log = select(StoredLog.id).where(StoredLog.file_sha256 == sha256)
+    return None if session.scalar(select(or_(is_package.exists(), is_log.exists()))) else Sha256Hex(sha256)
 
 
 def work(sha256: Sha256Hex, resources: RemovalResources) -> None:

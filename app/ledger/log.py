@@ -76,6 +76,7 @@ class Installation:
 
 READ_INSTALLATION = text("SELECT system_stream, origin, id AS log_id FROM ledger_logs ORDER BY id DESC LIMIT 1")
 
+_ORIGIN_OF = text("SELECT origin FROM ledger_logs WHERE id = :log_id")
 _IS_ORIGIN = text("SELECT EXISTS (SELECT FROM ledger_logs WHERE origin = :origin)")
 
 _CREATE_INSTALLATION = text(
@@ -177,6 +178,11 @@ def installation(session: Session | Connection) -> Installation:
     if row is None:
         raise NoInstallation("the log has no identity yet: initialise it first")
     return Installation(row.system_stream, row.origin, row.log_id)
+
+
+def origin_of(session: Session | Connection, log_id: int) -> str:
+    """Of any log of this installation."""
+    return str(session.execute(_ORIGIN_OF, {"log_id": log_id}).scalar_one())
 
 
 def initialise(session: Session, origin: str | None = None) -> Installation:

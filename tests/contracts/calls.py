@@ -124,6 +124,10 @@ def _export(world: World, which: str) -> dict[str, Any]:
     return {"scope": "case", "ids": [world.objects["case"][which]["case_id"]], "purpose": "audit"}
 
 
+def _schedule(world: World, which: str) -> dict[str, Any]:
+    return {"case_id": world.objects["case"][which]["case_id"], "purpose": "audit"}
+
+
 def _hashes_in(case_id: str) -> dict[str, Any]:
     return {"algorithm": "pdq/1", "hashes": ["00" * 32], "case_ids": [case_id]}
 
@@ -136,6 +140,8 @@ _NOT_SIGNED = frozenset({"size_not_signed"})
 _NO_ANCHOR = frozenset({"no_such_anchor"})
 _SEARCH = {"case_ids": [MISSING], "thresholds": {"pdq": 31}, "tier": "likely", "limit": 20}
 _NO_SEARCH = frozenset({"no_such_search"})
+_NOT_FOUND = frozenset({"not_found"})
+_NO_MONTH = {"schedule_id": MISSING, "month": "2026-01"}
 _NO_TILE = frozenset({"no_such_tile"})
 _FINDING = {
     "dimension": "date",
@@ -307,6 +313,13 @@ LEDGER = (
     _custody("takeLedgerEntriesFile", "case", query={"case": "{case_id}", **_FILE}),
     Call("takeLedgerEntriesFile", "auditing", query=_FILE),
     Call("getEntriesVerifier", "public"),
+    _custody("createLogSchedule", "case", scope="write", json=_schedule),
+    Call("createLogSchedule", "auditing", scope="write", json={"purpose": "audit"}),
+    _custody("listLogSchedules", "case", query={"case": "{case_id}"}),
+    Call("listLogSchedules", "auditing"),
+    Call("endLogSchedule", "auditing", scope="write", path={"schedule_id": MISSING}, granted_codes=_NOT_FOUND),
+    Call("listScheduledLogs", "auditing", path={"schedule_id": MISSING}, granted_codes=_NOT_FOUND),
+    Call("takeScheduledLog", "auditing", path=_NO_MONTH, query=_FILE, granted_codes=_NOT_FOUND),
     Call("getMetrics", "administration"),
     Call("listAudits", "overseeing"),
     Call("getLedgerKey", "public"),
