@@ -63,7 +63,7 @@ class ScheduleCreate(Input):
         json_schema_extra={
             "examples": [
                 {
-                    "case_id": "5f0c1c39-7c1f-4f0e-9d0a-0c5b4d3b7a11",
+                    "case": "5f0c1c39-7c1f-4f0e-9d0a-0c5b4d3b7a11",
                     "view": "access",
                     "time_zone": "Europe/Kyiv",
                     "purpose": "audit",
@@ -72,7 +72,7 @@ class ScheduleCreate(Input):
         },
     )
 
-    case_id: UUID | None = Field(None, description="Null: of everything, for the organisation's auditor.")
+    case: UUID | None = Field(None, description="Null: of everything, for the organisation's auditor.")
     format: Literal["jsonl", "csv"] = Field("jsonl", description="`jsonl` carries its proof.")
     view: Literal["all", "access"] = "all"
     types: Annotated[list[EntryType], Field(max_length=50)] = Field([], description="Of these types; empty: of all.")
@@ -85,7 +85,7 @@ class ScheduleCreate(Input):
 
     def asked(self) -> ScheduleAsked:
         filters = Filters(self.actor, self.object, tuple(self.types), self.view)
-        return ScheduleAsked(self.case_id, filters, self.format, self.day, self.time_zone, self.purpose, self.reason)
+        return ScheduleAsked(self.case, filters, self.format, self.day, self.time_zone, self.purpose, self.reason)
 
 
 class ScheduleShape(Changed):
@@ -137,7 +137,7 @@ def create_log_schedule(
             key,
             operation="createLogSchedule",
             request_sha256=request_digest(body),
-            authorise=lambda: schedules.require_scheduling(uow.session, actor, body.case_id),
+            authorise=lambda: schedules.require_scheduling(uow.session, actor, body.case),
         )
         if answer is not None:
             return answer

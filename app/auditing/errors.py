@@ -1,6 +1,6 @@
 """What can keep an auditor from an answer."""
 
-from app.kernel.errors import Conflict, Invalid
+from app.kernel.errors import AppError, Conflict, Invalid
 
 
 class RangeNotSigned(Invalid):
@@ -19,3 +19,10 @@ class LogNotReady(Conflict):
     code = "log_not_ready"
     title = "The log of this month is not stored yet"
     advice = "Ask again in a moment; its state stands in the list of the schedule's logs."
+
+
+class NoLogOfMonth(AppError):
+    code = "no_log_of_month"
+    status = 404
+    title = "The schedule has made no log of this month"
+    advice = "Take a month of the list of its logs. A month's log is made some minutes after its end."

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor, system_stream
 from app.access.rules import Operation
 from app.auditing.entry_log import LogFormat, record_taken, require_shown, require_whole
-from app.auditing.errors import LogNotReady
+from app.auditing.errors import LogNotReady, NoLogOfMonth
 from app.auditing.events import LogScheduled, LogUnscheduled
 from app.auditing.months import month_at
 from app.auditing.reading import Places
@@ -128,14 +128,14 @@ def take_stored(
     purpose: str,
     reason: str | None,
 ) -> tuple[LogSchedule, StoredLog]:
-    """A finished month's log, whose taking is an entry. Raises NotFound, Forbidden, NotShownYet, LogNotReady."""
+    """A finished month's log, whose taking is an entry. Raises NotFound, Forbidden, NotShownYet, NoLogOfMonth, LogNotReady."""
     schedule, scope = _find(uow.session, actor, schedule_id, Operation.EXPORT)
     query = select(StoredLog).where(StoredLog.schedule_id == schedule.id, StoredLog.month == month)
     if log_id is not None:
         query = query.where(StoredLog.log_id == log_id)
     stored = uow.session.scalar(query.order_by(StoredLog.log_id.desc()).limit(1))
     if stored is None:
-        raise NotFound("This schedule has made no log of that month.")
+        raise NoLogOfMonth("None of that month, or not of that log.")
     require_whole(scope)
     require_shown(uow.session, actor, scope)
     if stored.file_sha256 is None:

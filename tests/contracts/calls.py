@@ -125,7 +125,7 @@ def _export(world: World, which: str) -> dict[str, Any]:
 
 
 def _schedule(world: World, which: str) -> dict[str, Any]:
-    return {"case_id": world.objects["case"][which]["case_id"], "purpose": "audit"}
+    return {"case": world.objects["case"][which]["case_id"], "purpose": "audit"}
 
 
 def _hashes_in(case_id: str) -> dict[str, Any]:
@@ -140,8 +140,7 @@ _NOT_SIGNED = frozenset({"size_not_signed"})
 _NO_ANCHOR = frozenset({"no_such_anchor"})
 _SEARCH = {"case_ids": [MISSING], "thresholds": {"pdq": 31}, "tier": "likely", "limit": 20}
 _NO_SEARCH = frozenset({"no_such_search"})
-_NOT_FOUND = frozenset({"not_found"})
-_NO_MONTH = {"schedule_id": MISSING, "month": "2026-01"}
+_NO_MONTH = frozenset({"no_log_of_month"})
 _NO_TILE = frozenset({"no_such_tile"})
 _FINDING = {
     "dimension": "date",
@@ -317,9 +316,9 @@ LEDGER = (
     Call("createLogSchedule", "auditing", scope="write", json={"purpose": "audit"}),
     _custody("listLogSchedules", "case", query={"case": "{case_id}"}),
     Call("listLogSchedules", "auditing"),
-    Call("endLogSchedule", "auditing", scope="write", path={"schedule_id": MISSING}, granted_codes=_NOT_FOUND),
-    Call("listScheduledLogs", "auditing", path={"schedule_id": MISSING}, granted_codes=_NOT_FOUND),
-    Call("takeScheduledLog", "auditing", path=_NO_MONTH, query=_FILE, granted_codes=_NOT_FOUND),
+    _custody("endLogSchedule", "log_schedule", scope="write"),
+    _custody("listScheduledLogs", "log_schedule"),
+    _custody("takeScheduledLog", "log_schedule", path={"month": "2026-01"}, query=_FILE, granted_codes=_NO_MONTH),
     Call("getMetrics", "administration"),
     Call("listAudits", "overseeing"),
     Call("getLedgerKey", "public"),

@@ -27,6 +27,7 @@ CHANGES_WITHOUT_VERSION = {
     "acknowledgeNotice": "doing so again changes nothing",
     "revokeRole": "it names account and role; taking it again is refused",
     "unlinkEvidence": "a link ends once",
+    "endLogSchedule": "a schedule ends once; doing so again changes nothing",
     "takeLease": "the row's lock decides between two; one's own is made longer",
     "changeMyPassword": "it needs the old password",
     "createContentUrl": "it changes nothing",

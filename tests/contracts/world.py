@@ -160,6 +160,11 @@ def _objects(world: World) -> None:
         own=export(people["coordinator"], cases["A"]),
         foreign=export(people["everyone"], cases["B"]),
     )
+    objects["log_schedule"] = _of(
+        "schedule_id",
+        own=log_schedule(people["coordinator"], cases["A"]),
+        foreign=log_schedule(people["everyone"], cases["B"]),
+    )
     collected = {"own": own["id"], "other": other["id"], "foreign": foreign["id"]}
     objects["redaction"] = {"missing": {"evidence_id": MISSING, "redaction_id": MISSING}}
     for which, item in collected.items():
@@ -301,6 +306,12 @@ def opening(person: Person, sealer: Person, evidence_id: str) -> str:
 def export(person: Person, case_id: str) -> str:
     made = person.post("/v1/exports", json={"scope": "case", "ids": [case_id], "purpose": "audit"})
     assert made.status_code == 202, made.text
+    return str(made.json()["id"])
+
+
+def log_schedule(person: Person, case_id: str) -> str:
+    made = person.post("/v1/ledger/schedules", json={"case": case_id, "purpose": "audit"})
+    assert made.status_code == 201, made.text
     return str(made.json()["id"])
 
 
