@@ -128,7 +128,10 @@ def take_stored(
     purpose: str,
     reason: str | None,
 ) -> tuple[LogSchedule, StoredLog]:
-    """A finished month's log, whose taking is an entry. Raises NotFound, Forbidden, NotShownYet, NoLogOfMonth, LogNotReady."""
+    """A finished month's log; taking it is an entry.
+
+    Raises NotFound, Forbidden, NotShownYet, NoLogOfMonth, LogNotReady.
+    """
     schedule, scope = _find(uow.session, actor, schedule_id, Operation.EXPORT)
     query = select(StoredLog).where(StoredLog.schedule_id == schedule.id, StoredLog.month == month)
     if log_id is not None:
