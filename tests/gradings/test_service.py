@@ -7,6 +7,8 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.api.grading_shapes import grading_shape
+from app.gradings.bases import verdicts_by_id
 from app.gradings.errors import (
     AdjudicationIncomplete,
     AnotherStands,
@@ -22,6 +24,7 @@ from app.gradings.rules import Decision, Grade, Qualifier, StatedGrading
 from app.kernel.errors import Forbidden
 from app.kernel.primitives import new_id
 from tests.gradings.conftest import Court
+from tests.verification.bench import give_up
 
 SCHOOL = "rome_statute:8(2)(b)(ix)"
 VERDICT = Decision("International Criminal Court, Trial Chamber VIII", "ICC-01/12-01/15-171", date(2016, 9, 27))
@@ -51,6 +54,16 @@ def test_corroborated_when_two_origins_are_signed_off_then_recorded_with_what_it
         "policy_version": 1,
     }
     assert set(entry["sealed"]) == {"rationale"}
+
+
+def test_grading_when_an_item_is_withdrawn_then_stands_and_tells_nothing_of_its_verdict(court: Court) -> None:
+    made = court.grade(Grade.CORROBORATED)
+    give_up(court.bench.sessions, court.bench.rita, court.items["first"])
+    with court.bench.sessions() as session:
+        shown = verdicts_by_id(session, made.verdict_ids)
+        told = grading_shape(session.get_one(Grading, made.id), shown)
+    assert court.items["first"] not in {basis.evidence_id for basis in told.rests_on}
+    assert (len(told.rests_on), told.rests_on_closed, told.grade) == (3, 1, "corroborated")
 
 
 @pytest.mark.parametrize("grade", [Grade.CORROBORATED, Grade.CONFIRMED])

@@ -1,6 +1,7 @@
 """A hub with five people and one item, and the steps of a verification in one line each: for the service tests."""
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Self
 from uuid import UUID
 
@@ -10,6 +11,8 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.access.actors import Actor
 from app.access.rules import Role
 from app.blobs.store import ReadBack, ReadBackOutcome
+from app.consent.rules import ConsentScope, Obtained, SubjectKind
+from app.consent.service import GivenConsent, Withdrawal, give_item_consent, withdraw_item_consent
 from app.kernel.primitives import Sha256Hex
 from app.media.models import Evidence
 from app.verification import leases, service
@@ -173,3 +176,19 @@ class Bench:
     def to_signed_off(self) -> None:
         self.to_sign_off()
         self.sign_off(self.rita)
+
+
+def give_up(sessions: sessionmaker[Session], actor: Actor, item: UUID) -> None:
+    """Somebody consents to be kept, and takes it back: the item is closed."""
+    day = date(2026, 9, 1)
+    said = GivenConsent(
+        subject_id=None,
+        subject="S-3",
+        subject_kind=SubjectKind.SOURCE,
+        scopes=frozenset({ConsentScope.VERIFICATION}),
+        obtained=Obtained.SPOKEN,
+        given_on=day,
+    )
+    _, given = commit_in(sessions, lambda uow: give_item_consent(uow, actor, item, said))
+    back = Withdrawal(subject_id=given.subject_id, scopes=None, withdrawn_on=day)
+    commit_in(sessions, lambda uow: withdraw_item_consent(uow, actor, item, back))

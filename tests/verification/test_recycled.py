@@ -34,7 +34,7 @@ from app.verification.stated import Answer, Stated
 from app.verification.suggestions import list_suggestions
 from app.worker import Runner, WorkerLimits
 from tests.factories import NO_LABELS, commit_in, make_case, make_compared
-from tests.verification.bench import Bench
+from tests.verification.bench import Bench, give_up
 from tests.verification.test_blind import set_blind
 from tests.verification.test_findings import entry_of
 
@@ -382,6 +382,16 @@ def test_signed_off_item_when_a_date_is_corrected_then_coordinators_are_told_tha
     assert bench.entry_types()[-1] == "evidence.questioned"
     run_waiting(bench)
     assert len(noticed(bench)) == 1
+
+
+def test_notice_when_either_item_is_withdrawn_then_is_listed_no_more(bench: Bench, sha256: Sha256Hex) -> None:
+    begin(bench, sha256)
+    sign_off(bench)
+    receive(bench, sha256, acquired_at=LONG_BEFORE)
+    run_waiting(bench)
+    assert noticed(bench) == [("opened", LONG_BEFORE)]
+    give_up(bench.sessions, bench.olena, bench.item)
+    assert noticed(bench) == []
 
 
 def test_signed_off_item_when_an_incident_that_it_shows_is_dated_then_coordinators_are_told(
