@@ -17,6 +17,8 @@ package shows that the acts and files in it are those that were logged, and that
 out up to the moment of the package. It shows custody since intake. It does NOT show that what a person stated is
 true, and nothing in it is a statement about the law.
 
+To read: data/report/report.html or report.pdf. They are made of these acts and prove nothing by themselves.
+
 Before you begin, get from SOMEWHERE ELSE than this package, and over a way that you trust:
   * the log's public key (one line, NAME+HASH+KEY). The copy in data/trust/log.vkey proves nothing by itself.
   * verify.html or verify.py, if you can (GET /v1/export-verifier.html and GET /v1/export-verifier of the server, or

@@ -4,6 +4,7 @@ Directions follow the Unicode bidirectional algorithm (UAX 9; its levels are fpd
 them); a line is put in visual order after it is broken, by rule L2. Words are shaped one by one and remembered.
 """
 
+import importlib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -80,9 +81,8 @@ def _levels(paragraph: str) -> tuple[Sequence[int], int]:
 
 @lru_cache(maxsize=2_000)
 def _bidirectional(paragraph: str) -> tuple[Sequence[int], int]:
-    from fpdf.bidi import BidiParagraph  # noqa: PLC0415 - only for text that needs it: its package is slow to load
-
-    found = BidiParagraph(paragraph, preserve_bn_chars=True)
+    bidi = importlib.import_module("fpdf.bidi")  # Only for text that needs it: its package is slow to load.
+    found = bidi.BidiParagraph(paragraph, preserve_bn_chars=True)
     levels = [found.base_embedding_level] * len(paragraph)
     for each in found.get_characters_with_embedding_level():
         levels[each.character_index] = each.embedding_level
