@@ -21,9 +21,7 @@ OTHERS = WHOLE - HOSPITAL_IMAGES - HOSPITAL_VIDEOS if is_thorough() else FEW
 
 
 @pytest.fixture(scope="session")
-def loaded(
-    postgres: TestServer, run_directory: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, Kept]:
+def loaded(postgres: TestServer, run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Kept]:
     def fill(database: TestDatabase) -> Kept:
         with running_api(database, tmp_path_factory.mktemp("statement") / "data") as api:
             return Statement.make(api, OTHERS, decodes=is_thorough()).kept()

@@ -42,7 +42,9 @@ STRIKES = (
     Strike("S-06", "2024-05-12", GOVERNMENT, {"injured": (1, 2)}, "air_strike"),
     Strike("S-07", "2024-05-25", GOVERNMENT, {"killed": (2, 2), "injured": (3, 5)}, "air_strike"),
     Strike("S-08", "2024-06-22", GOVERNMENT, {"injured": (3, 3)}, "air_strike"),
-    Strike(HOSPITAL, "2024-07-08", "Kyiv", {"injured": (8, None)}, civilians={"killed": (2, 2), "injured": (100, None)}),
+    Strike(
+        HOSPITAL, "2024-07-08", "Kyiv", {"injured": (8, None)}, civilians={"killed": (2, 2), "injured": (100, None)}
+    ),
     Strike("S-10", "2024-07-23", DISPUTED, {"injured": (2, 2)}, "artillery"),
     Strike("S-11", "2024-08-06", NOT_COVERED, {"killed": (1, 1)}, "air_strike"),
     Strike("S-12", "2024-08-30", GOVERNMENT, {"killed": (1, 1), "injured": (20, None)}, "air_strike"),

@@ -126,9 +126,7 @@ class Statement:
     def take_in(self, lines: list[Record]) -> dict[str, Any]:
         data = "\n".join(json.dumps(line) for line in lines).encode()
         kind = {"Content-Type": "application/jsonl"}
-        taken: dict[str, Any] = ok(
-            self.rita.post(f"/v1/cases/{self.case_id}/imports", content=data, headers=kind)
-        )
+        taken: dict[str, Any] = ok(self.rita.post(f"/v1/cases/{self.case_id}/imports", content=data, headers=kind))
         assert (taken["is_good"], taken["added"]) == (True, len(lines))
         return taken
 

@@ -1,4 +1,6 @@
 import resource, time
+
+
 def test_loaded(statement, sign):
     print(len(statement.incidents), {k: len(v) for k, v in statement.items.items()}, sign())
     print(statement.rita.get(f"/v1/incidents/{statement.hospital}/casualties/ranges").json())
