@@ -35,7 +35,7 @@ Of = Annotated[Measure, Path(description="What is counted.", examples=["items"])
 Chosen = Annotated[Filters, Depends(figure_filters)]
 
 
-def _query(measure: Measure, cases: str, filters: Filters, by: By | None = None, level: int = 1) -> FigureQuery:
+def figure_query(measure: Measure, cases: str, filters: Filters, by: By | None = None, level: int = 1) -> FigureQuery:
     """Raises FigureNotAsked."""
     if not can_be_by(measure, by):
         raise FigureNotAsked(f"'{measure}' cannot be by '{by}': items alone have a media type, and an incident is one.")
@@ -107,7 +107,7 @@ def get_figure(
     A count of fewer than five in which sexual violence is, or below what a case's policy asks, is not given."""
     with reading(request) as session:
         hold_snapshot(session)
-        query = _query(measure, case, filters, by, level)
+        query = figure_query(measure, case, filters, by, level)
         return answer_shape(ask(session, actor, query, position_at(session, as_of)))
 
 
@@ -134,7 +134,7 @@ def list_figure_members(
     with reading(request) as session:
         hold_snapshot(session)
         named, after = _after(cursor)
-        query = _query(measure, case, filters)
+        query = figure_query(measure, case, filters)
         position, rows = members(
             session, actor, query, position_at(session, as_of or named), after=after, limit=limit + 1
         )

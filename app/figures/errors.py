@@ -16,3 +16,9 @@ class NotAnAnswer(Invalid):
         "Send the whole answer of GET /v1/statistics/{measure}, as it was given. 'detail' says which part of it does "
         "not fit: its query, or the signed tree that it names."
     )
+
+
+class TooManyToDraw(Invalid):
+    code = "too_many_to_draw"
+    title = "This is more than one picture can show"
+    advice = "Ask for less: by a filter such as 'occurred_from', 'kind' or 'area'. 'detail' says how much one may show."

@@ -215,6 +215,8 @@ CASES = (
     _read("listNotices", "case", COORDINATOR),
     _read("measureAgreement", "case", COORDINATOR, query={"case": "{case_id}"}),
     _read("getFigure", "case", query={"case": "{case_id}", "by": "kind"}, path={"measure": "items"}),
+    _read("drawFigure", "case", query={"case": "{case_id}", "by": "kind"}, path={"measure": "incidents"}),
+    _read("drawIncidents", "case"),
     _read("listFigureMembers", "case", query={"case": "{case_id}"}, path={"measure": "incidents"}),
     Call("verifyFigure", kind="case", may=ALL, json=lambda world, which: figure_of(world.objects["case"][which])),
     _write("acknowledgeNotice", "notice", COORDINATOR),
