@@ -34,11 +34,11 @@ def _opened(path: str) -> Image.Image:
     return upright(next(each for each in PHOTOGRAPHS if str(each) == path))
 
 
-def _tile(path: str, row: int, column: int) -> bytes:
+def _tile(path: str, row: int, column: int, side: int = SIDE) -> bytes:
     whole = _opened(path)
     width, height = whole.width // TILES, whole.height // TILES
     part = whole.crop((column * width, row * height, (column + 1) * width, (row + 1) * height))
-    return encoded(part.resize((SIDE, SIDE), Image.Resampling.LANCZOS), quality=80)
+    return encoded(part.resize((side, side), Image.Resampling.LANCZOS), quality=80)
 
 
 def recordings(count: int) -> list[bytes]:
@@ -48,8 +48,15 @@ def recordings(count: int) -> list[bytes]:
     return [excerpt(start, start + 0.5, path=path, size=RECORDING) for path, start in places[:count]]
 
 
+def further_still() -> bytes:
+    """One more, larger: the last part of a photograph, which is the last of all to be given."""
+    return _tile(str(PHOTOGRAPHS[2]), TILES - 1, TILES - 1, 320)
+
+
 def saved_again(picture: bytes) -> bytes:
-    """The same picture, larger by an eighth and with a stronger compression: another file of one capture."""
+    """The same picture, smaller by a fifth and with a stronger compression: another file of one capture."""
     with Image.open(io.BytesIO(picture)) as opened:
-        larger = opened.convert("RGB").resize((SIDE * 9 // 8, SIDE * 9 // 8), Image.Resampling.BICUBIC)
-    return encoded(larger, quality=60)
+        smaller = opened.convert("RGB").resize(
+            (opened.width * 4 // 5, opened.height * 4 // 5), Image.Resampling.BICUBIC
+        )
+    return encoded(smaller, quality=60)

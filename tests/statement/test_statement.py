@@ -2,14 +2,16 @@
 what it was whatever is added later."""
 
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from app.kernel.primitives import format_time
 from tests.pictures.reading import Svg, pixels
 from tests.statement.asking import OF_2024, WITH_CHILDREN, answer, chart, everything, figure, ranges, series
 from tests.statement.conftest import OTHERS, Signer
-from tests.statement.footage import recordings, saved_again, stills
+from tests.statement.footage import further_still, recordings, saved_again
 from tests.statement.records import ADULTS_ONLY, HELD, HOSPITAL, OF_2022, STRIKES, Strike, casualties
 from tests.statement.scenario import HOSPITAL_IMAGES, HOSPITAL_VIDEOS, Statement
 from tests.support.examples import is_thorough
@@ -191,10 +193,12 @@ def test_picture_saved_again_when_decided_to_be_the_same_capture_then_counts_onc
     statement: Statement, sign: Signer
 ) -> None:
     """Here both are decoded and compared; that they are one capture a person decides."""
-    [original] = stills(ITEMS + 1)[-1:]
+    original = further_still()
     first = statement.upload(original)
     second = statement.upload(saved_again(original), source="A messenger")
     statement.work()
+    [match] = ok(statement.rita.get(f"/v1/evidence/{second}/matches"))["items"]
+    assert match["decision"] is None
     statement.verify("S-04", first, relation="same_capture")
     statement.verify("S-04", second, relation="same_capture")
     sign()
@@ -281,7 +285,8 @@ def test_chart_when_drawn_then_its_bars_are_the_series_and_it_says_what_it_was_d
     opened = [name for name in drawn.named("bar-") if name.endswith("open")]
     assert len(opened) == sum(" or more" in row for row in rows) == 4
     assert f"Query sha256 {found['query_sha256']}" in drawn.texts
-    assert f"As of {found['as_of']['time']}, ledger position {position}" in drawn.texts
+    time = format_time(datetime.fromisoformat(found["as_of"]["time"]))
+    assert f"As of {time}, ledger position {position}" in drawn.texts
     png = statement.rita.get(
         "/v1/statistics/casualties/chart",
         params={"case": statement.case_id, "outcome": "injured", "person_group": "child", "format": "png", **asked},
