@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from app.facts.words import CasualtyOutcome, PersonGroup
 from app.figures.errors import FigureNotAsked, TooManyToDraw
-from app.figures.figure import Figure, Point
+from app.figures.figure import CasualtyRange, Figure, Point
 from app.figures.service import Answer
 from app.figures.words import By, Measure
 from app.kernel.primitives import format_time
@@ -115,15 +115,22 @@ def _bar(point: Point, shown: Shown) -> Bar:
         return Bar(label, count, count, standing)
     for found in figure.ranges:
         if (found.outcome, found.person_group) == (shown.outcome, shown.person_group):
-            return Bar(label, found.minimum or 0, found.maximum, standing)
+            return _range(label, found, standing)
     return Bar(label, standing=Standing.NOT_STATED)
+
+
+def _range(label: str, found: CasualtyRange, standing: Standing) -> Bar:
+    """A range without a minimum is not given; one without a maximum alone is open."""
+    if found.minimum is None:
+        return Bar(label, standing=Standing.SUPPRESSED)
+    return Bar(label, found.minimum, found.maximum, standing)
 
 
 def _totals(total: Figure) -> list[Bar]:
     if total.suppressed:
         return [Bar("total", standing=Standing.SUPPRESSED)]
     return [
-        Bar(f"{found.outcome}, {found.person_group.replace('_', ' ')}", found.minimum or 0, found.maximum)
+        _range(f"{found.outcome}, {found.person_group.replace('_', ' ')}", found, Standing.KNOWN)
         for found in total.ranges or ()
     ]
 

@@ -53,6 +53,15 @@ class Statement:
         ``decodes``: whether the worker's jobs decode, fingerprint and compare the files (a third of a second each), or
         settle them as they do what cannot be decoded.
         """
+        made = cls.empty(api)
+        made.take_in(records())
+        made._read_incidents()
+        made._bring(items_of_others, decodes=decodes)
+        return made
+
+    @classmethod
+    def empty(cls, api: Api) -> Self:
+        """People and a case, and nothing in it."""
         people = {name: api.person(name) for name in PEOPLE}
         case_id = api.case(
             people["Coordinator"],
@@ -60,11 +69,7 @@ class Statement:
             researcher=(people["Rita"],),
             auditor=(people["Anna"],),
         )
-        made = cls(api, people, case_id)
-        made.take_in(records())
-        made._read_incidents()
-        made._bring(items_of_others, decodes=decodes)
-        return made
+        return cls(api, people, case_id)
 
     @classmethod
     def known(cls, api: Api, kept: Kept) -> Self:
