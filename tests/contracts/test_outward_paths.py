@@ -35,6 +35,7 @@ CHANGES_BY_GET = frozenset({"takeCaseCustodyFile", "takeEvidenceCustodyFile", "t
 CARRIED_OUT_BY = frozenset({"coordinator", "custodian"})
 PAGES = frozenset({"listEvidenceCustody", "listIncidentCustody", "listCaseCustody"})
 LEDGER = PAGES | CHANGES_BY_GET | {"getEntryReceipt", "getEntryProof", "listAuditedCases"}
+LEDGER |= {"listLedgerEntries", "takeLedgerEntriesFile"}
 """Where ids stay: the rows of the ledger do."""
 MEDIA = ("image/", "video/", "application/octet-stream")
 
