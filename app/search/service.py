@@ -35,7 +35,7 @@ NEXT_ITEMS, NEXT_INCIDENTS = 4_000, 4_000
 NEXT_LINKED_ITEMS, NEXT_LINKED_INCIDENTS = 1_000, 100
 """The same where each is asked for what it is linked to: an item to an incident, an incident to some thousand items."""
 
-FEW_ITEMS = 50_000
+FEW_ITEMS = 10_000
 """So many items that pass are quicker followed to their incidents than incidents are asked for such an item; where more
 pass, hardly an incident has none."""
 
@@ -119,7 +119,8 @@ def search_incidents(
         inner = _of_items(session, actor, case_id, item)
         search.conditions.append(lambda of: _is_linked(of, "incident_id", "evidence_id", inner, case_id))
         search.has_links = True
-        search.few = search.few or inner.few or _are_few(session, inner, case_id)
+        inner.few = inner.few or _are_few(session, inner, case_id)
+        search.few = search.few or inner.few
     next_ = NEXT_LINKED_INCIDENTS if search.has_links else NEXT_INCIDENTS
     return _page(session, case_id, search, after, limit, next_)
 
@@ -233,9 +234,9 @@ def _is_linked(of: Any, own: str, other: str, inner: _Search, case_id: UUID) -> 
     """That something passes ``inner`` which is linked to it now."""
     link = aliased(IncidentEvidence)
     linked = aliased(inner.entity)
-    if of is SearchIncident:
-        # All of them: first the items that pass, then what these are linked to, not the other way round. Few pass here,
-        # and many are linked to some incidents, which the planner cannot know.
+    if of is SearchIncident and inner.few:
+        # First the items that pass, then what these are linked to, not the other way round: some incidents have
+        # thousands of items, which the planner cannot know.
         passing = select(linked.id).where(linked.case_id == case_id, *inner.holds(linked, case_id=case_id))
         among = any_(func.array(passing.scalar_subquery(), type_=ARRAY(Uuid)))
         links = select(link.incident_id).where(link.unlinked_at.is_(None), link.evidence_id == among)
