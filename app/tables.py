@@ -7,6 +7,7 @@ from app.consent import models as consent
 from app.erasure import models as erasure
 from app.exports import log_models as logs
 from app.exports import models as exports
+from app.exports import release_models as releases
 from app.facts import models as facts
 from app.figures import models as figures
 from app.fingerprints import models as fingerprints
@@ -25,5 +26,5 @@ from app.verification import queue_models as queue
 MODULES = (
     *(ledger, anchors, access, cases, media, fingerprints, similar),
     *(consent, vault, incidents, verification, reviewer_keys, queue, gradings, facts, search, testimonies),
-    *(figures, exports, logs, erasure),
+    *(figures, exports, logs, releases, erasure),
 )

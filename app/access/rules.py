@@ -91,6 +91,10 @@ class Operation(StrEnum):
     """As the second person: approve or refuse a package that another asked for, where the case's policy says so."""
     SCHEDULE_LOGS = "schedule_logs"
     """To have a log made of every month; what is in it, each who takes it must be permitted."""
+    RELEASE = "release"
+    """To stand by a package: to release it, with what it rests on."""
+    TRANSFER_EXPORT = "transfer_export"
+    """To say to whom a package is handed over, and to take that back."""
     AUDIT_ORGANISATION = "audit_organisation"
     """Which cases there are, by their ids, and the log of accounts and tokens."""
     TAKE_RECEIPT = "take_receipt"
@@ -225,6 +229,15 @@ RULES: dict[Operation, Rule] = {
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),
         organisation=frozenset({OrganisationRole.AUDITOR}),
         scope=Scope.WRITE,
+    ),
+    Operation.RELEASE: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER}), scope=Scope.WRITE, changes_case=True, when_closed=True
+    ),
+    Operation.TRANSFER_EXPORT: Rule(
+        frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN}),
+        scope=Scope.WRITE,
+        changes_case=True,
+        when_closed=True,
     ),
     Operation.TAKE_RECEIPT: Rule(
         frozenset({Role.COORDINATOR, Role.RESEARCHER, Role.LEGAL_ANALYST, Role.CUSTODIAN, Role.AUDITOR}),

@@ -56,15 +56,7 @@ def verify_figure(body: FigureAnswerInput, request: Request, actor: Reader) -> F
     since makes a difference, or an answer that was altered. Who asks must be a member of each of its cases.
 
     `not_an_answer` (422): no such question, or no such tree, was ever answered here."""
-    kept = Kept(
-        body.query,
-        body.query_sha256,
-        body.as_of.log,
-        Head(body.head.origin, body.head.size, body.head.root),
-        body.asked_at,
-        {"total": body.total, "series": [_without_label(point) for point in body.series]},
-        Counted(body.counted.count, body.counted.sha256),
-    )
+    kept = kept_of(body)
     with reading(request) as session:
         hold_snapshot(session)
         found = verify_answer(session, actor, kept)
@@ -74,6 +66,19 @@ def verify_figure(body: FigureAnswerInput, request: Request, actor: Reader) -> F
             reasons=[FigureDifferenceShape.model_validate(reason) for reason in found.reasons],
             answer=answer_shape(found.answer),
         )
+
+
+def kept_of(body: FigureAnswerInput) -> Kept:
+    """An answer as somebody kept it, in the form that is recomputed."""
+    return Kept(
+        body.query,
+        body.query_sha256,
+        body.as_of.log,
+        Head(body.head.origin, body.head.size, body.head.root),
+        body.asked_at,
+        {"total": body.total, "series": [_without_label(point) for point in body.series]},
+        Counted(body.counted.count, body.counted.sha256),
+    )
 
 
 def _without_label(point: dict[str, Any]) -> dict[str, Any]:

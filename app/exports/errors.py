@@ -1,6 +1,6 @@
 """What can keep an export from being made."""
 
-from app.kernel.errors import AppError, Conflict, Forbidden, Invalid, constraint_errors
+from app.kernel.errors import AppError, Conflict, Forbidden, Invalid, NotFound, constraint_errors
 
 
 class OwnActsOnly(Forbidden):
@@ -99,6 +99,63 @@ class ExportNeedsAnother(Forbidden):
     advice = "Ask another coordinator, researcher or custodian of the case. No role lets the one who asked do so."
 
 
+class NotReleasable(Conflict):
+    code = "not_releasable"
+    title = "Something stands in the way of this release"
+    advice = (
+        "'obstacles' names each check that failed, and of what. Put it right in the case, then have a new package "
+        "made: a package shows what stood when it was asked for."
+    )
+
+
+class ReleasedBefore(Conflict):
+    code = "released_before"
+    title = "This package was released before"
+    advice = "Read it: GET /v1/releases?case_id=…. A release never changes; a newer state is a new package."
+
+
+class FigureDoesNotVerify(Conflict):
+    code = "figure_does_not_verify"
+    title = "A figure is not what is answered now"
+    advice = "'figures' names each by its number, with what differs. Ask it anew, and pin that answer."
+
+
+class TransferUnknown(NotFound):
+    code = "transfer_unknown"
+    title = "No transfer has this token"
+    advice = "Copy the token whole, as it came with the package; or ask those who gave it for a new one."
+
+
+class TransferEnded(Conflict):
+    code = "transfer_ended"
+    title = "This transfer was accepted or revoked before"
+    advice = "A receipt is given once. Ask those who sent the package, if it was not you."
+
+
+class TransferExpired(AppError):
+    code = "transfer_expired"
+    status = 410
+    title = "The time for this receipt is over"
+    advice = "Ask those who sent the package for a new token."
+
+
+class ReceiptDigestDiffers(Conflict):
+    code = "receipt_digest_differs"
+    title = "You have another file than the one that was handed over"
+    advice = (
+        "Compute it again over the whole zip: sha256sum FILE.zip. If it differs still, do not accept: ask for it anew."
+    )
+
+
+class ReceiptSignatureInvalid(Conflict):
+    code = "receipt_signature_invalid"
+    title = "The receipt is not signed as it was agreed"
+    advice = (
+        "Sign the exact bytes of 'statement' with the key that was named: openssl pkeyutl -sign -rawin -inkey KEY.pem "
+        "-in statement | base64 -w0"
+    )
+
+
 class PolicyChangedMeanwhile(Conflict):
     code = "policy_changed_meanwhile"
     title = "The case's policy was changed at this moment"
@@ -109,6 +166,11 @@ ANOTHER_PERSON = ExportNeedsAnother("You asked for this package: another person 
 
 constraint_errors["ck_exports_second_person"] = ANOTHER_PERSON
 constraint_errors["exhibit_export_decided_once"] = ExportAlreadyDecided("Nothing was changed by you.")
+constraint_errors["uq_releases_export"] = ReleasedBefore("Somebody released it at this moment.")
+constraint_errors["exhibit_release_of_ready_export"] = ExportNotReady("It is not ready any more.")
+constraint_errors["exhibit_transfer_begins"] = ExportNotReady("It is not ready any more.")
+constraint_errors["exhibit_transfer_ends_once"] = TransferEnded("Nothing was changed by you.")
+constraint_errors["exhibit_transfer_confirmed"] = TransferExpired("Its time was over at this moment.")
 constraint_errors["exhibit_export_as_policy"] = PolicyChangedMeanwhile("Nothing was asked for.")
 constraint_errors["exhibit_export_taken_when_ready"] = ExportNotReady("It is not ready, or not approved.")
 

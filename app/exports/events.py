@@ -1,10 +1,11 @@
 """What taking an export leaves in the ledger."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
-from app.ledger.event import Event
+from app.ledger.event import Event, sealed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +89,56 @@ class ExportDownloaded(Event):
     """In the case's stream; the object has the package's SHA-256 and size."""
 
     TYPE: ClassVar[str] = "export.downloaded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportReleased(Event):
+    """In the case's stream: the case stands by the package. ``pins_sha256``: of the versions of items, verdicts and
+    figures that it rests on, as canonical JSON."""
+
+    TYPE: ClassVar[str] = "export.released"
+    release: UUID
+    manifest_sha256: str
+    tree_size: int
+    pins_sha256: str
+    items: int
+    figures: int
+    policy_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportTransferred(Event):
+    """In the case's stream; the object has the package's SHA-256 and size. ``public_key``: the counterparty's, with
+    which the receipt has to be signed."""
+
+    TYPE: ClassVar[str] = "export.transferred"
+    transfer: UUID
+    expires_at: datetime
+    public_key: str | None = None
+    counterparty: str = sealed()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportTransferRevoked(Event):
+    """In the case's stream: the token of the receipt works no more."""
+
+    TYPE: ClassVar[str] = "export.transfer_revoked"
+    transfer: UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportAccepted(Event):
+    """In the case's stream. The actor is whoever held the transfer's token: its id is the transfer's.
+
+    ``package_sha256``: as the other side said it. ``signature``: hexadecimal, over the statement with this digest.
+    """
+
+    TYPE: ClassVar[str] = "export.accepted"
+    transfer: UUID
+    package_sha256: str
+    statement_sha256: str
+    signature: str | None = None
+    public_key: str | None = None
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,10 @@ def _schedule(world: World, which: str) -> dict[str, Any]:
     return {"case": world.objects["case"][which]["case_id"], "purpose": "audit"}
 
 
+def _release(world: World, which: str) -> dict[str, Any]:
+    return {"export_id": world.objects["export"][which]["export_id"]}
+
+
 def _hashes_in(case_id: str) -> dict[str, Any]:
     return {"algorithm": "pdq/1", "hashes": ["00" * 32], "case_ids": [case_id]}
 
@@ -291,6 +295,21 @@ LEDGER = (
     _custody("getExport", "export"),
     _custody("getExportContent", "export"),
     _write("decideExport", "export", DECIDES_EXPORT, {"decision": "approve", "reason": "x"}),
+    _write("createRelease", "export", DECIDES_EXPORT - CUSTODIAN, _release),
+    _custody("listReleases", "case", query={"case_id": "{case_id}"}),
+    _custody("getRelease", "release"),
+    _custody("listReleaseItems", "release"),
+    _custody("getReleasePins", "release"),
+    _write("createTransfer", "export", CUSTODY - frozenset({"auditor"}), {"counterparty": "x", "purpose": "court"}),
+    _custody("listTransfers", "export"),
+    _custody("getTransfer", "transfer"),
+    _write("revokeTransfer", "transfer", CUSTODY - frozenset({"auditor"}), {"reason": "x"}),
+    Call(
+        "acceptTransfer",
+        "public",
+        json={"token": "exr_nothing", "package_sha256": "0" * 64},
+        granted_codes=frozenset({"transfer_unknown"}),
+    ),
     _write("createRedaction", "evidence", ORIGINAL, OUTSIDE_EVERY_PICTURE),
     _read("listRedactions", "evidence"),
     _read("getRedaction", "redaction"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from app.ledger.checkpoint import VerifierKey
@@ -71,6 +72,7 @@ def open_world(database: TestDatabase, data: Path) -> Iterator[World]:
         world = World(api)
         _people_and_cases(world)
         _objects(world)
+        _handed_over(world, database)
         _callers(world)
         yield world
 
@@ -178,6 +180,43 @@ def _objects(world: World) -> None:
     objects["token"] = _of("token_id", other=spare_token(people["second collector"]))
     objects["stopped_frame"] = _of("frame_id", own=stopped_frame(world.api.admin))
     objects["nothing"] = {"own": {}}
+
+
+def _handed_over(world: World, database: TestDatabase) -> None:
+    """A release and a transfer of each case's package, which is never ready here: so they are put past the guards. The
+    transfer was revoked: whatever is tried, it stays so."""
+    objects, tables = world.objects, ("releases", "transfers")
+    objects["release"] = {"missing": {"release_id": MISSING}}
+    objects["transfer"] = {"missing": {"export_id": MISSING, "transfer_id": MISSING}}
+    with psycopg.connect(database.owner_url) as connection:
+        for table in tables:
+            connection.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        for which in ("own", "foreign"):
+            export_id = objects["export"][which]["export_id"]
+            release_id, transfer_id = str(uuid.uuid4()), str(uuid.uuid4())
+            connection.execute(RELEASED, {"release": release_id, "export": export_id})
+            connection.execute(HANDED_OVER, {"transfer": transfer_id, "export": export_id})
+            objects["release"][which] = {"release_id": release_id}
+            objects["transfer"][which] = {"export_id": export_id, "transfer_id": transfer_id}
+        for table in tables:
+            connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
+
+
+RELEASED = """
+    INSERT INTO releases (id, case_id, export_id, policy_version, log_origin, tree_size, root, manifest_sha256,
+        pins_sha256, items_count, figures_count, released_by, released_at)
+    SELECT CAST(%(release)s AS uuid), case_id, id, 1, 'log', 1, sha256('a'), sha256('b'), sha256('c'), 0, 0,
+        requested_by, now()
+    FROM exports WHERE id = CAST(%(export)s AS uuid)
+"""
+HANDED_OVER = """
+    INSERT INTO transfers (id, case_id, export_id, state, token_sha256, transferred_by, transferred_at, expires_at,
+        revoked_by, revoked_at)
+    SELECT CAST(%(transfer)s AS uuid), case_id, id, 'revoked',
+        sha256(convert_to(CAST(%(transfer)s AS text), 'UTF8')), requested_by, now(),
+        now() + interval '1 day', requested_by, now()
+    FROM exports WHERE id = CAST(%(export)s AS uuid)
+"""
 
 
 def _of(name: str, missing: str = MISSING, **values: str) -> dict[str, dict[str, str]]:
