@@ -12,8 +12,9 @@ MAY_COMMIT = (
     *("ledger/integrator.py", "ledger/halting.py"),
     "audits/loop.py",  # Another: a check of the whole log.
     "worker_process.py",  # What the worker found of its decoder at its start.
-    *("ledger_operations.py", "fingerprints_command.py"),  # An operator's commands.
+    *("ledger_operations.py", "fingerprints_command.py", "vault_command.py"),  # An operator's commands.
     "job_table.py",  # The workers' chores.
+    "auditing/making.py",  # Another: each month's log, its entry and its job by themselves.
     "anchors/stamping.py",  # A runner beside the jobs: a stamp that came and its entry.
 )
 
