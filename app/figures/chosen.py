@@ -306,4 +306,4 @@ def _of_rows(key: str) -> str:
 
 
 def _once(pairs: str) -> str:
-    return pairs.replace("SELECT f.incident_id", "SELECT DISTINCT f.incident_id", 1)
+    return f"SELECT DISTINCT p.incident_id, p.key FROM ({pairs}) p"  # noqa: S608

@@ -119,7 +119,7 @@ def _in_order_of_words(one: CasualtyRange) -> tuple[int, int]:
 
 # --- items ------------------------------------------------------------------------------------------------------------
 
-_ITEM = "c.evidence_id, c.verdict_id, c.blob_sha256, c.media_kind, c.incident_id"
+_ITEM = "c.evidence_id, c.verdict_id, c.blob_sha256, c.media_kind, c.incident_id, c.methods"
 
 
 def _counted_items(chosen: Chosen) -> str:
@@ -144,7 +144,6 @@ def _series_of_items(chosen: Chosen, by: By) -> Series:
     if by is By.MEDIA_TYPE:
         return _item_figures(chosen, everything, "i.media_kind")
     if by is By.METHOD:
-        everything = everything.replace(_ITEM, f"{_ITEM}, c.methods", 1)
         return _item_figures(
             chosen, everything, "d.key", f"LEFT JOIN ({chosen.method_names()}) d ON i.methods & d.bit <> 0"
         )

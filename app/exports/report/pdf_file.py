@@ -38,6 +38,8 @@ class PdfFile:
         self._last = 0
         self.catalog, self._tree = self.reserve(), self.reserve()
         self._pages: list[int] = []
+        self._nodes: list[int] = []
+        """Of the tree of pages: each has so many pages below it."""
         self._out(HEADER)
 
     def reserve(self) -> int:
@@ -88,10 +90,6 @@ class PdfFile:
         while len(self._nodes) <= number:
             self._nodes.append(self.reserve())
         return self._nodes[number]
-
-    @property
-    def _nodes(self) -> list[int]:
-        return self.__dict__.setdefault("nodes", [])  # type: ignore[no-any-return]
 
     @property
     def pages_count(self) -> int:
