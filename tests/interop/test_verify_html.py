@@ -4,22 +4,31 @@ import io
 import json
 import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
 
+from app.anchors.authorities import read_authorities
+from app.anchors.outgoing import Outgoing
+from app.anchors.stamping import stamp_heads
+from app.blobs.local import LocalBlobStore
 from app.exports.verifier.verify import Report, parse_key, parse_policy, verify
 from app.exports.verifier_page import content_policy, page
+from app.kernel.settings import Settings
 from app.ledger.checkpoint import VerifierKey
 from app.ledger.cosignature import WitnessKey
-from tests.exports.bags import Bag, opened, rebagged
-from tests.exports.packages import PackageHub, open_packages
+from tests.exports.bags import Bag, edit, opened, rebagged
+from tests.exports.packages import PackageHub, Stores, open_packages
 from tests.exports.tamperings import SEAL, TAMPERINGS, ZIPS
+from tests.exports.test_signed_verdicts import open_affair
 from tests.ledger.acts import OTHER_SIGNER
 from tests.support.chromium import VerifierPage, open_chromium, open_page
 from tests.support.databases import TestServer, create_database, drop_database
+from tests.support.time_authority import make_authority
+from tests.support.web_server import web_server
 from tests.support.witnesses import cosign, witness_key
 
 pytestmark = pytest.mark.interop
@@ -242,3 +251,62 @@ def test_policy_when_asked_for_then_witnesses_are_found_as_verify_py_finds_them(
                 require_agreement(seen, said)
                 results.append(said.result_of("witnesses"))
     assert results == ["proven", *["FAILED"] * 4, "passed", "passed", *["FAILED"] * 3]
+
+
+def test_verdicts_when_signed_then_are_proven_and_each_change_of_them_is_refused_as_verify_py_does(
+    browser: Browser, postgres: TestServer, tmp_path: Path
+) -> None:
+    settings = Settings(data=tmp_path, checkpoint_wait_s=20)
+    stores = Stores(settings, LocalBlobStore(tmp_path / "blobs"), LocalBlobStore(tmp_path / "packages"))
+    with open_affair(postgres) as affair, open_page(browser) as ready:
+        made = PackageHub(affair.hub, stores)
+        key = affair.hub.vkey.encode()
+        honest = opened(made.make("case", opens=None), parse_key(key))
+        item = made.make("evidence", affair.hub.items[0], opens=frozenset({"rationale"}))
+        first, second = (honest.path("data/verdicts/", number) for number in (0, 1))
+        whole = honest.files[first]
+        changes: dict[str, dict[str, bytes]] = {
+            "signature": {first: edit(whole, lambda envelope: envelope["signatures"][0].update(sig="A" * 86 + "=="))},
+            "keyid": {first: edit(whole, lambda envelope: envelope["signatures"][0].update(keyid="0" * 64))},
+            "payload": {first: edit(whole, lambda envelope: envelope.update(payload="e30="))},
+            "swapped": {first: honest.files[second], second: whole},
+            "empty": {first: b""},
+        }
+        altered = [rebagged({**honest.files, **change}) for change in changes.values()]
+        altered.append(rebagged({path: content for path, content in honest.files.items() if path != first}))
+        tried = [honest.zipped(honest.files), item, *map(honest.zipped, altered)]
+        ready.use_key(key)
+        reports = ready.check_all(tried)
+    for content, seen in zip(tried, reports, strict=True):
+        require_agreement(seen, verify(io.BytesIO(content), [parse_key(key)]))
+    assert [each["ok"] for each in reports] == [True, True, *[False] * len(altered)]
+    assert all(("verdicts", first) in {(f["check"], f["file"]) for f in each["findings"]} for each in reports[2:])
+
+
+def test_growth_when_stamped_then_is_proven_and_each_change_of_it_is_refused_as_verify_py_does(
+    bench: VerifierPage, packages: PackageHub, key: str, tmp_path: Path
+) -> None:
+    authority, file = make_authority(tmp_path / "tsa", name="Hub"), tmp_path / "authorities.toml"
+    with web_server(lambda _, body: authority.answer(body)) as tsa:
+        file.write_text(f'[[authority]]\nname = "hub"\nurl = "{tsa.base_url}/tsr"\nroots = "{authority.root}"\n')
+        with ThreadPoolExecutor(1) as aside:  # It runs an event loop of its own; the browser's runs in this thread.
+            stamping = aside.submit(stamp_heads, packages.hub.sessions, read_authorities(file), Outgoing(5.0), 3600)
+            assert stamping.result() == 1
+    settings = packages.stores.settings.model_copy(update={"tsa_file": file})
+    stores = Stores(settings, packages.stores.blobs, packages.stores.packages)
+    content = PackageHub(packages.hub, stores).make("evidence", packages.hub.items[2])
+    stamped = opened(content, parse_key(key))
+    parts = [stamped.path(f"data/{each}/") for each in ("ledger/consistency", "ledger/checkpoints", "anchors")]
+    tried = [content]
+    for path in parts:
+        kept = {name: each for name, each in stamped.files.items() if name != path}
+        tried += [stamped.zipped(rebagged(kept)), stamped.zipped(rebagged({**stamped.files, path: b"old 1\n\nx\n"}))]
+    reports = bench.check_all(tried)
+    for each, seen in zip(tried, reports, strict=True):
+        require_agreement(seen, verify(io.BytesIO(each), [parse_key(key)]))
+    assert [each["ok"] for each in reports] == [True, *[False] * 6]
+    assert {each["check"]: each["result"] for each in reports[0]["checks"]}["growth"] == "proven"
+    bench.drop(content)
+    bench.run()
+    (command,) = [line for line in bench.page.inner_text("#result").splitlines() if line.startswith("openssl ts")]
+    assert f"-in {stamped.path('data/anchors/', 2)} " in command
