@@ -159,6 +159,9 @@ def _page(
     listed = [entity.case_id == case_id, *(bound(entity) for bound in search.registered)]
     if after is not None:
         listed.append(tuple_(entity.at, entity.id) > after)
+    if not search.groups and not search.conditions:
+        whole = select(entity.at, entity.id).where(*listed).order_by(entity.at, entity.id).limit(limit)
+        return [Found(*row) for row in session.execute(whole)]
     if not search.few:
         window = select(entity).where(*listed).order_by(entity.at, entity.id).limit(max(next_, limit)).subquery()
         near = aliased(entity, window)
@@ -173,7 +176,7 @@ def _page(
 
 
 def _of_items(session: Session, actor: Actor, case_id: UUID, filters: ItemFilters) -> _Search:
-    search = _Search(SearchItem, filters.marks(), [is_open])
+    search = _Search(SearchItem, filters.marks(), registered=[is_open])
     if filters.claimed.is_given:
         search.conditions.append(_touches(filters.claimed))
     if filters.registered_after is not None:

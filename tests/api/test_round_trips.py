@@ -42,8 +42,8 @@ READS = {
     "/v1/me": 3,
     "/v1/cases": 2,
     "/v1/cases/{case}": 3,
-    "/v1/cases/{case}/evidence?limit=20": 4,
-    "/v1/cases/{case}/incidents": 6,  # Three for what holds of them: grading, standard, classifications.
+    "/v1/cases/{case}/evidence?limit=20": 5,  # Which they are, and then the items.
+    "/v1/cases/{case}/incidents": 7,  # The same; three for what holds of them: grading, standard, classifications.
     "/v1/evidence/{item}": 3,  # A lead; an item with a file has its decoding besides.
     "/v1/evidence/{item}/findings": 4,  # The fourth: what they cite, which a withdrawal may have closed.
     "/v1/evidence/{item}/verdicts": 4,
