@@ -91,7 +91,10 @@ def test_worker_when_job_is_enqueued_then_takes_it_at_once(
         assert process.stdout is not None
         assert b"worker_ready" in process.stdout.readline()
         wait_for(
-            lambda: rows(database, "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"), what="worker listens"
+            lambda: rows(
+                database, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+            ),
+            what="worker listens",
         )
         started = time.monotonic()
         with sessions.begin() as session:

@@ -227,5 +227,6 @@ def _is_up(person: Person) -> bool:
 
 def _waits(sessions: sessionmaker[Session]) -> bool:
     with sessions() as session:
-        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        query = """SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
         return bool(session.scalar(text(query)))
