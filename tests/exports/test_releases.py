@@ -21,7 +21,7 @@ from tests.exports.http_hub import HttpHub
 from tests.factories import make_compared
 from tests.support.api import Person, running_api
 from tests.support.databases import TestDatabase
-from tests.support.journey import ok, refused
+from tests.support.journey import ok, received, refused
 
 FINDING = {
     "result": "established",
@@ -154,6 +154,16 @@ def test_release_when_something_stands_in_its_way_then_all_of_it_is_named(desk: 
     found = obstacles(desk.release(export_id))
     assert set(found) == {"entries_altered", "integrity_mismatch", "labels_missing", "blind_pending"}
     assert all(named == [desk.item] for named in found.values()), found
+
+
+def test_release_when_the_same_footage_turns_out_to_be_older_then_waits_until_that_is_answered(desk: Desk) -> None:
+    desk.signed_off()
+    path = f"/v1/evidence/{desk.item}"
+    said = {"field": "claimed_from", "value": "2026-07-03T05:00:00Z", "reason": "The poster said so."}
+    ok(desk.anna.change(f"{path}/corrections", path, json=said), 201)
+    older = received(desk.anna, desk.case_id, desk.photograph, "older.jpg", acquired_at="2024-02-01T00:00:00Z")
+    make_compared(desk.sessions, UUID(older), sha256_hex(desk.photograph))
+    assert obstacles(desk.release(desk.made(desk.anna))) == {"recycled_unanswered": [desk.item]}
 
 
 def test_release_when_policy_asks_for_no_sign_off_then_is_made_without(desk: Desk) -> None:
