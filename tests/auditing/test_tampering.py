@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.auditing.selection import Filters
 from app.kernel.primitives import canonical_json
+from app.ledger import reading
 from tests.auditing.logs import Desk
 
 Lines = list[Any]
@@ -142,6 +144,44 @@ def test_log_when_an_older_entry_is_passed_off_as_where_a_stream_stood_then_it_i
     assert shared_desk.check(sealed_anew(lines)).findings == []
     report = shared_desk.check(sealed_anew(without_stream_context(lines)))
     assert not report.ok or report.as_json()["checks"]["completeness"] == "not checked"
+
+
+def older_context(shared_desk: Desk, lines: Lines) -> Lines:
+    """Where a stream stood is told by the entry before, with the proof that really is that entry's."""
+    first, size = lines[0]["first"], lines[0]["tree_size"]
+    for at, line in enumerate(lines):
+        is_before = line.get("kind") == "context" and line.get("index", size) < first
+        if is_before and line["entry"]["seq"] > 1 and line["entry"]["stream"] != lines[0]["scope"]["id"]:
+            with shared_desk.hub.sessions() as session:
+                body = session.execute(
+                    text("SELECT b.body FROM ledger_entries e JOIN ledger_bodies b USING (commitment) "
+                         "WHERE e.stream_id = :stream AND e.seq = :seq"),
+                    {"stream": line["entry"]["stream"], "seq": line["entry"]["seq"] - 1},
+                ).scalar_one()  # fmt: skip
+                proof = reading.proof(session, hashlib.sha256(body).hexdigest(), size)
+            place = {"index": proof.index, "hashes": [each.hex() for each in proof.hashes]}
+            return [*lines[:at], {"kind": "context", "entry": json.loads(body), **place}, *lines[at + 1 :]]
+    raise AssertionError("no stream acted twice before the range")
+
+
+def test_log_when_an_older_entry_with_its_own_proof_stands_for_a_stream_then_it_is_not_called_complete(
+    shared_desk: Desk,
+) -> None:
+    taken = shared_desk.write(shared_desk.take(case=shared_desk.hub.case_id, first=20))
+    lines = [json.loads(line) for line in taken.splitlines()]
+    report = shared_desk.check(sealed_anew(older_context(shared_desk, lines)))
+    assert not report.ok or report.as_json()["checks"]["completeness"] == "not checked"
+
+
+def test_log_when_a_proof_is_another_then_it_is_refused(shared_desk: Desk, taken: dict[str, Lines]) -> None:
+    """Of the log's own entry, and of those that tell where streams stood."""
+    for kind, lines in taken.items():
+        proven = [at for at, line in enumerate(lines) if "index" in line and line.get("hashes")]
+        assert proven, kind
+        for at in proven:
+            first, *others = lines[at]["hashes"]
+            forged = changed(lines, at, hashes=[first[:-1] + ("0" if first[-1] != "0" else "1"), *others])
+            assert not shared_desk.check(sealed_anew(forged)).ok, (kind, at)
 
 
 @pytest.mark.thorough

@@ -150,6 +150,18 @@ def test_pictures_when_labels_say_so_then_are_blurred_and_grey_also_beside_their
     assert sum(b"/DCTDecode" in value for value in pdf_of(files).objects.values()) == 5
 
 
+def test_frames_of_a_recording_when_its_labels_say_so_then_are_blurred_and_grey_too(world: World) -> None:
+    path = f"/v1/evidence/{world.film}"
+    before = ok(world.anna.get(path))["labels"]
+    ok(world.anna.change(f"{path}/labels", path, "PUT", json={**before, "graphic_level": "severe"}))
+    page = page_of(world.files("evidence", [world.film], media=True))
+    ok(world.anna.change(f"{path}/labels", path, "PUT", json=before))
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page)
+    assert any(caption.startswith("Frames at") for caption in captions), captions
+    assert all(caption.endswith("blurred and grey") for caption in captions), captions
+    assert {picture.mode for picture in pictures_in(page)} == {"L"}
+
+
 def test_pictures_when_made_then_are_derivatives_that_entries_name_and_no_original(world: World) -> None:
     files = world.files("selection", [world.clear, world.graphic], media=True)
     acts = [json.loads(line) for path, content in files.items() if "/streams/" in path for line in content.splitlines()]

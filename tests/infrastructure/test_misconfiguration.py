@@ -12,6 +12,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from tests.support.databases import TestServer
+from tests.support.examples import PROFILE
 
 
 def migrate(data: Path, **environment: str) -> str:
@@ -48,7 +49,10 @@ def test_start_when_a_setting_is_wrong_then_one_sentence_names_it(
 
 
 @pytest.mark.thorough
-def test_start_when_a_variable_is_no_setting_then_warned_with_the_nearest_one_and_not_refused(tmp_path: Path) -> None:
+def test_start_when_a_variable_is_no_setting_then_warned_with_the_nearest_one_and_not_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PROFILE, raising=False)  # The tests' own, which is no setting of the product.
     unknown = {"EXHIBIT_PROT": "8080", "EXHIBIT_DATABASE_URL": "secret-word", "EXHIBIT_ZZZZ": "1"}
     fine = {"EXHIBIT_DATA": str(tmp_path), "EXHIBIT_TEST_X": "1", "EXHIBIT_STRESS_ACTS": "1", "EXHIBIT_FUZZ_X": "1"}
     for command in ("api", "worker", "integrator"):  # They end by themselves here: nothing was set up.
