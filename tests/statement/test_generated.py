@@ -17,6 +17,7 @@ from tests.support.api import Api, running_api
 from tests.support.databases import TestDatabase, TestServer, create_database, filled_template
 from tests.support.examples import is_thorough
 
+pytestmark = pytest.mark.scaled
 SEED = 20_241_118
 INCIDENTS = 200 if is_thorough() else 60
 KINDS = ("air_strike", "missile_strike", "artillery", "drone")

@@ -17,6 +17,7 @@ from tests.statement.scenario import HOSPITAL_IMAGES, HOSPITAL_VIDEOS, Statement
 from tests.support.examples import is_thorough
 from tests.support.journey import all_pages, ok, refused
 
+pytestmark = pytest.mark.scaled
 ITEMS = HOSPITAL_IMAGES + HOSPITAL_VIDEOS + OTHERS
 
 
