@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, JsonValue
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, PositionShape, dated, position_at, position_shape, with_version_at
 from app.api.evidence_shapes import Prose
 from app.api.http import (
     Changed,
@@ -18,7 +19,6 @@ from app.api.http import (
     IfMatch,
     Input,
     Limit,
-    Page,
     Requires,
     Shape,
     commit,
@@ -26,7 +26,6 @@ from app.api.http import (
     read_cursor,
     reading,
     required_version,
-    with_version,
     working,
 )
 from app.api.problems import problem_responses
@@ -142,6 +141,12 @@ class AssessmentFacts(Shape):
     erased: list[str] = Erased
 
 
+class AssessmentInForce(AssessmentFacts):
+    """The assessment in force, now or as of a position."""
+
+    as_of: PositionShape | None = Field(description="The position as of which it was in force; null: now.")
+
+
 class AssessmentShape(AssessmentFacts, Changed):
     """An assessment, and the receipt of its entry when it was just made."""
 
@@ -173,34 +178,45 @@ def assess_lead(
     "/assessment",
     name="getAssessment",
     summary="Read the assessment in force",
-    response_model=AssessmentFacts,
+    response_model=AssessmentInForce,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_assessment(evidence_id: UUID, request: Request, response: Response, actor: Reader) -> AssessmentFacts:
-    """The latest one; also of an item that was collected or declined since. `not_assessed` (404) without any."""
+def get_assessment(
+    evidence_id: UUID, request: Request, response: Response, actor: Reader, as_of: AsOf = None
+) -> AssessmentInForce:
+    """The latest one, or with `as_of` the latest of then; also of an item that was collected or declined since.
+    `not_assessed` (404) without any."""
     with reading(request) as session:
-        found, version = assessment.get_assessment(session, actor, evidence_id)
-        with_version(response, version)
-        return AssessmentFacts(**_facts(found))
+        at = position_at(session, as_of)
+        found, version = assessment.get_assessment(session, actor, evidence_id, at)
+        with_version_at(response, version, at)
+        return AssessmentInForce(**_facts(found), as_of=position_shape(at))
 
 
 @router.get(
     "/assessments",
     name="listAssessments",
     summary="List all assessments",
-    response_model=Page[AssessmentFacts],
+    response_model=DatedPage[AssessmentFacts],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_assessments(
-    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    evidence_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In the order in which they were made: the last one is in force."""
+    """In the order in which they were made: the last one is in force, or was with `as_of`."""
     with reading(request) as session:
+        at = position_at(session, as_of)
         start = read_cursor(cursor, int)
         rows = assessment.list_assessments(
-            session, actor, evidence_id, after=0 if start is None else start[0], limit=limit + 1
+            session, actor, evidence_id, after=0 if start is None else start[0], limit=limit + 1, at=at
         )
-        return page(
+        answer = page(
             request,
             response,
             rows,
@@ -208,6 +224,7 @@ def list_assessments(
             lambda row: AssessmentFacts(**_facts(row)),
             lambda row: encode_cursor(row.number),
         )
+        return dated(answer, at)
 
 
 def _facts(row: LeadAssessment) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from app.access.actors import Actor, require_administrator
 from app.access.rules import Operation, Role
+from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.headers import sends
 from app.api.http import (
     BadCursor,
@@ -230,16 +231,24 @@ def close_case(
     "/{case_id}/members",
     name="listMembers",
     summary="List the members of a case",
-    response_model=Page[MemberShape],
+    response_model=DatedPage[MemberShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_members(
-    case_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    case_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """One row a role. The pseudonym is the id by which the person stands in this case's custody entries."""
+    """One row a role. The pseudonym is the id by which the person stands in this case's custody entries. With `as_of`,
+    who held which role then, by the names of now."""
     with reading(request) as session:
-        rows = service.list_members(session, actor, case_id, after=_member_after(cursor), limit=limit + 1)
-        return page(
+        at = position_at(session, as_of)
+        rows = service.list_members(session, actor, case_id, after=_member_after(cursor), limit=limit + 1, at=at)
+        answer = page(
             request,
             response,
             rows,
@@ -253,6 +262,7 @@ def list_members(
             ),
             lambda row: encode_cursor(str(row[0].account_id), row[0].role),
         )
+        return dated(answer, at)
 
 
 @router.post(

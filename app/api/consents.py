@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.evidence_shapes import Line, Prose
 from app.api.http import (
     Changed,
@@ -19,7 +20,6 @@ from app.api.http import (
     Input,
     Limit,
     Moment,
-    Page,
     ReceiptShape,
     Requires,
     commit,
@@ -200,18 +200,26 @@ def withdraw_consent(
     "/evidence/{evidence_id}/consents",
     name="listConsents",
     summary="List an item's consents and withdrawals",
-    response_model=Page[ConsentShape],
+    response_model=DatedPage[ConsentShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_consents(
-    evidence_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    evidence_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In the order in which they were recorded."""
+    """In the order in which they were recorded; with `as_of`, those that had been by then."""
     parts = read_cursor(cursor, int)
     after = 0 if parts is None else int(parts[0])
     with reading(request) as session:
-        rows = service.list_item_consents(session, actor, evidence_id, after=after, limit=limit + 1)
-        return page(request, response, rows, limit, consent_shape, lambda row: encode_cursor(row.number))
+        at = position_at(session, as_of)
+        rows = service.list_item_consents(session, actor, evidence_id, after=after, limit=limit + 1, at=at)
+        answer = page(request, response, rows, limit, consent_shape, lambda row: encode_cursor(row.number))
+        return dated(answer, at)
 
 
 def consent_shape(

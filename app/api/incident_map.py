@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, PositionShape, position_at, position_shape
 from app.api.http import Cursor, Limit, Requires, Shape, cursor_at, page, read_cursor_at, reading
 from app.api.incident_shapes import incident_shape
 from app.api.problems import problem_responses
@@ -60,10 +61,11 @@ class FeatureShape(Shape):
 
 
 class FeatureCollectionShape(Shape):
-    """``next_cursor`` and ``limit`` are foreign members (RFC 7946, 6.1)."""
+    """``as_of``, ``next_cursor`` and ``limit`` are foreign members (RFC 7946, 6.1)."""
 
     type: Literal["FeatureCollection"] = "FeatureCollection"
     features: list[FeatureShape]
+    as_of: PositionShape | None = Field(description="The position as of which they stood so; null: now.")
     next_cursor: str | None
     limit: int
 
@@ -85,15 +87,18 @@ def map_incidents(
     occurred_after: Annotated[AwareDatetime | None, Query(description="Its interval ends then or later.")] = None,
     occurred_before: Annotated[AwareDatetime | None, Query(description="Its interval begins then or earlier.")] = None,
     grade: Annotated[Grade | None, Query(description="Its present grading.")] = None,
+    as_of: AsOf = None,
     limit: Limit = 200,
     cursor: Cursor = None,
 ) -> FeatureCollectionShape:
     """One page of a FeatureCollection, in order of their creation here; `next_cursor` leads to the next.
 
     A point is no more exact than `radius_m` and `precision` say: draw a circle. Incidents without a point have the
-    geometry null, so that a map can say how many it does not show.
+    geometry null, so that a map can say how many it does not show. With `as_of`: those that there were, and that passed
+    the filters, then.
     """
     with reading(request) as session:
+        at = position_at(session, as_of)
         rows = service.list_incidents(
             session,
             actor,
@@ -101,11 +106,12 @@ def map_incidents(
             kinds=() if kind is None else (kind,),
             occurred_after=occurred_after,
             occurred_before=occurred_before,
-            only=None if grade is None else graded_as((grade,)),
+            only=None if grade is None else graded_as((grade,), at),
             after=read_cursor_at(cursor),
             limit=limit + 1,
+            at=at,
         )
-        present = present_of(session, [row.id for row in rows])
+        present = present_of(session, [row.id for row in rows], at)
         shown: dict[str, Any] = page(
             request,
             response,
@@ -114,7 +120,9 @@ def map_incidents(
             lambda row: _feature(row, present[row.id]),
             lambda row: cursor_at(row.created_at, row.id),
         )
-        return FeatureCollectionShape(features=shown["items"], next_cursor=shown["next_cursor"], limit=limit)
+        return FeatureCollectionShape(
+            features=shown["items"], as_of=position_shape(at), next_cursor=shown["next_cursor"], limit=limit
+        )
 
 
 def _feature(row: Incident, present: Present) -> FeatureShape:

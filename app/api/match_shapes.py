@@ -6,11 +6,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.api.http import Changed, Erased, Page, Shape
+from app.api.as_of import DatedPage, PositionShape, position_shape
+from app.api.http import Changed, Erased, Shape
 from app.fingerprints import reading as queries
 from app.fingerprints.keeping import EXACT_GROUND
 from app.fingerprints.models import Relation
 from app.fingerprints.wording import explain_in_words
+from app.ledger.positions import Position
 
 RelationWord = Literal[
     "exact_copy",
@@ -138,7 +140,8 @@ class MatchShape(Changed):
     )
     rule: str | None = Field(description="The rule by which the pair was compared; null for the same bytes.")
     still_found: bool | None = Field(
-        description="Whether the rule in force finds the pair too; null while it was not compared by it yet. What is"
+        description="Whether the rule in force finds the pair too; null while it was not compared by it yet, and as of"
+        " a position. What is"
         " no longer found stays, with what was decided about it, and shows the grounds that it had."
     )
     not_found_because: Literal["rule", "decoding", "stop_list"] | None = Field(
@@ -147,16 +150,17 @@ class MatchShape(Changed):
     )
     found_at: datetime
     decision: RelationShape | None = Field(description="The decision in force; null while nobody decided.")
+    as_of: PositionShape | None = Field(None, description="The position as of which it stood so; null: now.")
 
 
-class MatchPage(Page[MatchShape]):
-    likely_left_out: int = Field(
+class MatchPage(DatedPage[MatchShape]):
+    likely_left_out: int | None = Field(
         description="Likely matches that were too many to be kept when the item was compared, the weakest. Firm ones"
-        " are never left out."
+        " are never left out. Null as of a position: it is no act."
     )
 
 
-def match_shape(found: queries.ExplainedMatch) -> MatchShape:
+def match_shape(found: queries.ExplainedMatch, at: Position | None = None) -> MatchShape:
     match, blob_match = found.match, found.blob_match
     is_first = found.query_id == match.first_id
     cases = (match.case_id, match.other_case_id or match.case_id)
@@ -179,6 +183,7 @@ def match_shape(found: queries.ExplainedMatch) -> MatchShape:
         not_found_because=found.standing.lost_by,
         found_at=match.found_at,
         decision=None if found.decision is None else relation_shape((found.decision, found.is_kept_back)),
+        as_of=position_shape(at),
     )
 
 

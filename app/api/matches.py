@@ -73,20 +73,29 @@ def list_matches(
     response: Response,
     actor: Reader,
     undecided: Annotated[bool, Query(description="Only those about which nobody decided.")] = False,
+    as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """In the order in which they were found. Of many items with the same bytes, the earliest are matched. What
-    resembles an item of another case is there for members of both cases, and for nobody else."""
+    resembles an item of another case is there for members of both cases, and for nobody else. With `as_of`: those that
+    had been found, with the tier, the explanation and the decision of then."""
     with reading(request) as session:
         find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+        at = position_at(session, as_of)
         rows = queries.list_matches(
-            session, actor, evidence_id, undecided_only=undecided, after=read_cursor_at(cursor), limit=limit + 1
+            session, actor, evidence_id, undecided_only=undecided, after=read_cursor_at(cursor), limit=limit + 1, at=at
         )
         found = page(
-            request, response, rows, limit, match_shape, lambda row: cursor_at(row.match.found_at, row.match.id)
+            request,
+            response,
+            rows,
+            limit,
+            lambda row: match_shape(row, at),
+            lambda row: cursor_at(row.match.found_at, row.match.id),
         )
-        return found | {"likely_left_out": queries.likely_left_out(session, evidence_id)}
+        left_out = queries.likely_left_out(session, evidence_id) if at is None else None
+        return dated(found, at) | {"likely_left_out": left_out}
 
 
 @router.get(
@@ -96,10 +105,11 @@ def list_matches(
     response_model=MatchShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_match(match_id: UUID, request: Request, actor: Reader) -> MatchShape:
-    """With its explanation and the decision in force."""
+def get_match(match_id: UUID, request: Request, actor: Reader, as_of: AsOf = None) -> MatchShape:
+    """With its explanation and the decision in force; with `as_of`, those of then."""
     with reading(request) as session:
-        return match_shape(queries.get_match(session, actor, match_id))
+        at = position_at(session, as_of)
+        return match_shape(queries.get_match(session, actor, match_id, at=at), at)
 
 
 @router.post(

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, PositionShape, position_at, position_shape, with_version_at
 from app.api.http import (
     Changed,
     IfMatch,
@@ -18,7 +19,6 @@ from app.api.http import (
     commit,
     reading,
     required_version,
-    with_version,
     working,
 )
 from app.api.problems import problem_responses
@@ -154,6 +154,7 @@ class PolicyShape(Changed):
     releases_need_sign_off: bool
     leases_per_person: int | None
     smallest_figure: int | None
+    as_of: PositionShape | None = Field(None, description="The position as of which it was in force; null: now.")
 
 
 @router.get(
@@ -163,12 +164,14 @@ class PolicyShape(Changed):
     response_model=PolicyShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_policy(case_id: UUID, request: Request, response: Response, actor: Reader) -> PolicyShape:
-    """Which dimensions a submission needs, how near is a match, whether items are verified twice, blind."""
+def get_policy(case_id: UUID, request: Request, response: Response, actor: Reader, as_of: AsOf = None) -> PolicyShape:
+    """Which dimensions a submission needs, how near is a match, whether items are verified twice, blind. With `as_of`,
+    the version that was in force then."""
     with reading(request) as session:
-        version, policy = service.get_policy(session, actor, case_id)
-        with_version(response, version)
-        return _policy(case_id, version, policy)
+        at = position_at(session, as_of)
+        version, policy = service.get_policy(session, actor, case_id, at)
+        with_version_at(response, version, at)
+        return _policy(case_id, version, policy).model_copy(update={"as_of": position_shape(at)})
 
 
 @router.put(

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
+from app.api.as_of import AsOf, DatedPage, PositionShape, dated, position_at, position_shape
 from app.api.consents import ConsentInput, ConsentShape, WithdrawalInput, consent_shape
 from app.api.evidence_shapes import Language, Line, Prose
 from app.api.headers import sends
@@ -20,7 +21,6 @@ from app.api.http import (
     IdempotencyKey,
     Input,
     Limit,
-    Page,
     ReceiptShape,
     Requires,
     commit,
@@ -40,6 +40,7 @@ from app.api.waiting import LedgerRoute
 from app.consent.rules import ConsentScope
 from app.incidents.service import find_incident
 from app.kernel.primitives import encode_cursor
+from app.ledger.positions import Position
 from app.testimonies import service
 from app.testimonies.models import Testimony
 from app.testimonies.rules import TestimonyMethod
@@ -120,6 +121,7 @@ class TestimonyShape(Changed):
     recorded_at: datetime
     closed_at: datetime | None = Field(description="When it is closed, as far as consents say; null: no end.")
     erased: list[str] = Erased
+    as_of: PositionShape | None = Field(None, description="The position as of which it stood so; null: now.")
 
 
 class WitnessShape(Changed):
@@ -179,16 +181,33 @@ def record_testimony(
     "/incidents/{incident_id}/testimonies",
     name="listTestimonies",
     summary="List an incident's testimonies",
-    response_model=Page[TestimonyShape],
+    response_model=DatedPage[TestimonyShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_testimonies(
-    incident_id: UUID, request: Request, response: Response, actor: Reader, limit: Limit = 50, cursor: Cursor = None
+    incident_id: UUID,
+    request: Request,
+    response: Response,
+    actor: Reader,
+    as_of: AsOf = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """The versions that stand, in the order in which they were stated; none that was withdrawn."""
+    """The versions that stand, or with `as_of` stood then, in the order in which they were stated; none that is
+    withdrawn now."""
     with reading(request) as session:
-        rows = service.list_testimonies(session, actor, incident_id, after=read_cursor_at(cursor), limit=limit + 1)
-        return page(request, response, rows, limit, _testimony, lambda row: cursor_at(row.recorded_at, row.id))
+        at = position_at(session, as_of)
+        after = read_cursor_at(cursor)
+        rows = service.list_testimonies(session, actor, incident_id, after=after, limit=limit + 1, at=at)
+        answer = page(
+            request,
+            response,
+            rows,
+            limit,
+            lambda row: _testimony(row, at=at),
+            lambda row: cursor_at(row.recorded_at, row.id),
+        )
+        return dated(answer, at)
 
 
 @router.get(
@@ -198,10 +217,12 @@ def list_testimonies(
     response_model=TestimonyShape,
     responses=problem_responses(401, 403, 404, 422),
 )
-def get_testimony(testimony_id: UUID, request: Request, actor: Reader) -> TestimonyShape:
-    """The version that stands. `testimony_withdrawn` (404) once its witness withdrew it."""
+def get_testimony(testimony_id: UUID, request: Request, actor: Reader, as_of: AsOf = None) -> TestimonyShape:
+    """The version that stands, or with `as_of` stood then. `testimony_withdrawn` (404) once its witness withdrew it, as
+    of any time."""
     with reading(request) as session:
-        return _testimony(service.get_testimony(session, actor, testimony_id))
+        at = position_at(session, as_of)
+        return _testimony(service.get_testimony(session, actor, testimony_id, at=at), at=at)
 
 
 @router.post(
@@ -266,7 +287,7 @@ def withdraw_consent(
     "/testimonies/{testimony_id}/consents",
     name="listTestimonyConsents",
     summary="List a testimony's consents and withdrawals",
-    response_model=Page[ConsentShape],
+    response_model=DatedPage[ConsentShape],
     responses=problem_responses(401, 403, 404, 422),
 )
 def list_consents(
@@ -274,15 +295,18 @@ def list_consents(
     request: Request,
     response: Response,
     actor: ConsentReader,
+    as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> dict[str, Any]:
-    """In their order; of a withdrawn one to coordinators and custodians alone."""
+    """In their order, with `as_of` as far as then; of a withdrawn one to coordinators and custodians alone."""
     parts = read_cursor(cursor, int)
     after = 0 if parts is None else int(parts[0])
     with reading(request) as session:
-        rows = service.list_consents(session, actor, testimony_id, after=after, limit=limit + 1)
-        return page(request, response, rows, limit, consent_shape, lambda row: encode_cursor(row.number))
+        at = position_at(session, as_of)
+        rows = service.list_consents(session, actor, testimony_id, after=after, limit=limit + 1, at=at)
+        answer = page(request, response, rows, limit, consent_shape, lambda row: encode_cursor(row.number))
+        return dated(answer, at)
 
 
 @router.post(
@@ -335,10 +359,17 @@ def request_witness_opening(testimony_id: UUID, body: OpeningInput, request: Req
         return commit(uow, lambda receipts: opening_shape(opening, identity, receipts), status=201)
 
 
-def _testimony(row: Testimony, receipts: list[ReceiptShape] | None = None) -> TestimonyShape:
+def _testimony(
+    row: Testimony, receipts: list[ReceiptShape] | None = None, at: Position | None = None
+) -> TestimonyShape:
     stated = {name: getattr(row, name) for name in TestimonyShape.model_fields if hasattr(row, name)}
     return TestimonyShape(
-        **stated, testimony_id=row.fact_id, witness=row.pseudonym, revision=row.version, receipts=receipts or []
+        **stated,
+        testimony_id=row.fact_id,
+        witness=row.pseudonym,
+        revision=row.version,
+        receipts=receipts or [],
+        as_of=position_shape(at),
     )
 
 

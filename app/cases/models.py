@@ -4,12 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.access.rules import Role
-from app.kernel.database import Acted, Base, Erasable, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, UtcTime, Versioned, one_of
 
 CASE_STATUSES = ("open", "closed")
 
@@ -45,6 +45,18 @@ class CaseMember(Base):
 
     __tablename__ = "case_members"
     __table_args__ = (one_of("role", tuple(Role)), Index("ix_case_members_account_id", "account_id"))
+
+    case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(Text, primary_key=True)
+    granted_at: Mapped[datetime] = mapped_column(UtcTime)
+
+
+class CaseMemberVersion(Versioned, Base):
+    """From which act to which an account held a role. Written by a trigger alone, and kept."""
+
+    __tablename__ = "case_member_versions"
+    __table_args__ = (CheckConstraint("number >= 1", name="number_counts"),)
 
     case_id: Mapped[UUID] = mapped_column(ForeignKey("cases.id"), primary_key=True)
     account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)

@@ -15,12 +15,13 @@ from app.access.models import Account
 from app.access.rules import RULES, Operation, OrganisationRole, Role, permission, roles_permitting
 from app.cases.errors import CaseClosedToChanges, LastCoordinator, NotAMember, UnknownAccount
 from app.cases.events import CaseClosed, CaseCreated, CasePolicyChanged, CaseUpdated, MemberGranted, MemberRevoked
-from app.cases.models import Case, CaseMember, CasePolicy, CasePseudonym
+from app.cases.models import Case, CaseMember, CaseMemberVersion, CasePolicy, CasePseudonym
 from app.cases.policy import Policy
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch
 from app.kernel.primitives import canonical_json, new_id, sha256_hex, utc_now
 from app.ledger import log
 from app.ledger.event import EntryActor, EntryObject
+from app.ledger.positions import Position, standing_at
 from app.unit_of_work import UnitOfWork
 
 
@@ -256,9 +257,16 @@ def close_case(uow: UnitOfWork, actor: Actor, case_id: UUID, *, version: int, re
     return case
 
 
-def get_policy(session: Session, actor: Actor, case_id: UUID) -> tuple[int, Policy]:
+def get_policy(session: Session, actor: Actor, case_id: UUID, at: Position | None = None) -> tuple[int, Policy]:
+    """The version and rules in force, now or then. Raises NotFound, also before there was the case."""
     authorise(session, actor, case_id, Operation.READ_METADATA)
-    return current_policy(session, case_id)
+    if at is None:
+        return current_policy(session, case_id)
+    query = select(CasePolicy).where(CasePolicy.case_id == case_id, standing_at(at, CasePolicy.act))
+    stood = session.scalar(query.order_by(CasePolicy.version.desc()).limit(1))
+    if stood is None:
+        raise NotFound(f"It did not exist as of {at}.")
+    return stood.version, Policy.of(stood.document)
 
 
 def current_policy(session: Session, case_id: UUID) -> tuple[int, Policy]:
@@ -309,23 +317,32 @@ def change_policy(
 
 
 def list_members(
-    session: Session, actor: Actor, case_id: UUID, *, after: tuple[UUID, str] | None, limit: int
-) -> Sequence[Row[CaseMember, Account, UUID]]:
-    """Members with account and pseudonym, in order of account id and role."""
+    session: Session,
+    actor: Actor,
+    case_id: UUID,
+    *,
+    after: tuple[UUID, str] | None,
+    limit: int,
+    at: Position | None = None,
+) -> Sequence[Row[CaseMember | CaseMemberVersion, Account, UUID]]:
+    """Members, now or then, with account and pseudonym, in order of account id and role."""
     authorise(session, actor, case_id, Operation.READ_METADATA)
+    held: type[Any] = CaseMember if at is None else CaseMemberVersion
     query = (
-        select(CaseMember, Account, CasePseudonym.pseudonym)
-        .join(Account, Account.id == CaseMember.account_id)
+        select(held, Account, CasePseudonym.pseudonym)
+        .join(Account, Account.id == held.account_id)
         .join(
             CasePseudonym,
-            (CasePseudonym.case_id == CaseMember.case_id) & (CasePseudonym.account_id == CaseMember.account_id),
+            (CasePseudonym.case_id == held.case_id) & (CasePseudonym.account_id == held.account_id),
         )
-        .where(CaseMember.case_id == case_id)
-        .order_by(CaseMember.account_id, CaseMember.role)
+        .where(held.case_id == case_id)
+        .order_by(held.account_id, held.role)
         .limit(limit)
     )
+    if at is not None:
+        query = query.where(standing_at(at, CaseMemberVersion.act, CaseMemberVersion.until_act))
     if after is not None:
-        query = query.where(tuple_(CaseMember.account_id, CaseMember.role) > after)
+        query = query.where(tuple_(held.account_id, held.role) > after)
     return session.execute(query).all()
 
 

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, Date, FetchedValue, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -53,6 +53,8 @@ class Consent(Erasable, Base):
     """Of a withdrawal, as far as the person gave one."""
     recorded_by: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
     recorded_at: Mapped[datetime] = mapped_column(UtcTime)
+    recorded_act: Mapped[int] = mapped_column(BigInteger, server_default=FetchedValue())
+    """From which act it stands (``app.ledger.positions``): written by a trigger. ``act`` is the person's."""
 
 
 class ConsentStanding(Base):

@@ -27,6 +27,7 @@ from app.consent.models import Consent, ConsentStanding
 from app.consent.rules import ConsentAct, ConsentScope, Obtained, SubjectKind, withdrawn_with
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.event import EntryObject
+from app.ledger.positions import Position, standing_at
 from app.media.items import entry_object, find_evidence, lock_evidence
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
@@ -89,16 +90,19 @@ def withdraw_item_consent(
 
 
 def list_item_consents(
-    session: Session, actor: Actor, evidence_id: UUID, *, after: int, limit: int
+    session: Session, actor: Actor, evidence_id: UUID, *, after: int, limit: int, at: Position | None = None
 ) -> Sequence[Consent]:
-    """All acts, the first one first; those with a higher number than ``after``."""
+    """All acts, now or then, the first one first; those with a higher number than ``after``."""
     find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    return acts_of(session, evidence_id, after=after, limit=limit)
+    return acts_of(session, evidence_id, after=after, limit=limit, at=at)
 
 
-def acts_of(session: Session, item_id: UUID, *, after: int, limit: int) -> Sequence[Consent]:
+def acts_of(
+    session: Session, item_id: UUID, *, after: int, limit: int, at: Position | None = None
+) -> Sequence[Consent]:
     """No permission check."""
-    query = select(Consent).where(Consent.item_id == item_id, Consent.number > after)
+    stood = standing_at(at, Consent.recorded_act)
+    query = select(Consent).where(Consent.item_id == item_id, Consent.number > after, stood)
     return session.scalars(query.order_by(Consent.number).limit(limit)).all()
 
 

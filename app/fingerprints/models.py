@@ -218,7 +218,7 @@ class BlobMatch(Base):
     found_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class Match(Base):
+class Match(Acted, Base):
     """A similarity of two items, of one case or of two."""
 
     __tablename__ = "matches"
@@ -247,7 +247,7 @@ class Match(Base):
     found_at: Mapped[datetime] = mapped_column(UtcTime)
 
 
-class MatchTier(Base):
+class MatchTier(Acted, Base):
     """A later tier of a match within one case: compared anew, by another rule or with working pictures that there were
     none of, the pair is surer or less sure than it was said to be. The highest number is in force."""
 

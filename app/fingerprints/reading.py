@@ -24,9 +24,10 @@ from app.fingerprints.models import (
     VideoShot,
 )
 from app.fingerprints.seeing import find_match, of_item_seen_by
-from app.fingerprints.standing import Standing, by_rules_in_force
+from app.fingerprints.standing import Standing, as_told, by_rules_in_force
 from app.fingerprints.tiers import last_tiers
 from app.kernel.database import HexDigest
+from app.kernel.errors import NotFound
 from app.ledger.positions import Position, standing_at
 from app.media.blindness import pending_among
 from app.media.closing import is_open
@@ -61,10 +62,15 @@ class ExplainedMatch:
         return match.second_id if self.query_id == match.first_id else match.first_id
 
 
-def get_match(session: Session, actor: Actor, match_id: UUID) -> ExplainedMatch:
-    """To members of the cases of both items."""
+def get_match(session: Session, actor: Actor, match_id: UUID, *, at: Position | None = None) -> ExplainedMatch:
+    """To members of the cases of both items, as it stands or stood then."""
     match, _ = find_match(session, actor, match_id, Operation.READ_METADATA)
-    return explained(session, [match], reader=actor.account_id)[0]
+    if (
+        at is not None
+        and session.scalar(select(Match.id).where(Match.id == match_id, standing_at(at, Match.act))) is None
+    ):
+        raise NotFound(f"It did not exist as of {at}.")
+    return explained(session, [match], reader=actor.account_id, at=at)[0]
 
 
 def list_matches(
@@ -75,16 +81,18 @@ def list_matches(
     undecided_only: bool,
     after: tuple[datetime, UUID] | None,
     limit: int,
+    at: Position | None = None,
 ) -> list[ExplainedMatch]:
-    """The matches of an item that the actor sees, in the order in which they were found (no permission check: the
-    caller found the item)."""
-    query = select(Match).where(of_item_seen_by(actor, evidence_id)).order_by(Match.found_at, Match.id).limit(limit)
+    """The matches of an item that the actor sees, now or as they stood then, in the order in which they were found (no
+    permission check: the caller found the item)."""
+    query = select(Match).where(of_item_seen_by(actor, evidence_id), standing_at(at, Match.act))
+    query = query.order_by(Match.found_at, Match.id).limit(limit)
     if undecided_only:
-        has_decision = select(Relation.id).where(Relation.match_id == Match.id).exists()
-        query = query.where(Match.other_case_id.is_(None), ~has_decision)
+        decided = select(Relation.id).where(Relation.match_id == Match.id, standing_at(at, Relation.act))
+        query = query.where(Match.other_case_id.is_(None), ~decided.exists())
     if after is not None:
         query = query.where(tuple_(Match.found_at, Match.id) > after)
-    return explained(session, session.scalars(query).all(), reader=actor.account_id)
+    return explained(session, session.scalars(query).all(), reader=actor.account_id, at=at)
 
 
 def likely_left_out(session: Session, evidence_id: UUID) -> int:
@@ -207,20 +215,30 @@ def shots_between(session: Session, sha256: str, from_ms: int, to_ms: int) -> Se
     ).all()
 
 
-def explained(session: Session, matches: Sequence[Match], *, reader: UUID | None = None) -> list[ExplainedMatch]:
+def explained(
+    session: Session, matches: Sequence[Match], *, reader: UUID | None = None, at: Position | None = None
+) -> list[ExplainedMatch]:
     """Each match with its explanation and the decision in force, in a few queries however many there are; ``reader``:
-    to whom it is shown; None: as everybody may see it, by decisions of which nothing is kept back from anybody."""
+    to whom it is shown; None: as everybody may see it, by decisions of which nothing is kept back from anybody.
+
+    ``at``: with the tier, the explanation and the decision of then. What is kept back from a reader is so now.
+    """
     if not matches:
         return []
-    later = last_tiers(session, [match.id for match in matches if match.blob_match is not None])
+    later = last_tiers(session, [match.id for match in matches if match.blob_match is not None], at)
     keys = {match.blob_match for match in matches} | {tier.blob_match for tier in later.values()}
     keys.discard(None)
     blob_matches = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))}
     ids = [match.id for match in matches]
-    made = session.scalars(select(Relation).where(Relation.match_id.in_(ids)).order_by(Relation.number)).all()
+    of_matches = select(Relation).where(Relation.match_id.in_(ids), standing_at(at, Relation.act))
+    made = session.scalars(of_matches.order_by(Relation.number)).all()
     kept_back = _kept_back(session, reader, made)
     decisions = {row.match_id: row for row in made if reader is not None or row.id not in kept_back}
-    standing = by_rules_in_force(session, matches, blob_matches, later)
+    standing = (
+        by_rules_in_force(session, matches, blob_matches, later)
+        if at is None
+        else {match.id: as_told(match, blob_matches, later.get(match.id)) for match in matches}
+    )
     return [
         ExplainedMatch(
             match,

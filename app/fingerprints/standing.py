@@ -79,6 +79,15 @@ def by_rules_in_force(
     return found
 
 
+def as_told(match: Match, found_by: Mapping[str, BlobMatch], later: MatchTier | None) -> Standing:
+    """As its newest entry says, ``later`` if its tier had changed: what a rule of now says of it was not known then."""
+    if match.blob_match is None:
+        return Standing(match.tier, None, match.query_id, None)
+    first, told = found_by[match.blob_match], found_by[match.blob_match if later is None else later.blob_match]
+    query_id = match.query_id if told.query_sha256 == first.query_sha256 else _reference_id(match)
+    return Standing(match.tier if later is None else later.tier, told, query_id, None)
+
+
 def _recorded(match: Match, later: Mapping[UUID, MatchTier]) -> str:
     """The key of the explanation that the newest entry is about."""
     return later[match.id].blob_match if match.id in later else match.blob_match or ""

@@ -16,6 +16,7 @@ from app.fingerprints.models import BlobMatch, Match, MatchTier
 from app.fingerprints.seeing import of_item
 from app.kernel.database import is_one_of
 from app.kernel.primitives import utc_now
+from app.ledger.positions import Position, standing_at
 from app.media.models import Evidence
 
 FIRST = 1
@@ -31,11 +32,12 @@ class Changed(NamedTuple):
     other: Evidence
 
 
-def last_tiers(session: Session, match_ids: Collection[UUID]) -> dict[UUID, MatchTier]:
-    """Of those matches whose tier changed since they were found the one in force."""
+def last_tiers(session: Session, match_ids: Collection[UUID], at: Position | None = None) -> dict[UUID, MatchTier]:
+    """Of those matches whose tier changed since they were found the one in force, now or then."""
     if not match_ids:
         return {}
-    query = select(MatchTier).where(MatchTier.match_id.in_(match_ids)).order_by(MatchTier.number)
+    query = select(MatchTier).where(MatchTier.match_id.in_(match_ids), standing_at(at, MatchTier.act))
+    query = query.order_by(MatchTier.number)
     return {row.match_id: row for row in session.scalars(query)}
 
 

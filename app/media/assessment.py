@@ -17,11 +17,13 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.kernel.errors import WrongState
 from app.kernel.primitives import new_id, utc_now
+from app.ledger.positions import Position, standing_at
 from app.media.errors import AssessmentReasonNeeded, CollectingUnsafe, NotAssessed
 from app.media.events import LeadAssessed
 from app.media.items import entry_object, find_evidence, lock_evidence
 from app.media.models import LeadAssessment
 from app.media.rules import State
+from app.media.versions import evidence_at
 from app.unit_of_work import UnitOfWork
 
 
@@ -152,25 +154,31 @@ def require_safe_to_collect(session: Session, evidence_id: UUID) -> None:
         )
 
 
-def latest_assessment(session: Session, evidence_id: UUID) -> LeadAssessment | None:
-    """The one in force (no permission check)."""
-    query = select(LeadAssessment).where(LeadAssessment.evidence_id == evidence_id)
+def latest_assessment(session: Session, evidence_id: UUID, at: Position | None = None) -> LeadAssessment | None:
+    """The one in force, now or then (no permission check)."""
+    query = select(LeadAssessment).where(LeadAssessment.evidence_id == evidence_id, standing_at(at, LeadAssessment.act))
     return session.scalar(query.order_by(LeadAssessment.number.desc()).limit(1))
 
 
-def get_assessment(session: Session, actor: Actor, evidence_id: UUID) -> tuple[LeadAssessment, int]:
-    """The one in force, and the item's version. Raises NotFound, Forbidden, NotAssessed."""
+def get_assessment(
+    session: Session, actor: Actor, evidence_id: UUID, at: Position | None = None
+) -> tuple[LeadAssessment, int]:
+    """The one in force, and the item's version, now or then. Raises NotFound, Forbidden, NotAssessed."""
     evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    latest = latest_assessment(session, evidence_id)
+    if at is not None:
+        evidence = evidence_at(session, evidence, at)
+    latest = latest_assessment(session, evidence_id, at)
     if latest is None:
         raise NotAssessed("Nobody has assessed this item as a lead.")
     return latest, evidence.version
 
 
 def list_assessments(
-    session: Session, actor: Actor, evidence_id: UUID, *, after: int, limit: int
+    session: Session, actor: Actor, evidence_id: UUID, *, after: int, limit: int, at: Position | None = None
 ) -> Sequence[LeadAssessment]:
-    """All, the first one first; those with a higher number than ``after``."""
+    """All, now or then, the first one first; those with a higher number than ``after``."""
     find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    query = select(LeadAssessment).where(LeadAssessment.evidence_id == evidence_id, LeadAssessment.number > after)
+    query = select(LeadAssessment).where(
+        LeadAssessment.evidence_id == evidence_id, LeadAssessment.number > after, standing_at(at, LeadAssessment.act)
+    )
     return session.scalars(query.order_by(LeadAssessment.number).limit(limit)).all()

@@ -7,11 +7,11 @@ from sqlalchemy import CheckConstraint, Date, ForeignKey, Index, Text, UniqueCon
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.consent.rules import ConsentScope
-from app.kernel.database import Base, Erasable, UtcTime, one_of
+from app.kernel.database import Acted, Base, Erasable, UtcTime, one_of
 from app.testimonies.rules import TestimonyMethod
 
 
-class Testimony(Erasable, Base):
+class Testimony(Acted, Erasable, Base):
     """One version of one testimony; ``fact_id`` is the id of its first one, by which it is asked for."""
 
     __tablename__ = "testimonies"

@@ -19,9 +19,10 @@ from app.consent.service import ConsentedTo, GivenConsent, Withdrawal
 from app.facts.events import IncidentFactRecorded, IncidentFactSuperseded
 from app.incidents.models import Incident
 from app.incidents.service import find_incident, lock_incident
-from app.kernel.errors import Forbidden
+from app.kernel.errors import Forbidden, NotFound
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.event import EntryObject
+from app.ledger.positions import Position, standing_at
 from app.media.closing import is_closed, may_touch_closed
 from app.testimonies.closing import is_open
 from app.testimonies.errors import ANOTHER_STANDS, CONSENT_MISSING, WITHDRAWN, TestimonyWithdrawn
@@ -91,19 +92,35 @@ def record_testimony(uow: UnitOfWork, actor: Actor, incident_id: UUID, stated: S
     return made
 
 
-def get_testimony(session: Session, actor: Actor, fact_id: UUID) -> Testimony:
-    """The version that stands. Raises NotFound, Forbidden, TestimonyWithdrawn."""
-    return _find(session, actor, fact_id, Operation.READ_TESTIMONIES)[0]
+def get_testimony(session: Session, actor: Actor, fact_id: UUID, *, at: Position | None = None) -> Testimony:
+    """The version that stands, or stood then. Raises NotFound, Forbidden, TestimonyWithdrawn: as of any time."""
+    newest, _, _ = _find(session, actor, fact_id, Operation.READ_TESTIMONIES)
+    found = newest if at is None else _newest(session, fact_id, at)
+    if found is None:
+        raise NotFound(f"It did not exist as of {at}.")
+    return found
 
 
 def list_testimonies(
-    session: Session, actor: Actor, incident_id: UUID, *, after: tuple[datetime, UUID] | None, limit: int
+    session: Session,
+    actor: Actor,
+    incident_id: UUID,
+    *,
+    after: tuple[datetime, UUID] | None,
+    limit: int,
+    at: Position | None = None,
 ) -> Sequence[Testimony]:
-    """Those that stand and are open, in the order in which they were stated. Raises NotFound, Forbidden."""
+    """Those that stand, or stood then, and are open now, in the order in which they were stated.
+
+    Raises NotFound, Forbidden.
+    """
     find_incident(session, actor, incident_id, Operation.READ_TESTIMONIES)
     later = aliased(Testimony)
     query = select(Testimony).where(
-        Testimony.incident_id == incident_id, is_open(), ~exists().where(later.supersedes == Testimony.id)
+        Testimony.incident_id == incident_id,
+        is_open(),
+        standing_at(at, Testimony.act),
+        ~exists().where(later.supersedes == Testimony.id, standing_at(at, later.act)),
     )
     if after is not None:
         query = query.where(tuple_(Testimony.recorded_at, Testimony.id) > after)
@@ -126,10 +143,12 @@ def withdraw_consent(uow: UnitOfWork, actor: Actor, fact_id: UUID, stated: Withd
     return testimony, made
 
 
-def list_consents(session: Session, actor: Actor, fact_id: UUID, *, after: int, limit: int) -> Sequence[Consent]:
+def list_consents(
+    session: Session, actor: Actor, fact_id: UUID, *, after: int, limit: int, at: Position | None = None
+) -> Sequence[Consent]:
     """In their order; of a withdrawn testimony to those who carry it out. Raises NotFound, TestimonyWithdrawn."""
     _find(session, actor, fact_id, Operation.READ_METADATA)
-    return consents.acts_of(session, fact_id, after=after, limit=limit)
+    return consents.acts_of(session, fact_id, after=after, limit=limit, at=at)
 
 
 def require(session: Session, actor: Actor, fact_id: UUID, operation: Operation) -> None:
@@ -199,8 +218,8 @@ def _lock(session: Session, actor: Actor, fact_id: UUID, operation: Operation) -
     return testimony, incident, grant
 
 
-def _newest(session: Session, fact_id: UUID) -> Testimony | None:
-    query = select(Testimony).where(Testimony.fact_id == fact_id)
+def _newest(session: Session, fact_id: UUID, at: Position | None = None) -> Testimony | None:
+    query = select(Testimony).where(Testimony.fact_id == fact_id, standing_at(at, Testimony.act))
     return session.scalar(query.order_by(Testimony.version.desc()).limit(1))
 
 

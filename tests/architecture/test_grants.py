@@ -34,6 +34,7 @@ APPLICATION = {
     "testimonies": APPEND,
     # What stands is worked out by a trigger.
     "consent_standing": READ,
+    "case_member_versions": READ,
     "vault_openings": APPEND,  # And its decision, below.
     # And its decision, below.
     "erasure_requests": APPEND,

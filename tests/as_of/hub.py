@@ -1,7 +1,8 @@
 """A case in which anything may happen to its items and incidents, and everything that can be read of it over HTTP."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -12,6 +13,10 @@ from sqlalchemy import Engine, select
 from app.access import tokens
 from app.access.actors import Actor, authenticate
 from app.access.rules import Role, Scope
+from app.cases.models import CaseMember
+from app.cases.service import change_policy, current_policy, grant_role, revoke_role
+from app.consent.rules import ConsentScope, Obtained, SubjectKind
+from app.consent.service import GivenConsent, give_item_consent
 from app.fingerprints.service import decide_match, undecided_matches
 from app.gradings import service as gradings
 from app.gradings.models import Classification, Grading, StandardOfProof
@@ -21,7 +26,20 @@ from app.incidents.models import Incident, IncidentEvidence
 from app.incidents.rules import IncidentKind, Place, PlacePrecision
 from app.kernel.errors import AppError
 from app.ledger.positions import Position, newest_position
-from app.media.service import correct_field, set_labels
+from app.media.assessment import (
+    Assessed,
+    CollectionSafety,
+    Obligations,
+    Relevance,
+    Reliability,
+    RemovalRisk,
+    assess_lead,
+)
+from app.media.models import Evidence
+from app.media.service import correct_field, register_lead, set_labels
+from app.testimonies.models import Testimony
+from app.testimonies.rules import TestimonyMethod
+from app.testimonies.service import StatedTestimony, record_testimony
 from app.unit_of_work import UnitOfWork, unit_of_work
 from app.verification.rules import ReviewKind
 from tests.factories import NO_LABELS, add_role, commit_in, make_item, make_person
@@ -29,15 +47,40 @@ from tests.ledger.acts import integrate_all
 from tests.support.api import Api
 from tests.verification.bench import Bench
 
-OF_NOW = ("as_of", "possible_events", "fingerprint_progress")
+OF_NOW = ("as_of", "possible_events", "fingerprint_progress", "still_found", "likely_left_out")
 """What an answer as of a position says otherwise than the answer of that moment did."""
 
-ITEM_LISTS = ("findings", "verdicts", "second-verdicts", "reviews", "relations")
-INCIDENT_LISTS = ("evidence", "evidence?with_ended=true", "gradings", "standards", "classifications")
+ITEM_LISTS = (
+    *("findings", "verdicts", "second-verdicts", "reviews", "relations", "matches", "matches?undecided=true"),
+    *("consents", "assessments"),
+)
+INCIDENT_LISTS = ("evidence", "evidence?with_ended=true", "gradings", "standards", "classifications", "testimonies")
 CASE_LISTS = (
     *("evidence", "evidence?state=in_verification", "evidence?state=signed_off", "evidence?kind=image"),
     *("evidence?label=graphic_none", "evidence?label=child", "evidence?fingerprint_status=undecodable"),
+    "members",
     *("incidents", "incidents?kind=air_strike", "incidents?grade=contested", "incidents?code=I-0"),
+)
+
+
+CONSENT = GivenConsent(
+    subject_id=None,
+    subject="W-17",
+    subject_kind=SubjectKind.WITNESS,
+    scopes=frozenset({ConsentScope.VERIFICATION}),
+    obtained=Obtained.SPOKEN,
+    given_on=date(2026, 9, 1),
+)
+TESTIMONY: dict[str, Any] = {
+    "pseudonym": "W-17",
+    "language": "uk",
+    "taken_on": date(2026, 9, 1),
+    "taken_by": "Olena",
+    "method": TestimonyMethod.INTERVIEW_REMOTE,
+    "required_scope": ConsentScope.VERIFICATION,
+}
+ASSESSED = Assessed(
+    Relevance.RELEVANT, Reliability.DOUBTFUL, RemovalRisk.LIKELY, CollectionSafety.SAFE, Obligations.NONE, {}
 )
 
 
@@ -52,6 +95,7 @@ class Hub:
     reader: httpx.Client = field(init=False)
     items: list[UUID] = field(default_factory=list)
     incidents: list[UUID] = field(default_factory=list)
+    lead: UUID | None = None
 
     def __post_init__(self) -> None:
         self.lena = make_person(self.bench.sessions, "lena")
@@ -84,16 +128,26 @@ class Hub:
         for item in self.items:
             found[f"/v1/evidence/{item}"] = self._one(f"/v1/evidence/{item}", as_of)
             found.update((path, self._all(path, as_of)) for path in paths(f"/v1/evidence/{item}", ITEM_LISTS))
+            for match in found[f"/v1/evidence/{item}/matches"]:
+                found[f"/v1/matches/{match['id']}"] = self._one(f"/v1/matches/{match['id']}", as_of)
         for incident in self.incidents:
             found[f"/v1/incidents/{incident}"] = self._one(f"/v1/incidents/{incident}", as_of)
             found.update((path, self._all(path, as_of)) for path in paths(f"/v1/incidents/{incident}", INCIDENT_LISTS))
-        found.update((path, self._all(path, as_of)) for path in paths(f"/v1/cases/{self.bench.case_id}", CASE_LISTS))
+            for each in found[f"/v1/incidents/{incident}/testimonies"]:
+                path = f"/v1/testimonies/{each['testimony_id']}"
+                found[path] = self._one(path, as_of)
+                found[f"{path}/consents"] = self._all(f"{path}/consents", as_of)
+        case = f"/v1/cases/{self.bench.case_id}"
+        found.update((path, self._all(path, as_of)) for path in paths(case, CASE_LISTS))
+        found[f"{case}/policy"] = self._one(f"{case}/policy", as_of)
+        found[f"{case}/incidents/geojson"] = self._one(f"{case}/incidents/geojson", as_of)
         return found
 
     def _one(self, path: str, as_of: str | None) -> dict[str, Any]:
         answer = self.reader.get(path, params={} if as_of is None else {"as_of": as_of})
         assert answer.status_code == 200, answer.text
-        assert answer.headers["ETag"].startswith('"' if as_of is None else "W/")
+        tag = answer.headers.get("ETag")
+        assert tag is None or tag.startswith('"' if as_of is None else "W/")
         return without(answer.json())
 
     def _all(self, path: str, as_of: str | None) -> list[dict[str, Any]]:
@@ -137,6 +191,11 @@ class Hub:
             "grade": self.grade,
             "standard": self.state_standard,
             "classify": self.classify,
+            "member": self.change_member,
+            "policy": self.change_policy,
+            "consent": self.give_consent,
+            "testify": self.testify,
+            "assess": self.assess,
         }
 
     def try_to(self, name: str, which: int) -> bool:
@@ -150,8 +209,9 @@ class Hub:
         return True
 
     def add_item(self) -> None:
-        if len(self.items) < 3:  # The first two are copies.
-            content = b"the same" if len(self.items) < 2 else None
+        received = [item for item in self.items if item != self.lead]
+        if len(received) < 3:  # The first two are copies.
+            content = b"the same" if len(received) < 2 else None
             bench = self.bench
             made = make_item(bench.sessions, bench.olena, bench.case_id, labels=dict(NO_LABELS), content=content)
             self.items.append(made)
@@ -224,6 +284,52 @@ class Hub:
             provisions = ("rome_statute:8(2)(b)(ix)",)
             stated = StatedClassification(Qualifier.ASSESSED, provisions, "A school.", before and before.id)
             self._commit(lambda uow: gradings.classify_incident(uow, self.lena, incident, stated))
+
+    def change_member(self) -> None:
+        """Lena comes to be a collector too, or is one no more."""
+        bench, account = self.bench, self.lena.account_id
+        with bench.sessions() as session:
+            is_one = session.get(CaseMember, (bench.case_id, account, Role.COLLECTOR)) is not None
+        change = revoke_role if is_one else grant_role
+        self._commit(lambda uow: change(uow, bench.coordinator, bench.case_id, account_id=account, role=Role.COLLECTOR))
+
+    def change_policy(self) -> None:
+        bench = self.bench
+        with bench.sessions() as session:
+            version, policy = current_policy(session, bench.case_id)
+        stated = replace(policy, leases_per_person=100 + version)
+        self._commit(lambda uow: change_policy(uow, bench.coordinator, bench.case_id, version=version, policy=stated))
+
+    def give_consent(self) -> None:
+        self._commit(lambda uow: give_item_consent(uow, self.bench.olena, self.bench.item, CONSENT))
+
+    def testify(self) -> None:
+        """A testimony, or its next version."""
+        if self.incidents:
+            incident = self.incidents[0]
+            newest = select(Testimony).where(Testimony.incident_id == incident).order_by(Testimony.number.desc())
+            with self.bench.sessions() as session:
+                before = session.scalar(newest.limit(1))
+            supersedes = None if before is None or before.number % 3 == 0 else before.id
+            stated = StatedTestimony(
+                **TESTIMONY,
+                text=f"Version after {before and before.number}.",
+                supersedes=supersedes,
+                consent=CONSENT if supersedes is None else None,
+            )
+            self._commit(lambda uow: record_testimony(uow, self.bench.rita, incident, stated))
+
+    def assess(self) -> None:
+        """A lead, or what is thought of it now."""
+        if self.lead is None:
+            made = self._commit(
+                lambda uow: register_lead(uow, self.bench.olena, self.bench.case_id, claim="A strike.", address=None)
+            )
+            self.lead = made.id
+            self.items.append(made.id)
+        lead = self.lead
+        version = self._get(Evidence, lead).version
+        self._commit(lambda uow: assess_lead(uow, self.bench.olena, lead, ASSESSED, version=version))
 
     def _on_item(self, command: Any, actor: Actor, **options: Any) -> None:
         version = self.bench.version()

@@ -16,7 +16,7 @@ from tests.support.databases import TestDatabase
 NAMES = (
     *("item", "labels", "correct", "open", "take", "end", "find", "decide", "submit", "withdraw", "changes", "concur"),
     *("dissent", "adjudicate", "sign_off", "reopen", "incident", "restate", "link", "unlink", "grade", "standard"),
-    "classify",
+    *("classify", "member", "policy", "consent", "testify", "assess"),
 )
 
 
@@ -24,7 +24,19 @@ def test_acts_when_listed_then_are_those_that_the_hub_knows(hub: Hub) -> None:
     assert set(NAMES) == set(hub.acts())
 
 
+MORE = ("member", "policy", "consent", "testify", "assess")
 WAY = ("item", "item", "open", "find", "decide", "submit", "concur", "sign_off", "incident", "link", "grade")
+
+
+def read_again(hub: Hub, as_of: str, before: dict[str, Any]) -> dict[str, Any]:
+    """What was read ``before``, as of then: items and incidents that came later are not there."""
+    items, incidents = hub.items, hub.incidents
+    hub.items = [each for each in items if f"/v1/evidence/{each}" in before]
+    hub.incidents = [each for each in incidents if f"/v1/incidents/{each}" in before]
+    try:
+        return hub.read(as_of)
+    finally:
+        hub.items, hub.incidents = items, incidents
 
 
 @settings(max_examples=2, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -43,11 +55,7 @@ def test_reads_when_any_acts_follow_then_as_of_each_position_they_are_what_they_
     seen[hub.sign()] = hub.read()
     for position, before in seen.items():
         assert position.stands_from is not None
-        items, incidents = hub.items, hub.incidents
-        hub.items = [each for each in items if f"/v1/evidence/{each}" in before]
-        hub.incidents = [each for each in incidents if f"/v1/incidents/{each}" in before]
-        assert hub.read(position.stands_from.isoformat()) == before, position
-        hub.items, hub.incidents = items, incidents
+        assert read_again(hub, position.stands_from.isoformat(), before) == before, position
 
 
 def test_the_way_to_a_grading_when_walked_then_each_step_is_read_as_it_was(hub: Hub) -> None:
@@ -57,13 +65,19 @@ def test_the_way_to_a_grading_when_walked_then_each_step_is_read_as_it_was(hub: 
     hub.add_incident()
     hub.add_item()
     for names in (("labels", "correct", "open"), ("find", "submit"), ("concur", "sign_off", "link"),
-                  ("restate", "grade", "standard", "classify"), ("unlink", "reopen", "grade", "classify")):  # fmt: skip
+                  ("restate", "grade", "standard", "classify"), MORE, ("item", "decide", *MORE),
+                  ("unlink", "reopen", "grade", "classify", *MORE)):  # fmt: skip
         for name in names:
             assert hub.try_to(name, 0), name
         seen[hub.sign()] = hub.read()
     for position, before in seen.items():
-        assert hub.read(str(position)) == before
+        assert read_again(hub, str(position), before) == before
     assert len({str(each[f"/v1/evidence/{hub.items[0]}"]["state"]) for each in seen.values()}) == 3
+    case, incident = f"/v1/cases/{hub.bench.case_id}", f"/v1/incidents/{hub.incidents[0]}"
+    for path in (f"{case}/members", f"{case}/policy", f"{incident}/testimonies"):
+        assert len({str(each[path]) for each in seen.values()}) > 2, path
+    matches = [each[f"/v1/evidence/{hub.items[0]}/matches"] for each in seen.values()]
+    assert [len(each) for each in matches[-3:]] == [0, 1, 1]
 
 
 def test_versions_when_compared_with_what_may_change_then_they_have_it_all(database: TestDatabase) -> None:

@@ -2,17 +2,23 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.access.rules import Role
 from app.ledger.models import LedgerEntry
+from app.migration import downgrade, migrate
 from tests.as_of.hub import Hub
 from tests.factories import add_role, commit_in
 from tests.support.api import Api
+from tests.support.databases import TestDatabase
+from tests.verification.bench import give_up
 from tests.verification.test_blind import REQUIRED, set_blind, to_first_verdict
 
+BEFORE = "r116c_releases"
+"""The last revision by which consents, testimonies, matches and members had no acts."""
 GROUND = {"reason_code": "consent_withdrawn", "authority": "data_subject_request"}
 
 
@@ -110,6 +116,9 @@ def test_title_when_erased_then_every_version_that_said_it_reads_erased(hub: Hub
         "UPDATE incident_versions SET title = 'Other'",
         "UPDATE incident_versions SET title = '[erased]', erased = '{title}'",
         "UPDATE incident_versions SET until_act = 1",
+        "UPDATE case_member_versions SET until_act = 1",
+        "DELETE FROM case_member_versions",
+        "INSERT INTO case_member_versions SELECT * FROM case_member_versions",
     ],
 )
 def test_versions_when_written_by_hand_then_the_database_refuses(hub: Hub, statement: str) -> None:
@@ -137,6 +146,83 @@ def test_facts_when_superseded_then_as_of_before_the_earlier_one_stands(hub: Hub
         ranges = hub.reader.get(f"{incident}/casualties/ranges", params=as_of).json()["ranges"]
         (listed,) = hub.reader.get(f"{incident}/casualties", params=as_of).json()["items"]
         assert (ranges[0]["minimum"], listed["stated"]["minimum"]) == (minimum, minimum)
+
+
+def test_policy_and_members_when_there_was_no_case_then_there_were_none(hub: Hub) -> None:
+    case = f"/v1/cases/{hub.bench.case_id}"
+    none = {"as_of": "1:0"}
+    assert code_of(hub.reader.get(f"{case}/policy", params=none)) == (404, "not_found")
+    assert hub.reader.get(f"{case}/members", params=none).json()["items"] == []
+    hub.change_member()
+    held = {"as_of": str(hub.sign())}
+    hub.change_member()
+    roles = [
+        [each["role"] for each in hub.reader.get(f"{case}/members", params=params).json()["items"]]
+        for params in (held, {"as_of": str(hub.sign())})
+    ]
+    assert [each.count("collector") for each in roles] == [1, 0]
+
+
+def test_testimony_and_match_when_withdrawn_now_then_hidden_as_of_any_time(hub: Hub) -> None:
+    bench = hub.bench
+    hub.items.clear()
+    hub.add_incident()
+    hub.add_item()
+    hub.add_item()
+    hub.testify()
+    as_of = {"as_of": str(hub.sign())}
+    matches, incident = f"/v1/evidence/{hub.items[0]}/matches", f"/v1/incidents/{hub.incidents[0]}"
+    (match,) = hub.reader.get(matches, params=as_of).json()["items"]
+    (told,) = hub.reader.get(f"{incident}/testimonies", params=as_of).json()["items"]
+    path = f"/v1/testimonies/{told['testimony_id']}"
+    (given,) = hub.reader.get(f"{path}/consents", params=as_of).json()["items"]
+    give_up(bench.sessions, bench.coordinator, hub.items[1])
+    back = {"subject_id": given["subject_id"], "withdrawn_on": "2026-09-02"}
+    assert hub.reader.post(f"{path}/consents/withdrawals", json=back).status_code == 201
+    for params in (as_of, {"as_of": str(hub.sign())}, {}):
+        assert hub.reader.get(matches, params=params).json()["items"] == []
+        assert code_of(hub.reader.get(f"/v1/matches/{match['id']}", params=params)) == (404, "consent_withdrawn")
+        assert hub.reader.get(f"{incident}/testimonies", params=params).json()["items"] == []
+        assert code_of(hub.reader.get(path, params=params)) == (404, "testimony_withdrawn")
+    # Whoever carries it out reads what was consented to by then.
+    assert len(hub.reader.get(f"{path}/consents", params=as_of).json()["items"]) == 1
+    assert len(hub.reader.get(f"{path}/consents").json()["items"]) == 2
+
+
+def test_rows_when_older_than_their_acts_then_stand_from_the_entries_that_told_of_them(
+    hub: Hub, database: TestDatabase
+) -> None:
+    """An installation that kept no acts of them is brought up: the log remembers."""
+    hub.items.clear()
+    hub.add_incident()
+    hub.add_item()
+    hub.add_item()
+    for name in ("testify", "testify", "member", "policy", "consent", "member", "member"):
+        assert hub.try_to(name, 0), name
+    wanted = acts(database)
+    assert all(rows for rows in wanted.values())
+    downgrade(database.owner_url, BEFORE)
+    with psycopg.connect(database.owner_url) as owner:
+        owner.execute("ALTER TABLE case_policies DISABLE TRIGGER USER")
+        owner.execute("UPDATE case_policies SET act = 0")
+        owner.execute("ALTER TABLE case_policies ENABLE TRIGGER USER")
+    migrate(database.owner_url)
+    assert acts(database) == wanted
+
+
+def acts(database: TestDatabase) -> dict[str, list[tuple[Any, ...]]]:
+    """From which act each row stands."""
+    with psycopg.connect(database.owner_url) as owner:
+        return {
+            table: owner.execute(f"SELECT {columns} FROM {table} ORDER BY 1, 2, 3, 4".encode()).fetchall()
+            for table, columns in (
+                ("consents", "id, number, recorded_act, act"),
+                ("testimonies", "id, number, act, version"),
+                ("case_policies", "case_id, version, act, created_at"),
+                ("case_member_versions", "case_id, account_id, role, number, act, until_act"),
+                ("matches", "id, first_id, second_id, act"),
+            )
+        }
 
 
 def stated(client: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -52,6 +52,29 @@ CHANGES_WITHOUT_VERSION = {
     "openIdentity": "an approval opens once",
     "setPreferences": "nobody else's change can be lost; of one's own the last holds",
 }
+WITHOUT_AS_OF = {
+    "they say what is to be done now": {
+        *("listQueue", "listDrafts", "getDraft", "getPreferences", "listExposure", "listOwnExposure", "listNotices"),
+        *("listRecycledNotices", "listRecycledQuestions", "listSuggestions"),
+    },
+    "worked out of matches and relations, which have it": {
+        *("getGroup", "listGroups", "listGroupMembers", "getIncidentOrigins", "listIncidentOrigins"),
+    },
+    "each says itself since when, and the custody log tells the rest": {
+        *("getCase", "listCases", "getReviewerKey", "listReviewerKeys", "getSource", "getWitness"),
+        *("listIdentityOpenings", "listErasureRequests", "listExports", "getExport", "listTransfers", "getTransfer"),
+        *("listReleases", "getRelease", "listReleaseItems", "getReleasePins", "listRedactions", "getRedaction"),
+        *("getVerdictEnvelope", "prepareReviewerKey"),
+    },
+    "of bytes, which never change": {
+        *("getClaims", "getContent", "getSignedContent", "getPreview", "getStrip", "listFrames", "getFrame"),
+        *("listFingerprints", "listShots", "getRenderings", "getRendering", "getRedactionContent", "getComparison"),
+        *("getExportContent", "getSimilarSearch"),
+    },
+}
+"""What is read of a case's things and takes no ``as_of``: docs/as-of.md says it too."""
+OF_A_CASE = ("cases", "evidence", "incidents", "testimonies", "matches", "exports", "releases", "statistics", "queue")
+OF_THE_LOG = ("custody", "custody/file")
 RECORDS_NOTHING = {
     *("prepareVerdict", "searchHashes", "searchSimilar", "endSimilarSearch", "verifyFigure"),
     *("askSun", "askShadow", "askDistance", "saveDraft", "discardDraft", "setPreferences"),
@@ -145,6 +168,20 @@ def test_operations_when_they_change_then_may_wait_until_the_act_is_provable() -
     for name, documented in operations().items():
         is_act = documented.method not in ("GET", "HEAD") and name not in RECORDS_NOTHING
         assert ("wait" in documented.parameters("query")) is is_act, name
+
+
+def test_reads_when_they_are_of_a_case_then_take_as_of_or_it_is_said_why_not() -> None:
+    of_case = {
+        name: documented
+        for name, documented in operations().items()
+        if documented.method == "GET"
+        and documented.path.split("/")[2:3]
+        and (documented.path.split("/")[2] in (*OF_A_CASE, "me", "similar"))
+        and not documented.path.endswith(OF_THE_LOG)
+    }
+    without = {name for name, documented in of_case.items() if "as_of" not in documented.parameters("query")}
+    assert without - {"getMe"} == set().union(*WITHOUT_AS_OF.values())
+    assert len(of_case) - len(without) > 35
 
 
 def test_operations_when_they_list_then_are_paged() -> None:
