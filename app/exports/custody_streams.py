@@ -108,12 +108,12 @@ _PORTION = text("""
     SELECT e.id, e.log_id, e.stream_id, s.kind, e.seq, e.commitment, e.label, b.body, x.next, l.idx,
         CAST(NULL AS bigint) AS size
     FROM unnest(CAST(:streams AS uuid[]), CAST(:firsts AS bigint[]), CAST(:lasts AS bigint[]))
-        AS p (stream, first, last)
+        WITH ORDINALITY AS p (stream, first, last, place)
     JOIN ledger_entries e ON e.stream_id = p.stream AND e.log_id = :log_id AND e.seq BETWEEN p.first AND p.last
     JOIN ledger_streams s ON s.id = e.stream_id
     LEFT JOIN ledger_bodies b USING (commitment) LEFT JOIN ledger_erased_bodies x USING (commitment)
     LEFT JOIN ledger_leaves l USING (commitment)
-    ORDER BY e.stream_id, e.seq
+    ORDER BY p.place, e.seq
 """)
 _INDEXES = text("""
     SELECT e.stream_id, e.seq, l.idx
@@ -224,7 +224,7 @@ def portions(spans: Sequence[StreamSpan], size: int = PORTION_ENTRIES) -> Iterat
 
 
 def each_entry(sessions: sessionmaker[Session], spans: Sequence[StreamSpan], log_id: int) -> Iterator[CustodyEntry]:
-    """By stream and number, in constant memory: those of one log."""
+    """In the order of the streams given, by number, in constant memory: those of one log."""
     for portion in portions(spans):
         with read_session(sessions) as session:
             rows = session.execute(_PORTION, _places(portion, log_id)).all()

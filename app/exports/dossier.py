@@ -8,6 +8,7 @@ same package can be made again.
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -126,7 +127,7 @@ class Dossier:
         return self.opens is None or name in self.opens
 
     def entries(self, spans: Sequence[StreamSpan] | None = None) -> Iterator[CustodyEntry]:
-        """By stream and number, in constant memory."""
+        """In the order of the streams, by number, in constant memory."""
         return each_entry(self.sessions, self.spans if spans is None else spans, self.log_id)
 
     def opened(self, spans: Sequence[StreamSpan] | None = None) -> Iterator[tuple[CustodyEntry, dict[str, bytes]]]:
@@ -134,6 +135,14 @@ class Dossier:
         wanted = self.spans if spans is None else spans
         for entry, lines in each_opened_entry(self.sessions, wanted, self.log_id):
             yield entry, {name: line for name, line in lines.items() if self.opens_field(name)}
+
+    def opened_streams(
+        self, spans: Sequence[StreamSpan]
+    ) -> Iterator[tuple[StreamSpan, Iterator[tuple[CustodyEntry, dict[str, bytes]]]]]:
+        """Each stream with its entries as ``opened`` has them, read in portions of many streams."""
+        named = {span.stream: span for span in spans}
+        for stream, entries in groupby(self.opened(spans), lambda each: each[0].stream):
+            yield named[stream], entries
 
 
 def find_dossier(session: Session, sessions: sessionmaker[Session], export: Export) -> Dossier:

@@ -51,10 +51,10 @@ def _nodes(dossier: Dossier) -> Iterator[Node]:
     investigation = {"@id": f"kb:investigation-{dossier.case_id}"}
     yield {**investigation, "@type": "investigation:Investigation", "core:description": _DESCRIBED}
     people: dict[str, _Person] = {}
-    for span in dossier.spans:
+    for span, entries in dossier.opened_streams(dossier.spans):
         told: dict[str, Any] = {}
         record = None
-        for entry, opened in dossier.opened([span]):
+        for entry, opened in entries:
             value = {} if entry.body is None else json.loads(entry.body)
             yield from _act(entry, value, opened, record)
             record = _named("record", entry.commitment)

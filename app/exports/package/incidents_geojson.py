@@ -4,9 +4,10 @@ Made of the entries and their opened fields alone: it says what the ledger says 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from app.exports.custody_streams import CustodyEntry
 from app.exports.dossier import Dossier
 from app.exports.events import StreamSpan
 
@@ -24,15 +25,15 @@ def write(dossier: Dossier) -> Iterator[tuple[str, Iterator[bytes]]]:
 
 def _collection(dossier: Dossier, incidents: Sequence[StreamSpan]) -> Iterator[bytes]:
     yield b'{"type":"FeatureCollection","features":['
-    for number, span in enumerate(incidents):
-        yield (b",\n" if number else b"\n") + _feature(str(span.stream), _stated(dossier, span))
+    for number, (span, entries) in enumerate(dossier.opened_streams(incidents)):
+        yield (b",\n" if number else b"\n") + _feature(str(span.stream), _stated(entries))
     yield b"\n]}\n"
 
 
-def _stated(dossier: Dossier, span: StreamSpan) -> dict[str, Any]:
+def _stated(entries: Iterable[tuple[CustodyEntry, dict[str, bytes]]]) -> dict[str, Any]:
     """What was stated last of each fact, in the order of the entries."""
     stated: dict[str, Any] = {}
-    for entry, opened in dossier.opened([span]):
+    for entry, opened in entries:
         value = {} if entry.body is None else json.loads(entry.body)
         if value.get("type") in ("incident.created", "incident.updated"):
             stated |= {name: value["data"][name] for name in _OPEN_FACTS if name in value["data"]}

@@ -1,6 +1,7 @@
 """The entries themselves, one file a stream: line n is entry n, byte for byte as it was logged."""
 
 from collections.abc import Iterator
+from itertools import groupby
 
 from app.exports.custody_streams import CustodyEntry, withheld_line
 from app.exports.dossier import Dossier
@@ -10,8 +11,8 @@ PATH = "data/ledger/streams/"
 
 
 def write(dossier: Dossier) -> Iterator[tuple[str, Iterator[bytes]]]:
-    for span in dossier.spans:
-        yield f"{PATH}{span.stream}.jsonl", (_line(entry) + b"\n" for entry in dossier.entries([span]))
+    for stream, entries in groupby(dossier.entries(), lambda entry: entry.stream):
+        yield f"{PATH}{stream}.jsonl", (_line(entry) + b"\n" for entry in entries)
 
 
 def _line(entry: CustodyEntry) -> bytes:

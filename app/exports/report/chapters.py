@@ -5,10 +5,11 @@ match. So a report of any size is made in memory that grows by less than a kilob
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from app.exports.custody_streams import CustodyEntry
 from app.exports.dossier import Dossier
 from app.exports.events import StreamSpan
 from app.exports.report.blocks import (
@@ -32,6 +33,7 @@ from app.exports.report.stories import Act, CaseStory, IncidentStory, ItemStory,
 from app.exports.report.wording import Names, moment, person_of, plural, text_of, words
 from app.kernel.primitives import format_time
 
+Story = TypeVar("Story", IncidentStory, ItemStory)
 PICTURED_MATCHES = 200
 _SCOPES = {
     "case": "a whole case: every item and incident that was registered in it",
@@ -117,22 +119,12 @@ class Report:
         if scope == "case" and self._case.stated.get("title"):
             return str(self._case.stated["title"])
         if scope == "incident" and self._incidents:
-            return incident_title(self._incident(self._incidents[0]), "Incident")
+            entries = self._dossier.opened(self._incidents[:1])
+            return incident_title(_told(IncidentStory(str(self._incidents[0].stream)), entries), "Incident")
         if scope == "evidence" and self._items:
-            return item_title(self._item(self._items[0]), "Item")
+            entries = self._dossier.opened(self._items[:1])
+            return item_title(_told(ItemStory(str(self._items[0].stream)), entries), "Item")
         return f"Case {str(self._dossier.case_id)[:8]}"
-
-    def _incident(self, span: StreamSpan) -> IncidentStory:
-        story = IncidentStory(str(span.stream))
-        for act in acts_of(self._dossier.opened([span])):
-            story.take(act)
-        return story
-
-    def _item(self, span: StreamSpan) -> ItemStory:
-        story = ItemStory(str(span.stream))
-        for act in acts_of(self._dossier.opened([span])):
-            story.take(act)
-        return story
 
     # --- chapters -----------------------------------------------------------------------------------------------------
 
@@ -206,8 +198,8 @@ class Report:
     def _of_incidents(self) -> Iterator[Block]:
         if self._incidents:
             yield Heading(0, "Incidents")
-        for span in self._incidents:
-            story = self._incident(span)
+        for span, entries in self._dossier.opened_streams(self._incidents):
+            story = _told(IncidentStory(str(span.stream)), entries)
             label = self._names.labels[story.stream]
             yield from incident_blocks(story, label, self._names)
             yield from timeline_blocks(story.timeline, "incident")
@@ -219,8 +211,8 @@ class Report:
     def _of_items(self) -> Iterator[Block]:
         if self._items:
             yield Heading(0, "Evidence items")
-        for span in self._items:
-            story = self._item(span)
+        for span, entries in self._dossier.opened_streams(self._items):
+            story = _told(ItemStory(str(span.stream)), entries)
             label = self._names.labels[story.stream]
             pictures = self._book.contact_sheet(story)
             why = None if pictures else self._book.why_none(story) or NO_PICTURE
@@ -328,6 +320,13 @@ class Report:
             "digest of the manifest, and the manifest that of this file: the first command finds a changed report.",
         )
         yield Words(LIMITS, "small")
+
+
+def _told(story: Story, entries: Iterable[tuple[CustodyEntry, Mapping[str, bytes]]]) -> Story:
+    """The story with all of these acts."""
+    for act in acts_of(entries):
+        story.take(act)
+    return story
 
 
 NO_PICTURE = "No picture could be made of this file."

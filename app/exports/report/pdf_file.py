@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 HEADER: Final = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
@@ -165,6 +166,7 @@ def text_string(text: str) -> str:
     return f"<FEFF{text.encode('utf-16-be', 'replace').hex().upper()}>"
 
 
+@lru_cache(maxsize=20_000)
 def number_text(value: float) -> str:
     """At most two decimals, one spelling."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")

@@ -14,14 +14,16 @@ from pathlib import Path
 
 import uharfbuzz as hb
 
-from app.exports.report.pdf_file import PdfFile
+from app.exports.report.pdf_file import PdfFile, number_text
 
 FONT_FILES = {"sans": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "DejaVuSansMono.ttf"}
 RESOURCE = {"sans": "F1", "bold": "F2", "mono": "F3"}
 _KEPT_TABLES = ("cvt ", "fpgm", "glyf", "head", "hhea", "hmtx", "loca", "maxp", "prep")
 _WORDS, _SCALE, _MORE, _TWO_SCALES, _MATRIX = 0x1, 0x8, 0x20, 0x40, 0x80
-SHAPED_AT_MOST = 20_000
+SHAPED_AT_MOST = 5_000
 """Words whose shape is remembered."""
+REMEMBERED_LETTERS = 24
+"""Of a word that may come again: ids and digests, which are longer, stand in few places."""
 _FEATURES = {"liga": False, "clig": False, "dlig": False}
 """Letters stay one glyph each where a script does not need more: texts are found again."""
 
@@ -46,13 +48,17 @@ class Glyph:
     """The letters that it stands for; "" when a glyph before it stands for them already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shaped:
-    """A run of one direction, in the order in which it is seen."""
+    """A run of one direction, in the order in which it is seen. Remembered, so each is itself alone."""
 
     glyphs: tuple[Glyph, ...]
     width: float
     """In thousandths of the size."""
+    shown: str
+    """Its glyphs and the moves between them, as they stand between ``[<`` and ``>]`` of a text; "" where one rises."""
+    lacks: bool
+    """Whether the font has no form for some letter."""
 
 
 class FontFile:
@@ -109,7 +115,21 @@ class FontFile:
             told.add(info.cluster)
             shift = place.x_offset * scale, place.y_offset * scale
             glyphs.append(Glyph(info.codepoint, place.x_advance * scale, *shift, letters))
-        return Shaped(tuple(glyphs), sum(each.advance for each in glyphs))
+        return self._shaped(tuple(glyphs))
+
+    def _shaped(self, glyphs: tuple[Glyph, ...]) -> Shaped:
+        rises = any(each.shift_y for each in glyphs)
+        shown = "" if rises else "".join(map(self.placed, glyphs))
+        return Shaped(glyphs, sum(each.advance for each in glyphs), shown, any(not each.number for each in glyphs))
+
+    def placed(self, glyph: Glyph) -> str:
+        """A glyph's number, with the moves before and after it that its place asks for (ISO 32000-1, 9.4.3)."""
+        after = self.natural(glyph.number) - glyph.advance + glyph.shift_x
+        return f"{_move(-glyph.shift_x)}{glyph.number:04X}{_move(after)}"
+
+
+def _move(thousandths: float) -> str:
+    return f">{number_text(thousandths)}<" if abs(thousandths) >= 0.5 else ""
 
 
 @lru_cache(maxsize=len(FONT_FILES))
@@ -117,9 +137,28 @@ def font_file(name: str) -> FontFile:
     return FontFile(name)
 
 
-@lru_cache(maxsize=SHAPED_AT_MOST)
 def shaped(name: str, text: str, is_rtl: bool) -> Shaped:
+    if len(text) <= REMEMBERED_LETTERS:
+        return _remembered(name, text, is_rtl)
+    if name == "mono" and text.isascii() and not is_rtl:
+        return _row(text)
     return font_file(name).shape(text, is_rtl=is_rtl)
+
+
+@lru_cache(maxsize=SHAPED_AT_MOST)
+def _remembered(name: str, text: str, is_rtl: bool) -> Shaped:
+    return font_file(name).shape(text, is_rtl=is_rtl)
+
+
+def _row(text: str) -> Shaped:
+    """Letters of one width, none of which changes by its neighbours: digests, without asking HarfBuzz."""
+    letters = [_remembered("mono", letter, False) for letter in text]
+    return Shaped(
+        tuple(glyph for letter in letters for glyph in letter.glyphs),
+        sum(letter.width for letter in letters),
+        "".join(letter.shown for letter in letters),
+        any(letter.lacks for letter in letters),
+    )
 
 
 @dataclass
@@ -131,10 +170,18 @@ class UsedFont:
     """Of its object in the file."""
     letters: dict[int, str] = field(default_factory=dict)
     """Glyph → the letters that it stood for first."""
+    _taken: set[Shaped] = field(default_factory=set)
 
-    def use(self, glyph: Glyph) -> None:
-        if glyph.number not in self.letters or not self.letters[glyph.number]:
-            self.letters[glyph.number] = glyph.text
+    def use(self, shape: Shaped) -> None:
+        if shape in self._taken:
+            return
+        if len(shape.glyphs) <= REMEMBERED_LETTERS:
+            if len(self._taken) >= SHAPED_AT_MOST:
+                self._taken.clear()
+            self._taken.add(shape)
+        for glyph in shape.glyphs:
+            if not self.letters.get(glyph.number):
+                self.letters[glyph.number] = glyph.text
 
     def add_to(self, file: PdfFile) -> None:
         """The font's objects. Its name begins with six letters, as that of a subset must (9.6.4)."""

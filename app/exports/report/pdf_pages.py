@@ -5,7 +5,7 @@ from datetime import datetime
 
 from app.exports.report.blocks import Block, Cell, Cover, Facts, Heading, Picture, Pictures, Table, Words
 from app.exports.report.pdf_file import Bookmark, PdfFile, number_text
-from app.exports.report.pdf_fonts import RESOURCE, UsedFont, font_file
+from app.exports.report.pdf_fonts import RESOURCE, UsedFont
 from app.exports.report.pdf_text import Line, lines_of
 
 WIDTH, HEIGHT = 595.28, 841.89
@@ -82,7 +82,7 @@ class PdfReport:
         for line in lines_of(cover.title, "bold", 24, INNER):
             self._line(MARGIN, at, line, "bold", 24, "1 1 1", INNER)
             at -= 31
-        for line in list(lines_of(cover.subtitle, "sans", 12, INNER))[:4]:
+        for line in lines_of(cover.subtitle, "sans", 12, INNER)[:4]:
             self._line(MARGIN, at, line, "sans", 12, "0.82 0.86 0.92", INNER)
             at -= 17
         self._at = HEIGHT - 290
@@ -95,7 +95,7 @@ class PdfReport:
         font, size = _HEADINGS[heading.level]
         if heading.level == 0:
             self._turn()
-        lines = list(lines_of(heading.text, font, size, INNER))
+        lines = lines_of(heading.text, font, size, INNER)
         self._need(len(lines) * size * LEADING + _ROOM_BELOW[heading.level])
         if not self._is_fresh:
             self._at -= {0: 0, 1: 16, 2: 8}[heading.level]
@@ -163,7 +163,7 @@ class PdfReport:
             font = "mono" if value.is_code else "bold" if style == "head" else "sans"
             own = size - 0.9 if value.is_code else size
             colour = QUIET if style in ("quiet", "head") else INK
-            laid.append((left, font, own, colour, list(lines_of(value.text, font, own, width))))
+            laid.append((left, font, own, colour, lines_of(value.text, font, own, width)))
         deep = max(len(lines) for *_, lines in laid)
         step = size * LEADING
         if deep * step <= 200:
@@ -190,7 +190,7 @@ class PdfReport:
             high = HEIGHT - TOP - BOTTOM - 40 if picture.width > 700 else _PICTURE_HEIGHT
             scale = min(most / picture.width, high / picture.height, 0.75)
             width, height = picture.width * scale, picture.height * scale
-            caption = list(lines_of(picture.caption, "sans", TINY, max(width, 150)))
+            caption = lines_of(picture.caption, "sans", TINY, max(width, 150))
             whole = height + len(caption) * TINY * LEADING + 8
             if left and (left + max(width, 150) > INNER):
                 self._at, left, deep = top - deep, 0.0, 0.0
@@ -261,9 +261,10 @@ class PdfReport:
         if not line.pieces:
             return
         start = x + room - line.width if line.is_rtl and room else x
-        shown = _TextRun(font, size, self._fonts[font]).of(line)
-        self.lacks_letters = self.lacks_letters or any(g.number == 0 for p in line.pieces for g in p.shape.glyphs)
-        run = f"BT /{RESOURCE[font]} {number_text(size)} Tf {colour} rg 1 0 0 1 {_at(start, y)} Tm {shown} ET"
+        for piece in line.pieces:
+            self._fonts[font].use(piece.shape)
+            self.lacks_letters = self.lacks_letters or piece.shape.lacks
+        run = f"BT /{RESOURCE[font]} {number_text(size)} Tf {colour} rg 1 0 0 1 {_at(start, y)} Tm {line.shown} ET"
         self._drawn.append(run)
 
     def _need(self, height: float, again: Callable[[], None] | None = None) -> bool:
@@ -280,48 +281,13 @@ class PdfReport:
         if not self._drawn:
             return
         self._text(MARGIN, 30, self._running, "sans", TINY, QUIET)
-        number = next(iter(lines_of(str(self._file.pages_count + 1), "sans", TINY, 60)))
+        number = lines_of(str(self._file.pages_count + 1), "sans", TINY, 60)[0]
         self._line(WIDTH - MARGIN - number.width, 30, number, "sans", TINY, QUIET, 60)
         fonts = " ".join(f"/{RESOURCE[name]} {font.number} 0 R" for name, font in self._fonts.items())
         content = "\n".join(self._drawn).encode("ascii")
         self._file.add_page((WIDTH, HEIGHT), content, fonts, self._used)
         self._drawn, self._used = [], {}
         self._at, self._is_fresh = HEIGHT - TOP, True
-
-
-class _TextRun:
-    """The operators that show a line's glyphs (ISO 32000-1, 9.4.3)."""
-
-    def __init__(self, font: str, size: float, used: UsedFont) -> None:
-        self._font, self._size, self._used = font_file(font), size, used
-        self._parts: list[str] = []
-        self._shown: list[str] = []
-        self._rise = 0.0
-
-    def of(self, line: Line) -> str:
-        for piece in line.pieces:
-            for glyph in piece.shape.glyphs:
-                self._used.use(glyph)
-                if glyph.shift_y != self._rise:
-                    self._end()
-                    self._shown.append(f"{number_text(glyph.shift_y * self._size / 1000)} Ts")
-                    self._rise = glyph.shift_y
-                self._move(-glyph.shift_x)
-                self._parts.append(f"{glyph.number:04X}")
-                self._move(self._font.natural(glyph.number) - glyph.advance + glyph.shift_x)
-        self._end()
-        if self._rise:
-            self._shown.append("0 Ts")
-        return " ".join(self._shown)
-
-    def _move(self, thousandths: float) -> None:
-        if abs(thousandths) >= 0.5:
-            self._parts.append(f">{number_text(thousandths)}<")
-
-    def _end(self) -> None:
-        if self._parts:
-            self._shown.append(f"[<{''.join(self._parts)}>] TJ".replace("<>", ""))
-        self._parts = []
 
 
 def _at(x: float, y: float) -> str:

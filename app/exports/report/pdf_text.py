@@ -5,18 +5,22 @@ them); a line is put in visual order after it is broken, by rule L2. Words are s
 """
 
 import importlib
+import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from app.exports.report.pdf_fonts import Shaped, shaped
+from app.exports.report.pdf_file import number_text
+from app.exports.report.pdf_fonts import REMEMBERED_LETTERS, SHAPED_AT_MOST, Shaped, font_file, shaped
 
 _RIGHT_TO_LEFT = frozenset({"R", "AL", "AN", "RLE", "RLO", "RLI"})
 _UNSEEN = frozenset({"Cc", "Cf", "Cs"})
 _JOINERS = "\u200c\u200d"
 """Of what is not seen, these alone shape letters."""
 _BREAK_AFTER = frozenset("-/_.,:;?&=+\\")
+_SHORT = 80
+_WORD = re.compile("[^ ]* |[^ ]+")
 _MOST_PARAGRAPH = 20_000
 """Letters of one text that are laid out; what is longer says so."""
 
@@ -40,10 +44,22 @@ class Line:
     """As it is read."""
     is_rtl: bool
     """Whether its paragraph begins at the right."""
+    shown: str
+    """The operators that show its glyphs from where it begins (ISO 32000-1, 9.4.3)."""
 
 
-def lines_of(text: str, font: str, size: float, width: float) -> Iterator[Line]:
+def lines_of(text: str, font: str, size: float, width: float) -> Sequence[Line]:
     """The lines of a text, at most ``width`` points wide; at least one."""
+    return _remembered(text, font, size, width) if len(text) <= _SHORT else tuple(_laid(text, font, size, width))
+
+
+@lru_cache(maxsize=2_000)
+def _remembered(text: str, font: str, size: float, width: float) -> tuple[Line, ...]:
+    """Words of short cells come again and again: names of acts, roles, people, states."""
+    return tuple(_laid(text, font, size, width))
+
+
+def _laid(text: str, font: str, size: float, width: float) -> Iterator[Line]:
     if len(text) > _MOST_PARAGRAPH:
         text = f"{text[:_MOST_PARAGRAPH]} … (shortened here; data/ledger/disclosures.jsonl has all of it)"
     for paragraph in text.splitlines() or [""]:
@@ -53,6 +69,8 @@ def lines_of(text: str, font: str, size: float, width: float) -> Iterator[Line]:
 def _seen(paragraph: str) -> str:
     """Without control characters, which are not seen and might turn the order around; a tab is a space."""
     spaced = paragraph.replace("\t", " ")
+    if spaced.isascii() and spaced.isprintable():
+        return spaced
     return "".join(each for each in spaced if unicodedata.category(each) not in _UNSEEN or each in _JOINERS)
 
 
@@ -65,17 +83,17 @@ def _broken(paragraph: str, font: str, size: float, width: float) -> Iterator[Li
         wide = sum(piece.shape.width for piece in word)
         shown = wide if word[-1].text != " " else wide - word[-1].shape.width
         if line and used + shown > room:
-            yield _line(line, size, base)
+            yield _line(line, font, size, base)
             line, used = [], 0.0
         line += word
         used += wide
-    yield _line(line, size, base)
+    yield _line(line, font, size, base)
 
 
-def _levels(paragraph: str) -> tuple[Sequence[int], int]:
-    """The embedding of each letter, and of the paragraph."""
+def _levels(paragraph: str) -> tuple[Sequence[int] | None, int]:
+    """The embedding of each letter, and of the paragraph; None: all of it runs from left to right."""
     if paragraph.isascii() or not any(unicodedata.bidirectional(each) in _RIGHT_TO_LEFT for each in paragraph):
-        return bytes(len(paragraph)), 0
+        return None, 0
     return _bidirectional(paragraph)
 
 
@@ -89,8 +107,13 @@ def _bidirectional(paragraph: str) -> tuple[Sequence[int], int]:
     return levels, found.base_embedding_level
 
 
-def _words(paragraph: str, levels: Sequence[int], font: str, room: float) -> Iterator[list[Piece]]:
+def _words(paragraph: str, levels: Sequence[int] | None, font: str, room: float) -> Iterator[Sequence[Piece]]:
     """Words with the space after them, each in pieces of one level; one that no line holds is cut."""
+    if levels is None:
+        for word in _WORD.findall(paragraph):
+            plain = (_plain_word if len(word) <= REMEMBERED_LETTERS else _plain)(word, font)
+            yield from [plain] if sum(piece.shape.width for piece in plain) <= room else _cut(plain, font, room)
+        return
     start = 0
     for at, letter in enumerate(paragraph):
         if letter == " " or at + 1 == len(paragraph):
@@ -100,6 +123,17 @@ def _words(paragraph: str, levels: Sequence[int], font: str, room: float) -> Ite
                 yield pieces
             else:
                 yield from _cut(pieces, font, room)
+
+
+@lru_cache(maxsize=SHAPED_AT_MOST)
+def _plain_word(word: str, font: str) -> tuple[Piece, ...]:
+    return _plain(word, font)
+
+
+def _plain(word: str, font: str) -> tuple[Piece, ...]:
+    """From left to right; with the space after it, which is a piece of its own."""
+    parts = [word[:-1], " "] if word[-1] == " " else [word]
+    return tuple(Piece(part, 0, shaped(font, part, False)) for part in parts if part)
 
 
 def _pieces(paragraph: str, levels: Sequence[int], font: str, start: int, end: int) -> list[Piece]:
@@ -113,7 +147,7 @@ def _pieces(paragraph: str, levels: Sequence[int], font: str, start: int, end: i
     return found
 
 
-def _cut(pieces: list[Piece], font: str, room: float) -> Iterator[list[Piece]]:
+def _cut(pieces: Sequence[Piece], font: str, room: float) -> Iterator[list[Piece]]:
     """A word that is wider than a line: after a sign at which addresses break, else anywhere."""
     part: list[Piece] = []
     used = 0.0
@@ -144,7 +178,7 @@ def _runs(text: str, font: str, level: int, room: float) -> Iterator[str]:
     yield text[start:]
 
 
-def _line(pieces: list[Piece], size: float, base: int) -> Line:
+def _line(pieces: list[Piece], font: str, size: float, base: int) -> Line:
     """In visual order (L2), without the space at its end (L1)."""
     while pieces and not pieces[-1].text.strip():
         pieces = pieces[:-1]
@@ -161,4 +195,22 @@ def _line(pieces: list[Piece], size: float, base: int) -> Line:
             seen[at:end] = reversed(seen[at:end])
             at = max(end, at + 1)
     width = sum(piece.shape.width for piece in seen) * size / 1000
-    return Line(tuple(seen), width, read, base == 1)
+    return Line(tuple(seen), width, read, base == 1, _shown(seen, font, size))
+
+
+def _shown(pieces: Sequence[Piece], font: str, size: float) -> str:
+    shapes = [piece.shape for piece in pieces]
+    if all(shape.shown for shape in shapes):
+        return _text(shape.shown for shape in shapes)
+    placed, parts, run, rise = font_file(font).placed, list[str](), list[str](), 0.0
+    for glyph in (glyph for shape in shapes for glyph in shape.glyphs):
+        if glyph.shift_y != rise:
+            parts += [_text(run), f"{number_text(glyph.shift_y * size / 1000)} Ts"]
+            run, rise = [], glyph.shift_y
+        run.append(placed(glyph))
+    return " ".join(filter(None, [*parts, _text(run), "0 Ts" if rise else ""]))
+
+
+def _text(glyphs: Iterable[str]) -> str:
+    run = "".join(glyphs)
+    return f"[<{run}>] TJ".replace("<>", "") if run else ""
