@@ -25,6 +25,7 @@ from app.fingerprints.search.hamming import (
     Numbers,
     Words,
     distances_bits,
+    distinct,
     in_order,
     scan,
 )
@@ -115,7 +116,7 @@ class MultiIndex:
                 yield int(number), rows
         for group in groups_of(np.flatnonzero(~is_scanned), candidates):
             pairs = self._compare(queries, group, starts[group], lengths[group], radius_bits)
-            for number in np.unique(pairs.queries):
+            for number in distinct(pairs.queries):
                 yield int(number), pairs.rows[pairs.queries == number]
 
     def _buckets(self, queries: Words, steps: int, rest: int) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +179,7 @@ def fetched(ids: Table, group: Numbers, starts: np.ndarray, lengths: np.ndarray)
 def near_among(words: Words, pairs: Hits, queries: Words, radius_bits: int) -> Hits:
     """Those of the pairs that are near, each once and in order."""
     is_near = distances_bits(words[pairs.rows], queries[pairs.queries]) <= radius_bits
-    near = np.unique(pairs.queries[is_near] * len(words) + pairs.rows[is_near])
+    near = distinct(pairs.queries[is_near] * len(words) + pairs.rows[is_near])
     return Hits(*np.divmod(near, len(words)))
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from app.fingerprints.algorithms.local_features import DESCRIPTOR_BYTES, OCTAVES, POINT_BYTES
-from app.fingerprints.search.hamming import Hits, Numbers, Words, distances_bits
+from app.fingerprints.search.hamming import Hits, Numbers, Words, begins, distances_bits, distinct
 from app.fingerprints.search.multi_index import (
     Bands,
     Table,
@@ -55,6 +55,8 @@ SET: np.dtype[Any] = np.dtype([("blob", "V32"), ("decoding", "<u4"), ("time_ms",
 """Which picture, or frame, a point belongs to."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+_BIT = np.left_shift(1, np.arange(8)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -123,22 +125,33 @@ class OffsetTables:
 
 @dataclass(frozen=True)
 class SortedTables:
-    """For few points: the keys that there are, in order."""
+    """For few points: the keys that there are, in order, and of every possible key one bit that says whether it is
+    there. Of a query's keys some nineteen in twenty are not, and a bit is told in a tenth of a search's time."""
 
     keys: Table
     ids: Table
+    is_held: Array
+    """``(bands, 2 ** width / 8)``, uint8: bit ``key & 7`` of byte ``key >> 3``."""
 
     @classmethod
     def of(cls, words: Words) -> "SortedTables":
         keys = BANDS.keys(words).T
         ids = np.argsort(keys, axis=1, kind="stable").astype(np.uint32)
-        return cls(np.take_along_axis(keys, ids.astype(np.int64), axis=1), ids)
+        is_held = np.zeros((BANDS.count, 2**BANDS.width // 8), np.uint8)
+        for band, own in enumerate(keys):
+            np.bitwise_or.at(is_held[band], own >> 3, _BIT[own & 7])
+        return cls(np.take_along_axis(keys, ids.astype(np.int64), axis=1), ids, is_held)
 
     def spans(self, keys: Array) -> tuple[Array, Array]:
-        starts, lengths = np.empty(keys.shape, np.uint32), np.empty(keys.shape, np.uint32)
+        starts, lengths = np.zeros(keys.shape, np.uint32), np.zeros(keys.shape, np.uint32)
         for band, held in enumerate(self.keys):
-            starts[:, band] = np.searchsorted(held, keys[:, band])
-            lengths[:, band] = np.searchsorted(held, keys[:, band], side="right") - starts[:, band]
+            asked = np.ascontiguousarray(keys[:, band])
+            places = np.flatnonzero(self.is_held[band][asked >> 3] & _BIT[asked & 7])
+            there = asked.ravel()[places]
+            first = np.searchsorted(held, there)
+            rows, columns = np.divmod(places, asked.shape[1])
+            starts[rows, band, columns] = first
+            lengths[rows, band, columns] = np.searchsorted(held, there, side="right") - first
         return starts, lengths
 
 
@@ -203,7 +216,7 @@ class _Answers:
     @cached_property
     def pairs(self) -> Numbers:
         """Each point with each set that answers it, once: ``point << 32 | set``."""
-        return np.unique(self.points << 32 | self.sets)
+        return distinct(self.points << 32 | self.sets)
 
     @cached_property
     def weights(self) -> Numbers:
@@ -328,9 +341,10 @@ def _votes(answers: _Answers, is_counted: Array) -> Numbers:
         for scale in (-1, 0, 1):
             cell = (owners * TURN_BINS + turn) * (SCALE_BINS + 2) + scaled + scale + 1
             voted.append(cell << 16 | points)
-    once = np.unique(np.concatenate(voted))
-    cells, begin = np.unique(once >> 16, return_index=True)
-    if len(cells):
+    once = distinct(np.concatenate(voted))
+    begin = begins(once >> 16)
+    if len(begin):
+        cells = once[begin] >> 16
         weights = np.add.reduceat(answers.weights[once & 0xFFFF], begin)
         np.maximum.at(best, cells // (TURN_BINS * (SCALE_BINS + 2)), weights)
     return best
