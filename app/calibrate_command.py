@@ -14,6 +14,7 @@ from PIL import Image
 
 from app.fingerprints.algorithms.algorithm import Pixels
 from app.fingerprints.algorithms.catalog import CATALOG
+from app.fingerprints.algorithms.reducing import without_fourth
 from app.fingerprints.calibration import Asked, Curve, Taken, Together, measure, new_curves
 from app.fingerprints.calibration_edits import EDITS, edited
 from app.fingerprints.calibration_files import read_files
@@ -38,7 +39,7 @@ def calibrate(settings: Settings, options: argparse.Namespace) -> int:
     copies = {name: of & set(originals) for name, of in files.copies.items() if not of or of & set(originals)}
     out.mkdir(parents=True, exist_ok=True)
     left_out: list[str] = []
-    with Decoder(decode_limits(settings), mode=settings.decoder_jail) as decoder:
+    with Decoder(decode_limits(settings), mode=settings.decoder_jail, without_fourth=without_fourth) as decoder:
         reader = _Reader(decoder, options.directory, left_out)
         known = [(taken, shown) for taken, shown in map(reader.take, originals) if taken is not None]
         if len(known) < 2:

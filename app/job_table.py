@@ -14,6 +14,7 @@ from app.blobs.local import LocalBlobStore
 from app.exports import export_jobs, removal
 from app.fingerprints import crossing, match_job, rematching, similar_job, stop_list_effects
 from app.fingerprints import jobs as fingerprint_jobs
+from app.fingerprints.algorithms.reducing import without_fourth
 from app.fingerprints.feature_index import FEATURES
 from app.fingerprints.feature_keeping import FeatureKeeper
 from app.fingerprints.index_keeping import KEEP_EVERY_S, Keeper
@@ -87,7 +88,7 @@ class Resources:
 def open_resources(settings: Settings) -> Iterator[Resources]:
     """The blob store and the decoder, for the worker's lifetime. Raises JailUnavailable: no jail, no decoding."""
     blobs = LocalBlobStore(settings.data / "blobs")
-    with Decoder(decode_limits(settings), mode=settings.decoder_jail) as decoder:
+    with Decoder(decode_limits(settings), mode=settings.decoder_jail, without_fourth=without_fourth) as decoder:
         yield Resources(settings, blobs, decoder)
     blobs.close()
 

@@ -27,7 +27,7 @@ from PIL import Image
 from app.fingerprints.algorithms.algorithm import Pixels
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.algorithms.reducing import reduced_picture
+from app.fingerprints.algorithms.reducing import reduced_picture, without_fourth
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.views import boxes_of, hashes_in_views, hashes_of_areas
 from app.media.jail.decoder import Decoder
@@ -147,7 +147,7 @@ def main() -> None:
     options = parser.parse_args()
     count = options.pictures
     bodies = [twelve_megapixels(PHOTOGRAPHS[number % len(PHOTOGRAPHS)], seed=number) for number in range(count)]
-    with tempfile.TemporaryDirectory() as name, Decoder() as decoder:
+    with tempfile.TemporaryDirectory() as name, Decoder(without_fourth=without_fourth) as decoder:
         directory = Path(name)
         paths = [directory / f"{number}.jpg" for number in range(count)]
         for path, body in zip(paths, bodies, strict=True):

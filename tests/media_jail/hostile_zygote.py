@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from app.media.jail import images, videos, wire, zygote
+from app.media.jail.canvas import Canvas
 from app.media.jail.request import EXIT_NOT_CONFINED, Request
 
 NAME_AT = 12
@@ -122,7 +123,7 @@ ACTS: Mapping[str, Callable[[], object]] = {
 }
 
 
-def act_here(request: Request, input_fd: int, output_fd: int) -> None:
+def act_here(request: Request, input_fd: int, output_fd: int, canvas: Canvas | None = None) -> None:
     """Takes the place of ``zygote.decode_here``."""
     assert request.is_strict
     wire.send(output_fd, {"type": "confined"})

@@ -29,6 +29,11 @@ def reduced_picture(rgb: Pixels) -> Reduced:
     return Reduced(Image.fromarray(pixels), pixels, (cast(Plane, red), cast(Plane, green), cast(Plane, blue)))
 
 
+def without_fourth(pixels: Array) -> Pixels:
+    """What ``app.media.jail.memory`` has a function of this name for, in a fifth of the time."""
+    return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB))
+
+
 def grey_of(rgb: Pixels) -> Image.Image:
     """Pillow's ``L`` of the picture, without ``fromarray``: Pillow reads four bytes a pixel where they lie."""
     height, width = rgb.shape[:2]

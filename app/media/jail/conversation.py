@@ -14,6 +14,7 @@ from typing import Any
 
 from app.media.jail import wire
 from app.media.jail.limits import DecodeLimits
+from app.media.jail.memory import PictureMemory, WithoutFourth, without_fourth
 from app.media.jail.request import EXIT_NOT_CONFINED, Request
 from app.media.jail.result import (
     MAX_REASON_CHARACTERS,
@@ -81,8 +82,12 @@ class Conversation:
         *,
         is_strict: bool = True,
         claims_only: bool = False,
+        memory: PictureMemory | None = None,
+        copied: WithoutFourth = without_fourth,
     ) -> None:
         self._claims_only = claims_only
+        self._memory = memory
+        self._copied = copied
         self._zygote = zygote
         self._sniffed = sniffed
         self._limits = limits
@@ -97,6 +102,8 @@ class Conversation:
         self._cut: str | None = None
         self.is_suspect = False
         """The child crashed, or did what no honest child does."""
+        self.is_child_dead = False
+        """The zygote has said so: nothing writes to the memory any more."""
 
     def hold(self, fd: int) -> DecodeResult:
         wall_s = self._limits.wall_s(self._sniffed.kind.value)
@@ -104,7 +111,8 @@ class Conversation:
         status, child_status = socket.socketpair()
         with status:
             try:
-                _widen(answer_fd)
+                if self._memory is None:
+                    _widen(answer_fd)
                 with child_status:
                     request = Request(
                         self._sniffed.kind.value,
@@ -114,7 +122,8 @@ class Conversation:
                         self._claims_only,
                     )
                     try:
-                        self._zygote.ask(request, [fd, child_answer_fd, child_status.fileno()])
+                        memory = [] if self._memory is None else [self._memory.fileno()]
+                        self._zygote.ask(request, [fd, child_answer_fd, child_status.fileno(), *memory])
                     finally:
                         os.close(child_answer_fd)
                 self._listen(wire.Channel(answer_fd, time.monotonic() + wall_s))
@@ -148,7 +157,7 @@ class Conversation:
                 received.claims_messages += 1
                 received.claims = merged_claims(received.claims, checked_claims(header), received.claims_messages)
             case "picture" if self._is_image and received.picture is None:
-                received.picture, received.last_time_ms = checked_pixels(header, payload), 0
+                received.picture, received.last_time_ms = self._picture(header, payload), 0
                 if self._on_picture is not None:
                     self._on_picture(received.picture)
             case "frame" if self._is_image == (received.picture is not None):
@@ -172,6 +181,15 @@ class Conversation:
                 self._take_end(header)
             case kind:
                 raise wire.BrokenMessage(f"a message of kind {checked_text(str(kind), 20)!r} was not expected here")
+
+    def _picture(self, header: dict[str, object], payload: memoryview) -> Pixels:
+        """From the memory, when the child says so and was given one; else what it sent. Raises BrokenMessage."""
+        if header.get("in_memory") is not True or self._memory is None:
+            return checked_pixels(header, payload)
+        width, height = (checked_int(header, side, 1, wire.MAX_SIDE_PIXELS) for side in ("width", "height"))
+        if payload:
+            raise wire.BrokenMessage("pixels beside those in memory")
+        return self._memory.pixels(width, height, self._copied)
 
     def _claimed_length_ms(self) -> int | None:
         claimed = self._received.claims.get("duration_ms")
@@ -199,6 +217,7 @@ class Conversation:
             text = read_status(status, STATUS_TIMEOUT_S)
         if text is None:
             raise ZygoteDied
+        self.is_child_dead = bool(text)
         if not text:
             if given_up:
                 return  # The answer is whole; how its dying zygote ended does not matter any more.

@@ -18,11 +18,12 @@ from typing import Literal, Self
 
 from app.media.jail.conversation import Conversation, OnFrame, OnPicture, OnProgress
 from app.media.jail.limits import DecodeLimits
+from app.media.jail.memory import PictureMemories, WithoutFourth, without_fourth
 from app.media.jail.probes import PROBES
 from app.media.jail.request import EXIT_NOT_CONFINED, Request
 from app.media.jail.result import DecodeOutcome, DecodeResult
 from app.media.jail.zygote_run import STATUS_TIMEOUT_S, JailUnavailable, Zygote, ZygoteDied
-from app.media.sniff import HEAD_BYTES, sniff
+from app.media.sniff import HEAD_BYTES, MediaKind, sniff
 
 __all__ = [
     "Decoder", "DecoderDied", "JailMode", "JailReport", "JailUnavailable", "OnFrame", "OnPicture", "OnProgress",
@@ -60,7 +61,16 @@ class Decoder:
 
     zygote_module = "app.media.jail.zygote"
 
-    def __init__(self, limits: DecodeLimits | None = None, *, mode: JailMode = "strict") -> None:
+    def __init__(
+        self,
+        limits: DecodeLimits | None = None,
+        *,
+        mode: JailMode = "strict",
+        without_fourth: WithoutFourth = without_fourth,
+    ) -> None:
+        """``without_fourth`` copies a picture out of the memory that its child wrote it to."""
+        self._without_fourth = without_fourth
+        self._memories = PictureMemories()
         self._limits = limits or DecodeLimits()
         self._mode = mode
         self._lock = threading.Lock()
@@ -106,6 +116,7 @@ class Decoder:
                 self._zygote = None
             for retired in self._retired:
                 retired.end()
+        self._memories.close()
 
     def decode(
         self,
@@ -142,23 +153,27 @@ class Decoder:
             reason = "by its first bytes this is none of the image and video formats that are decoded"
             return DecodeResult(DecodeOutcome.UNDECODABLE, reason, is_partial=False, sniffed=None)
         for _ in range(ATTEMPTS):
-            zygote = self._living_zygote(as_user=True)
-            conversation = Conversation(
-                zygote,
-                sniffed,
-                self._limits,
-                on_frame,
-                on_progress,
-                on_picture,
-                is_strict=self._mode == "strict",
-                claims_only=claims_only,
-            )
-            try:
-                return conversation.hold(fd)
-            except ZygoteDied:
-                self._bury(zygote)
-            finally:
-                self._leave(zygote, is_suspect=conversation.is_suspect)
+            with self._memories.lent(sniffed.kind is MediaKind.IMAGE) as loan:
+                zygote = self._living_zygote(as_user=True)
+                conversation = Conversation(
+                    zygote,
+                    sniffed,
+                    self._limits,
+                    on_frame,
+                    on_progress,
+                    on_picture,
+                    is_strict=self._mode == "strict",
+                    claims_only=claims_only,
+                    memory=loan.memory,
+                    copied=self._without_fourth,
+                )
+                try:
+                    return conversation.hold(fd)
+                except ZygoteDied:
+                    self._bury(zygote)
+                finally:
+                    loan.is_over = conversation.is_child_dead and not conversation.is_suspect
+                    self._leave(zygote, is_suspect=conversation.is_suspect)
         raise DecoderDied(f"the decoding process died {ATTEMPTS} times")
 
     def _living_zygote(self, *, as_user: bool = False) -> Zygote:

@@ -7,6 +7,7 @@ behind the last page. Instead of them its first frame is the file's picture (rul
 from typing import BinaryIO
 
 from app.media.jail import images, videos
+from app.media.jail.canvas import Canvas
 from app.media.jail.containers import outline
 from app.media.jail.images import Emit
 from app.media.jail.limits import DecodeLimits
@@ -57,14 +58,16 @@ class _Film:
             raise _Enough
 
 
-def decode_heif(file: BinaryIO, limits: DecodeLimits, emit: Emit, *, claims_only: bool = False) -> str | None:
+def decode_heif(
+    file: BinaryIO, limits: DecodeLimits, emit: Emit, canvas: Canvas | None = None, *, claims_only: bool = False
+) -> str | None:
     """As :func:`images.decode_image`, which it calls; raises what that raises, and of a sequence alone what
     :func:`videos.decode_video` does."""
     has_film = outline(file, _DEMUXER).has_index
     film = _Film(emit, claims_only=claims_only)
     shortfall = None
     try:
-        shortfall = images.decode_image(file, "HEIF", limits, film.take_picture, claims_only=claims_only)
+        shortfall = images.decode_image(file, "HEIF", limits, film.take_picture, canvas, claims_only=claims_only)
     except (MemoryError, images.TooManyPixels):
         raise
     except Exception:

@@ -19,6 +19,7 @@ import pillow_heif
 from PIL import AvifImagePlugin, ExifTags, Image
 
 from app.media.jail import sequences, wire, xmp
+from app.media.jail.canvas import Canvas
 from app.media.jail.damaged import Found, rescue
 from app.media.jail.exif import exif_claims, open_exif, orientation_of
 from app.media.jail.iptc import iptc_claims
@@ -119,10 +120,16 @@ def _rehearse(benign: Image.Image) -> None:
 
 
 def decode_image(
-    file: BinaryIO, format_name: str, limits: DecodeLimits, emit: Emit, *, claims_only: bool = False
+    file: BinaryIO,
+    format_name: str,
+    limits: DecodeLimits,
+    emit: Emit,
+    canvas: Canvas | None = None,
+    *,
+    claims_only: bool = False,
 ) -> str | None:
     """Sends size and picture, what else is known, and further frames or pages. Says why when some are missing.
-    With ``claims_only`` it stops before these.
+    With ``claims_only`` it stops before these. The picture's pixels go into the ``canvas``, if there is one.
 
     Raises TooManyPixels; MemoryError; OSError, ValueError, SyntaxError, EOFError and others of Pillow for a file
     of which it can read nothing.
@@ -130,7 +137,7 @@ def decode_image(
     if format_name == "WEBP":
         _check_webp(file, limits)
     most_pixels = limits.jpeg_pixels if format_name == "JPEG" else limits.image_pixels
-    first, color_mode, (width, height) = _first_of(file, format_name, most_pixels)
+    first, color_mode, (width, height) = _first_of(file, format_name, most_pixels, canvas)
     with first.image as image:
         exif = open_exif(image)
         orientation = orientation_of(exif)
@@ -138,7 +145,7 @@ def decode_image(
         if orientation in (5, 6, 7, 8):
             width, height = height, width
         emit({"type": "claims", "width": width, "height": height, "color_mode": color_mode}, memoryview(b""))
-        emit({"type": "picture", "width": picture.width, "height": picture.height}, RgbRows(picture))
+        _send_picture(picture, emit, canvas)
         # After the picture: nothing that a file says of itself may keep its pixels from being compared.
         if further := exif_claims(exif):
             emit({"type": "claims", **further}, memoryview(b""))
@@ -155,18 +162,29 @@ def decode_image(
         return "; ".join(filter(None, (first.shortfall, sequence.shortfall))) or None
 
 
-def _first_of(file: BinaryIO, format_name: str, most_pixels: int) -> tuple[Found, str, tuple[int, int]]:
+def _send_picture(picture: Image.Image, emit: Emit, canvas: Canvas | None) -> None:
+    header = {"type": "picture", "width": picture.width, "height": picture.height}
+    if canvas is None:
+        emit(header, RgbRows(picture))
+    else:
+        canvas.show(picture)
+        emit({**header, "in_memory": True}, memoryview(b""))
+
+
+def _first_of(
+    file: BinaryIO, format_name: str, most_pixels: int, canvas: Canvas | None
+) -> tuple[Found, str, tuple[int, int]]:
     """The file's first picture, of one that ends early or is damaged what there is of it; its mode and its size."""
     stated: list[tuple[str, tuple[int, int]]] = []
 
-    def reduce(image: Image.Image) -> Image.Image:
+    def reduce(image: Image.Image, canvas: Canvas | None = None) -> Image.Image:
         _check_pixels(image.size, most_pixels)
         stated.append((image.mode, image.size))  # Draft mode changes both.
-        return _reduced(image)
+        return _reduced(image, canvas)
 
     try:
         image = Image.open(file, formats=[format_name])
-        return Found(image, reduce(image)), *stated[-1]
+        return Found(image, reduce(image, canvas)), *stated[-1]
     except (MemoryError, TooManyPixels):
         raise
     except Exception as error:  # noqa: BLE001 - Pillow raises whatever comes to hand on a broken file
@@ -194,12 +212,14 @@ def _send_further(
     return found
 
 
-def _reduced(image: Image.Image) -> Image.Image:
+def _reduced(image: Image.Image, canvas: Canvas | None = None) -> Image.Image:
     """The opened image by the rule ``picture/1``, as it lies in the file."""
     if image.format in ("JPEG", "MPO"):
         longer = max(image.size)
         wanted = tuple(max(1, side * DRAFT_SIDE_PIXELS // longer) for side in image.size)
         image.draft(None, (wanted[0], wanted[1]))
+        if canvas is not None and (picture := canvas.decoded(image)) is not None:
+            return picture
     reduced = _in_rgb(image)
     scale = MAX_SIDE_PIXELS / max(reduced.size)
     if scale < 1:

@@ -18,6 +18,10 @@ import numpy as np
 MAX_HEADER_BYTES = 64 * 1024
 MAX_SIDE_PIXELS = 1024
 MAX_PAYLOAD_BYTES = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS * 3
+MEMORY_CHANNELS = 4
+"""Red, green, blue, and a byte that says nothing: as Pillow has a picture."""
+MEMORY_BYTES = MAX_SIDE_PIXELS * MAX_SIDE_PIXELS * MEMORY_CHANNELS
+"""Of the memory that a picture may cross in beside the pipe (``memory.py``)."""
 
 _LENGTHS = struct.Struct("<II")
 _ENCODER = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":"))

@@ -1,8 +1,9 @@
 """The warm process that forks one confined child a file. Started by the worker; never reads a file itself.
 
 It is single-threaded, has the decoders loaded, no key, no database, no path to any blob. For each request on its
-control socket it gets three descriptors: the file (read-only), the pipe for the answer, and a status socket. On the
-status socket it writes how the child ended; when the worker closes that socket, the child is killed. When the control
+control socket it gets three descriptors: the file (read-only), the pipe for the answer, and a status socket; for a
+picture a fourth, the memory for its pixels, which is mapped into the child before its walls are raised. On the status
+socket it writes how the child ended; when the worker closes that socket, the child is killed. When the control
 socket closes, the worker is gone: the zygote exits, and its children die with it (PDEATHSIG).
 """
 
@@ -24,6 +25,7 @@ import av
 from PIL import UnidentifiedImageError
 
 from app.media.jail import damaged, heif, images, landlock, probes, seccomp, sequences, tags, videos, wire
+from app.media.jail.canvas import Canvas
 from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
 from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
 
@@ -48,7 +50,7 @@ class _Child:
     """Both its events may come in one batch; after the first there is nothing to kill or to tell."""
 
 
-def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
+def decode_here(request: Request, input_fd: int, output_fd: int, canvas: Canvas | None = None) -> None:
     """Decodes the file behind ``input_fd`` in this, confined, process and sends all that comes of it."""
 
     def emit(header: dict[str, object], payload: memoryview | wire.Stream) -> None:
@@ -61,10 +63,10 @@ def decode_here(request: Request, input_fd: int, output_fd: int) -> None:
     try:
         with open(input_fd, "rb", buffering=FILE_BUFFER_BYTES[request.kind], closefd=False) as file:
             if request.decoder == "HEIF":
-                shortfall = heif.decode_heif(file, request.limits, emit, claims_only=request.claims_only)
+                shortfall = heif.decode_heif(file, request.limits, emit, canvas, claims_only=request.claims_only)
             elif request.kind == "image":
                 shortfall = images.decode_image(
-                    file, request.decoder, request.limits, emit, claims_only=request.claims_only
+                    file, request.decoder, request.limits, emit, canvas, claims_only=request.claims_only
                 )
             else:
                 shortfall = videos.decode_video(file, request.decoder, request.limits, emit)
@@ -88,7 +90,7 @@ def words_of(error: Exception) -> str:
     return re.sub(r": '\d+'$", "", f"{type(error).__name__}: {error}")[:300]
 
 
-def _fork(request: Request, input_fd: int, output_fd: int) -> int:
+def _fork(request: Request, input_fd: int, output_fd: int, memory_fd: int | None) -> int:
     zygote_pid = os.getpid()
     pid = int(_fork_process())
     if pid < 0:
@@ -99,6 +101,7 @@ def _fork(request: Request, input_fd: int, output_fd: int) -> int:
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
             _set_signal(int(number), None)  # The default; not by Python, whose enumerations are many fresh pages.
+        canvas = None if memory_fd is None else Canvas.of_descriptor(memory_fd)
         cpu_s = request.limits.cpu_s(request.kind)
         with_threads = request.decoder in DECODERS_WITH_THREADS
         confine(
@@ -114,7 +117,7 @@ def _fork(request: Request, input_fd: int, output_fd: int) -> int:
         if request.kind == "probe":
             exit_code = EXIT_ESCAPED if probes.has_escaped(request.decoder) else 0
         else:
-            decode_here(request, INPUT_FD, OUTPUT_FD)
+            decode_here(request, INPUT_FD, OUTPUT_FD, canvas)
             exit_code = 0
     finally:
         # Also after an exception: the child must not run on in the zygote's loop. The code tells how far it came.
@@ -146,19 +149,19 @@ class Zygote:
                     signal.pidfd_send_signal(key.data.pid_fd, signal.SIGKILL)
 
     def _start_one(self) -> bool:
-        text, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 3)
+        text, descriptors, _, _ = socket.recv_fds(self._control, MAX_REQUEST_BYTES, 4)
         if not text:
             return False
-        input_fd, output_fd, status_fd = descriptors
+        input_fd, output_fd, status_fd, *memory = descriptors
         status = socket.socket(fileno=status_fd)
         try:
-            pid = _fork(Request.from_bytes(text), input_fd, output_fd)
+            pid = _fork(Request.from_bytes(text), input_fd, output_fd, memory[0] if memory else None)
         except OSError:  # No process or no memory to be had: that is about the machine, not about the file.
             _tell(status, EXIT_NOT_CONFINED, 0)
             return True
         finally:
-            os.close(input_fd)
-            os.close(output_fd)
+            for fd in (input_fd, output_fd, *memory):
+                os.close(fd)
         child = _Child(pid, os.pidfd_open(pid), status)
         self._selector.register(child.pid_fd, selectors.EVENT_READ, child)
         self._selector.register(child.status, selectors.EVENT_READ, child)
