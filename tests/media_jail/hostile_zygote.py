@@ -6,6 +6,7 @@ attacker's code does with the process that it owns.
 
 import ctypes
 import fcntl
+import mmap
 import os
 import signal
 import threading
@@ -101,6 +102,51 @@ def _look_for_inheritance() -> None:
     _end(f"descriptors {living} environment {sorted(os.environ)}")
 
 
+def _show(width: int, height: int, payload: bytes = b"") -> None:
+    wire.send(4, {"type": "picture", "width": width, "height": height, "in_memory": True}, payload)
+
+
+def _show_what_is_there(memory: mmap.mmap) -> None:
+    _show(1024, 1024)
+    wire.send(4, {"type": "end", "outcome": "decoded", "reason": "", "is_complete": True})
+
+
+def _paint_all_of_it(memory: mmap.mmap) -> None:
+    memory[:] = b"\xab" * len(memory)
+    _show_what_is_there(memory)
+
+
+def _paint_again_when_it_was_shown(memory: mmap.mmap) -> None:
+    memory[:] = b"\x01" * len(memory)
+    _show(1024, 1024)
+    time.sleep(0.2)
+    memory[:] = b"\x02" * len(memory)
+    wire.send(4, {"type": "end", "outcome": "decoded", "reason": "", "is_complete": True})
+
+
+def _take_pages_from_it(memory: mmap.mmap) -> None:
+    try:
+        memory.madvise(mmap.MADV_REMOVE)
+    except OSError as error:
+        _end(f"pages: {error.errno}")
+
+
+def _make_it_executable(memory: mmap.mmap) -> None:
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    failed = _libc.mprotect(ctypes.c_void_p(address), 4096, mmap.PROT_READ | mmap.PROT_EXEC)
+    _end(f"executable: {failed}")
+
+
+WITH_MEMORY: Mapping[str, Callable[[mmap.mmap], object]] = {
+    "show what is there": _show_what_is_there,
+    "paint all of it": _paint_all_of_it,
+    "paint again": _paint_again_when_it_was_shown,
+    "take its pages": _take_pages_from_it,
+    "make it executable": _make_it_executable,
+    "show more than there is": lambda _: _show(1025, 1),
+    "show and send": lambda _: _show(1, 1, b"abc"),
+}
+
 ACTS: Mapping[str, Callable[[], object]] = {
     "run on in silence": _run_on_in_silence,
     "stay in the middle": _stay_in_the_middle_of_a_message,
@@ -127,7 +173,13 @@ def act_here(request: Request, input_fd: int, output_fd: int, canvas: Canvas | N
     """Takes the place of ``zygote.decode_here``."""
     assert request.is_strict
     wire.send(output_fd, {"type": "confined"})
-    ACTS[os.pread(input_fd, 200, NAME_AT).decode("ascii")]()
+    name = os.pread(input_fd, 200, NAME_AT).decode("ascii")
+    if name in WITH_MEMORY:
+        assert canvas is not None
+        assert isinstance(canvas._memory, mmap.mmap)
+        WITH_MEMORY[name](canvas._memory)
+    else:
+        ACTS[name]()
 
 
 def main() -> None:

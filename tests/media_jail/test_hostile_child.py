@@ -238,6 +238,7 @@ LIES = {
     "a picture that is too wide": message({**PICTURE, "width": 1025}, b"abc" * 1025),
     "a width that is true": message({**PICTURE, "width": True}, b"abc"),
     "a width below zero": message({**PICTURE, "width": -1, "height": -1}, b"abc"),
+    "pixels in a memory that it was not given": message({**PICTURE, "in_memory": True}),
     "an outcome of the parent's": message({"type": "end", "outcome": "policy_violation", "reason": ""}),
     "an outcome that is a list": message({"type": "end", "outcome": [], "reason": ""}),
     "no reason": message({"type": "end", "outcome": "undecodable"}),
