@@ -128,6 +128,8 @@ class FeatureIndex(Follower[OpenedPoints, SetsBeside]):
         allowed = None if among is None else _are_of(blocks, among)
         if among is None and excluding:
             allowed = ~_are_of(blocks, excluding)
+        if allowed is not None and not allowed.any():
+            return []
         try:
             return self._voted(session, blocks, allowed, sets, limit)
         except IndexError:  # The disk gave other bytes than when the file was opened, and checked.
