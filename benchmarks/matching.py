@@ -1,15 +1,21 @@
 """``make bench-matching``: does the product find the same footage again? Recall, wrong pairs and precision per edit.
 
 ``python -m benchmarks.matching [--directory .corpus] [--split tune|test] [--only photograph,video,still] [--edits a,b]
-[--photographs N] [--videos N] [--clients 2] [--peers PYTHON] [--without-product] [--out DIR] [--keep DIR --minutes M]``
+[--photographs N] [--videos N] [--seed 1] [--clients 2] [--peers PYTHON] [--without-product] [--out DIR]
+[--keep DIR --minutes M]``
 
 The corpus (``make corpus``) is asked of a whole ``exhibit serve`` with its own PostgreSQL, through the HTTP API: the
 references are uploaded as evidence, each query is asked by ``POST /v1/similar``. Beside it, on the same files and in
 the same run, what others find (``matching_peers``, by the Python of an environment of their own). Wrong pairs are
 counted over all pairs. Thresholds are tuned on ``tune``, claims are made of ``test``. Table on standard output;
 ``results.json`` (with the files that were missed or answered wrongly), ``answers.json``, ``results.md`` and a plot of
-each section in ``--out``. It takes hours: with ``--keep`` and ``--minutes`` in steps, each of which goes on where the
-one before ended, and scores what was asked so far.
+each section in ``--out``.
+
+It takes hours: with ``--keep`` and ``--minutes`` in steps, each of which goes on where the one before ended, and scores
+what was asked so far. Queries are asked in rounds, in an order that the seed gives: each round has as many of every
+edit, of other sources each time, so that what was asked by any moment stands for the whole. Peers are asked about a
+round after the product was, and scored on the files that all have answered; their answers are kept, too, whatever
+becomes of the product (``--without-product`` asks them alone).
 """
 
 import argparse
@@ -21,6 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from benchmarks.__main__ import machine
@@ -30,8 +37,8 @@ from benchmarks.matching_product import Asked
 from benchmarks.matching_scores import Answered, Scores, score
 from tests.support.product import start_product
 
-PEERS_AT_ONCE = 120
-"""Queries; the references are read anew for each part."""
+SOURCES_A_ROUND = 2
+"""A round has each edit of so many sources."""
 SECTIONS = ("photograph", "video", "still")
 OURS = "Exhibit"
 
@@ -56,28 +63,34 @@ def is_of(row: Row, options: argparse.Namespace) -> bool:
     return options.split is None or row["split"] == options.split
 
 
-def ask_product(
-    directory: Path, parts: Mapping[str, tuple[list[Row], list[Row]]], clients: int, kept: Kept, until_s: float
-) -> tuple[dict[str, list[Answered]], list[str], list[float]]:
-    """One installation holds the references of all sections, so that a photograph can be mistaken for a video."""
-    references = list({row["file"]: row for found, _ in parts.values() for row in found}.values())
-    queries = [row for _, found in parts.values() for row in found]
-    product = start_product(kept.data, EXHIBIT_API_PROCESSES="2")
-    try:
-        asked = Asked(product, directory, references, clients, kept, until_s)
-        answers = asked.answers(queries)
-    finally:
-        product.stop()
-    return answers, asked.failed, asked.answer_s
+def in_rounds(queries: Sequence[Row], seed: int, rounds: int) -> list[list[Row]]:
+    """The queries in so many rounds: of every edit the same number in each, of a source no two of one edit, and of
+    all sources as many as can be."""
+    sources = sorted({row["of"] for row in queries})
+    Random(seed).shuffle(sources)
+    edits = list(dict.fromkeys(row["edit"] for row in queries))
+    place = {source: number for number, source in enumerate(sources)}
+    turn = {edit: number for number, edit in enumerate(edits)}
+    found: list[list[Row]] = [[] for _ in range(rounds)]
+    for row in queries:
+        found[(place[row["of"]] + turn[row["edit"]]) % len(sources) * rounds // len(sources)].append(row)
+    return found
+
+
+def rounds_of(parts: Mapping[str, tuple[list[Row], list[Row]]], seed: int) -> list[dict[str, list[Row]]]:
+    """Of each round the queries of each section."""
+    rounds = max(1, *(len({row["of"] for row in queries}) // SOURCES_A_ROUND for _, queries in parts.values()))
+    each = {section: in_rounds(queries, seed, rounds) for section, (_, queries) in parts.items() if queries}
+    return [{section: found[number] for section, found in each.items()} for number in range(rounds)]
 
 
 def ask_peers(
-    python: str, section: str, directory: Path, references: list[Row], queries: list[Row]
+    python: str, section: str, directory: Path, references: list[Row], kept: Path, queries: list[Row]
 ) -> dict[str, dict[str, list[Answered]]]:
     with tempfile.TemporaryDirectory() as name:
         question, answer = Path(name) / "question.json", Path(name) / "answer.json"
         asked = {"section": section, "directory": str(directory), "references": references, "queries": queries}
-        question.write_text(json.dumps(asked), encoding="utf-8")
+        question.write_text(json.dumps(asked | {"kept": str(kept)}), encoding="utf-8")
         run = [python, "-W", "ignore", "-m", "benchmarks.matching_peers", str(question), str(answer)]
         subprocess.run(run, check=True)
         found = json.loads(answer.read_text(encoding="utf-8"))
@@ -87,22 +100,6 @@ def ask_peers(
         peer: {file: [Answered(*one) for one in scored] for file, scored in told["answers"].items()}
         for peer, told in found.items()
     }
-
-
-def ask_peers_in_parts(
-    options: argparse.Namespace, kept: Kept, until_s: float, section: str, references: list[Row], queries: list[Row]
-) -> dict[str, dict[str, list[Answered]]]:
-    """Of the queries that there was time for, the answers of each peer; no part is asked twice."""
-    found: dict[str, dict[str, list[Answered]]] = {}
-    for start in range(0, len(queries), PEERS_AT_ONCE):
-        part = queries[start : start + PEERS_AT_ONCE]
-        question = {"section": section, "references": references, "queries": part}
-        if time.monotonic() >= until_s:
-            break
-        told = kept.peers(question, partial(ask_peers, options.peers, section, options.directory, references, part))
-        for peer, answers in told.items():
-            found.setdefault(peer, {}).update(answers)
-    return found
 
 
 def table(section: str, found: Mapping[str, Scores]) -> str:
@@ -140,6 +137,7 @@ def main() -> None:
     parser.add_argument("--edits", help="edits, with commas between")
     parser.add_argument("--photographs", type=int, help="queries made of so many sources")
     parser.add_argument("--videos", type=int)
+    parser.add_argument("--seed", type=int, default=1, help="of the order in which queries are asked")
     parser.add_argument("--clients", type=int, default=2, help="at most 4 searches of one person may wait")
     parser.add_argument("--peers", help="the Python that has the peers; without it they are not asked")
     parser.add_argument("--without-product", action="store_true")
@@ -151,35 +149,81 @@ def main() -> None:
         measure(options, Kept(options.keep or Path(name)), time.monotonic() + 60 * options.minutes)
 
 
+class Run:
+    """What is asked, of whom, and what was answered so far."""
+
+    def __init__(self, options: argparse.Namespace, kept: Kept, until_s: float) -> None:
+        manifest = json.loads((options.directory / "manifest.json").read_text(encoding="utf-8"))
+        self._options, self._kept, self._until_s = options, kept, until_s
+        self.parts = {section: chosen(manifest, section, options) for section in options.only.split(",")}
+        self.references = list({row["file"]: row for found, _ in self.parts.values() for row in found}.values())
+        """One installation holds the references of all sections, so that a photograph can be mistaken for a video."""
+        self.answers: dict[str, dict[str, dict[str, list[Answered]]]] = {section: {} for section in self.parts}
+        """Section → of whom → the query's file."""
+
+    def ask(self) -> None:
+        rounds = rounds_of(self.parts, self._options.seed)
+        product = None if self._options.without_product else start_product(self._kept.data, EXHIBIT_API_PROCESSES="2")
+        try:
+            asked = (
+                None if product is None else Asked(product, self._options, self.references, self._kept, self._until_s)
+            )
+            for number, queries in enumerate(rounds, 1):
+                if time.monotonic() >= self._until_s and asked is not None and not asked.knows(queries):
+                    break
+                self._ask_round(asked, queries)
+                print(f"  round {number} of {len(rounds)}", flush=True)
+            if asked is not None:
+                asked.tell()
+        finally:
+            if product is not None:
+                product.stop()
+
+    def _ask_round(self, asked: Asked | None, queries: Mapping[str, list[Row]]) -> None:
+        if asked is not None:
+            found = asked.answers([row for rows in queries.values() for row in rows])
+            for section, rows in queries.items():
+                told = {row["file"]: found[row["file"]] for row in rows if row["file"] in found}
+                self.answers[section].setdefault(OURS, {}).update(told)
+        if self._options.peers is None:
+            return
+        for section, rows in queries.items():
+            references, _ = self.parts[section]
+            question = {"section": section, "references": references, "queries": rows}
+            files = self._kept.features(section, references)
+            ask = partial(ask_peers, self._options.peers, section, self._options.directory, references, files, rows)
+            if self._kept.knows_peers(question) or time.monotonic() < self._until_s:
+                for peer, told in self._kept.peers(question, ask).items():
+                    self.answers[section].setdefault(peer, {}).update(told)
+
+    def scores(self) -> dict[str, dict[str, Scores]]:
+        """On the files that all have answered."""
+        every = [row["id"] for row in self.references]
+        found: dict[str, dict[str, Scores]] = {}
+        for section, (references, wanted) in self.parts.items():
+            told = self.answers[section]
+            queries = [row for row in wanted if told and all(row["file"] in answers for answers in told.values())]
+            print(f"  {section}: {len(queries)} of {len(wanted)} queries scored")
+            own = [row["id"] for row in references]
+            names = {name: every if name == OURS else own for name in told}
+            found[section] = {name: score(queries, names[name], told[name]) for name in told} if queries else {}
+        return found
+
+
 def measure(options: argparse.Namespace, kept: Kept, until_s: float) -> None:
-    manifest = json.loads((options.directory / "manifest.json").read_text(encoding="utf-8"))
-    parts = {section: chosen(manifest, section, options) for section in options.only.split(",")}
     print(f"{machine()}, split {options.split or 'all'}")
-    found: dict[str, dict[str, Scores]] = {section: {} for section in parts}
-    began = time.perf_counter()
-    if not options.without_product:
-        answers, failed, answer_s = ask_product(options.directory, parts, options.clients, kept, until_s)
-        print(f"  {len(answer_s)} searches in {time.perf_counter() - began:.0f} s, references included")
-        print("".join(f"  not searched: {line}\n" for line in failed), end="")
-        for section, (_, wanted) in parts.items():
-            queries = [row for row in wanted if row["file"] in answers]
-            print(f"  {section}: {len(queries)} of {len(wanted)} asked so far")
-            every = [row["id"] for row in {row["file"]: row for refs, _ in parts.values() for row in refs}.values()]
-            found[section][OURS] = score(queries, every, answers)
-    if options.peers:
-        for section, (references, queries) in parts.items():
-            names = [row["id"] for row in references]
-            for peer, told in ask_peers_in_parts(options, kept, until_s, section, references, queries).items():
-                found[section][peer] = score([row for row in queries if row["file"] in told], names, told)
+    run = Run(options, kept, until_s)
+    run.ask()
+    found = run.scores()
     options.out.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join(table(section, scores) for section, scores in found.items() if scores)
     print(f"\n{text}")
     (options.out / "results.md").write_text(text + "\n", encoding="utf-8")
     results = {section: {name: one.as_json() for name, one in scores.items()} for section, scores in found.items()}
     (options.out / "results.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
-    if not options.without_product:
-        as_json = {file: [asdict(one) for one in some] for file, some in answers.items()}
-        (options.out / "answers.json").write_text(json.dumps(as_json, indent=1), encoding="utf-8")
+    ours = {file: some for told in run.answers.values() for file, some in told.get(OURS, {}).items()}
+    as_json = {file: [asdict(one) for one in some] for file, some in ours.items()}
+    (options.out / "answers.json").write_text(json.dumps(as_json, indent=1), encoding="utf-8")
     for section, scores in found.items():
         if scores:
             drawn = recall_svg(section, {name: _recalls(one) for name, one in scores.items()})

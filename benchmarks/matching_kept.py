@@ -55,10 +55,19 @@ class Kept:
         self.answers[file] = list(answers)
         self._add("answers.jsonl", {"file": file, "answers": [asdict(one) for one in answers]})
 
+    def features(self, section: str, references: Sequence[Row]) -> Path:
+        """Where the peers keep what they took of these references."""
+        return self._directory / f"references-{_digest([section, *references])}.pickle"
+
+    def knows_peers(self, question: Row) -> bool:
+        return self._peers(question).exists()
+
+    def _peers(self, question: Row) -> Path:
+        return self._directory / f"peers-{_digest(question)}.json"
+
     def peers(self, question: Row, ask: Callable[[], PeersAnswers]) -> PeersAnswers:
         """What the peers answered to this question; asked once."""
-        digest = sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:16]
-        path = self._directory / f"peers-{digest}.json"
+        path = self._peers(question)
         if path.exists():
             told = json.loads(path.read_text(encoding="utf-8"))
             return {peer: {file: _answers_of(some) for file, some in each.items()} for peer, each in told.items()}
@@ -81,6 +90,10 @@ class Kept:
     def _add(self, name: str, line: Row) -> None:
         with self._lock, (self._directory / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _answers_of(rows: Sequence[Row]) -> list[Answered]:

@@ -7,7 +7,9 @@ Each peer gives every pair of query and reference a score, the higher the surer,
 the two a match: its own documented threshold. Nothing is indexed, so no candidate is lost.
 """
 
+import hashlib
 import json
+import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -164,31 +166,43 @@ def _small(image: Image.Image) -> Image.Image:
     return image
 
 
-def answers_of(peer: Peer, directory: Path, references: list[Any], queries: list[Any]) -> dict[str, Any]:
+def taken_of(peer: Peer, directory: Path, references: list[Any], kept: Path) -> list[tuple[str, Any]]:
+    """Of each reference what the peer takes: read once, and kept, by ourselves, for the next question."""
+    path = kept.with_suffix(f".{hashlib.sha256(peer.name.encode()).hexdigest()[:8]}")
+    if path.exists():
+        found: list[tuple[str, Any]] = pickle.loads(path.read_bytes())
+        return found
+    found = [(row["id"], peer.take(directory / row["file"])) for row in references]
+    fresh = path.with_suffix(".part")
+    fresh.write_bytes(pickle.dumps(found))
+    fresh.rename(path)
+    return found
+
+
+def answers_of(peer: Peer, directory: Path, known: list[tuple[str, Any]], queries: list[Any]) -> dict[str, Any]:
     """Per query its best scores and every match; and the processor time of a file and of a pair."""
-    before = time.process_time()
-    known = [(row["id"], peer.take(directory / row["file"])) for row in references]
-    taken_s, compared_s = time.process_time() - before, 0.0
+    taken_s = compared_s = 0.0
     answers: dict[str, Scores] = {}
     for row in queries:
         before = time.process_time()
         asked = peer.take(directory / row["file"])
         taken_s += time.process_time() - before
         before = time.process_time()
-        scored = [[name, *peer.compare(asked, reference)] for name, reference in known]
+        scored: Scores = [[name, *peer.compare(asked, reference)] for name, reference in known]
         compared_s += time.process_time() - before
         scored.sort(key=lambda one: -one[1])
         answers[row["file"]] = [one for place, one in enumerate(scored) if place < KEPT_SCORES or one[2]]
-    files, pairs = len(known) + len(queries), max(1, len(known) * len(queries))
-    costs = {"ms_a_file": taken_s * 1000 / max(1, files), "us_a_pair": compared_s * 1e6 / pairs}
+    pairs = max(1, len(known) * len(queries))
+    costs = {"ms_a_file": taken_s * 1000 / max(1, len(queries)), "us_a_pair": compared_s * 1e6 / pairs}
     return {"answers": answers, "costs": costs}
 
 
 def main() -> None:
     question = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    directory, found = Path(question["directory"]), {}
+    directory, kept, found = Path(question["directory"]), Path(question["kept"]), {}
     for peer in peers_of(question["section"]):
-        found[peer.name] = answers_of(peer, directory, question["references"], question["queries"])
+        known = taken_of(peer, directory, question["references"], kept)
+        found[peer.name] = answers_of(peer, directory, known, question["queries"])
         print(f"  {peer.name}: done", flush=True)
     Path(sys.argv[2]).write_text(json.dumps(found), encoding="utf-8")
 

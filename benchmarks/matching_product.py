@@ -7,7 +7,8 @@ meet each other.
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,13 @@ class Asked:
     """A case with the references, and clients that ask about queries, so many at a time."""
 
     def __init__(
-        self, product: Product, directory: Path, references: Sequence[Row], clients: int, kept: Kept, until_s: float
+        self, product: Product, options: Namespace, references: Sequence[Row], kept: Kept, until_s: float
     ) -> None:
         """``until_s``: by ``time.monotonic``; what is not asked by then is left for another run."""
         self._product = product
-        self._directory = directory
+        self._directory: Path = options.directory
         self._references = references
-        self._clients = clients
+        self._clients: int = options.clients
         self._local = threading.local()
         if kept.case is None:
             kept.made_case(*make_case(product))
@@ -44,8 +45,10 @@ class Asked:
         self._case_id, self._token = kept.case
         self._kept = kept
         self._until_s = until_s
-        self.failed: list[str] = []
-        self.answer_s: list[float] = []
+        self._uploaded: dict[str, Row] | None = None
+        self._failed: list[str] = []
+        self._answer_s: dict[str, list[float]] = {}
+        self._upload_s = 0.0
 
     def client(self) -> Client:
         """This thread's own connection."""
@@ -56,31 +59,43 @@ class Asked:
 
     def answers(self, queries: Sequence[Row]) -> dict[str, list[Answered]]:
         """By the query's file, of those that were asked in time. What the product refused, or gave up, is in
-        ``failed``."""
-        references = self._upload()
-        names = {item: row["id"] for item, row in references.items()}
+        ``tell``. The references are uploaded first."""
         known = {row["file"]: self._kept.answers[row["file"]] for row in queries if row["file"] in self._kept.answers}
-        if len(references) < len(self._references):
+        if len(known) == len(queries):
             return known
-        done = [len(known)]
+        if self._uploaded is None:
+            began = time.perf_counter()
+            self._uploaded = self._upload()
+            self._upload_s = time.perf_counter() - began
+        names = {item: row["id"] for item, row in self._uploaded.items()}
+        if len(names) < len(self._references):
+            return known
 
         def ask(row: Row) -> tuple[str, list[Answered]] | None:
             if time.monotonic() >= self._until_s:
                 return None
             began = time.perf_counter()
             search = self._search(row)
-            self.answer_s.append(time.perf_counter() - began)
+            self._answer_s.setdefault(row["kind"], []).append(time.perf_counter() - began)
             if search["status"] != "done" or search["outcome"] not in ("decoded", "partial"):
-                self.failed.append(f"{row['file']}: {search['status']}, {search['outcome']}: {search['reason']}")
-            done[0] += 1
-            print(f"\r  {done[0]} of {len(queries)} asked", end="", flush=True)
+                self._failed.append(f"{row['file']}: {search['status']}, {search['outcome']}: {search['reason']}")
             found = [_answered(names[one["evidence_id"]], one) for one in search["found"]]
             self._kept.answered(row["file"], found)
             return row["file"], found
 
-        found = known | dict(self._each(ask, [row for row in queries if row["file"] not in known]))
-        print()
-        return found
+        return known | dict(self._each(ask, [row for row in queries if row["file"] not in known]))
+
+    def knows(self, queries: Mapping[str, Sequence[Row]]) -> bool:
+        return all(row["file"] in self._kept.answers for rows in queries.values() for row in rows)
+
+    def tell(self) -> None:
+        """How long this step's uploads and searches took, and what was not searched."""
+        if self._upload_s:
+            print(f"  references there after {self._upload_s:.0f} s")
+        for kind, took in self._answer_s.items():
+            middle, slow = sorted(took)[len(took) // 2], sorted(took)[len(took) * 9 // 10]
+            print(f"  {kind}: {len(took)} searches by {self._clients} clients, p50 {middle:.2f} s, p90 {slow:.2f} s")
+        print("".join(f"  not searched: {line}\n" for line in self._failed), end="")
 
     def _search(self, row: Row) -> Row:
         asked = {"case_ids": [self._case_id], "limit": 200}
@@ -132,7 +147,7 @@ class Asked:
             try:
                 return ask(row)
             except RuntimeError as error:
-                self.failed.append(f"{row['file']}: {error}")
+                self._failed.append(f"{row['file']}: {error}")
                 return None
 
         with ThreadPoolExecutor(self._clients) as pool:

@@ -29,6 +29,9 @@ RelationWord = Literal[
 Tier = Literal["exact", "same_picture", "likely"]
 
 
+LostBy = Literal["rule", "decoding", "stop_list"]
+
+
 Area = Literal["whole", "trimmed", "framed"]
 
 
@@ -140,11 +143,12 @@ class MatchShape(Changed):
     )
     rule: str | None = Field(description="The rule by which the pair was compared; null for the same bytes.")
     still_found: bool | None = Field(
-        description="Whether the rule in force finds the pair too; null while it was not compared by it yet, and as of"
-        " a position. What is"
-        " no longer found stays, with what was decided about it, and shows the grounds that it had."
+        description="Whether the rule in force finds the pair too; null while it was not compared by it yet, from"
+        " either side. What is no longer found stays, with what was decided about it, and shows the grounds it had;"
+        " where nobody decided, it counts in no group and need not be decided. Both items' streams say so. As of a"
+        " position: what they had said by then."
     )
-    not_found_because: Literal["rule", "decoding", "stop_list"] | None = Field(
+    not_found_because: LostBy | None = Field(
         description="Where `still_found` is false: thresholds or the rule changed, one of the two was decoded again, or"
         " the match rested on frames that people put on the stop list since."
     )
@@ -180,7 +184,7 @@ def match_shape(found: queries.ExplainedMatch, at: Position | None = None) -> Ma
         explanation=explain_in_words(tier, grounds, segments),
         rule=None if blob_match is None else blob_match.rule,
         still_found=found.standing.still_found,
-        not_found_because=found.standing.lost_by,
+        not_found_because=cast(LostBy | None, found.standing.lost_by),
         found_at=match.found_at,
         decision=None if found.decision is None else relation_shape((found.decision, found.is_kept_back)),
         as_of=position_shape(at),

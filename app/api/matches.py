@@ -72,7 +72,7 @@ def list_matches(
     request: Request,
     response: Response,
     actor: Reader,
-    undecided: Annotated[bool, Query(description="Only those about which nobody decided.")] = False,
+    undecided: Annotated[bool, Query(description="Only those that are found, and about which nobody decided.")] = False,
     as_of: AsOf = None,
     limit: Limit = 50,
     cursor: Cursor = None,

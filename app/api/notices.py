@@ -1,7 +1,7 @@
 """Notices to a case's coordinators: an item of another case resembles one of theirs."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -43,6 +43,7 @@ class NoticeShape(Changed):
                     "evidence_id": "6f1f6c0e-5b0a-4f0e-9f43-0d5a5a5c2b11",
                     "tier": "same_picture",
                     "found_at": "2026-07-14T09:31:00.000Z",
+                    "still_found": True,
                     "acknowledged_at": None,
                     "receipts": [],
                 }
@@ -54,11 +55,22 @@ class NoticeShape(Changed):
     evidence_id: UUID = Field(description="The item of this case. Of the other one nothing is told.")
     tier: Literal["exact", "same_picture"] = Field(description="The same bytes, or surely the same picture.")
     found_at: datetime
+    still_found: bool = Field(
+        description="Whether the product's rule, by which cases are compared, still finds what the notice is about."
+    )
     acknowledged_at: datetime | None
 
 
-def _notice(row: MatchNotice) -> NoticeShape:
-    return NoticeShape.model_validate(row)
+def _notice(found: tuple[MatchNotice, bool]) -> NoticeShape:
+    row, still_found = found
+    return NoticeShape(
+        id=row.id,
+        evidence_id=row.evidence_id,
+        tier=cast(Literal["exact", "same_picture"], row.tier),
+        found_at=row.found_at,
+        still_found=still_found,
+        acknowledged_at=row.acknowledged_at,
+    )
 
 
 @router.get(
@@ -83,7 +95,7 @@ def list_notices(
         rows = notices.list_notices(
             session, actor, case_id, open_only=unacknowledged, after=read_cursor_at(cursor), limit=limit + 1
         )
-        return page(request, response, rows, limit, _notice, lambda row: cursor_at(row.found_at, row.id))
+        return page(request, response, rows, limit, _notice, lambda found: cursor_at(found[0].found_at, found[0].id))
 
 
 @router.put(

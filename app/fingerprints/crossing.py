@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.cases.models import CasePolicy
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
-from app.fingerprints.events import EvidenceCompared, EvidenceMatched
+from app.fingerprints.events import EvidenceCompared, EvidenceMatched, EvidenceMatchLost
 from app.fingerprints.finding import (
     Compared,
     Comparison,
@@ -32,8 +32,10 @@ from app.fingerprints.finding import (
 from app.fingerprints.keeping import earliest, is_settled, keep_blob_matches, keep_match, note_comparison
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import FIRM_TIERS, BlobMatch, Match, MatchComparison, MatchNotice
+from app.fingerprints.notices import groundless_notices
 from app.fingerprints.pair_rules import Settled, stops_of, stops_of_item
 from app.fingerprints.proposing import Proposed, proposed_anywhere
+from app.fingerprints.tiers import keep_changed_tiers, keep_losses
 from app.jobs import Job
 from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
@@ -147,13 +149,14 @@ def _store(uow: UnitOfWork, result: Result) -> Result | None:
     made = _keep_matches(uow.session, evidence, result.compared, found_at)
     notices = _give_notice(uow.session, evidence, made, found_at)
     _record(uow, evidence, result.compared.rule, made, notices)
+    _record_losses(uow, evidence, result.compared)
     return None
 
 
 def _keep_matches(
     session: Session, evidence: Evidence, compared: Compared, found_at: datetime
 ) -> list[tuple[Match, Evidence]]:
-    """The new matches, each with the other item: of every case and blob one, the earliest."""
+    """The new matches, each with the other item: of every case and blob one, the earliest; and those found again."""
     assert evidence.blob_sha256 is not None
     kept, _ = keep_blob_matches(session, compared)
     firm: dict[str, BlobMatch] = {blob: row for blob, row in kept.items() if row.tier in FIRM_TIERS}
@@ -164,7 +167,8 @@ def _keep_matches(
         match = keep_match(session, evidence, other, firm.get(other.blob_sha256 or ""), found_at)
         if match is not None:
             made.append((match, other))
-    return made
+    found_again = keep_changed_tiers(session, evidence, firm, across=True)
+    return [*made, *((one.match, one.other) for one in found_again)]
 
 
 def _give_notice(
@@ -225,6 +229,22 @@ def _record(
                 notices=tuple(sorted(notices.get(item.id, ()))),
             )
         )
+
+
+def _record_losses(uow: UnitOfWork, evidence: Evidence, compared: Compared) -> None:
+    """That the item resembles one of another case no longer, and which notices therefore rest on nothing, is said in
+    either stream by itself. An item that lost several has one entry for each other item."""
+    for one in keep_losses(uow.session, evidence, compared, *_elsewhere(evidence), across=True):
+        for item, other in ((evidence, one.other), (one.other, evidence)):
+            uow.record(
+                EvidenceMatchLost(
+                    stream=item.id,
+                    actor=system_actor(uow.session),
+                    object=entry_object(uow.session, item),
+                    tier=one.tier.tier,
+                    notices=groundless_notices(uow.session, item.id, other.case_id),
+                )
+            )
 
 
 def waiting(session: Session, catalog: Catalog = CATALOG) -> list[Mapping[str, str]]:

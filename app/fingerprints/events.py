@@ -68,6 +68,24 @@ class EvidenceMatched(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class EvidenceMatchLost(Event):
+    """A match is no longer found, from either side: it counts no more where nobody decided about it. ``tier`` is what
+    it had, ``because`` one of ``models.LOST_BY``; found again it is ``evidence.matched``, with the next number.
+
+    Across cases nothing of the other item is said: only ``tier``, and ``notices`` that rest on nothing any more.
+    """
+
+    TYPE: ClassVar[str] = "evidence.match_lost"
+    match: UUID | None = None
+    evidence: UUID | None = None
+    tier: str
+    because: str | None = None
+    notices: tuple[UUID, ...] | None = None
+    number: int | None = None
+    supersedes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvidenceCompared(Event):
     """The item was compared with those of other cases, and nothing new was found. So an item that was compared has one
     entry more, whatever was found: the number of a later entry tells nothing."""

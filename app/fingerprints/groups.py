@@ -45,8 +45,11 @@ _DECISION = """
 _CLOSED = "ARRAY(SELECT c.id FROM evidence c WHERE c.case_id = :case_id AND c.closed_at <= now())"
 """What a withdrawn consent closes: it is in no group, and connects nothing. Few, and read once for a question."""
 _BETWEEN_OPEN = f"m.first_id <> ALL ({_CLOSED}) AND m.second_id <> ALL ({_CLOSED})"
+_NEWEST = "FROM match_tiers WHERE match_id = m.id ORDER BY number DESC LIMIT 1"
 _JOINS = (
     "m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact' "
+    # What is no longer found, and nobody decided, connects nothing: decision 0064.
+    f"AND (d.relation IS NOT NULL OR (SELECT lost_by {_NEWEST}) IS NULL) "
     f"AND coalesce(d.relation, '') NOT IN ('unrelated', 'same_event_other_camera') AND {_BETWEEN_OPEN}"
 )
 
@@ -75,8 +78,9 @@ _ITEMS = """
 _LINKS = f"""
     SELECT m.id AS match_id, m.first_id, m.second_id, coalesce(t.tier, m.tier), d.relation, d.evidence_id AS subject
     FROM matches m {_DECISION}
-    LEFT JOIN LATERAL (SELECT tier FROM match_tiers WHERE match_id = m.id ORDER BY number DESC LIMIT 1) t ON true
+    LEFT JOIN LATERAL (SELECT tier, lost_by {_NEWEST}) t ON true
     WHERE m.case_id = :case_id AND m.other_case_id IS NULL AND m.tier <> 'exact' AND {_BETWEEN_OPEN}
+        AND (d.relation IS NOT NULL OR t.lost_by IS NULL)
 """  # noqa: S608 - constants
 
 

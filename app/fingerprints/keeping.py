@@ -13,11 +13,11 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from app.fingerprints.events import EvidenceMatched
+from app.fingerprints.events import EvidenceMatched, EvidenceMatchLost
 from app.fingerprints.finding import SETTLED, Compared, pair_key, query_of
 from app.fingerprints.matching import LIKELY, Explanation
 from app.fingerprints.models import BlobMatch, Match, MatchComparison, MatchTier
-from app.fingerprints.tiers import keep_changed_tiers
+from app.fingerprints.tiers import Changed, keep_changed_tiers, keep_losses
 from app.fingerprints.views import IDENTITY
 from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
@@ -73,20 +73,43 @@ def store_matches(uow: UnitOfWork, evidence: Evidence, compared: Compared | None
             if other.state == State.SIGNED_OFF:
                 uow.enqueue(APPEARED, evidence_id=str(other.id))
     if compared is not None:
-        _record_changed_tiers(uow, evidence, explained)
+        changed = _record_changed_tiers(uow, evidence, explained)
         note_comparison(uow.session, evidence, compared, across=False, left_out=left_out)
+        changed += _record_losses(uow, evidence, compared)
+        signed_off = {item.id for one in changed for item in (evidence, one.other) if item.state == State.SIGNED_OFF}
+        for item in sorted(signed_off):
+            uow.enqueue(APPEARED, evidence_id=str(item))
     return made
 
 
-def _record_changed_tiers(uow: UnitOfWork, evidence: Evidence, explained: Mapping[str, BlobMatch]) -> None:
+def _record_changed_tiers(uow: UnitOfWork, evidence: Evidence, explained: Mapping[str, BlobMatch]) -> list[Changed]:
     """What was said of matches found earlier, and is not so any more, is said anew in both streams."""
     changed = keep_changed_tiers(uow.session, evidence, explained)
     for one in changed:
         _record_match(uow, one.match, one.blob_match, evidence, one.other, one.tier)
         _record_match(uow, one.match, one.blob_match, one.other, evidence, one.tier)
-    signed_off = {item.id for one in changed for item in (evidence, one.other) if item.state == State.SIGNED_OFF}
-    for item in sorted(signed_off):
-        uow.enqueue(APPEARED, evidence_id=str(item))
+    return changed
+
+
+def _record_losses(uow: UnitOfWork, evidence: Evidence, compared: Compared) -> list[Changed]:
+    """That a match is no longer found is said in both streams."""
+    lost = keep_losses(uow.session, evidence, compared, Evidence.case_id == evidence.case_id, is_settled())
+    for one in lost:
+        for stream, other in ((evidence, one.other), (one.other, evidence)):
+            uow.record(
+                EvidenceMatchLost(
+                    stream=stream.id,
+                    actor=system_actor(uow.session),
+                    object=entry_object(uow.session, stream),
+                    match=one.match.id,
+                    evidence=other.id,
+                    tier=one.tier.tier,
+                    because=one.tier.lost_by,
+                    number=one.tier.number,
+                    supersedes=one.tier.number - 1,
+                )
+            )
+    return lost
 
 
 def earliest(blobs: Collection[str], of_each: int, *conditions: ColumnElement[bool]) -> Any:

@@ -23,6 +23,8 @@ from app.kernel.database import Acted, Base, Erasable, HexDigest, UtcTime, one_o
 
 TIERS = ("exact", "same_picture", "likely")
 FIRM_TIERS = ("exact", "same_picture")
+LOST_BY = ("rule", "decoding", "stop_list")
+"""Thresholds or the rule changed, one of the two was decoded again, or frames were stopped that the match rested on."""
 STOP_STANDINGS = ("proposed", "stopped", "dismissed", "released")
 STOP_KINDS = ("leader", "colour_bars", "test_card", "end_card", "logo", "interface", "even", "other")
 RELATIONS = (
@@ -248,11 +250,12 @@ class Match(Acted, Base):
 
 
 class MatchTier(Acted, Base):
-    """A later tier of a match within one case: compared anew, by another rule or with working pictures that there were
-    none of, the pair is surer or less sure than it was said to be. The highest number is in force."""
+    """A later tier of a match: compared anew, by another rule or with working pictures that there were none of, the
+    pair is surer or less sure than it was said to be; or it is no longer found, or found again. The highest number is
+    in force."""
 
     __tablename__ = "match_tiers"
-    __table_args__ = (one_of("tier", ("same_picture", "likely")),)
+    __table_args__ = (one_of("tier", ("same_picture", "likely")), one_of("lost_by", LOST_BY))
 
     match_id: Mapped[UUID] = mapped_column(ForeignKey("matches.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -261,8 +264,11 @@ class MatchTier(Acted, Base):
     """The match's two items: each has an entry in its stream."""
     second_id: Mapped[UUID] = mapped_column(ForeignKey("evidence.id"))
     tier: Mapped[str] = mapped_column(Text)
+    """Of what is lost: which it had."""
     blob_match: Mapped[str] = mapped_column(HexDigest, ForeignKey("blob_matches.key"))
     found_at: Mapped[datetime] = mapped_column(UtcTime)
+    lost_by: Mapped[str | None] = mapped_column(Text)
+    """Why it is no longer found. None: it is."""
 
 
 class MatchNotice(Base):

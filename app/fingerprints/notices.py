@@ -4,18 +4,18 @@ Of the other side nothing is told: no id, no case, no picture. Coordinators who 
 administrators for a way to each other; who is a member of both cases sees the match itself.
 """
 
-from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.service import authorise
 from app.fingerprints.events import NoticeAcknowledged
-from app.fingerprints.models import MatchNotice
+from app.fingerprints.models import Match, MatchNotice
+from app.fingerprints.tiers import is_lost
 from app.kernel.errors import NotFound
 from app.kernel.primitives import utc_now
 from app.media.closing import is_open
@@ -32,28 +32,49 @@ def list_notices(
     open_only: bool,
     after: tuple[datetime, UUID] | None,
     limit: int,
-) -> Sequence[MatchNotice]:
-    """As they were given."""
+) -> list[tuple[MatchNotice, bool]]:
+    """As they were given, and whether each still rests on something that is found."""
     authorise(session, actor, case_id, Operation.READ_NOTICES)
-    query = select(MatchNotice).join(Evidence, Evidence.id == MatchNotice.evidence_id)
+    query = select(MatchNotice, _has_grounds()).join(Evidence, Evidence.id == MatchNotice.evidence_id)
     query = query.where(MatchNotice.case_id == case_id, is_open())
     if open_only:
         query = query.where(MatchNotice.acknowledged_at.is_(None))
     if after is not None:
         query = query.where(tuple_(MatchNotice.found_at, MatchNotice.id) > after)
-    return session.scalars(query.order_by(MatchNotice.found_at, MatchNotice.id).limit(limit)).all()
+    rows = session.execute(query.order_by(MatchNotice.found_at, MatchNotice.id).limit(limit))
+    return [(notice, has_grounds) for notice, has_grounds in rows]
 
 
-def acknowledge_notice(uow: UnitOfWork, actor: Actor, case_id: UUID, notice_id: UUID) -> MatchNotice:
+def _has_grounds() -> ColumnElement[bool]:
+    """Of a notice: a match of its item with one of the other case is still found."""
+    is_of_both = or_(
+        and_(Match.first_id == MatchNotice.evidence_id, Match.other_case_id == MatchNotice.other_case_id),
+        and_(Match.second_id == MatchNotice.evidence_id, Match.case_id == MatchNotice.other_case_id),
+    )
+    return select(Match.id).where(is_of_both, ~is_lost()).exists()
+
+
+def groundless_notices(session: Session, evidence_id: UUID, other_case_id: UUID) -> tuple[UUID, ...]:
+    """The notice about an item and the other case, where nothing of it is found any more (no permission check)."""
+    query = select(MatchNotice.id).where(
+        MatchNotice.evidence_id == evidence_id, MatchNotice.other_case_id == other_case_id, ~_has_grounds()
+    )
+    return tuple(session.scalars(query))
+
+
+def acknowledge_notice(uow: UnitOfWork, actor: Actor, case_id: UUID, notice_id: UUID) -> tuple[MatchNotice, bool]:
     """A coordinator has seen it; doing so again changes nothing."""
     grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
-    notice = uow.session.scalar(
-        select(MatchNotice).where(MatchNotice.id == notice_id, MatchNotice.case_id == case_id).with_for_update()
-    )
-    if notice is None:
+    found = uow.session.execute(
+        select(MatchNotice, _has_grounds())
+        .where(MatchNotice.id == notice_id, MatchNotice.case_id == case_id)
+        .with_for_update(of=MatchNotice)
+    ).one_or_none()
+    if found is None:
         raise NotFound()
+    notice, has_grounds = found
     if notice.acknowledged_at is not None:
-        return notice
+        return notice, has_grounds
     notice.acknowledged_by, notice.acknowledged_at = grant.account_id, utc_now()
     evidence = uow.session.get_one(Evidence, notice.evidence_id)
     uow.session.flush()
@@ -65,4 +86,4 @@ def acknowledge_notice(uow: UnitOfWork, actor: Actor, case_id: UUID, notice_id: 
             notice=notice.id,
         )
     )
-    return notice
+    return notice, has_grounds

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.fingerprints.grounds import WITHOUT_PICTURES
 from app.fingerprints.models import BlobStops
 from app.kernel.database import is_one_of
 from app.media.models import Evidence
@@ -45,6 +46,14 @@ def rule_of_all(rule: str) -> str:
 def stops_in(rule: str) -> int:
     """The change of the stop list that a pair's rule names; 0: none."""
     return int(rule.partition(STOP_LIST)[2].partition(" ")[0] or 0)
+
+
+def lost_by(former: str, rule: str) -> str:
+    """What became of a pair that was found by the one rule, and is not by the other: one of ``models.LOST_BY``."""
+    former = former.removesuffix(WITHOUT_PICTURES)
+    if rule_of_all(former) != rule_of_all(rule):
+        return "rule"
+    return "decoding" if stops_in(former) == stops_in(rule) else "stop_list"
 
 
 def newest(settled: Iterable[Settled]) -> dict[str, Settled]:

@@ -25,7 +25,7 @@ from app.fingerprints.models import (
 )
 from app.fingerprints.seeing import find_match, of_item_seen_by
 from app.fingerprints.standing import Standing, as_told, by_rules_in_force
-from app.fingerprints.tiers import last_tiers
+from app.fingerprints.tiers import is_to_decide, last_tiers, losses
 from app.kernel.database import HexDigest
 from app.kernel.errors import NotFound
 from app.ledger.positions import Position, standing_at
@@ -88,8 +88,7 @@ def list_matches(
     query = select(Match).where(of_item_seen_by(actor, evidence_id), standing_at(at, Match.act))
     query = query.order_by(Match.found_at, Match.id).limit(limit)
     if undecided_only:
-        decided = select(Relation.id).where(Relation.match_id == Match.id, standing_at(at, Relation.act))
-        query = query.where(Match.other_case_id.is_(None), ~decided.exists())
+        query = query.where(Match.other_case_id.is_(None), is_to_decide(at))
     if after is not None:
         query = query.where(tuple_(Match.found_at, Match.id) > after)
     return explained(session, session.scalars(query).all(), reader=actor.account_id, at=at)
@@ -225,7 +224,8 @@ def explained(
     """
     if not matches:
         return []
-    later = last_tiers(session, [match.id for match in matches if match.blob_match is not None], at)
+    similar = [match.id for match in matches if match.blob_match is not None]
+    later, lost = last_tiers(session, similar, at), losses(session, similar, at)
     keys = {match.blob_match for match in matches} | {tier.blob_match for tier in later.values()}
     keys.discard(None)
     blob_matches = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))}
@@ -235,9 +235,9 @@ def explained(
     kept_back = _kept_back(session, reader, made)
     decisions = {row.match_id: row for row in made if reader is not None or row.id not in kept_back}
     standing = (
-        by_rules_in_force(session, matches, blob_matches, later)
+        by_rules_in_force(session, matches, blob_matches, later, lost)
         if at is None
-        else {match.id: as_told(match, blob_matches, later.get(match.id)) for match in matches}
+        else {match.id: as_told(match, blob_matches, later.get(match.id), lost.get(match.id)) for match in matches}
     )
     return [
         ExplainedMatch(

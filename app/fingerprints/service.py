@@ -13,6 +13,7 @@ from app.fingerprints.events import MatchDecided
 from app.fingerprints.models import Match, Relation
 from app.fingerprints.reading import ExplainedMatch, explained
 from app.fingerprints.seeing import find_match, of_item
+from app.fingerprints.tiers import is_to_decide
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
 from app.media.models import Evidence
@@ -25,18 +26,17 @@ OF_SAME_BYTES = ("exact_copy", "potential")
 
 
 def undecided_matches(session: Session, evidence_id: UUID) -> list[UUID]:
-    """Matches of the item about which nobody decided or deferred anything, the oldest first (no permission check)."""
-    has_decision = select(Relation.id).where(Relation.match_id == Match.id).exists()
-    query = select(Match.id).where(of_item(evidence_id), ~has_decision).order_by(Match.found_at, Match.id)
+    """Matches of the item that are found, and about which nobody decided or deferred anything, the oldest first (no
+    permission check)."""
+    query = select(Match.id).where(of_item(evidence_id), is_to_decide()).order_by(Match.found_at, Match.id)
     return list(session.scalars(query))
 
 
 def undecided_counts(session: Session, evidence_ids: Collection[UUID]) -> dict[UUID, int]:
     """How many such matches each of these items has, in one question; items without any are left out."""
-    has_decision = select(Relation.id).where(Relation.match_id == Match.id).exists()
     sides = [
         select(column.label("item"), Match.id.label("match")).where(
-            column.in_(evidence_ids), Match.other_case_id.is_(None), ~has_decision
+            column.in_(evidence_ids), Match.other_case_id.is_(None), is_to_decide()
         )
         for column in (Match.first_id, Match.second_id)
     ]

@@ -3,7 +3,7 @@ a rule that changed, or a frame that was stopped, says so beside them. The tier 
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -15,10 +15,8 @@ from app.fingerprints.finding import case_thresholds, pair_key
 from app.fingerprints.grounds import WITHOUT_PICTURES
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import BlobMatch, Match, MatchComparison, MatchTier
-from app.fingerprints.pair_rules import Settled, pair_rule, rule_of_all, stops_in, stops_of_item
+from app.fingerprints.pair_rules import Settled, lost_by, pair_rule, stops_of_item
 from app.media.models import Evidence
-
-Cause = Literal["rule", "decoding", "stop_list"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Standing:
     """The item that this explanation calls the query."""
     still_found: bool | None
     """Whether the rule in force finds it too; None: it was not compared by it yet."""
-    lost_by: Cause | None = None
+    lost_by: str | None = None
     """Where it does not: thresholds or the rule changed, one of the two was decoded again, or frames were stopped that
     it rested on."""
 
@@ -58,20 +56,28 @@ def rules_of_cases(session: Session, case_ids: Iterable[UUID]) -> dict[UUID, str
 
 
 def by_rules_in_force(
-    session: Session, matches: Sequence[Match], found_by: Mapping[str, BlobMatch], later: Mapping[UUID, MatchTier]
+    session: Session,
+    matches: Sequence[Match],
+    found_by: Mapping[str, BlobMatch],
+    later: Mapping[UUID, MatchTier],
+    lost: Mapping[UUID, MatchTier],
 ) -> dict[UUID, Standing]:
     """Of each match the tier and the explanation to show, in five queries at most.
 
-    ``found_by``: the explanations with which they were stored, by key. ``later``: tiers that changed since.
+    ``found_by``: the explanations with which they were stored, by key. ``later``: tiers that changed since; ``lost``:
+    of those that are said to be found no longer.
     """
     similar = [match for match in matches if match.blob_match is not None]
     recorded = {match.id: found_by[_recorded(match, later)] for match in similar}
-    wanted = _wanted(session, similar, recorded)
+    wanted = _wanted(session, similar, recorded, lost)
     keys = {one.key for one in wanted.values()}
     newer = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))} if keys else {}
     found = {match.id: Standing(match.tier, None, match.query_id, True) for match in matches}
     for match in similar:
         shown, still_found, cause = _shown(match, recorded[match.id], wanted.get(match.id), newer)
+        if match.id in lost:  # Until its entries say that it is found again.
+            still_found = False if wanted[match.id].is_compared else None
+            shown, cause = recorded[match.id], lost[match.id].lost_by if still_found is False else None
         is_as_found = shown.query_sha256 == found_by[match.blob_match or ""].query_sha256
         query_id = match.query_id if is_as_found else _reference_id(match)
         tier = later[match.id].tier if match.id in later else match.tier
@@ -79,13 +85,17 @@ def by_rules_in_force(
     return found
 
 
-def as_told(match: Match, found_by: Mapping[str, BlobMatch], later: MatchTier | None) -> Standing:
-    """As its newest entry says, ``later`` if its tier had changed: what a rule of now says of it was not known then."""
+def as_told(
+    match: Match, found_by: Mapping[str, BlobMatch], later: MatchTier | None, lost: MatchTier | None
+) -> Standing:
+    """As its newest entry says, ``later`` if its tier had changed, ``lost`` if it was not found any more: what a rule
+    of now says of it was not known then."""
     if match.blob_match is None:
         return Standing(match.tier, None, match.query_id, None)
     first, told = found_by[match.blob_match], found_by[match.blob_match if later is None else later.blob_match]
     query_id = match.query_id if told.query_sha256 == first.query_sha256 else _reference_id(match)
-    return Standing(match.tier if later is None else later.tier, told, query_id, None)
+    still_found, cause = (None, None) if lost is None else (False, lost.lost_by)
+    return Standing(match.tier if later is None else later.tier, told, query_id, still_found, cause)
 
 
 def _recorded(match: Match, later: Mapping[UUID, MatchTier]) -> str:
@@ -97,15 +107,17 @@ def _reference_id(match: Match) -> UUID:
     return match.second_id if match.query_id == match.first_id else match.first_id
 
 
-def _wanted(session: Session, similar: Sequence[Match], recorded: Mapping[UUID, BlobMatch]) -> dict[UUID, _Wanted]:
-    """Of the matches that were explained by another rule than the one that is in force for their pair."""
+def _wanted(
+    session: Session, similar: Sequence[Match], recorded: Mapping[UUID, BlobMatch], lost: Collection[UUID]
+) -> dict[UUID, _Wanted]:
+    """Of the matches that are lost, or were explained by another rule than the one that is in force for their pair."""
     cases = rules_of_cases(session, {match.case_id for match in similar})
     across = rule_of(thresholds_of())
     rules = {match.id: cases[match.case_id] if match.other_case_id is None else across for match in similar}
     settled = _settled_items(session, {item for match in similar for item in _items(match)})
     pairs = {match.id: (settled[match.first_id], settled[match.second_id]) for match in similar}
     names = {match.id: pair_rule(rules[match.id], *pairs[match.id]) for match in similar}
-    outdated = [match for match in similar if recorded[match.id].rule != names[match.id]]
+    outdated = [match for match in similar if match.id in lost or recorded[match.id].rule != names[match.id]]
     compared = _comparisons(session, {item for match in outdated for item in _items(match)})
     wanted = {}
     for match in outdated:
@@ -138,16 +150,17 @@ def _comparisons(session: Session, items: Collection[UUID]) -> dict[tuple[UUID, 
 
 
 def _is_compared(rule: str, sides: Iterable[tuple[MatchComparison | None, Settled]]) -> bool:
-    """Whether the pair was looked at as it is now: one of the two was compared by this rule, and neither was decoded
-    again, or concerned by the stop list, since it was compared."""
-    made = [(row, settled) for row, settled in sides if row is not None]
-    is_of_now = all(row.decoding >= settled.decoding and row.stops >= settled.stops for row, settled in made)
-    return is_of_now and any(row.rule == rule for row, _ in made)
+    """Whether the pair was looked at as it is now from either side: both were compared by this rule, and neither was
+    decoded again, or concerned by the stop list, since it was compared."""
+    return all(
+        row is not None and row.rule == rule and row.decoding >= settled.decoding and row.stops >= settled.stops
+        for row, settled in sides
+    )
 
 
 def _shown(
     match: Match, former: BlobMatch, wanted: _Wanted | None, newer: Mapping[str, BlobMatch]
-) -> tuple[BlobMatch, bool | None, Cause | None]:
+) -> tuple[BlobMatch, bool | None, str | None]:
     """The explanation, whether it is still found, and why it is not."""
     if wanted is None:
         return former, True, None
@@ -158,11 +171,4 @@ def _shown(
         return former, None, None  # Of another tier, as another case has found: here it has no entries yet.
     if former.rule == wanted.pair_rule + WITHOUT_PICTURES:
         return former, True, None
-    return (former, False, _cause(former.rule, wanted.pair_rule)) if wanted.is_compared else (former, None, None)
-
-
-def _cause(former: str, rule: str) -> Cause:
-    former = former.removesuffix(WITHOUT_PICTURES)
-    if rule_of_all(former) != rule_of_all(rule):
-        return "rule"
-    return "decoding" if stops_in(former) == stops_in(rule) else "stop_list"
+    return (former, False, lost_by(former.rule, wanted.pair_rule)) if wanted.is_compared else (former, None, None)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import or_, select, true
+from sqlalchemy import ColumnElement, or_, select, true
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
@@ -24,7 +24,7 @@ from app.fingerprints.groups import load_connected
 from app.fingerprints.models import FIRM_TIERS, Match, MatchTier, Relation
 from app.fingerprints.origins import APART
 from app.fingerprints.seeing import between_open, of_item
-from app.fingerprints.tiers import last_tiers
+from app.fingerprints.tiers import last_tiers, losses
 from app.incidents.models import Incident, IncidentEvidence
 from app.media.blindness import seen_by
 from app.media.items import find_evidence
@@ -157,29 +157,44 @@ def _matches_in_question(
     session: Session, evidence_id: UUID, reader: UUID | None
 ) -> tuple[list[Match], dict[UUID, MatchTier]]:
     """Of the item's own case, but for those that were decided, as far as the reader may see, to show something else:
-    by one person where the match is a likely one, by two where it is firm. And the tiers that changed."""
+    by one person where the match is a likely one, by two where it is firm; and for those that are no longer found,
+    where the reader sees no decision. And the tiers that changed."""
     query = select(Match).where(of_item(evidence_id), between_open()).order_by(Match.found_at, Match.id)
     matches = session.scalars(query).all()
     tiers = last_tiers(session, [match.id for match in matches])
+    lost = losses(session, [match.id for match in matches])
+    gone = lost.keys() - _decided(session, lost, reader)
     apart = _held_apart_by(session, [match.id for match in matches], reader)
 
     def is_apart(match: Match) -> bool:
         tier = tiers[match.id].tier if match.id in tiers else match.tier
         return len(apart.get(match.id, ())) >= (2 if tier in FIRM_TIERS else 1)
 
-    return [match for match in matches if not is_apart(match)], tiers
+    return [match for match in matches if match.id not in gone and not is_apart(match)], tiers
 
 
-def _held_apart_by(session: Session, match_ids: Collection[UUID], reader: UUID | None) -> dict[UUID, set[UUID]]:
-    """Who decided of a match that its items show something else, since anybody last decided otherwise."""
+def _is_seen_by(reader: UUID | None) -> ColumnElement[bool]:
+    """Of a decision."""
     pending = select(Evidence.id).where(
         Evidence.id.in_((Relation.evidence_id, Relation.other_id)),
         Evidence.blind == BlindState.PENDING,
         Evidence.blind_since <= Relation.decided_at,
     )
-    is_seen = true() if reader is None else or_(Relation.decided_by == reader, ~pending.exists())
+    return true() if reader is None else or_(Relation.decided_by == reader, ~pending.exists())
+
+
+def _decided(session: Session, match_ids: Collection[UUID], reader: UUID | None) -> set[UUID]:
+    """Those about which somebody decided, as far as the reader may see."""
+    if not match_ids:
+        return set()
+    query = select(Relation.match_id).where(Relation.match_id.in_(match_ids), _is_seen_by(reader))
+    return set(session.scalars(query))
+
+
+def _held_apart_by(session: Session, match_ids: Collection[UUID], reader: UUID | None) -> dict[UUID, set[UUID]]:
+    """Who decided of a match that its items show something else, since anybody last decided otherwise."""
     query = select(Relation.match_id, Relation.relation, Relation.decided_by)
-    query = query.where(Relation.match_id.in_(match_ids), is_seen).order_by(Relation.number)
+    query = query.where(Relation.match_id.in_(match_ids), _is_seen_by(reader)).order_by(Relation.number)
     found: dict[UUID, set[UUID]] = {}
     for match_id, relation, person in session.execute(query):
         if relation in APART:

@@ -104,7 +104,7 @@ def test_copy_in_another_case_then_members_of_both_see_the_match_and_both_coordi
     ):
         (notice,) = notices(coordinator, case_id)
         assert (notice["evidence_id"], notice["tier"], notice["acknowledged_at"]) == (item, "same_picture", None)
-        assert set(notice) == {"id", "evidence_id", "tier", "found_at", "acknowledged_at", "receipts"}
+        assert set(notice) == {"id", "evidence_id", "tier", "found_at", "still_found", "acknowledged_at", "receipts"}
 
 
 @pytest.mark.thorough
@@ -328,3 +328,44 @@ def test_comparing_across_cases_twice_then_one_entry(cases: TwoCases) -> None:
         )
     assert cases.work.finish() == ["match_across"]
     assert cases.entries(first) == before
+
+
+def freed_and_stopped(cases: TwoCases, item: str) -> tuple[str, str]:
+    """Put the item's picture on the stop list; the addresses of its frame and of the decision about it."""
+    prints = cases.both.get(f"/v1/evidence/{item}/fingerprints").json()["items"]
+    (value,) = [one["value"] for one in prints if one["version"] == "pdq/1" and one["view"] == "identity"]
+    sent = {"hash_version": "pdq/1", "value": value, "kind": "test_card", "reason": "A test card."}
+    frame = cases.api.admin.post("/v1/stop-list", json=sent).json()
+    path = f"/v1/stop-list/frames/{frame['id']}"
+    return path, f"{path}/decision"
+
+
+@pytest.mark.thorough
+def test_match_of_two_cases_when_it_is_no_longer_found_then_each_side_is_told_of_its_own_and_again_when_it_is(
+    cases: TwoCases,
+) -> None:
+    first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    second = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO))["id"]
+    frame, decision = freed_and_stopped(cases, first)
+    cases.work.finish()
+    cases.work.sweep()
+
+    (seen,) = matches(cases.both, first)
+    assert (seen["still_found"], seen["not_found_because"]) == (False, "stop_list")
+    sides = ((cases.coordinator_a, cases.a, first), (cases.coordinator_b, cases.b, second))
+    for coordinator, case_id, item in sides:
+        (notice,) = notices(coordinator, case_id)
+        assert notice["still_found"] is False
+        (lost,) = [entry["data"] for entry in cases.entries(item) if entry["type"] == "evidence.match_lost"]
+        assert lost == {"tier": "same_picture", "notices": [notice["id"]]}, "nothing of the other side"
+
+    release = {"decision": "release", "reason": "It is not."}
+    assert cases.api.admin.change(decision, frame, json=release).status_code == 200
+    cases.work.finish()
+    cases.work.sweep()
+    assert matches(cases.both, second)[0]["still_found"] is True
+    for coordinator, case_id, item in sides:
+        assert notices(coordinator, case_id)[0]["still_found"] is True
+        told = [entry["data"] for entry in cases.entries(item) if entry["type"] == "evidence.matched"]
+        assert told[-1] == {"tier": "same_picture", "notices": []}
+    assert cases.work.sweep() == []

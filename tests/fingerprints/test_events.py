@@ -9,6 +9,7 @@ from app.fingerprints.events import (
     EvidenceCompared,
     EvidenceFingerprinted,
     EvidenceMatched,
+    EvidenceMatchLost,
     NoticeAcknowledged,
 )
 from app.ledger.event import EntryActor, EntryObject, Event, first_link, seal_event
@@ -103,6 +104,18 @@ def test_matched_when_the_other_item_is_of_another_case_then_these_bytes_name_no
     told_before = EvidenceMatched(**COMMON, tier="same_picture", notices=())
     data = '{"notices":[],"tier":"same_picture"}'
     assert body_of(told_before) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.matched")
+
+
+def test_match_lost_within_a_case_and_across_cases_then_these_bytes() -> None:
+    named = {name: MATCHED[name] for name in ("match", "evidence", "tier")}
+    event = EvidenceMatchLost(**COMMON, **named, because="rule", number=2, supersedes=1)
+    data = (
+        '{"because":"rule","evidence":"2c7d5b10-93f4-4d0a-8f0e-6a5b4c3d2e1f",'
+        '"match":"9e1c4d2a-0b3f-4a6d-8c5e-7f8091a2b3c4","number":2,"supersedes":1,"tier":"same_picture"}'
+    )
+    assert body_of(event) == GOLDEN % (data, "01" * 32, "02" * 32, "{}", "evidence.match_lost")
+    event = EvidenceMatchLost(**COMMON, tier="same_picture", notices=())
+    assert body_of(event) == GOLDEN % ('{"notices":[],"tier":"same_picture"}', "01" * 32, "02" * 32, "{}", event.TYPE)
 
 
 def test_compared_when_nothing_new_is_found_in_other_cases_then_these_bytes() -> None:

@@ -100,7 +100,7 @@ def test_thresholds_that_are_tightened_then_a_match_stays_with_its_decision_and_
     assert kept["still_found"] is False
     assert (kept["id"], kept["grounds"], kept["tier"]) == (match["id"], match["grounds"], match["tier"])
     assert kept["decision"]["relation"] == "same_capture"
-    assert case.count(ENTRIES) == 2, "nothing new"
+    assert case.count(ENTRIES) == 2, "nothing new is found"
 
     case.set_policy()
     case.work.finish()

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.fingerprints import stop_list_effects
 from tests import media_samples as samples
-from tests.fingerprints.test_rematching import OneCase, poor
+from tests.fingerprints.test_rematching import STRICT, OneCase, poor
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api
 from tests.support.work import work_of
@@ -19,7 +19,7 @@ from tests.support.work import work_of
 PHOTO, OTHER = PHOTOGRAPHS[0], PHOTOGRAPHS[1]
 HARDLY = {"thresholds": {"pdq": 0, "phash": 0, "dhash": 0}, "inliers": {"same_picture": 100, "likely": 11}}
 ENTRIES = """SELECT b.body FROM ledger_entries e JOIN ledger_bodies b USING (commitment)
-    WHERE e.stream_id = :stream AND e.type = 'evidence.matched' ORDER BY e.seq"""
+    WHERE e.stream_id = :stream AND e.type IN ('evidence.matched', 'evidence.match_lost') ORDER BY e.seq"""
 
 
 @pytest.fixture
@@ -77,6 +77,63 @@ def test_match_when_compared_anew_with_the_same_result_then_nothing_is_said_agai
     assert case.count("SELECT count(*) FROM match_tiers") == 0
 
 
+def group(case: OneCase, item: str) -> dict[str, Any]:
+    found: dict[str, Any] = case.verifier.get(f"/v1/evidence/{item}/group").json()
+    return found
+
+
+def test_match_when_neither_item_finds_it_any_more_then_it_counts_no_more_and_both_streams_say_so(
+    case: OneCase,
+) -> None:
+    first, second = case.receive(PHOTO.read_bytes()), case.receive(poor(PHOTO))
+    (match,) = case.matches(first)
+    assert (group(case, first)["size"], group(case, first)["origins"]) == (2, {"at_least": 1, "at_most": 2})
+    to_do = f"/v1/evidence/{first}/matches?undecided=true"
+    assert len(case.verifier.get(to_do).json()["items"]) == 1
+
+    case.set_policy(**STRICT)
+    assert case.work.run_one() == "match_again"
+    assert case.matches(second)[0]["still_found"] is None, "one of the two was compared"
+    assert group(case, first)["size"] == 2
+    case.work.finish()
+    (lost,) = case.matches(second)
+    assert (lost["still_found"], lost["not_found_because"]) == (False, "rule")
+    assert (lost["tier"], lost["tier_since"], lost["grounds"]) == (match["tier"], match["tier_since"], match["grounds"])
+    assert (group(case, first)["size"], group(case, first)["origins"]) == (1, {"at_least": 1, "at_most": 1})
+    assert case.verifier.get(f"/v1/cases/{case.id}/groups").json()["items"] == []
+    assert case.verifier.get(to_do).json()["items"] == []
+
+    case.set_policy()
+    assert case.matches(second)[0]["still_found"] is None
+    case.work.finish()
+    assert case.matches(first)[0]["still_found"] is True
+    assert group(case, second)["size"] == 2
+    for item, other in ((first, second), (second, first)):
+        _, gone, again = told(case, item)
+        assert gone == {
+            "match": match["id"],
+            "evidence": other,
+            "tier": "same_picture",
+            "because": "rule",
+            "number": 2,
+            "supersedes": 1,
+        }
+        assert (again["tier"], again["number"], again["supersedes"]) == ("same_picture", 3, 2)
+
+
+@pytest.mark.thorough
+def test_lost_match_that_somebody_decided_then_it_counts_as_they_said(case: OneCase) -> None:
+    first, _ = case.receive(PHOTO.read_bytes()), case.receive(poor(PHOTO))
+    (match,) = case.matches(first)
+    path = f"/v1/matches/{match['id']}/decision"
+    case.verifier.post(path, json={"relation": "same_capture", "reason": "The same frame."})
+    case.set_policy(**STRICT)
+    case.work.finish()
+    assert case.matches(first)[0]["still_found"] is False
+    assert group(case, first)["size"] == 2
+    assert [one.get("number") for one in told(case, first)] == [None, 2], "that it is lost is said all the same"
+
+
 REFUSED = (
     "UPDATE match_tiers SET tier = 'likely'",
     "DELETE FROM match_tiers",
@@ -86,6 +143,11 @@ REFUSED = (
     "INSERT INTO match_tiers SELECT match_id, 3, first_id, second_id, tier, blob_match, now() FROM match_tiers",
     "INSERT INTO match_tiers SELECT match_id, 3, second_id, first_id, 'likely', key, now() FROM {likely}",
     "INSERT INTO match_tiers SELECT match_id, 3, first_id, second_id, 'likely', blob_match, now() FROM match_tiers",
+    # Lost with another tier or explanation than it had; lost without entries; for a reason that there is not.
+    "INSERT INTO match_tiers SELECT match_id, 3, first_id, second_id, 'likely', key, now(), 'rule' FROM {likely}",
+    "INSERT INTO match_tiers SELECT match_id, 3, first_id, second_id, tier, key, now(), 'rule' FROM {likely}",
+    "INSERT INTO match_tiers SELECT match_id, 3, first_id, second_id, tier, blob_match, now(), 'rule' FROM match_tiers",
+    "INSERT INTO match_tiers SELECT match_id, 3, first_id, second_id, tier, blob_match, now(), 'no' FROM match_tiers",
 )
 LIKELY = "match_tiers, (SELECT key FROM blob_matches WHERE tier = 'likely' LIMIT 1) AS found"
 
@@ -148,7 +210,11 @@ def test_match_that_rested_on_frames_which_are_stopped_then_says_so_and_comes_ba
     case.work.sweep()
     (found,) = case.matches(first)
     assert (found["still_found"], found["not_found_because"], found["tier"]) == (True, None, match["tier"])
-    assert len(told(case, first)) == 1, "the tier is what was said before"
+    assert [(one.get("number"), one.get("because")) for one in told(case, first)] == [
+        (None, None),
+        (2, "stop_list"),
+        (3, None),
+    ]
 
 
 @pytest.mark.thorough
