@@ -65,6 +65,7 @@ class _Pair:
     other: str
     found: Act
     decided: Act | None
+    lost: Act | None
 
 
 @dataclass(slots=True)
@@ -228,7 +229,9 @@ class Report:
         for match, found in story.matches.items():
             other = found.data["evidence"]
             if other in self._names.labels and match not in self._pairs:
-                self._pairs[match] = _Pair(match, story.stream, other, found, story.decisions.get(match))
+                self._pairs[match] = _Pair(
+                    match, story.stream, other, found, story.decisions.get(match), story.lost.get(match)
+                )
         if story.matches:
             small = ItemStory(story.stream, collected=story.collected, state=story.state, labels=story.labels)
             small.renditions, small.is_quarantined = story.renditions, story.is_quarantined
@@ -269,6 +272,8 @@ class Report:
             Cell(f"{self._names.labels[pair.first]} {pair.first}\n{self._names.labels[pair.other]} {pair.other}"),
         )
         yield "Found", cell(f"{words(data['tier'])}, {moment(pair.found.time)}")
+        if pair.lost is not None:
+            yield "Found no longer", cell(f"{words(pair.lost.data['because'])}, {moment(pair.lost.time)}")
         ground = _ground(data)
         if ground:
             yield "Ground", cell(ground)

@@ -125,7 +125,9 @@ class ItemStory:
     """Verdict → acts on it."""
     incidents: dict[str, Act] = field(default_factory=dict)
     matches: dict[str, Act] = field(default_factory=dict)
-    """The newest word on each match."""
+    """The newest word on each match, as it was found."""
+    lost: dict[str, Act] = field(default_factory=dict)
+    """Of those that are found no longer."""
     decisions: dict[str, Act] = field(default_factory=dict)
 
     @property
@@ -179,6 +181,9 @@ class ItemStory:
             self.reviews.setdefault(data["verdict_id"], []).append(act)
         elif kind == "evidence.matched" and "match" in data:
             self.matches[data["match"]] = act
+            self.lost.pop(data["match"], None)
+        elif kind == "evidence.match_lost" and "match" in data:
+            self.lost[data["match"]] = act
         elif kind == "evidence.match_decided":
             self.decisions[data["match"]] = act
 
