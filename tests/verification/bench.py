@@ -1,8 +1,9 @@
 """A hub with five people and one item, and the steps of a verification in one line each: for the service tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import text
@@ -15,6 +16,7 @@ from app.consent.rules import ConsentScope, Obtained, SubjectKind
 from app.consent.service import GivenConsent, Withdrawal, give_item_consent, withdraw_item_consent
 from app.kernel.primitives import Sha256Hex
 from app.media.models import Evidence
+from app.unit_of_work import UnitOfWork, unit_of_work
 from app.verification import leases, service
 from app.verification.findings import record_finding
 from app.verification.models import Finding, Review, SecondVerdict, Verdict
@@ -23,6 +25,7 @@ from app.verification.second import submit_second_verdict
 from app.verification.stated import Stated
 from tests.factories import NO_LABELS, commit_in, make_case, make_item, make_log, make_person
 
+Result = TypeVar("Result")
 REQUIRED = tuple(dimension for dimension in Dimension if dimension is not Dimension.MOTIVATION)
 LEASE_S = 3600
 LONGEST_S = 24 * 3600
@@ -41,6 +44,9 @@ class Bench:
     taras: Actor = field(init=False)
     case_id: UUID = field(init=False)
     item: UUID = field(init=False)
+    meanwhile: Callable[[], None] | None = None
+    ahead: int = 0
+    """By how much whoever acts guesses the item's version to have grown when their turn comes."""
 
     def __post_init__(self) -> None:
         make_log(self.sessions)
@@ -57,11 +63,11 @@ class Bench:
     def known(cls, sessions: sessionmaker[Session], facts: dict[str, Any]) -> Self:
         """The bench that a copy of its database holds; ``facts`` of the one that was made."""
         bench = cls.__new__(cls)
-        vars(bench).update(facts, sessions=sessions)
+        vars(bench).update(facts, sessions=sessions, meanwhile=None, ahead=0)
         return bench
 
     def facts(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "sessions"}
+        return {name: value for name, value in vars(self).items() if name not in ("sessions", "meanwhile", "ahead")}
 
     # --- looking
 
@@ -84,10 +90,7 @@ class Bench:
         return opened
 
     def take(self, actor: Actor, ttl_s: int = LEASE_S) -> Evidence:
-        return commit_in(
-            self.sessions,
-            lambda uow: leases.take_lease(uow, actor, self.item, ttl_s=ttl_s, longest_s=LONGEST_S),
-        )
+        return self.commit(lambda uow: leases.take_lease(uow, actor, self.item, ttl_s=ttl_s, longest_s=LONGEST_S))
 
     def end(self, actor: Actor) -> Evidence:
         ended: Evidence = self._moved(leases.end_lease, actor)
@@ -101,9 +104,7 @@ class Bench:
             "rationale": "The clock in the picture.",
             **options,
         }
-        return commit_in(
-            self.sessions, lambda uow: record_finding(uow, actor, self.item, Stated(dimension=dimension, **stated))
-        )
+        return self.commit(lambda uow: record_finding(uow, actor, self.item, Stated(dimension=dimension, **stated)))
 
     def find_all(self, actor: Actor) -> None:
         for dimension in REQUIRED:
@@ -124,7 +125,7 @@ class Bench:
 
     def second(self, actor: Actor, outcome: Outcome = Outcome.VERIFIED) -> SecondVerdict:
         stated: dict[str, Any] = {"outcome": outcome, "rationale": "I found it so."}
-        return commit_in(self.sessions, lambda uow: submit_second_verdict(uow, actor, self.item, **stated))[1]
+        return self.commit(lambda uow: submit_second_verdict(uow, actor, self.item, **stated))[1]
 
     def end_blind(self, actor: Actor) -> Review:
         made: Review = self._moved(service.end_blind, actor, reason="Everybody else has left the case.")[1]
@@ -155,8 +156,19 @@ class Bench:
         return service.IntegrityCheck(sha256, ReadBack(outcome, found, 1000, None))
 
     def _moved(self, command: Any, actor: Actor, **options: Any) -> Any:
-        options.setdefault("version", self.version())
-        return commit_in(self.sessions, lambda uow: command(uow, actor, self.item, **options))
+        options.setdefault("version", self.version() + self.ahead)
+        return self.commit(lambda uow: command(uow, actor, self.item, **options))
+
+    def commit(self, work: Callable[[UnitOfWork], Result]) -> Result:
+        """In a unit of work of its own; what is to happen ``meanwhile`` happens when all is done but the commit."""
+        with unit_of_work(self.sessions) as uow:
+            result = work(uow)
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile is not None:
+                uow.session.flush()
+                meanwhile()
+            uow.commit()
+        return result
 
     # --- the usual ways to a state
 

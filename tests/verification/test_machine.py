@@ -6,8 +6,10 @@ and the counts of its entries must be those of the model, and each person is sho
 model says. First rounds are blind or not, as the case's policy says when they begin; later ones never are.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
@@ -22,22 +24,26 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import Actor
 from app.access.rules import Role
 from app.cases.policy import Policy
-from app.cases.service import change_policy, revoke_role
-from app.kernel.errors import AppError
+from app.cases.service import change_policy, grant_role, revoke_role
+from app.kernel.errors import AppError, NotFound, VersionMismatch, constraint_errors
 from app.media.viewing import log_reading
 from app.verification.findings import list_findings
 from app.verification.queue import list_queue
 from app.verification.rules import Adjudication, Dimension, Outcome, ReviewKind
 from app.verification.service import list_verdicts
-from tests.factories import NO_LABELS, add_role, commit_in, make_item
+from tests.factories import NO_LABELS, commit_in, make_item
 from tests.support.examples import examples
 from tests.verification.bench import Bench
+from tests.verification.test_leases import somebody_waits
 
+CHANGING = ("olena", "petro")
+"""Whose roles change."""
 PEOPLE = ("coordinator", "olena", "petro", "rita", "sofia", "taras")
 VERIFY = {"verifier", "researcher"}
 REQUIRED = (Dimension.DATE, Dimension.LOCATION)
@@ -67,6 +73,27 @@ class Written:
     """Of a second verdict: how many first ones there were."""
 
 
+@dataclass(frozen=True)
+class Raced:
+    """What came of an act that began while another was done and not yet committed. ``may_be_late``: it may be refused
+    for what it saw before, though it would be allowed now."""
+
+    refusal: AppError | None
+    may_be_late: bool
+
+
+def refusal_of(act: Callable[[], Any]) -> AppError | None:
+    """As the API answers it: also where the database refuses what a service let pass."""
+    try:
+        act()
+    except AppError as error:
+        return error
+    except IntegrityError as error:
+        name = getattr(getattr(error.orig, "diag", None), "constraint_name", None)
+        return constraint_errors[name or ""]
+    return None
+
+
 class Verification(RuleBasedStateMachine):
     """One item of its own per example, in a case that the examples share."""
 
@@ -76,6 +103,12 @@ class Verification(RuleBasedStateMachine):
     """States, rounds and blindness that some example came to: a walk that never leaves the first room shows nothing."""
     policy: ClassVar[tuple[int, bool]]
     """The case's: its version, and whether rounds begin blind."""
+    races: ClassVar[Counter[str]]
+    """How the second of two that raced fared."""
+    is_rehearsal = False
+    """A rule is asked only for its act, which is called elsewhere."""
+    rehearsed: Callable[[], Any] | None = None
+    raced: Raced | None = None
 
     @initialize(data=st.data(), steps=st.sampled_from((0, 4, 5, 6, 7, 9, 11, 13)), is_blind=st.booleans())
     def begin(self, data: st.DataObject, steps: int, is_blind: bool) -> None:
@@ -109,20 +142,24 @@ class Verification(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "roles"):
-            for person, role in (("olena", Role.RESEARCHER), ("petro", Role.RESEARCHER)):
-                if str(role) in self.roles[person]:
-                    self._revoke(person, role)
+            for person in CHANGING:
+                for role in (Role.RESEARCHER, Role.VERIFIER):
+                    if (str(role) in self.roles[person]) is not (role is Role.VERIFIER):
+                        self.change_role(person, role)
 
     def _attempt(self, is_allowed: bool, act: Callable[[], Any], *entries: str) -> bool:
         """Call; the model's opinion and the system's must agree. What succeeded left exactly these entries."""
-        refusal: AppError | None = None
-        try:
-            act()
-        except AppError as error:
-            refusal = error
+        if self.is_rehearsal:
+            self.rehearsed = act
+            return False
+        raced, self.raced = self.raced, None
+        refusal = refusal_of(act) if raced is None else raced.refusal
+        if raced is not None and raced.may_be_late and refusal is not None:
+            is_allowed = False
         assert (refusal is None) is is_allowed, f"in state {self.state}: {refusal!r}"
         if refusal is not None:
-            assert refusal.status in (403, 409, 422), refusal.code
+            expected = {403, 404, 409, 422} | ({412} if raced is not None else set())
+            assert refusal.status in expected, refusal.code
             return False
         self.entries.update(f"evidence.{entry}" for entry in entries)
         return True
@@ -189,12 +226,11 @@ class Verification(RuleBasedStateMachine):
         reading: dict[str, Any] = {"rendering": "original", "size_bytes": 1, "purpose": "verification"}
         entries = () if person in self.viewers else ("viewed",)
         if self._attempt(
-            True,
-            lambda: commit_in(
-                self.sessions,
+            bool(self.roles[person]),
+            lambda: self.bench.commit(
                 lambda uow: log_reading(
                     uow, self._actor(person), self.bench.item, act="viewed", window_s=900, **reading
-                ),
+                )
             ),
             *entries,
         ):
@@ -242,6 +278,8 @@ class Verification(RuleBasedStateMachine):
     @rule(person=people)
     def look_at_the_queue(self, person: str) -> None:
         """It offers the item to who may take it now, and to nobody else; who holds it has it already."""
+        if not self.roles[person]:
+            return
         with self.sessions() as session:
             offered = list_queue(
                 session, self._actor(person), case_id=self.bench.case_id, act=None, after=None, limit=500
@@ -406,23 +444,69 @@ class Verification(RuleBasedStateMachine):
             self.state = "in_verification"
             self._begin_round()
 
-    @rule(person=st.sampled_from(["olena", "petro"]))
-    def change_role(self, person: str) -> None:
-        """A verifier becomes a researcher, or is one no more: the guards are about persons, not roles."""
-        if "researcher" in self.roles[person]:
-            self._revoke(person, Role.RESEARCHER)
-            self.roles[person].discard("researcher")
-        else:
-            bench = self.bench
-            add_role(self.sessions, bench.coordinator, bench.case_id, self._actor(person), Role.RESEARCHER)
-            self.roles[person].add("researcher")
-
-    def _revoke(self, person: str, role: Role) -> None:
+    @rule(person=st.sampled_from(CHANGING), role=st.sampled_from((Role.VERIFIER, Role.RESEARCHER)))
+    def change_role(self, person: str, role: Role) -> None:
+        """Given or taken away, also both: the guards are about persons, not roles, and who has none is outside."""
         bench, account = self.bench, self._actor(person).account_id
-        commit_in(
-            self.sessions,
-            lambda uow: revoke_role(uow, bench.coordinator, bench.case_id, account_id=account, role=role),
-        )
+        change = revoke_role if str(role) in self.roles[person] else grant_role
+        if self._attempt(
+            True,
+            lambda: bench.commit(
+                lambda uow: change(uow, bench.coordinator, bench.case_id, account_id=account, role=role)
+            ),
+        ):
+            self.roles[person] ^= {str(role)}
+
+    @rule(data=st.data(), person=people, guess=st.sampled_from((0, 1, 1, 2)))
+    def race(self, data: st.DataObject, person: str, guess: int) -> None:
+        """One acts, and before that is committed another does: the same, something else, or their roles change. The
+        second guesses the item's version, so that no stale one shields what it may not do."""
+        steps: list[Any] = list(self._steps_onwards())
+        first: Any = data.draw(st.sampled_from(steps or [partial(self.view, person)]))
+        second = data.draw(st.sampled_from(self._rivals(first, person)))
+        if data.draw(st.booleans()):
+            first, second = second, first
+        self._run_race(first, second, guess)
+
+    def _rivals(self, first: Any, person: str) -> list[Any]:
+        """What may happen beside an act: the same by another, a role that changes, a look, any other step."""
+        actor = first.args[0]
+        changed = actor if actor in CHANGING else "petro"
+        return [
+            *[partial(first.func, other, *first.args[1:]) for other in (person, person, actor)],
+            *[partial(self.change_role, changed, role) for role in (Role.VERIFIER, Role.RESEARCHER)],
+            *[partial(self.view, other) for other in (person, actor)],
+            *[partial(self.take_lease, person), partial(self.end_lease, "coordinator"), partial(self.withdraw, actor)],
+            *[partial(self.review, person, decision) for decision in DECISIONS],
+            *[partial(self.sign_off, person), partial(self.return_item, person), partial(self.reopen, person)],
+        ]
+
+    def _run_race(self, first: Callable[[], None], second: Callable[[], None], guess: int) -> None:
+        self.is_rehearsal = True
+        second()
+        self.is_rehearsal, act, bench = False, self.rehearsed, self.bench
+        assert act is not None
+        started: list[Future[AppError | None]] = []
+
+        def meanwhile() -> None:
+            bench.ahead = guess
+            started.append(pool.submit(refusal_of, act))
+            while not (started[0].done() or somebody_waits(bench)):
+                time.sleep(0.002)
+            bench.ahead = 0
+
+        bench.meanwhile = meanwhile
+        with ThreadPoolExecutor(1) as pool:
+            try:
+                first()
+            finally:
+                bench.meanwhile = None
+            if started:
+                was_early = started[0].done()
+                refusal = started[0].result(timeout=20)
+                self.raced = Raced(refusal, was_early or isinstance(refusal, VersionMismatch))
+        second()
+        self.races["after" if not started else "done" if refusal is None else refusal.code] += 1
 
     @invariant()
     def item_is_where_the_model_is(self) -> None:
@@ -443,6 +527,10 @@ class Verification(RuleBasedStateMachine):
         with self.sessions() as session:
             person = PEOPLE[self.entries.total() % len(PEOPLE)]  # One at a time: they all come by.
             actor = self._actor(person)
+            if not self.roles[person]:
+                with pytest.raises(NotFound):
+                    list_findings(session, actor, self.bench.item, **page)
+                return
             found = len(list_findings(session, actor, self.bench.item, **page))
             given = len(list_verdicts(session, actor, self.bench.item, **page))
             assert found == sum(self._sees(person, one) for one in self.findings), person
@@ -454,17 +542,35 @@ def machine(sessions: sessionmaker[Session], bench: Bench) -> type[Verification]
     policy = Policy(required_dimensions=tuple(REQUIRED))
     commit_in(sessions, lambda uow: change_policy(uow, bench.coordinator, bench.case_id, version=1, policy=policy))
     Verification.sessions, Verification.bench, Verification.policy = sessions, bench, (2, False)
-    Verification.reached = set()
+    Verification.reached, Verification.races = set(), Counter()
     return Verification
 
 
-def walk(machine: type[Verification], *, is_blind: bool, decision: tuple[ReviewKind, str, str]) -> None:
-    """One item through every state to its second round, by the model's own steps: chance may leave rooms out."""
+def walk(machine: type[Verification], *, is_blind: bool, decision: tuple[ReviewKind, str, str], turn: int) -> None:
+    """One item through every state to its second round, by the model's own steps: chance may leave rooms out.
+
+    Beside each step somebody does something else, begun before the step is committed.
+    """
     model = machine()
     model.begin(data=None, steps=0, is_blind=is_blind)
-    for _ in range(30):
+    for number in range(40):
         steps: list[Any] = model._steps_onwards()
-        next((step for step in steps if decision in step.args), steps[0])()
+        if not steps:
+            break  # Everybody who could go on is an author or a judge by now.
+        first = next((step for step in steps if decision in step.args), steps[0])
+        others = [person for person in PEOPLE if model._may(person, *VERIFY) and person != first.args[0]]
+        others.sort(key=lambda person: person not in model.authors)
+        rivals = model._rivals(first, PEOPLE[number % len(PEOPLE)])
+        match first.func.__name__:
+            case "submit":  # Its author would concur at once.
+                rival = partial(model.review, first.args[0], DECISIONS[0])
+            case "take_lease":
+                rival = partial(model.take_lease, others[-1])
+            case _ if number % 3 == 0:  # The same at once by another who may do such work: an author, if there is one.
+                rival = partial(first.func, others[0], *first.args[1:])
+            case _:
+                rival = rivals[(5 * number + turn) % len(rivals)]
+        model._run_race(first, rival, 1 + turn)
         model.item_is_where_the_model_is()
         model.nobody_is_shown_what_is_hidden_from_them()
         if model.round == 2:
@@ -472,21 +578,26 @@ def walk(machine: type[Verification], *, is_blind: bool, decision: tuple[ReviewK
     model.teardown()
 
 
+@pytest.mark.thorough
+def test_item_when_two_act_at_once_at_every_step_then_it_is_as_if_one_had_waited_for_the_other(
+    machine: type[Verification],
+) -> None:
+    for is_blind in (False, True):
+        for turn, decision in enumerate(DECISIONS[:2]):
+            walk(machine, is_blind=is_blind, decision=decision, turn=turn)
+    states = {(state, blind) for state, _, blind in machine.reached}
+    judged = ("awaiting_sign_off", "disputed", "signed_off")
+    assert states >= {(state, blind) for state in judged for blind in (None, "complete")}
+    assert ("awaiting_peer_review", "pending") in states
+    assert 2 in {number for _, number, _ in machine.reached}, "no walk reopened its item"
+    assert machine.races.keys() >= {"done", "lease_taken", "self_review", "forbidden"}, machine.races
+    assert machine.races.total() - machine.races["after"] > 30
+
+
 @pytest.mark.scaled
 def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_an_entry(
     machine: type[Verification],
 ) -> None:
-    for is_blind in (False, True):
-        for decision in DECISIONS[:2]:
-            walk(machine, is_blind=is_blind, decision=decision)
-    states, rounds = (
-        {(state, blind) for state, _, blind in machine.reached},
-        {number for _, number, _ in machine.reached},
-    )
-    judged = ("awaiting_sign_off", "disputed", "signed_off")
-    assert states >= {(state, blind) for state in judged for blind in (None, "complete")}
-    assert ("awaiting_peer_review", "pending") in states
-    assert 2 in rounds, "no example reopened its item"
     checks = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
     run_state_machine_as_test(
         machine,
@@ -494,3 +605,4 @@ def test_item_when_anybody_calls_anything_then_no_guard_breaks_and_every_act_is_
             max_examples=examples(25), stateful_step_count=16, deadline=None, suppress_health_check=checks
         ),
     )
+    assert len({state for state, _, _ in machine.reached}) > 4
