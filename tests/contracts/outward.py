@@ -5,6 +5,7 @@ import base64
 import gzip
 import io
 import json
+import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -37,13 +38,14 @@ class Outward:
     world: World
     callers: dict[str, httpx.Client] = field(default_factory=dict)
     bringer: Person | None = None
+    data: Path = Path()
 
 
 @contextmanager
 def open_outward(database: TestDatabase, sessions: sessionmaker[Session], data: Path) -> Iterator[Outward]:
     with running_api(database, data, search_wait_s=0.02) as api, integrating(database):
         publish_key(sessions, data)
-        made = Outward(api, World(api))
+        made = Outward(api, World(api), data=data)
         _fill(made)
         yield made
 
@@ -82,6 +84,7 @@ def _fill(made: Outward) -> None:
     }
     world.objects = objects
     world.cases["A"] = case_id
+    objects["export"] = {"own": {"export_id": _package(made, case_id)}}
     made.bringer = bringer
     made.callers = {role: people[role].http for role in (*ROLES, "outsider")}
     made.callers |= {"administrator": api.admin.http, "organisation auditor": _organisation_auditor(api)}
@@ -166,6 +169,20 @@ def _withdraw(people: Mapping[str, Person], item: str, testimony: str) -> None:
     subject = ok(people["bringer"].get(path))["items"][0]["subject_id"]
     said = {"subject_id": subject, "withdrawn_on": "2026-09-02", "reason": TESTIMONY}
     ok(people["verifier"].post(f"{path}/withdrawals", json=said), 201)
+
+
+def _package(made: Outward, case_id: str) -> str:
+    """Of the whole case, after the withdrawals: its acts alone."""
+    asked = {"scope": "case", "ids": [case_id], "purpose": "court"}
+    researcher = made.world.people["researcher"]
+    export = str(ok(researcher.post("/v1/exports", json=asked), 202)["id"])
+    with work_of(made.api) as work:
+        for _ in range(3):  # The seal waits for a signed tree.
+            work.sweep()
+            if ok(researcher.get(f"/v1/exports/{export}"))["state"] == "ready":
+                return export
+            time.sleep(0.1)
+    raise AssertionError(researcher.get(f"/v1/exports/{export}").text)
 
 
 def _organisation_auditor(api: Api) -> httpx.Client:

@@ -4,6 +4,7 @@ labelled is in any answer, header, problem, custody page or file, log line, kept
 import base64
 import gzip
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.contracts.outward import (
     NEVER,
     SEEN,
     TESTIMONY,
+    UNLABELLED_BYTES,
     WITHDRAWN,
     Outward,
     holds,
@@ -35,9 +37,20 @@ CHANGES_BY_GET = frozenset({"takeCaseCustodyFile", "takeEvidenceCustodyFile", "t
 CARRIED_OUT_BY = frozenset({"coordinator", "custodian"})
 PAGES = frozenset({"listEvidenceCustody", "listIncidentCustody", "listCaseCustody"})
 LEDGER = PAGES | CHANGES_BY_GET | {"getEntryReceipt", "getEntryProof", "listAuditedCases"}
-LEDGER |= {"listLedgerEntries", "takeLedgerEntriesFile"}
+LEDGER |= {"listLedgerEntries", "takeLedgerEntriesFile", "getExportContent"}
 """Where ids stay: the rows of the ledger do."""
 MEDIA = ("image/", "video/", "application/octet-stream")
+
+
+ACTS_WITHOUT_RECEIPT = frozenset(
+    {
+        *("createSession", "deleteCurrentSession", "changeMyPassword", "setPreferences", "saveDraft", "discardDraft"),
+        *("askSun", "askShadow", "askDistance", "prepareVerdict", "endSimilarSearch", "lookUpAccount"),
+    }
+)
+"""What neither reads of a case's things alone nor is an act that may wait for its checkpoint."""
+BY_MEMBERS = frozenset({"collector", "verifier", "researcher", "legal_analyst", "auditor"})
+"""Who may do nothing with what was withdrawn: coordinators and custodians carry it out."""
 
 
 def is_outward(name: str) -> bool:
@@ -64,6 +77,40 @@ def ways(call: Call) -> list[dict[str, str]]:
     if call.operation == "getContent" or "purpose" in operations()[call.operation].parameters("query"):
         found = [{"purpose": "verification", **each} for each in found]
     return found
+
+
+def test_operations_when_new_then_somebody_says_whether_they_lead_outward() -> None:
+    """What reads is walked by itself; of everything else it is said here, or seen by its receipts, that it acts."""
+    acts = {name for name, documented in operations().items() if "wait" in documented.parameters("query")}
+    unsaid = {name for name in operations() if not is_outward(name)} - acts - ACTS_WITHOUT_RECEIPT
+    assert unsaid == set()
+    assert not {name for name in SEARCHES | ACTS_WITHOUT_RECEIPT if name not in operations()}
+    assert {name for name in operations() if not is_outward(name)} <= {call.operation for call in CALLS}
+
+
+def acts_on_withdrawn(outward: Outward) -> Iterator[tuple[str, str, str, httpx.Response]]:
+    """Every act on what was withdrawn, tried by those who may do none."""
+    for call in (call for call in CALLS if not is_outward(call.operation)):
+        if "withdrawn" in outward.world.objects.get(call.kind, {}):
+            request = call.request(outward.world, "withdrawn")
+            for caller in BY_MEMBERS:
+                yield call.operation, "withdrawn", caller, outward.callers[caller].request(**request)
+
+
+def searched(outward: Outward) -> Iterator[tuple[str, str, str, httpx.Response]]:
+    """Every list that takes words, asked for those that nobody may find."""
+    case_id = outward.world.objects["case"]["own"]["case_id"]
+    lists = [documented for documented in operations().values() if "q" in documented.parameters("query")]
+    assert len(lists) > 1
+    for documented in lists:
+        for word in (IDENTITY, WITHDRAWN, TESTIMONY, SEEN):
+            path = documented.path.format(case_id=case_id)
+            for caller in BY_MEMBERS | CARRIED_OUT_BY:
+                answer = outward.callers[caller].get(path, params={"q": word})
+                assert answer.status_code in (200, 403), answer.text
+                found = answer.json().get("items", [])
+                assert not found or word == SEEN, (word, caller)
+                yield documented.name, "case", caller, answer
 
 
 def answers(outward: Outward) -> Iterator[tuple[str, str, str, httpx.Response]]:
@@ -105,10 +152,12 @@ def test_outward_paths_when_walked_by_everybody_then_show_nothing_of_what_is_clo
         outward.world.objects["match"]["withdrawn"]["match_id"],
     }
     wrong, allowed, seen = [], set(), set()
-    for operation, which, caller, answer in answers(outward):
+    for operation, which, caller, answer in chain(answers(outward), acts_on_withdrawn(outward), searched(outward)):
         said, place = told(answer), f"{operation} of {which} by {caller} ({answer.status_code})"
         if answer.status_code == 500:
             wrong.append(f"{place}: {answer.text[:200]}")
+        if not is_outward(operation) and answer.status_code < 400:
+            wrong.append(f"{place}: done")
         if answer.status_code not in operations()[operation].statuses:
             wrong.append(f"{place}: not documented")
         wrong += [f"{place}: {word}" for word in NEVER if holds(said, word)]
@@ -141,6 +190,7 @@ def test_outward_paths_when_walked_by_everybody_then_show_nothing_of_what_is_clo
     for word in (WITHDRAWN, TESTIMONY, IDENTITY, *NEVER):
         assert not holds((logged.out + logged.err).encode(), word), f"{word} is in a log"
     _look_through(database)
+    _look_through_the_rest(database, outward.data)
 
 
 BLURRED = frozenset({"getPreview", "getStrip", "getFrame"})
@@ -163,6 +213,26 @@ def _look_through(database: TestDatabase) -> None:
             if table == "stored_answers":
                 assert not holds(cells, WITHDRAWN)
                 assert not holds(cells, TESTIMONY)
+
+
+def _look_through_the_rest(database: TestDatabase, data: Path) -> None:
+    """Who is sealed stands nowhere in clear: in no table as its owner reads it, what waits for workers and the vault's
+    own among them, and in no file, though the vault's key lies there; the walk's other words show that it is not blind.
+    """
+    found = set()
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        tables = owner.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'")
+        for (table,) in tables.fetchall():
+            rows = owner.execute(f'SELECT * FROM "{table}"'.encode()).fetchall()
+            cells = b"\n".join(_bytes(cell) for row in rows for cell in row)
+            assert not holds(cells, IDENTITY), table
+            found |= {table} if holds(cells, SEEN) else set()
+    assert {"evidence", "testimonies", "ledger_disclosures"} <= found
+    files = [path for path in data.rglob("*") if path.is_file()]
+    contents = [(path, path.read_bytes()) for path in files]
+    assert any(UNLABELLED_BYTES.encode() in content for _, content in contents)
+    for path, content in contents:
+        assert not holds(content, IDENTITY), path
 
 
 def _bytes(cell: Any) -> bytes:
