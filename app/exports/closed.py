@@ -9,16 +9,24 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from app.access.actors import Actor
+from app.access.rules import Operation
+from app.cases.service import Grant, may
 from app.exports.custody_streams import CustodyEntry
-from app.exports.errors import DisclosureWithheld
+from app.exports.errors import DisclosureWithheld, TestimoniesStayClosed
 from app.media.closing import closed_among
 from app.testimonies import closing
+from app.testimonies.models import Testimony
+from app.testimonies.places import SEALED
 
 NAMED = ("evidence", "testimony", "fact", "source_evidence")
 """Facts by which an entry of another stream speaks of an item or a testimony."""
+
+OF_WITNESSES = frozenset({*SEALED, "subject", "obtained", "valid_until", "note", "reason"})
+"""The sealed fields of a testimony's entries, those of its consents among them."""
 
 _SPOKEN_OF = text("""
     SELECT DISTINCT CAST(coalesce(d.data ->> 'evidence', d.data ->> 'source_evidence') AS uuid)
@@ -71,6 +79,20 @@ def require_consent_to_disclose(session: Session, streams: Collection[UUID]) -> 
                 "evidence_ids": [str(item) for item in items[:50]],
                 "testimony_ids": [str(testimony) for testimony in testimonies[:50]],
             },
+        )
+
+
+def require_testimonies_to_open(
+    session: Session, actor: Actor, grant: Grant, streams: Collection[UUID], opens: Collection[str] | None
+) -> None:
+    """That whoever may not read testimonies has none opened in a file: it is no way past the role. ``opens``: the
+    fields, None: all. Raises TestimoniesStayClosed."""
+    is_theirs = opens is not None and OF_WITNESSES.isdisjoint(opens)
+    if is_theirs or may(actor, grant, Operation.READ_TESTIMONIES):
+        return
+    if session.scalar(select(Testimony.id).where(Testimony.incident_id.in_(streams)).limit(1)) is not None:
+        raise TestimoniesStayClosed(
+            "It holds testimonies, which your role does not read.", extra={"fields": sorted(OF_WITNESSES)}
         )
 
 

@@ -14,7 +14,7 @@ from app.access.rules import Operation, OrganisationRole, Role
 from app.access.rules import Scope as TokenScope
 from app.anchors.publication import with_cosignatures
 from app.cases.service import Grant, authorise, current_policy, may
-from app.exports.closed import citing_closed, open_among, require_consent_to_disclose
+from app.exports.closed import citing_closed, open_among, require_consent_to_disclose, require_testimonies_to_open
 from app.exports.custody_streams import (
     CustodyEntry,
     Scope,
@@ -137,7 +137,7 @@ def take_custody_file(
     The streams are locked from here to the commit, so that what the entries say of them is so. ``log_id``: the part
     that stands in an ended log; nothing of that moves any more.
     Raises NotFound, Forbidden, OwnActsOnly, NotShownYet, CsvDisclosesNothing, ApprovalNeeded, DisclosureWithheld,
-    StreamsKeepChanging.
+    TestimoniesStayClosed, StreamsKeepChanging.
     """
     subject, case_id = find_subject(uow.session, scope, object_id)
     grant = authorise(uow.session, actor, case_id, Operation.READ_CUSTODY)
@@ -160,6 +160,7 @@ def take_custody_file(
         included, closing = ended.spans, case_id
     require_file_may_be_taken(uow.session, grant, [span.stream for span in included])
     if is_disclosed:
+        require_testimonies_to_open(uow.session, actor, grant, [span.stream for span in included], None)
         require_consent_to_disclose(uow.session, [span.stream for span in included])
     common: dict[str, Any] = {
         "actor": grant.entry_actor,

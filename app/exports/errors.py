@@ -188,6 +188,15 @@ class ExportErased(AppError):
     advice = "Something in it was erased. Ask for a new package, which holds what is left."
 
 
+class TestimoniesStayClosed(Forbidden):
+    code = "testimonies_stay_closed"
+    title = "What witnesses said is not opened to your role"
+    advice = (
+        "Take the custody log with disclose=none, or items' logs by themselves; of a package name the fields to open, "
+        "without those of testimonies and consents, which 'fields' lists. It proves the same."
+    )
+
+
 class DisclosureWithheld(Conflict):
     code = "disclosure_withheld"
     title = "Consent to disclose some of this was withdrawn"

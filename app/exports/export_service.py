@@ -16,7 +16,7 @@ from app.access.rules import Scope as TokenScope
 from app.cases.service import NOWHERE, Grant, authorise, current_policy, may
 from app.consent.outward import closed_to
 from app.consent.rules import ConsentScope
-from app.exports.closed import require_consent_to_disclose
+from app.exports.closed import require_consent_to_disclose, require_testimonies_to_open
 from app.exports.custody_service import may_open
 from app.exports.custody_streams import Subject, lock_streams
 from app.exports.errors import (
@@ -82,7 +82,8 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     """A package to be built: its row and job, ``export.created`` in every included stream and, last, in the case's.
 
     The streams are locked from here to the commit, so that what the entries say of them is so. Raises NotFound,
-    Forbidden, Invalid, NotShownYet, DisclosureWithheld, LabelsMissing, RedactionsMissing, StreamsKeepChanging.
+    Forbidden, Invalid, NotShownYet, TestimoniesStayClosed, DisclosureWithheld, LabelsMissing, RedactionsMissing,
+    StreamsKeepChanging.
 
     Where the case's policy says so, nothing more happens until another person approves (``app.exports.approval``).
     """
@@ -92,6 +93,8 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     _require_content(actor, grant, has_media=asked.shows, is_disclosed=asked.disclosed != "none")
     included, case = lock_streams(uow.session, subject)
     require_file_may_be_taken(uow.session, grant, [span.stream for span in included])
+    if asked.disclosed != "none":
+        require_testimonies_to_open(uow.session, actor, grant, [span.stream for span in included], asked.opens)
     if asked.shows or asked.disclosed != "none":
         require_consent(uow.session, [span.stream for span in included], asked.audience)
     media = _media_of(uow.session, included, asked)
@@ -292,6 +295,9 @@ def find_package(session: Session, actor: Actor, export_id: UUID) -> tuple[Expor
         raise ExportNotReady("It is still being made. Ask again in a moment.")
     streams = list(session.scalars(STREAMS_OF_EXPORT, {"export": export.id}))
     require_file_may_be_taken(session, grant, streams)
+    if export.disclosed != "none":
+        opens = None if export.disclosed == "all" else export.fields
+        require_testimonies_to_open(session, actor, grant, streams, opens)
     if shows or export.disclosed != "none":
         require_consent(session, streams, ConsentScope(export.audience))
     if shows:

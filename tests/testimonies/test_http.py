@@ -7,7 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy.orm import Session, sessionmaker
 
+from tests.exports.custody_cases import publish_key
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
 from tests.support.journey import ok
@@ -176,3 +178,18 @@ def test_testimony_when_its_custody_is_read_then_opened_to_whoever_may_read_test
     assert "Brimmoxal" in shown.text
     assert "Brimmoxal" not in kept.text
     assert len(kept.json()["items"]) == len(shown.json()["items"])
+
+
+def test_testimony_when_a_file_would_open_it_then_refused_to_who_may_not_read_it(
+    house: House, sessions: sessionmaker[Session], tmp_path: Path
+) -> None:
+    publish_key(sessions, tmp_path / "data")
+    ok(house.record(), 201)
+    file = f"/v1/incidents/{house.incident}/custody/file"
+    asked = {"scope": "incident", "ids": [house.incident], "purpose": "audit"}
+    refused = house.auditor.get(file, params={"purpose": "audit", "disclose": "all"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "testimonies_stay_closed")
+    for disclosures, status in (("all", 403), (["text"], 403), (["title", "place"], 202), ("none", 202)):
+        answer = house.auditor.post("/v1/exports", json={**asked, "disclosures": disclosures})
+        assert answer.status_code == status, answer.text
+    assert house.researcher.post("/v1/exports", json={**asked, "disclosures": "all"}).status_code == 202
