@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +16,7 @@ from app.media.jail.decoder import Decoder
 from app.media.jail.limits import DecodeLimits
 from tests import media_samples as samples
 from tests.media.people import METADATA, Hub
+from tests.media_jail.test_hostile import children_of
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api
 from tests.support.work import Work
@@ -100,13 +100,12 @@ def breaking_the_rules(decoder: Decoder) -> Iterator[None]:
     """Ends the next decoding child as the kernel does when it makes a forbidden call."""
     zygote = decoder._zygote
     assert zygote is not None
-    children = Path(f"/proc/{zygote._process.pid}/task/{zygote._process.pid}/children")
 
     def strike() -> None:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            if found := children.read_text().split():
-                os.kill(int(found[0]), signal.SIGSYS)
+            if found := children_of(zygote._process.pid):
+                os.kill(found[0], signal.SIGSYS)
                 return
             time.sleep(0.001)
 

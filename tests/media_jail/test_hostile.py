@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,7 +142,7 @@ def test_decode_when_34_bytes_claim_gigabytes_then_the_limit_is_named(decode: De
 @pytest.mark.thorough
 def test_decode_when_memory_runs_out_then_the_limit_is_named(decode: Decode) -> None:
     with Decoder(DecodeLimits(memory_bytes=500 * MIB)) as small:
-        result, _ = decode(media_samples.png_bomb(9_000), small)
+        result, _ = decode(media_samples.png_bomb(11_000), small)
         assert result.outcome is DecodeOutcome.LIMIT_MEMORY
         assert decode(media_samples.recompressed(PHOTOGRAPH), small)[0].outcome is DecodeOutcome.DECODED
 
@@ -173,6 +174,21 @@ def zygote_of(decoder: Decoder) -> int:
 
 
 def children_of(pid: int) -> list[int]:
+    """Those that decode, of the zygote for pictures and of the one for films, which is its child."""
+    film = films_zygote_of(pid)
+    others = [child for child in _all_children_of(pid) if child != film]
+    return others if film is None else others + _all_children_of(film)
+
+
+def films_zygote_of(pid: int) -> int | None:
+    for child in _all_children_of(pid):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if Path(f"/proc/{child}/comm").read_text() == "films\n":
+                return child
+    return None
+
+
+def _all_children_of(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
@@ -247,6 +263,21 @@ def test_decode_when_the_zygote_died_between_files_then_the_next_file_starts_it_
 ) -> None:
     os.kill(zygote_of(decoder), signal.SIGKILL)
     assert decode_bytes(decoder, PHOTOGRAPH.read_bytes(), tmp_path)[0].outcome is DecodeOutcome.DECODED
+
+
+def test_zygotes_when_one_of_the_two_ends_then_so_does_the_other_and_only_that_of_films_has_ffmpeg(
+    tmp_path: Path,
+) -> None:
+    with Decoder() as decoder:
+        for name in ("films", "pictures"):
+            assert decode_bytes(decoder, PHOTOGRAPH.read_bytes(), tmp_path)[0].outcome is DecodeOutcome.DECODED
+            pictures = zygote_of(decoder)
+            films = films_zygote_of(pictures)
+            assert films is not None
+            assert "libavcodec" not in Path(f"/proc/{pictures}/maps").read_text()
+            assert "libavcodec" in Path(f"/proc/{films}/maps").read_text()
+            os.kill(films if name == "films" else pictures, signal.SIGKILL)
+            wait_until(lambda: is_over(pictures) and is_over(films))  # noqa: B023 - called here
 
 
 def test_decode_when_the_caller_fails_on_a_frame_then_the_child_is_ended(decoder: Decoder, tmp_path: Path) -> None:

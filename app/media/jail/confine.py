@@ -22,6 +22,7 @@ _ABOVE_ALL_KEPT = 10
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
 _PR_SET_NO_NEW_PRIVS = 38
 _CAPABILITY_VERSION_3 = 0x20080522
 _CLONE_NEWUTS, _CLONE_NEWIPC, _CLONE_NEWUSER, _CLONE_NEWNET = 0x04000000, 0x08000000, 0x10000000, 0x40000000
@@ -61,14 +62,24 @@ def confine(
     """
     _offer_to_the_oom_killer()
     _drop_capabilities()
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != zygote_pid:  # It died before the line above took hold.
-        raise ConfinementFailed("the zygote is gone")
+    die_with(zygote_pid)
     _prctl(_PR_SET_DUMPABLE, 0)
     _keep_two_descriptors(input_fd, output_fd)
     _limit_resources(cpu_s, limits)
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
     _raise_kernel_walls(is_strict, with_threads)
+
+
+def die_with(parent_pid: int) -> None:
+    """Ends the calling process when its parent does. Raises ConfinementFailed when that is gone already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:  # It died before the line above took hold.
+        raise ConfinementFailed("the zygote is gone")
+
+
+def name_process(name: bytes) -> None:
+    """At most 15 bytes."""
+    _set_option(_PR_SET_NAME, name, 0, 0, 0)
 
 
 def _offer_to_the_oom_killer() -> None:

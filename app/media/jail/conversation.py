@@ -123,7 +123,9 @@ class Conversation:
                     )
                     try:
                         memory = [] if self._memory is None else [self._memory.fileno()]
-                        self._zygote.ask(request, [fd, child_answer_fd, child_status.fileno(), *memory])
+                        self._zygote.ask(
+                            request, [fd, child_answer_fd, child_status.fileno(), *memory], is_film=request.is_film
+                        )
                     finally:
                         os.close(child_answer_fd)
                 self._listen(wire.Channel(answer_fd, time.monotonic() + wall_s))

@@ -88,7 +88,11 @@ class Decoder:
         Once at a worker's start, before the first file: it takes about half a second.
         """
         zygote = self._living_zygote()
-        escapes = tuple(name for name in PROBES if _has_escaped(zygote, name, self._limits, self._mode))
+        escapes = tuple(
+            name
+            for name in PROBES
+            if any(_has_escaped(zygote, name, self._limits, self._mode, is_film=is_film) for is_film in (False, True))
+        )
         if escapes and self._mode == "strict":
             raise JailUnavailable(f"a confined process could: {', '.join(escapes)}")
         return JailReport(self._mode, zygote.walls, escapes, zygote.versions)
@@ -207,13 +211,13 @@ class Decoder:
                 self._zygote = None
 
 
-def _has_escaped(zygote: Zygote, probe: str, limits: DecodeLimits, mode: JailMode) -> bool:
+def _has_escaped(zygote: Zygote, probe: str, limits: DecodeLimits, mode: JailMode, *, is_film: bool) -> bool:
     """Whether a confined child could do what the probe tries. Raises JailUnavailable without an answer."""
     nothing_fd, (answer_fd, child_answer_fd) = os.open(os.devnull, os.O_RDONLY), os.pipe2(os.O_CLOEXEC)
     status, child_status = socket.socketpair()
     try:
         request = Request("probe", probe, limits, mode == "strict")
-        zygote.ask(request, [nothing_fd, child_answer_fd, child_status.fileno()])
+        zygote.ask(request, [nothing_fd, child_answer_fd, child_status.fileno()], is_film=is_film)
         child_status.close()
         status.settimeout(STATUS_TIMEOUT_S)
         exit_code = int(status.recv(32).split()[0])

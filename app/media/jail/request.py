@@ -27,6 +27,11 @@ class Request:
     claims_only: bool = False
     """Of an image's file only the first picture is decoded, and nothing is counted."""
 
+    @property
+    def is_film(self) -> bool:
+        """Whether it needs FFmpeg: recordings do, and HEIC, which may hold one."""
+        return self.kind == "video" or self.decoder == "HEIF"
+
     def to_bytes(self) -> bytes:
         return json.dumps(asdict(self)).encode("ascii")
 

@@ -25,6 +25,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from app.media.jail.clock import FrameClock
 from app.media.jail.containers import Outline, outline
+from app.media.jail.damaged import NothingThere
 from app.media.jail.display import Display
 from app.media.jail.images import Emit, TooManyPixels
 from app.media.jail.limits import DecodeLimits
@@ -51,7 +52,7 @@ VIDEO_CODECS = (
 _CUT_OFF_EARLY = "the recording is cut off before its first picture, or within its index"
 
 
-class NoPictures(Exception):
+class NoPictures(NothingThere):
     """The container has no video stream that may be decoded; the message says why."""
 
 

@@ -1,10 +1,11 @@
-"""The warm process that forks one confined child a file. Started by the worker; never reads a file itself.
+"""The warm processes that fork one confined child a file. Started by the worker; they never read a file themselves.
 
-It is single-threaded, has the decoders loaded, no key, no database, no path to any blob. For each request on its
-control socket it gets three descriptors: the file (read-only), the pipe for the answer, and a status socket; for a
-picture a fourth, the memory for its pixels, which is mapped into the child before its walls are raised. On the status
-socket it writes how the child ended; when the worker closes that socket, the child is killed. When the control
-socket closes, the worker is gone: the zygote exits, and its children die with it (PDEATHSIG).
+There are two: one for pictures, and its child for recordings and HEIC, which alone has FFmpeg (``films.py``). Each is
+single-threaded, has its decoders loaded, no key, no database, no path to any blob. For each request on its control
+socket it gets three descriptors: the file (read-only), the pipe for the answer, and a status socket; for a picture a
+fourth, the memory for its pixels, which is mapped into the child before its walls are raised. On the status socket it
+writes how the child ended; when the worker closes that socket, the child is killed. When the control sockets close, the
+worker is gone: the zygotes exit, and their children die with them (PDEATHSIG).
 """
 
 import ctypes
@@ -20,11 +21,12 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
+from types import ModuleType
 
-import av
 from PIL import UnidentifiedImageError
 
-from app.media.jail import damaged, heif, images, landlock, probes, seccomp, sequences, tags, videos, wire
+from app.media.jail import confine as confining
+from app.media.jail import damaged, images, landlock, probes, seccomp, sequences, tags, wire
 from app.media.jail.canvas import Canvas
 from app.media.jail.confine import INPUT_FD, OUTPUT_FD, confine, leave_namespaces
 from app.media.jail.request import EXIT_ESCAPED, EXIT_NOT_CONFINED, MAX_REQUEST_BYTES, Request
@@ -34,6 +36,11 @@ FILE_BUFFER_BYTES = {"image": 8 * 1024, "video": 256 * 1024}
 DECODERS_WITH_THREADS = frozenset({"HEIF"})
 """libde265 decodes in a thread that it starts, even when it is told to use none. All others must do without."""
 
+
+FILMS_NAME = b"films"
+"""Of the zygote for films and of its children, as the system lists them."""
+_films: ModuleType | None = None
+"""What decodes with FFmpeg; None in the zygote for pictures and in its children."""
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 """For a fork without what ``os.fork`` does in the child for programs with threads (it makes every lock anew), which
@@ -62,19 +69,17 @@ def decode_here(request: Request, input_fd: int, output_fd: int, canvas: Canvas 
     os.lseek(input_fd, 0, os.SEEK_SET)
     try:
         with open(input_fd, "rb", buffering=FILE_BUFFER_BYTES[request.kind], closefd=False) as file:
-            if request.decoder == "HEIF":
-                shortfall = heif.decode_heif(file, request.limits, emit, canvas, claims_only=request.claims_only)
-            elif request.kind == "image":
+            if _films is not None:
+                shortfall = _films.decode(file, request, emit, canvas)
+            else:
                 shortfall = images.decode_image(
                     file, request.decoder, request.limits, emit, canvas, claims_only=request.claims_only
                 )
-            else:
-                shortfall = videos.decode_video(file, request.decoder, request.limits, emit)
     except MemoryError:
         end = {"outcome": "limit_memory", "reason": "decoding needed more memory than a file may have"}
     except images.TooManyPixels as error:
         end = {"outcome": "limit_pixels", "reason": str(error)}
-    except (videos.NoPictures, damaged.NothingThere) as error:
+    except damaged.NothingThere as error:
         end = {"outcome": "undecodable", "reason": str(error)}
     except UnidentifiedImageError:
         end = {"outcome": "undecodable", "reason": f"not a readable {request.decoder} file"}
@@ -127,17 +132,21 @@ def _fork(request: Request, input_fd: int, output_fd: int, memory_fd: int | None
 class Zygote:
     """The loop over the control socket, the children's ends and the status sockets."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, ends_with_fd: int | None = None) -> None:
+        """``ends_with_fd``: of a process whose end is the end of this one, too."""
         self._control = control
+        self._ends_with_fd = ends_with_fd
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ, None)
+        if ends_with_fd is not None:
+            self._selector.register(ends_with_fd, selectors.EVENT_READ, None)
 
     def run(self) -> None:
-        """Serves until the worker closes the control socket."""
+        """Serves until the worker closes the control socket, or the other zygote ends."""
         while True:
             for key, _ in self._selector.select():
                 if key.data is None:
-                    if not self._start_one():
+                    if key.fd == self._ends_with_fd or not self._start_one():
                         return
                 elif key.data.is_over:
                     continue
@@ -191,11 +200,10 @@ def versions() -> dict[str, str]:
     found = {
         name: metadata.version(name) for name in ("pillow", "pillow-heif", "av", "numpy", "opencv-python-headless")
     }
-    found |= {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
     # How pixels become the picture and the frames that are compared is part of what decodes; so is what is read beside.
     pictures = (images.PICTURE_RULE, damaged.DAMAGED_RULE, sequences.SEQUENCE_RULE)
-    rules = (*pictures, videos.FRAMES_RULE, tags.CLAIMS_RULE)
-    return found | dict(rule.split("/") for rule in rules)
+    found |= dict(rule.split("/") for rule in (*pictures, tags.CLAIMS_RULE))
+    return found if _films is None else found | _films.versions()
 
 
 def walls() -> list[str]:
@@ -209,19 +217,49 @@ def walls() -> list[str]:
 
 
 def main() -> None:
-    """``python -m app.media.jail.zygote FD``: FD is the control socket."""
+    """``python -m app.media.jail.zygote PICTURES FILMS``: the two control sockets, as numbers.
+
+    The zygote for films is forked from the one for pictures before FFmpeg is loaded. Each has its walls and its own
+    children; neither outlives the other.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the worker tells us when to end.
-    control = socket.socket(fileno=int(sys.argv[1]))
+    of_pictures, of_films = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     images.prepare()
-    videos.prepare()
-    if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
-        raise SystemExit("the zygote has threads: forking it would be unsafe")
     with suppress(seccomp.NoFilter):  # Each child says so for itself, and degraded mode does without.
         seccomp.prepare()
+    _require_one_thread()
+    pictures_pid = os.getpid()
+    films_pid = os.fork()
+    if films_pid == 0:
+        of_pictures.close()
+        confining.die_with(pictures_pid)
+        _load_films()
+        _serve(of_films)
+    else:
+        of_films.close()
+        _serve(of_pictures, os.pidfd_open(films_pid))
+
+
+def _load_films() -> None:
+    global _films
+    from app.media.jail import films  # noqa: PLC0415 - FFmpeg, which the zygote for pictures must not have
+
+    films.prepare()
+    confining.name_process(FILMS_NAME)
+    _films = films
+
+
+def _serve(control: socket.socket, ends_with_fd: int | None = None) -> None:
+    _require_one_thread()
     gc.collect()
     gc.freeze()
     control.send(json.dumps({"versions": versions(), "walls": walls()}).encode("ascii"))
-    Zygote(control).run()
+    Zygote(control, ends_with_fd).run()
+
+
+def _require_one_thread() -> None:
+    if threading.active_count() != 1 or len(os.listdir("/proc/self/task")) != 1:
+        raise SystemExit("the zygote has threads: forking it would be unsafe")
 
 
 if __name__ == "__main__":
