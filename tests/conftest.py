@@ -18,7 +18,7 @@ from tests.support.databases import (
     TestServer,
     close_connections,
     create_database,
-    drop_database,
+    discard_database,
     filled_template,
     make_run_directory,
     open_server,
@@ -116,8 +116,7 @@ def database(
     else:
         made = create_database(postgres)
     yield made
-    with postgres.administration() as owner:
-        drop_database(owner, made.name)
+    discard_database(postgres, made.name)
 
 
 @pytest.fixture

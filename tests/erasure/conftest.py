@@ -6,7 +6,14 @@ from pathlib import Path
 import pytest
 
 from tests.erasure.hub import Hub, HubFacts, fill_template, open_hub
-from tests.support.databases import TEMPLATE, TestDatabase, TestServer, create_database, drop_database, filled_template
+from tests.support.databases import (
+    TEMPLATE,
+    TestDatabase,
+    TestServer,
+    create_database,
+    discard_database,
+    filled_template,
+)
 
 RARE = "Xylquovantha"
 
@@ -25,8 +32,7 @@ def database(
     """A fresh database, dropped afterwards; with the hub in it for the tests that ask for it."""
     made = create_database(postgres, template=prepared[0] if "hub" in request.fixturenames else TEMPLATE)
     yield made
-    with postgres.administration() as owner:
-        drop_database(owner, made.name)
+    discard_database(postgres, made.name)
 
 
 @pytest.fixture

@@ -10,7 +10,14 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.database import open_engine, session_factory
 from tests.figures.desk import Desk
-from tests.support.databases import TEMPLATE, TestDatabase, TestServer, create_database, drop_database, filled_template
+from tests.support.databases import (
+    TEMPLATE,
+    TestDatabase,
+    TestServer,
+    create_database,
+    discard_database,
+    filled_template,
+)
 from tests.verification.bench import Bench
 
 Facts = tuple[dict[str, Any], dict[str, Any]]
@@ -36,8 +43,7 @@ def database(
 ) -> Iterator[TestDatabase]:
     made = create_database(postgres, template=prepared[0] if "desk" in request.fixturenames else TEMPLATE)
     yield made
-    with postgres.administration() as owner:
-        drop_database(owner, made.name)
+    discard_database(postgres, made.name)
 
 
 @pytest.fixture

@@ -25,7 +25,14 @@ from app.kernel.database import open_engine, session_factory
 from app.kernel.primitives import new_id
 from app.verification.rules import Outcome
 from tests.factories import NO_LABELS, add_role, commit_in, make_item, make_person
-from tests.support.databases import TEMPLATE, TestDatabase, TestServer, create_database, drop_database, filled_template
+from tests.support.databases import (
+    TEMPLATE,
+    TestDatabase,
+    TestServer,
+    create_database,
+    discard_database,
+    filled_template,
+)
 from tests.verification.bench import Bench
 
 
@@ -168,8 +175,7 @@ def database(
 ) -> Iterator[TestDatabase]:
     made = create_database(postgres, template=prepared_court[0] if "court" in request.fixturenames else TEMPLATE)
     yield made
-    with postgres.administration() as owner:
-        drop_database(owner, made.name)
+    discard_database(postgres, made.name)
 
 
 @pytest.fixture

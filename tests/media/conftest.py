@@ -9,7 +9,14 @@ import pytest
 
 from tests.media.people import METADATA, Hub, HubFacts
 from tests.support.api import Api, running_api
-from tests.support.databases import TEMPLATE, TestDatabase, TestServer, create_database, drop_database, filled_template
+from tests.support.databases import (
+    TEMPLATE,
+    TestDatabase,
+    TestServer,
+    create_database,
+    discard_database,
+    filled_template,
+)
 
 Receive = Callable[..., dict[str, Any]]
 
@@ -34,8 +41,7 @@ def database(
     """A fresh database, dropped afterwards; with a hub in it for the tests that ask for one."""
     made = create_database(postgres, template=prepared[0] if "hub" in request.fixturenames else TEMPLATE)
     yield made
-    with postgres.administration() as owner:
-        drop_database(owner, made.name)
+    discard_database(postgres, made.name)
 
 
 @pytest.fixture

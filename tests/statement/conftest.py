@@ -12,7 +12,7 @@ from app.ledger.positions import Position, newest_position
 from tests.ledger.acts import integrate_all
 from tests.statement.scenario import HOSPITAL_IMAGES, HOSPITAL_VIDEOS, WHOLE, Kept, Statement
 from tests.support.api import Api, running_api
-from tests.support.databases import TestDatabase, TestServer, create_database, drop_database, filled_template
+from tests.support.databases import TestDatabase, TestServer, create_database, discard_database, filled_template
 from tests.support.examples import is_thorough
 
 FEW = 4
@@ -33,8 +33,7 @@ def loaded(postgres: TestServer, run_directory: Path, tmp_path_factory: pytest.T
 def database(postgres: TestServer, loaded: tuple[str, Kept]) -> Iterator[TestDatabase]:
     made = create_database(postgres, template=loaded[0])
     yield made
-    with postgres.administration() as owner:
-        drop_database(owner, made.name)
+    discard_database(postgres, made.name)
 
 
 @pytest.fixture

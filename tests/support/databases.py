@@ -9,6 +9,7 @@ import pickle
 import shutil
 import tempfile
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ PASSWORD = "only-for-tests"
 PREFIX = f"exhibit-tests-{os.geteuid()}-"
 MEMORY = Path("/dev/shm")
 ROOM_BYTES = 2 << 30
-"""What a run takes at most: 12 MB for each database that a test of this moment has, and the write-ahead log."""
+"""What a run takes at most: 15 MB for each database that a test has or had of late, and the write-ahead log."""
+KEPT_DATABASES = 8
+"""How many that tests are done with stay for a while; see :func:`discard_database`."""
 
 _connections: dict[str, psycopg.Connection] = {}
 
@@ -179,7 +182,29 @@ def drop_database(owner: psycopg.Connection, name: str) -> None:
     owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+_discarded: deque[tuple[TestServer, str]] = deque()
+
+
+def discard_database(server: TestServer, name: str) -> None:
+    """Done with: nobody is connected to it any more, and it is dropped after some others.
+
+    At once it would cost a tenth of a second of waiting, which PostgreSQL grants a connection that is about to end.
+    """
+    with server.administration() as owner:
+        owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+    _discarded.append((server, name))
+    _drop_discarded(KEPT_DATABASES)
+
+
+def _drop_discarded(but: int) -> None:
+    while len(_discarded) > but:
+        server, name = _discarded.popleft()
+        with server.administration() as owner:
+            drop_database(owner, name)
+
+
 def close_connections() -> None:
-    """Close what :meth:`TestServer.administration` opened in this process."""
+    """Drop what is discarded, and close what :meth:`TestServer.administration` opened in this process."""
+    _drop_discarded(0)
     while _connections:
         _connections.popitem()[1].close()

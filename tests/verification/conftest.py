@@ -8,7 +8,14 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.database import open_engine, session_factory
-from tests.support.databases import TEMPLATE, TestDatabase, TestServer, create_database, drop_database, filled_template
+from tests.support.databases import (
+    TEMPLATE,
+    TestDatabase,
+    TestServer,
+    create_database,
+    discard_database,
+    filled_template,
+)
 from tests.verification.bench import Bench
 
 
@@ -32,8 +39,7 @@ def database(
     """A fresh database, dropped afterwards; with a bench in it for the tests that ask for one."""
     made = create_database(postgres, template=prepared[0] if "bench" in request.fixturenames else TEMPLATE)
     yield made
-    with postgres.administration() as owner:
-        drop_database(owner, made.name)
+    discard_database(postgres, made.name)
 
 
 @pytest.fixture
