@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 serve: $(VENV)/.installed
 	exec $(RUN) -m app.cli serve
 
-# All but the slowest twentieth of the tests, which `make check` runs; in the order of tests/conftest.py, which begins
+# All but the slowest tenth of the tests, which `make check` runs; in the order of tests/conftest.py, which begins
 # with the slowest files.
 test: $(VENV)/.installed-dev
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not interop and not contract and not thorough" --ignore=tests/interop tests

@@ -195,6 +195,7 @@ def test_account_when_two_requests_race_for_one_email_then_one_wins_and_the_othe
     assert {answer.json().get("code") for answer in answers} == {None, "email_taken"}
 
 
+@pytest.mark.thorough
 def test_account_when_repeated_with_its_key_at_once_then_one_account_and_one_answer(api: Api) -> None:
     body = {"name": "Twin", "email": "twin@hub.example"}
 

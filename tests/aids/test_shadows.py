@@ -72,6 +72,7 @@ def test_shadow_when_polar_day_or_night_then_said_and_found_only_in_the_day(mont
     assert bool(day.fits) == (sun == "up_all_day")
 
 
+@pytest.mark.thorough
 def test_shadow_when_asked_for_a_year_then_the_days_that_fit_lie_in_two_seasons() -> None:
     """At noon the shadow is as long in spring as in late summer: the length at a known direction gives two dates."""
     question = Question(50.45, 30.48, Measured(0, 1), Measured(1.0, 0.02))

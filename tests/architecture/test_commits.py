@@ -1,8 +1,11 @@
 """Who commits: routes, the job runner and the start; never a service. Who appends to the ledger: the unit of work."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 import app
 
@@ -17,16 +20,33 @@ MAY_COMMIT = (
     "auditing/making.py",  # Another: each month's log, its entry and its job by themselves.
     "anchors/stamping.py",  # A runner beside the jobs: a stamp that came and its entry.
 )
+RELATING = ("relationship", "backref")
+
+
+@cache
+def nodes() -> Sequence[tuple[Path, ast.AST]]:
+    """The product's code, of each file every node; forgotten at the end of this file's tests."""
+    return [
+        (file.relative_to(ROOT), node)
+        for file in sorted(ROOT.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, (ast.Attribute, ast.Call, ast.FunctionDef, ast.AsyncFunctionDef, ast.ImportFrom))
+    ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget() -> Iterator[None]:
+    yield
+    nodes.cache_clear()
 
 
 def calls(method: str) -> Iterator[str]:
     """``file:line`` of every call of a method of this name."""
-    for file in sorted(ROOT.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
-                if isinstance(node.func.value, ast.Name) and node.func.value.id == "writer":
-                    continue  # A blob's: it makes a file durable, and commits no transaction.
-                yield f"{file.relative_to(ROOT)}:{node.lineno}"
+    for file, node in nodes():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == method:
+            if isinstance(node.func.value, ast.Name) and node.func.value.id == "writer":
+                continue  # A blob's: it makes a file durable, and commits no transaction.
+            yield f"{file}:{node.lineno}"
 
 
 def test_commit_when_called_then_in_routes_runner_and_start_only() -> None:
@@ -38,10 +58,9 @@ def test_commit_when_called_then_in_routes_runner_and_start_only() -> None:
 def test_ledger_when_appended_to_then_by_the_unit_of_work_alone() -> None:
     """Whoever holds ``log.append`` could write an act without its change, or a change in two transactions."""
     found = {
-        str(file.relative_to(ROOT))
-        for file in sorted(ROOT.rglob("*.py"))
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if (isinstance(node, ast.Attribute) and ast.unparse(node) == "log.append")
+        str(file)
+        for file, node in nodes()
+        if (isinstance(node, ast.Attribute) and node.attr == "append" and ast.unparse(node) == "log.append")
         or (
             isinstance(node, ast.ImportFrom)
             and node.module == "app.ledger.log"
@@ -53,21 +72,22 @@ def test_ledger_when_appended_to_then_by_the_unit_of_work_alone() -> None:
 
 def test_models_when_written_then_relate_by_ids_and_load_nothing_by_themselves() -> None:
     """A lazy relationship is a query that nobody sees, and a way around ``authorise``."""
-    files = sorted(ROOT.rglob("*.py"))
     named = {
-        f"{file.relative_to(ROOT)}:{node.lineno}"
-        for file in files
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ("relationship", "backref")
+        f"{file}:{node.lineno}"
+        for file, node in nodes()
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id in RELATING)
+            or (isinstance(node.func, ast.Attribute) and node.func.attr in RELATING)
+        )
     }
     assert named == set()
 
 
 def test_imports_when_written_then_stand_at_the_top() -> None:
     inside = [
-        f"{file.relative_to(ROOT)}:{node.lineno}"
-        for file in sorted(ROOT.rglob("*.py"))
-        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        f"{file}:{node.lineno}"
+        for file, function in nodes()
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
         for node in ast.walk(function)
         if isinstance(node, (ast.Import, ast.ImportFrom))

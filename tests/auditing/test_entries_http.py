@@ -70,6 +70,7 @@ def test_entries_when_read_by_each_then_the_table_of_roles_holds(signed_api: Api
     refused(auditor.get(ENTRIES, params={"index_from": 10**9}), 422, "range_not_signed")
 
 
+@pytest.mark.thorough
 def test_access_log_when_a_file_was_taken_then_it_says_who_took_what_when_and_why(
     signed_api: Api, sessions: sessionmaker[Session]
 ) -> None:

@@ -96,6 +96,7 @@ def test_filters_when_they_narrow_then_others_are_places_and_the_report_says_who
     assert "by the server's word" in report.skipped["completeness"]
 
 
+@pytest.mark.thorough
 def test_times_when_given_then_the_range_is_the_smallest_that_holds_what_was_recorded_then(desk: Desk) -> None:
     size = size_of(desk)
     make_item(desk.hub.sessions, desk.hub.verifier, desk.hub.case_id)
@@ -113,6 +114,7 @@ def test_times_when_given_then_the_range_is_the_smallest_that_holds_what_was_rec
     assert desk.check(desk.write(later)).findings == []
 
 
+@pytest.mark.thorough
 def test_an_actor_when_sought_by_account_or_another_cases_pseudonym_then_no_case_is_joined_to_another(
     desk: Desk,
 ) -> None:

@@ -148,6 +148,7 @@ def test_a_month_when_its_log_is_taken_then_rights_are_asked_again_and_it_is_an_
         assert ended is not None
 
 
+@pytest.mark.thorough
 def test_a_month_when_a_body_in_it_is_erased_then_its_file_goes_and_is_made_anew(
     desk: Desk, resources: Resources
 ) -> None:

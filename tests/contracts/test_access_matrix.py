@@ -106,16 +106,16 @@ def callers_for(world: World, call: Call) -> list[Caller]:
 
 
 def objects_for(world: World, call: Call, caller: Caller, wanted: Callable[[str], int]) -> list[str]:
-    """Which objects the caller asks for: all in `make check`. In `make test` its own, which the role decides, and of
-    the others one, in turn by caller and operation; who is let in nowhere asks for one. What is to look like a missing
-    one is asked for beside it."""
+    """Which objects the caller asks for: all in `make check`. In `make test` its own, which the role decides, and
+    every third caller one of the others, in turn by caller and operation; who is let in nowhere asks for one. What is
+    to look like a missing one is asked for beside it."""
     every = list(world.objects[call.kind])
     if is_thorough() or len(every) == 1:
         return every
     turn = world.callers.index(caller) + [each.operation for each in CALLS].index(call.operation)
     asked = every[:1] if caller.is_active else [every[turn % len(every)]]
-    if caller.is_active:
-        asked.append(every[1 + turn % (len(every) - 1)])
+    if caller.is_active and turn % 3 == 0:
+        asked.append(every[1 + turn // 3 % (len(every) - 1)])
     looks_missing = "missing" not in asked and any(wanted(which) == 404 for which in asked)
     return [*asked, "missing"] if looks_missing else asked
 

@@ -53,6 +53,7 @@ def decide(person: Person, export_id: str, decision: str = "approve") -> Any:
     return person.post(f"/v1/exports/{export_id}/decision", json={"decision": decision, "reason": "As the court asks"})
 
 
+@pytest.mark.thorough
 def test_package_when_policy_asks_for_it_then_is_made_after_another_person_approved(approving: ApprovingHub) -> None:
     hub = approving
     asked = hub.ask(hub.anna, media=True, disclosures="all")
@@ -106,6 +107,7 @@ def test_custody_file_when_policy_asks_for_approval_then_opens_nothing(approving
     assert approving.anna.get(f"{path}&disclose=none").status_code == 200
 
 
+@pytest.mark.thorough
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     asker=st.sampled_from(["anna", "rita", "petro"]),

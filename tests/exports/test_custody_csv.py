@@ -43,6 +43,7 @@ def test_cell_when_it_holds_another_separator_then_it_is_quoted() -> None:
         assert csv_row((f"a{separator}=1+1",)) == f'"a{separator}=1+1"\r\n'.encode()
 
 
+@pytest.mark.thorough
 def test_table_when_written_then_is_ascii_without_a_mark_before_its_first_column(shared_hub: Hub) -> None:
     content = b"".join(custody_csv.write(shared_hub.take(), shared_hub.sessions))
     assert content.isascii()

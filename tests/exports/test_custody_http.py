@@ -83,6 +83,7 @@ def test_case_pages_when_read_then_every_entry_stands_once_in_order_and_nothing_
         assert session.execute(text("SELECT count(*) FROM ledger_entries")).scalar_one() == before
 
 
+@pytest.mark.thorough
 def test_item_pages_when_read_by_members_and_others_then_each_sees_what_the_table_allows(
     signed_api: Api, people: dict[str, Person], case_id: str
 ) -> None:

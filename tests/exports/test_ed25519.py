@@ -29,6 +29,7 @@ RFC_8032 = [  # Section 7.1: public key, message, signature.
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("key", "message", "signature"), RFC_8032)
 def test_verify_when_given_the_rfc_s_vectors_then_accepts_them_and_nothing_beside(
     key: str, message: str, signature: str

@@ -54,6 +54,7 @@ def test_package_when_made_of_a_case_then_every_check_passes_and_every_stream_is
     assert streams == {str(each) for each in (hub.case_id, hub.incident, *hub.items)}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("scope", ["incident", "evidence", "selection"])
 def test_package_when_made_of_less_than_a_case_then_verifies_and_tells_nothing_of_the_rest(
     packages: PackageHub, scope: Any
@@ -71,6 +72,7 @@ def test_package_when_made_of_less_than_a_case_then_verifies_and_tells_nothing_o
         assert other.bytes not in content
 
 
+@pytest.mark.thorough
 def test_media_when_asked_for_then_lie_byte_for_byte_under_their_digests(packages: PackageHub) -> None:
     files = files_of(packages.make("selection", *packages.hub.items[:2], media=True))
     media = {path: content for path, content in files.items() if path.startswith("data/media/")}
@@ -78,6 +80,7 @@ def test_media_when_asked_for_then_lie_byte_for_byte_under_their_digests(package
     assert all(path == f"data/media/{hashlib.sha256(content).hexdigest()}.jpg" for path, content in media.items())
 
 
+@pytest.mark.thorough
 def test_media_when_an_item_has_no_labels_then_nothing_is_exported(packages: PackageHub) -> None:
     hub = packages.hub
     bare = make_item(hub.sessions, hub.verifier, hub.case_id, labels=None)
@@ -100,6 +103,7 @@ def test_manifest_when_checked_by_hand_then_fits_files_and_seal(packages: Packag
     assert sealed["bag_info_sha256"] == hashlib.sha256(files["bag-info.txt"]).hexdigest()
 
 
+@pytest.mark.thorough
 def test_fields_when_some_are_chosen_then_those_alone_are_opened(packages: PackageHub) -> None:
     content = packages.make("case", opens=frozenset({"title"}))
     assert check(content, packages).findings == []
@@ -109,6 +113,7 @@ def test_fields_when_some_are_chosen_then_those_alone_are_opened(packages: Packa
     assert b"Olena" not in content
 
 
+@pytest.mark.thorough
 def test_fields_when_none_is_opened_then_no_personal_value_is_anywhere(packages: PackageHub) -> None:
     content = packages.make("case", media=False, reason="asked for by the court")
     assert check(content, packages).findings == []
@@ -128,6 +133,7 @@ def test_log_when_large_then_package_goes_without_leaves_and_says_so(packages: P
     assert accepted.result_of("leaves") == "not checked"
 
 
+@pytest.mark.thorough
 def test_package_when_made_again_from_its_inputs_then_has_the_same_bytes(packages: PackageHub) -> None:
     """A job that was killed after the file was stored, and before anybody knew of it, ends the same way."""
     export_id = packages.ask("selection", *packages.hub.items[:2], media=True, opens=None)
@@ -141,6 +147,7 @@ def test_package_when_made_again_from_its_inputs_then_has_the_same_bytes(package
     assert (export.state, export.package_sha256, export.size_bytes) == ("ready", first.package_sha256, first.size_bytes)
 
 
+@pytest.mark.thorough
 def test_building_when_its_job_dies_before_it_is_stored_then_the_next_one_seals_once(packages: PackageHub) -> None:
     export_id = packages.ask("evidence", packages.hub.items[1], media=True)
     with packages.hub.sessions() as session:

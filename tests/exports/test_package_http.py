@@ -52,6 +52,7 @@ def test_package_when_asked_for_then_is_built_and_verifies_with_the_photograph_i
     assert [each["id"] for each in hub.anna.get(f"/v1/exports?case_id={hub.case_id}").json()["items"]] == [export["id"]]
 
 
+@pytest.mark.thorough
 def test_download_when_broken_off_then_goes_on_and_is_one_entry_a_person(hub: HttpHub) -> None:
     export_id = hub.made(hub.anna)
     path = f"/v1/exports/{export_id}/content"
@@ -70,6 +71,7 @@ def test_download_when_broken_off_then_goes_on_and_is_one_entry_a_person(hub: Ht
     assert hub.entries("export.downloaded") == 2
 
 
+@pytest.mark.thorough
 def test_package_when_its_asker_may_not_read_content_then_is_had_without_it_alone(hub: HttpHub) -> None:
     assert hub.ask(hub.petro, media=True).status_code == 403
     assert hub.ask(hub.olena).status_code == 403
@@ -83,6 +85,7 @@ def test_package_when_its_asker_may_not_read_content_then_is_had_without_it_alon
     assert hub.stranger.get(f"/v1/exports/{with_media}/content").status_code == 404
 
 
+@pytest.mark.thorough
 def test_package_when_its_asker_reads_originals_of_their_own_alone_then_is_not_had_with_others(hub: HttpHub) -> None:
     both = hub.api.person("Collects and audits")
     for role in ("collector", "auditor"):
@@ -127,6 +130,7 @@ def test_package_when_asked_for_twice_with_one_key_then_is_made_once(hub: HttpHu
     assert len(hub.anna.get(f"/v1/exports?case_id={hub.case_id}").json()["items"]) == 1
 
 
+@pytest.mark.thorough
 def test_value_when_erased_then_packages_that_open_it_are_gone_and_new_ones_verify_without_it(hub: HttpHub) -> None:
     opened_all, closed = hub.made(hub.anna, disclosures="all"), hub.made(hub.anna)
     path = f"/v1/exports/{opened_all}/content"
@@ -149,6 +153,7 @@ def test_value_when_erased_then_packages_that_open_it_are_gone_and_new_ones_veri
     assert b"Seen from the roof" not in after
 
 
+@pytest.mark.thorough
 def test_package_when_of_one_case_then_holds_nothing_of_another(hub: HttpHub) -> None:
     """No id, name, text or hash of the other case, in any spelling; the photograph lies in both."""
     other = hub.api.case(hub.stranger)
@@ -177,6 +182,7 @@ def test_package_when_of_one_case_then_holds_nothing_of_another(hub: HttpHub) ->
     assert pages[0]["commitment"].encode() in content
 
 
+@pytest.mark.thorough
 def test_package_when_consent_to_its_audience_is_withdrawn_then_neither_made_nor_given_out(hub: HttpHub) -> None:
     path = f"/v1/evidence/{hub.item}/consents"
     consent = {"subject": "S-3", "subject_kind": "source", "obtained": "written", "given_on": "2026-07-14"}
@@ -199,6 +205,7 @@ def test_package_when_consent_to_its_audience_is_withdrawn_then_neither_made_nor
     assert hub.anna.get(f"/v1/exports/{acts}/content").status_code == 200
 
 
+@pytest.mark.thorough
 def test_verifier_and_profile_when_asked_for_by_anybody_then_are_those_of_the_package(hub: HttpHub) -> None:
     files = opened(hub.anna.get(f"/v1/exports/{hub.made(hub.anna)}/content").content, parse_key(hub.vkey)).files
     with hub.api.client() as anybody:

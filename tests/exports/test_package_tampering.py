@@ -95,6 +95,7 @@ def test_zip_when_cut_off_anywhere_then_is_refused(later: Bag) -> None:
 FLIPS = 10_000 if os.environ.get("EXHIBIT_HYPOTHESIS_PROFILE") == "fuzz" else 300
 
 
+@pytest.mark.thorough
 def test_package_when_any_one_bit_is_flipped_then_is_refused(later: Bag) -> None:
     content = later.zipped(later.files)
     draw = random.Random() if FLIPS > 300 else random.Random(2026)

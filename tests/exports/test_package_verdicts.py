@@ -104,6 +104,7 @@ def test_envelopes_when_dropped_or_swapped_then_are_named(bag: Bag) -> None:
         assert ("verdicts", first) in {(check, file) for check, file, _ in report.findings}
 
 
+@pytest.mark.thorough
 def test_rationale_when_erased_then_the_package_verifies_without_its_envelope(
     affair: Affair, packages: PackageHub, bag: Bag
 ) -> None:

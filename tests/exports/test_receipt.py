@@ -190,6 +190,7 @@ def test_receipt_when_changed_is_refused_and_the_check_named(name: str) -> None:
     assert "proven" not in [each["result"] for each in report["checks"]]
 
 
+@pytest.mark.thorough
 @given(st.data())
 @settings(max_examples=examples(300))
 def test_receipt_when_it_is_read_at_all_has_one_spelling(data: st.DataObject) -> None:

@@ -39,6 +39,7 @@ def redact(hub: HttpHub, *boxes: dict[str, int]) -> dict[str, Any]:
     return made
 
 
+@pytest.mark.thorough
 def test_package_when_asked_for_with_copies_then_holds_the_newest_ones_alone_and_verifies(
     hub: HttpHub, work: Work
 ) -> None:

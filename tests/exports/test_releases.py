@@ -132,6 +132,7 @@ def obstacles(answer: httpx.Response) -> dict[str, list[str]]:
     return {each["check"]: each["ids"] for each in refused(answer, 409, "not_releasable")["obstacles"]}
 
 
+@pytest.mark.thorough
 def test_release_when_something_stands_in_its_way_then_all_of_it_is_named(desk: Desk, database: TestDatabase) -> None:
     pending = desk.ask(desk.anna).json()["id"]
     refused(desk.release(pending), 409, "export_not_ready")
@@ -156,6 +157,7 @@ def test_release_when_something_stands_in_its_way_then_all_of_it_is_named(desk: 
     assert all(named == [desk.item] for named in found.values()), found
 
 
+@pytest.mark.thorough
 def test_release_when_the_same_footage_turns_out_to_be_older_then_waits_until_that_is_answered(desk: Desk) -> None:
     desk.signed_off()
     path = f"/v1/evidence/{desk.item}"
@@ -166,6 +168,7 @@ def test_release_when_the_same_footage_turns_out_to_be_older_then_waits_until_th
     assert obstacles(desk.release(desk.made(desk.anna))) == {"recycled_unanswered": [desk.item]}
 
 
+@pytest.mark.thorough
 def test_release_when_policy_asks_for_no_sign_off_then_is_made_without(desk: Desk) -> None:
     policy = f"/v1/cases/{desk.case_id}/policy"
     asked = {"required_dimensions": ["date"], "releases_need_sign_off": False}
@@ -175,6 +178,7 @@ def test_release_when_policy_asks_for_no_sign_off_then_is_made_without(desk: Des
     assert (item["state"], item["verdict_id"]) == ("preserved", None)
 
 
+@pytest.mark.thorough
 def test_release_when_consent_is_withdrawn_then_is_refused_before_and_stale_after(desk: Desk) -> None:
     desk.signed_off()
     given = {
@@ -200,6 +204,7 @@ def test_release_when_consent_is_withdrawn_then_is_refused_before_and_stale_afte
     assert obstacles(desk.release(again)) == {"consent_closed": [desk.item]}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "statement",
     [

@@ -171,6 +171,7 @@ def test_pictures_when_made_then_are_derivatives_that_entries_name_and_no_origin
     assert (ASSETS / "rocket.jpg").read_bytes()[2000:4000] not in files["data/report/report.pdf"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("asked", [{"media": False, "disclosures": "all"}, {"media": False}])
 def test_pictures_when_asked_without_originals_then_there_are_none_and_it_is_said(
     world: World, asked: dict[str, Any]
@@ -181,6 +182,7 @@ def test_pictures_when_asked_without_originals_then_there_are_none_and_it_is_sai
     assert "this report has no pictures" in page_of(files)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("opens", ["none", ["title"]])
 def test_report_when_fields_stay_closed_then_tells_none_of_them_in_any_encoding(world: World, opens: Any) -> None:
     files = world.files(media=True, disclosures=opens)
@@ -248,6 +250,7 @@ for part in (custody_graph, report):
 """
 
 
+@pytest.mark.thorough
 def test_report_and_graph_when_made_again_by_another_process_then_have_the_same_bytes(world: World) -> None:
     export_id = world.export_id(media=True, disclosures="all")
     settings = world.api.app.state.services.settings

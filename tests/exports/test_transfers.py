@@ -157,6 +157,7 @@ def test_transfer_when_seen_by_others_then_each_sees_what_the_role_allows(hub: T
     refused(hub.anna.post(f"/v1/exports/{building}/transfers", json=body), 409, "export_not_ready")
 
 
+@pytest.mark.thorough
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     acts=st.lists(st.sampled_from(["accept", "wrong digest", "wrong token", "revoke"]), max_size=6),

@@ -244,6 +244,7 @@ def test_control_when_resolved_at_the_time_then_known_only_where_sources_agree(w
     assert control() == (True, None, None)
 
 
+@pytest.mark.thorough
 def test_texts_when_erased_then_gone_from_rows_and_answers_and_the_numbers_stand(world: World) -> None:
     ground = {"reason_code": "consent_withdrawn", "authority": "data_subject_request"}
     named = {**HOSPITAL, "name": "Ward of Nameless Person"}

@@ -93,6 +93,7 @@ def test_question_when_it_cannot_be_asked_then_422(world: World, more: dict[str,
     assert code_of(answer) == (422, code)
 
 
+@pytest.mark.thorough
 def test_kept_answer_when_it_is_none_then_422(world: World) -> None:
     answer = ok(world.rita.get("/v1/statistics/incidents", params={"case": world.case_id}))
     queries: list[Any] = [
@@ -105,6 +106,7 @@ def test_kept_answer_when_it_is_none_then_422(world: World) -> None:
         assert code_of(refused) == (422, "not_an_answer")
 
 
+@pytest.mark.thorough
 def test_places_when_asked_near_and_in_a_box_then_are_found_across_the_antimeridian(
     world: World, integrating: Engine
 ) -> None:

@@ -90,6 +90,7 @@ def test_answer_when_altered_then_differs_and_when_of_no_tree_or_question_is_ref
         verified(desk, old, outsider)
 
 
+@pytest.mark.thorough
 def test_answer_when_an_item_is_withdrawn_then_differs_by_so_many_for_ever(desk: Desk) -> None:
     strike = desk.incident()
     item, other = desk.verified(strike), desk.verified(strike)
@@ -107,6 +108,7 @@ def test_answer_when_an_item_is_withdrawn_then_differs_by_so_many_for_ever(desk:
     assert desk.members(answers[0].query) == []
 
 
+@pytest.mark.thorough
 def test_copies_when_what_joins_them_is_withdrawn_then_differ(desk: Desk) -> None:
     strike = desk.incident()
     desk.verified(strike, content=b"one")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def test_casualties_when_loaded_in_any_order_then_are_those_of_the_facts_own_rul
     assert first == found(desk, load(desk, counts)) == expected(counts)
 
 
+@pytest.mark.thorough
 @FEW
 @given(counts=MANY)
 def test_ranges_when_another_source_counts_the_same_victims_then_never_shrink_and_as_of_before_stay(
@@ -104,6 +106,7 @@ def test_ranges_when_another_source_counts_the_same_victims_then_never_shrink_an
     assert (numbers_of(again), again.counted) == (numbers_of(then), then.counted)
 
 
+@pytest.mark.thorough
 @FEW
 @given(steps=st.lists(st.tuples(st.sampled_from(range(7)), st.integers(0, 5)), min_size=6, max_size=12))
 def test_answers_when_anything_is_done_then_as_of_their_tree_never_change(

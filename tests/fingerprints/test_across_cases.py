@@ -142,6 +142,7 @@ def _readable(case_id: str, item: str) -> list[str]:
     return [f"/v1/evidence/{item}{path}" for path in of_item] + [f"/v1/cases/{case_id}{path}" for path in of_case]
 
 
+@pytest.mark.thorough
 def test_entries_of_a_match_of_two_cases_then_nothing_pairs_them_but_the_moment(cases: TwoCases) -> None:
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
     second = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO))["id"]
@@ -253,6 +254,7 @@ def test_near_copies_in_the_own_case_then_they_hide_nothing_of_another_case(
     assert whole in {seen[side] for seen in matches(cases.both, again) for side in ("query_id", "reference_id")}
 
 
+@pytest.mark.thorough
 def test_likely_match_across_cases_then_nobody_is_told(cases: TwoCases) -> None:
     cases.set_policy(cases.coordinator_b, cases.b, thresholds={"pdq": 64})
     cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
@@ -260,6 +262,7 @@ def test_likely_match_across_cases_then_nobody_is_told(cases: TwoCases) -> None:
     assert (matches(cases.both, second), notices(cases.coordinator_b, cases.b)) == ([], [])
 
 
+@pytest.mark.thorough
 def test_match_of_two_cases_then_it_cannot_be_decided_and_does_not_hold_up_a_submission(cases: TwoCases) -> None:
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
     cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())
@@ -295,6 +298,7 @@ def test_notice_when_acknowledged_then_once_with_an_entry_and_listed_no_longer(c
     assert cases.coordinator_b.put(elsewhere).status_code == 404
 
 
+@pytest.mark.thorough
 def test_notice_or_match_of_two_cases_by_raw_sql_without_an_entry_then_the_database_refuses(cases: TwoCases) -> None:
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
     second = cases.receive(cases.collector_b, cases.b, OTHER_PHOTO.read_bytes())["id"]

@@ -79,6 +79,7 @@ def test_algorithm_when_listed_then_it_is_named_and_versioned(algorithm: Algorit
     assert algorithm.applies_to_images or algorithm.applies_to_frames
 
 
+@pytest.mark.thorough
 @each_algorithm
 @pytest.mark.parametrize("edit", [media_samples.recompressed, media_samples.resized], ids=["recompressed", "resized"])
 def test_distance_when_a_copy_was_saved_again_then_it_is_nearer_than_strangers(
@@ -183,6 +184,7 @@ def pictures(draw: st.DrawFn) -> Pixels:
     return mixed
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(150), deadline=None)
 @given(pictures())
 def test_faster_hashes_when_computed_then_every_bit_is_the_librarys_own(rgb: Pixels) -> None:

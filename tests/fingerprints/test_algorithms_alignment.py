@@ -519,6 +519,7 @@ def test_align_when_a_real_excerpt_was_encoded_anew_then_it_lies_where_it_was_cu
     assert align(stored_frames(decoder, other, tmp_path), source) == []
 
 
+@pytest.mark.thorough
 def test_align_when_a_still_was_taken_from_a_real_video_then_its_moment_is_found(source: list[TimedHash]) -> None:
     still = PDQ.compute(media_samples.first_frame(12, 13))
     found = align([TimedHash(0, still.value, still.quality or 0)], source)
@@ -531,6 +532,7 @@ def test_keep_when_nothing_moves_then_one_frame_in_two_seconds_is_kept() -> None
     assert kept == [0, 2000, 4000, 6000, 8000]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("bits", "is_kept"), [(24, False), (25, True)])
 def test_keep_when_the_hash_moved_then_the_frame_is_kept(bits: int, is_kept: bool) -> None:
     changed = ChangedFrames()

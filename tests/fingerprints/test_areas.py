@@ -44,6 +44,7 @@ def temple() -> Image.Image:
     return ImageOps.fit(upright(ASSETS / "temple.jpg"), (720, 480))
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(25), deadline=None)
 @given(
     sides=st.tuples(*[st.sampled_from([0, 0, 60, 95, 150])] * 4).filter(any),

@@ -48,6 +48,7 @@ def in_view(hasher: Hasher, view: str) -> list[Print]:
     return [one for one in hasher.prints if one.view == view and one.version == PDQ.version]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("border", [(0, 50, 0, 50), (80, 0, 80, 0), (0, 90, 0, 0)], ids=["above", "beside", "caption"])
 def test_recording_with_a_border_when_hashed_then_its_frames_are_also_hashed_without_it(
     clip: Clip, border: tuple[int, int, int, int]

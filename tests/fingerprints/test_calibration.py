@@ -63,6 +63,7 @@ def test_suggestion_when_a_pair_is_wrong_then_is_stricter_and_says_on_how_many_p
     assert curve.nearest[0].value == 25
 
 
+@pytest.mark.thorough
 def test_suggestion_when_few_pairs_were_measured_then_is_no_looser_than_the_present_threshold() -> None:
     few, many = curve_of([10, 40], [100] * 50), curve_of([10, 40], [100] * PAIRS_FOR_LOOSER)
     assert few.suggested is not None

@@ -230,6 +230,7 @@ def test_geometry_when_points_are_random_then_is_none(seed: int, some: int, othe
     assert find_geometry(random(some), random(others)) is None
 
 
+@pytest.mark.thorough
 @given(st.sampled_from(sorted(EDITS)), st.integers(20, 500), st.integers(0, 9))
 @settings(max_examples=examples(15))
 def test_geometry_when_the_sides_are_swapped_then_is_the_inverse(edit: str, count: int, seed: int) -> None:

@@ -150,6 +150,7 @@ def test_group_when_nobody_decided_then_copies_are_sure_and_the_others_possible(
     assert (alone["size"], alone["origins"]) == (1, {"at_least": 1, "at_most": 1})
 
 
+@pytest.mark.thorough
 def test_group_when_decided_and_reversed_then_is_formed_anew_at_once(hub: Hub, items: tuple[str, ...]) -> None:
     first, copy, anew, mirrored, _ = items
     hub.decide(anew, "same_capture", first)
@@ -196,6 +197,7 @@ def test_decisions_when_they_contradict_each_other_then_are_told_and_leave_a_ran
     assert listed["contradictions"] == 1
 
 
+@pytest.mark.thorough
 def test_decision_when_made_in_a_blind_round_then_says_nothing_to_others_until_it_is_over(
     hub: Hub, items: tuple[str, ...]
 ) -> None:
@@ -287,6 +289,7 @@ def test_groups_of_a_case_when_listed_then_are_those_of_two_items_or_more(hub: H
     assert group["origins"] == {"at_least": 1, "at_most": 3}
 
 
+@pytest.mark.thorough
 def test_origins_of_an_incident_when_its_items_are_copies_then_are_counted_once(
     hub: Hub, items: tuple[str, ...]
 ) -> None:

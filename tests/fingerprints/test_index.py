@@ -97,6 +97,7 @@ def new_index(read_at_start: int = 200_000, read_at_once: int = 100_000) -> Foll
     return FollowingIndex(VERSIONS, read_at_start, read_at_once)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(4))
 def test_answers_whatever_was_stored_rebuilt_and_restarted_then_are_those_of_a_scan(
     sessions: Sessions, tmp_path: Path, seed: int
@@ -253,6 +254,7 @@ def answers(index: FollowingIndex, sessions: Sessions, values: list[bytes]) -> b
         return all(ask(index, session, value, 31) == {blob(number)} for number, value in enumerate(values))
 
 
+@pytest.mark.thorough
 def test_file_when_made_by_one_process_then_another_takes_it_and_reads_only_what_came_after(
     sessions: Sessions, tmp_path: Path
 ) -> None:
@@ -302,6 +304,7 @@ def test_file_when_damaged_then_is_refused_and_made_anew(sessions: Sessions, tmp
     assert answers(index, sessions, values)
 
 
+@pytest.mark.thorough
 def test_index_when_the_database_is_another_one_then_nothing_of_the_one_before_hides_what_is_there(
     postgres: TestServer, database: TestDatabase, sessions: Sessions, tmp_path: Path
 ) -> None:
@@ -393,6 +396,7 @@ def test_index_when_there_is_more_to_read_than_it_may_and_no_file_then_the_scan_
     assert answers(index, sessions, values)
 
 
+@pytest.mark.thorough
 def test_file_when_the_worker_ends_then_making_it_ends_too_and_leaves_nothing(
     sessions: Sessions, tmp_path: Path
 ) -> None:

@@ -144,6 +144,7 @@ def test_copies_whose_jobs_interleave_at_random_then_every_pair_is_found_once(
     assert [hub.entries(item, "evidence.fingerprinted") for item in items] == [1, 1, 1, 1]
 
 
+@pytest.mark.thorough
 def test_comparison_that_takes_long_then_others_of_the_case_settle_meanwhile_and_are_found_by_it(
     hub: Hub, runner: Runner
 ) -> None:
@@ -193,6 +194,7 @@ def test_rule_of_the_case_that_changes_during_the_comparison_then_it_is_made_by_
     assert "pdq" not in {ground["algorithm"] for ground in match["grounds"]}, "what both rounds found by other means"
 
 
+@pytest.mark.thorough
 def test_blob_that_two_workers_decode_at_once_then_the_first_result_is_kept_alone(hub: Hub, runner: Runner) -> None:
     content = PHOTO.read_bytes()
     form = [("metadata", (None, json.dumps(METADATA))), ("file", ("a.jpg", content))]

@@ -60,6 +60,7 @@ def stills(draw: st.DrawFn, centre: bytes) -> Prints:
     return Prints(False, prints)
 
 
+@pytest.mark.thorough
 @given(st.data())
 @settings(max_examples=examples(200))
 def test_two_pictures_when_their_sides_are_swapped_then_the_answer_is_the_same(data: st.DataObject) -> None:
@@ -107,6 +108,7 @@ def test_points_when_fewer_agree_than_a_case_asks_for_then_likely_or_nothing() -
     assert explain(part, whole, none) is None
 
 
+@pytest.mark.thorough
 def test_letterboxed_copy_then_its_area_without_borders_is_the_picture() -> None:
     image = picture(0)
     boxed = Image.new("RGB", (image.width, image.height * 7 // 5))
@@ -121,6 +123,7 @@ def test_other_photographs_then_nothing() -> None:
     assert [explain(first, other, thresholds_of()) for other in others] == [None] * 3
 
 
+@pytest.mark.thorough
 def test_pictures_without_a_known_size_then_points_agree_and_no_place_is_said() -> None:
     whole, part = prints_of(picture(0)), replace(prints_of(crop(picture(0))), size=None)
     ground = found(explain(part, whole, thresholds_of())).grounds[0]

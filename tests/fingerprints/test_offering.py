@@ -81,6 +81,7 @@ def test_offer_when_given_outcomes_then_those_wait_for_a_decoder_with_their_entr
     assert -10 in priorities, "after new uploads"
 
 
+@pytest.mark.thorough
 def test_offer_when_the_decoder_changed_then_what_the_present_one_decoded_stays_and_so_do_violations(
     database: TestDatabase, sessions: sessionmaker[Session], items: dict[str, UUID]
 ) -> None:
@@ -109,6 +110,7 @@ def test_offer_when_it_goes_on_after_a_stop_then_none_is_offered_twice(
     assert sorted(offered) == sorted(items.values())
 
 
+@pytest.mark.thorough
 def test_recompute_when_nothing_is_lacking_then_status_says_so(database: TestDatabase, items: dict[str, UUID]) -> None:
     assert items
     status = exhibit(database, "fingerprints", "recompute", "--status")
@@ -125,6 +127,7 @@ def test_numbers_of_a_command_when_below_one_then_they_are_refused(capsys: pytes
         assert (ended.value.code, f"{option}: invalid" in capsys.readouterr().err) == (2, True)
 
 
+@pytest.mark.thorough
 def test_rules_in_force_when_set_back_or_removed_then_the_database_refuses(
     sessions: sessionmaker[Session], items: dict[str, UUID]
 ) -> None:

@@ -106,6 +106,7 @@ def luma(image: Image.Image) -> Luma:
     return np.asarray(image.convert("L"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [sheet, windows, bricks])
 @pytest.mark.parametrize("seeds", [(0, 1), (2, 0)])
 def test_pictures_of_one_layout_when_many_points_agree_then_they_are_likely_at_most(
@@ -162,6 +163,7 @@ def test_other_photographs_then_nothing_is_alike() -> None:
     assert share < 0.2
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(12), deadline=None)
 @given(
     st.integers(0, 1),
@@ -199,6 +201,7 @@ def test_pictures_when_too_little_of_them_is_common_then_nothing_is_said() -> No
     assert share_alike(flat, flat, IDENTITY) is None
 
 
+@pytest.mark.thorough
 def test_crop_when_a_working_picture_is_missing_then_it_is_likely_and_says_why() -> None:
     whole, part = prints(photograph(0)), prints(photograph(0).crop((50, 40, 400, 300)))
     assert [one.held_back for one in agreements(part, whole, [(0, 0)], BY_POINTS)] == [None]

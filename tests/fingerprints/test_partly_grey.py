@@ -30,6 +30,7 @@ def quarters(number: int) -> list[Image.Image]:
     return [picture.crop((0, 0, 240, 240)), picture.crop((240, 240, 480, 480))]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("known", [0.1, 0.2, 0.3])
 def test_unrelated_pictures_when_most_of_both_is_missing_then_they_do_not_match(known: float) -> None:
     shown = [[prints(quarter, known) for quarter in quarters(number)] for number in range(len(PHOTOGRAPHS))]

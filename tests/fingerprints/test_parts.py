@@ -106,6 +106,7 @@ def test_cells_of_a_collage_when_compared_with_their_sources_then_all_are_firm()
     assert [one and one.tier for one in found] == ["same_picture"] * 4
 
 
+@pytest.mark.thorough
 def test_pages_with_one_framed_mark_and_other_pictures_when_compared_then_are_not_one_picture() -> None:
     mark = photograph("temple.jpg").crop((300, 200, 560, 395))
     pages = []
@@ -136,6 +137,7 @@ def covered_with_stickers() -> Image.Image:
     return picture
 
 
+@pytest.mark.thorough
 def test_points_that_crowd_on_what_was_laid_upon_a_picture_then_as_many_are_spread_over_it_and_find_it() -> None:
     original, query = prints_of(photograph("temple.jpg")), prints_of(covered_with_stickers())
     (whole,) = spread_of(query)

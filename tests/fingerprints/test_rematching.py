@@ -66,6 +66,7 @@ def case(api: Api) -> Iterator[OneCase]:
         yield OneCase(api, work)
 
 
+@pytest.mark.thorough
 def test_thresholds_that_are_relaxed_then_the_case_is_compared_anew_and_what_is_new_is_found_once(
     case: OneCase,
 ) -> None:

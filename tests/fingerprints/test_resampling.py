@@ -27,6 +27,7 @@ def test_smaller_picture_when_reduced_then_every_byte_is_pillows(
     assert (lanczos(picture.astype(np.float64), size) == np.asarray(expected)).all()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(4))
 def test_smaller_picture_when_of_any_form_that_is_not_left_to_pillow_then_every_byte_is_pillows(seed: int) -> None:
     random = np.random.default_rng(seed)

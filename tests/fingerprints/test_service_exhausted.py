@@ -67,6 +67,7 @@ def test_job_when_it_is_given_up_then_the_item_is_failed_with_the_reason_and_its
     assert (preview.status_code, preview.json()["code"]) == (404, "no_preview")
 
 
+@pytest.mark.thorough
 def test_job_when_storage_is_away_at_its_last_attempt_then_the_item_stays_pending_and_is_done_later(
     hub: Hub, work: Work
 ) -> None:
@@ -84,6 +85,7 @@ def test_job_when_storage_is_away_at_its_last_attempt_then_the_item_stays_pendin
     assert hub.verifier.get(f"/v1/evidence/{item['id']}").json()["fingerprint_status"] == "done"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("given_up", [FINGERPRINT, MATCH], ids=lambda job: str(job.name))
 def test_item_that_was_given_up_when_its_job_is_tried_again_then_it_is_done_and_its_matches_are_found(
     hub: Hub, work: Work, given_up: Job
@@ -122,6 +124,7 @@ def test_lock_matching_when_another_holds_it_past_the_lock_timeout_then_it_waits
         assert waiter.scalar(text("SHOW lock_timeout")) == "10s", "other locks are still waited for with a limit"
 
 
+@pytest.mark.thorough
 def test_item_when_every_attempt_took_its_worker_with_it_then_it_may_be_verified_and_submitted(
     sessions: sessionmaker[Session],
 ) -> None:

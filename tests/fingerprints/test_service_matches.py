@@ -115,6 +115,7 @@ def test_cropped_copy_is_the_same_picture_by_points_that_lie_alike_and_says_wher
     assert match["explanation"].startswith(f"Local features: {ground['inliers']} points agree")
 
 
+@pytest.mark.thorough
 def test_mirrored_copy_is_found_and_says_so(bench: Bench) -> None:
     original, _ = bench.receive(PHOTO.read_bytes(), samples.mirrored(PHOTO))
 
@@ -161,6 +162,7 @@ def test_still_of_a_video_is_found_whichever_comes_first(bench: Bench) -> None:
     assert segment[f"{side}_start_ms"] <= 2000 <= segment[f"{side}_end_ms"] + 2000
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
@@ -254,6 +256,7 @@ def decide(bench: Bench, match_id: str, person: Person | None = None, **decision
     return (person or bench.verifier).post(f"/v1/matches/{match_id}/decision", json=decision)
 
 
+@pytest.mark.thorough
 def test_decision_is_recorded_in_both_streams_and_superseded_by_a_later_one(bench: Bench) -> None:
     original, copy = bench.receive(PHOTO.read_bytes(), samples.recompressed(PHOTO))
     match_id = bench.matches(original)[0]["id"]
@@ -274,6 +277,7 @@ def test_decision_is_recorded_in_both_streams_and_superseded_by_a_later_one(benc
     assert bench.entry_types(copy).count("evidence.match_decided") == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("decision", "code"),
     [
@@ -293,6 +297,7 @@ def test_decision_that_cannot_be_is_refused(bench: Bench, decision: dict[str, An
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "relation", ["same_capture", "excerpt_of", "contains", "edited_from", "same_event_other_camera", "unrelated"]
 )
@@ -306,6 +311,7 @@ def test_decision_about_the_same_bytes_that_denies_the_fact_is_refused(bench: Be
     assert bench.matches(first)[0]["decision"] is None
 
 
+@pytest.mark.thorough
 def test_decision_about_the_same_bytes_may_be_deferred_and_then_be_exact_copy(bench: Bench) -> None:
     first, _ = bench.receive(samples.text_named_jpg(), samples.text_named_jpg())
     match_id = bench.matches(first)[0]["id"]

@@ -132,6 +132,7 @@ def test_shots_when_a_camera_pans_slowly_then_there_are_few(tmp_path: Path) -> N
     assert len(shots) <= 1 + pan[-1][0] // DRIFT_AFTER_MS
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shake", range(3))
 def test_shots_when_a_hand_shakes_then_it_is_one(shake: int) -> None:
     random = np.random.default_rng(shake)
@@ -195,6 +196,7 @@ def test_shots_when_there_is_one_frame_then_it_is_one_shot() -> None:
     assert shots_of([(0, view(PHOTOGRAPHS[0], 0))]) == [Shot(0, 0, 1, 0)]
 
 
+@pytest.mark.thorough
 def test_shots_when_there_is_no_frame_then_there_is_none() -> None:
     assert list(ShotFinder().end(1000)) == []
 

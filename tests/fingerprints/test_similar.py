@@ -101,6 +101,7 @@ def test_file_when_it_shows_what_an_item_shows_then_the_item_is_found_and_explai
     assert answer["found"][0]["case_id"] == hub.cases[0]
 
 
+@pytest.mark.thorough
 def test_file_when_searched_with_then_nothing_of_it_is_kept_or_recorded(hub: Hub, work: Work) -> None:
     before = counts(hub)
     asked = ask(hub.first, recompressed(0))
@@ -119,6 +120,7 @@ def test_file_when_searched_with_then_nothing_of_it_is_kept_or_recorded(hub: Hub
     assert asked.json()["id"] == str(row["id"])
 
 
+@pytest.mark.thorough
 def test_file_when_an_item_has_the_same_bytes_then_it_is_exact_and_named_once(hub: Hub, work: Work) -> None:
     answer = answered(hub.both, work, small(0))
     assert items(answer) == [(hub.common[0], "exact"), (hub.common[1], "exact")]
@@ -135,6 +137,7 @@ def test_file_when_it_cannot_be_decoded_then_says_why_and_finds_copies_all_the_s
     assert items(answered(hub.first, work, undecodable)) == [(copy, "exact")]
 
 
+@pytest.mark.thorough
 def test_file_when_a_part_of_it_is_missing_then_what_came_is_searched_with(hub: Hub, work: Work) -> None:
     answer = answered(hub.first, work, small(0)[:-2000])
     assert answer["outcome"] == "partial"
@@ -221,6 +224,7 @@ def test_search_when_it_names_a_case_that_is_not_the_askers_then_is_not_found_an
         assert left(hub) == []
 
 
+@pytest.mark.thorough
 def test_answer_when_somebody_else_asks_for_it_then_looks_like_one_that_never_was(hub: Hub, work: Work) -> None:
     search = answered(hub.first, work, recompressed(0))["id"]
     for person in (hub.second, hub.both, hub.api.admin):
@@ -230,6 +234,7 @@ def test_answer_when_somebody_else_asks_for_it_then_looks_like_one_that_never_wa
             assert refused[0]["code"] == "no_such_search"
 
 
+@pytest.mark.thorough
 def test_answer_when_the_asker_has_lost_a_case_or_uses_a_narrower_token_then_its_items_are_gone(
     hub: Hub, work: Work
 ) -> None:

@@ -151,6 +151,7 @@ def test_search_when_it_names_a_case_that_is_not_the_askers_then_is_not_found(hu
         assert (refused.status_code, refused.json()["code"]) == (404, "not_found")
 
 
+@pytest.mark.thorough
 def test_item_when_it_is_not_fingerprinted_yet_then_it_is_not_found_by_what_its_bytes_have_elsewhere(hub: Hub) -> None:
     secret = hash_of(hub.second, hub.secret)
     waiting = receive(hub.first, hub.cases[0], small(1))

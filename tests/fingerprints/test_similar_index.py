@@ -4,6 +4,7 @@ import random
 import threading
 from pathlib import Path
 
+import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.fingerprints.index_keeping import build_file
@@ -25,6 +26,7 @@ def make_file(sessions: Sessions, directory: Path) -> None:
         build_file(session, new_index().versions, directory / "fingerprints", threading.Event())
 
 
+@pytest.mark.thorough
 def test_process_when_there_is_no_file_then_reads_what_there_is(sessions: Sessions, tmp_path: Path) -> None:
     values = filled(sessions)
     index = new_index()
@@ -35,6 +37,7 @@ def test_process_when_there_is_no_file_then_reads_what_there_is(sessions: Sessio
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.thorough
 def test_process_when_a_file_appears_or_is_made_anew_then_takes_it_and_lets_go_of_the_old_one(
     sessions: Sessions, tmp_path: Path
 ) -> None:
@@ -64,6 +67,7 @@ def test_process_when_a_file_appears_or_is_made_anew_then_takes_it_and_lets_go_o
     assert set(mapped(path)) == {path.stat().st_ino}
 
 
+@pytest.mark.thorough
 def test_file_when_it_is_damaged_then_is_not_taken_and_left_to_the_worker(sessions: Sessions, tmp_path: Path) -> None:
     values = filled(sessions)
     make_file(sessions, tmp_path)

@@ -90,6 +90,7 @@ def test_frame_when_turned_or_mirrored_then_is_stopped_too(api: Api) -> None:
         assert stop_list.is_stopped(session, PDQ, turned) == set(turned)
 
 
+@pytest.mark.thorough
 def test_frame_when_named_by_an_item_then_only_who_reads_the_item_may_stop_it(api: Api) -> None:
     coordinator = api.person("Coordinator")
     case_id = api.case(coordinator, verifier=(coordinator,))

@@ -185,6 +185,7 @@ def test_link_when_made_and_ended_then_an_entry_in_each_stream_names_the_other(w
     assert world.link(incident, item).status_code == 201, "an ended link does not keep the pair apart"
 
 
+@pytest.mark.thorough
 def test_link_when_doubled_or_too_early_or_across_cases_then_refused(world: World) -> None:
     incident, item = world.incident().json()["id"], world.item()
     assert world.link(incident, item).status_code == 201

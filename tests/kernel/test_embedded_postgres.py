@@ -90,6 +90,7 @@ def test_start_when_we_are_root_then_server_is_not(start: Callable[..., Postgres
     assert "Groups:\t\n" in Path("/proc", str(server.pid), "status").read_text().replace(" ", "") or os.geteuid() != 0
 
 
+@pytest.mark.thorough
 def test_start_when_stopped_in_order_then_data_is_there_again_within_two_seconds(
     start: Callable[..., PostgresServer],
 ) -> None:
@@ -122,6 +123,7 @@ def test_start_when_parent_was_killed_then_adopts_the_running_server(
     assert not processes_within(server.cluster)
 
 
+@pytest.mark.thorough
 def test_start_when_server_was_killed_then_recovers_what_was_committed(start: Callable[..., PostgresServer]) -> None:
     server = start()
     remember(server)
@@ -132,6 +134,7 @@ def test_start_when_server_was_killed_then_recovers_what_was_committed(start: Ca
     assert fetch(again, "SELECT value FROM kept") == 7
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("owner_of_pid", ["another program", "nobody"])
 def test_start_when_pid_file_is_stale_then_removes_it_and_starts(
     start: Callable[..., PostgresServer], owner_of_pid: str
@@ -170,6 +173,7 @@ def test_start_when_a_process_still_works_in_the_cluster_then_waits_for_its_end(
     assert fetch(server, "SELECT 1") == 1
 
 
+@pytest.mark.thorough
 def test_start_when_written_by_another_version_then_refuses_with_words(
     data: Path, start: Callable[..., PostgresServer]
 ) -> None:
@@ -192,6 +196,7 @@ def test_start_when_initialisation_was_cut_off_then_begins_anew(open_directory: 
     server.stop()
 
 
+@pytest.mark.thorough
 def test_log_when_a_statement_fails_then_holds_neither_statement_nor_values(
     start: Callable[..., PostgresServer],
 ) -> None:

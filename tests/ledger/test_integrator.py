@@ -102,6 +102,7 @@ def test_integrate_batch_of_two_exports_in_one_transaction_closes_after_each(
     assert integrate_all(integrating) == [2, 4, 5]
 
 
+@pytest.mark.thorough
 def test_integrate_by_two_at_once_under_writers_leaves_no_gap(
     sessions: Sessions, engine: Engine, integrating: Engine
 ) -> None:

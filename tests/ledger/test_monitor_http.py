@@ -56,6 +56,7 @@ def verify(url: str, *arguments: str, key: str = VKEY.encode()) -> int:
     return main(["ledger", "verify", "--url", url, "--key", key, *arguments])
 
 
+@pytest.mark.thorough
 def test_verify_url_of_the_api_itself_finds_the_log_sound_and_remembers_it(
     api: Api,
     sessions: sessionmaker[Session],

@@ -86,6 +86,7 @@ _VALUES = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @given(st.dictionaries(st.sampled_from([*claims.GROUPS, "zz", "sealed"]), st.dictionaries(_NAMES, _VALUES), max_size=4))
 def test_claims_when_a_group_holds_anything_then_only_open_names_keep_their_text(given_claims: dict[str, Any]) -> None:
     found = divide(given_claims)

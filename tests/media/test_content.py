@@ -226,6 +226,7 @@ def test_preview_is_not_ready_before_the_jobs_and_grey_and_small_after(hub: Hub,
     assert hub.entries(item["id"], "evidence.viewed") == 0
 
 
+@pytest.mark.thorough
 def test_preview_and_claims_when_only_another_item_on_the_bytes_was_decoded_then_they_are_not_shown(
     hub: Hub, receive: Receive
 ) -> None:

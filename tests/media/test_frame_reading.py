@@ -70,6 +70,7 @@ def test_frames_of_a_video_when_listed_then_times_and_shots_are_told_page_by_pag
     assert hub.entries(item["id"], "evidence.viewed") == 0
 
 
+@pytest.mark.thorough
 def test_frame_when_looked_at_with_a_purpose_then_there_is_one_entry_for_all_of_an_items_frames(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -101,6 +102,7 @@ def test_frame_when_looked_at_with_a_purpose_then_there_is_one_entry_for_all_of_
     assert hub.entries(item["id"], "evidence.viewed") == 2
 
 
+@pytest.mark.thorough
 def test_frame_when_nothing_is_said_then_it_is_blurred_and_no_entry(hub: Hub, receive: Receive, work: Work) -> None:
     item = receive(photograph())
     work.finish()
@@ -119,6 +121,7 @@ def safe_preview(hub: Hub, item: dict[str, Any]) -> bytes:
     return hub.verifier.get(f"/v1/evidence/{item['id']}/preview").content
 
 
+@pytest.mark.thorough
 def test_frame_when_asked_for_then_only_who_may_read_the_original_sees_it_unblurred(
     hub: Hub, receive: Receive, work: Work
 ) -> None:

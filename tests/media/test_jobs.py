@@ -29,6 +29,7 @@ def blob_file(hub: Hub, item: dict[str, Any]) -> Path:
     return path
 
 
+@pytest.mark.thorough
 def test_equal_bytes_are_preserved(hub: Hub, receive: Receive, work: Work) -> None:
     item = receive(DOGS)
 

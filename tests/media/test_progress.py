@@ -69,6 +69,7 @@ def looking(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> Callable[[Call
     return look
 
 
+@pytest.mark.thorough
 def test_item_while_its_video_is_decoded_shows_how_far_and_keeps_its_version(
     watched: Watched, receive: Receive, looking: Callable[[Callable[[], None]], None]
 ) -> None:

@@ -143,6 +143,7 @@ def test_areas_when_carried_over_then_each_box_lies_in_its_own(size: tuple[int, 
     assert y1 * height >= (box.top + box.height) * small[1]
 
 
+@pytest.mark.thorough
 def test_recording_when_redacted_then_a_frame_is_named_and_covered_in_its_own_pixels(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -165,6 +166,7 @@ def test_recording_when_redacted_then_a_frame_is_named_and_covered_in_its_own_pi
     assert seen.any()
 
 
+@pytest.mark.thorough
 def test_redaction_when_asked_for_badly_or_by_others_then_is_refused_with_a_reason(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -192,6 +194,7 @@ def test_redaction_when_asked_for_badly_or_by_others_then_is_refused_with_a_reas
     assert [each["id"] for each in listed] == [made.json()["id"]]
 
 
+@pytest.mark.thorough
 def test_copy_when_its_file_gives_no_picture_any_more_then_it_fails_and_says_so(
     hub: Hub, receive: Receive, work: Work, database: TestDatabase
 ) -> None:

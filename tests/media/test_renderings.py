@@ -87,6 +87,7 @@ def entries(hub: Hub, item: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     return [{**body["data"], "object": body["object"].get("sha256")} for body in bodies]
 
 
+@pytest.mark.thorough
 def test_thumbnail_when_asked_for_then_only_who_may_read_the_original_gets_it(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -105,6 +106,7 @@ def test_thumbnail_when_asked_for_then_only_who_may_read_the_original_gets_it(
     assert hub.entries(item["id"], "evidence.viewed") == 1
 
 
+@pytest.mark.thorough
 def test_renderings_of_a_video_when_made_then_each_item_on_its_bytes_has_their_entries_and_no_sweep_takes_them(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -145,6 +147,7 @@ def test_renderings_of_a_video_when_made_then_each_item_on_its_bytes_has_their_e
     assert len(details["times_ms"]) >= 2
 
 
+@pytest.mark.thorough
 def test_renderings_when_their_rule_changes_then_recomputing_makes_them_and_each_item_has_the_entry(
     hub: Hub, receive: Receive, work: Work, database: TestDatabase
 ) -> None:

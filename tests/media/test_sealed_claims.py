@@ -117,6 +117,7 @@ def tables_with(database: TestDatabase, words: str) -> set[str]:
     return found
 
 
+@pytest.mark.thorough
 def test_claims_when_read_then_each_names_its_source_and_only_who_may_read_the_original_sees_what_identifies(
     bench: Bench,
 ) -> None:
@@ -185,6 +186,7 @@ def test_erasure_when_another_case_has_the_same_bytes_then_it_reaches_this_item_
     assert tables_with(database, SERIAL) == set()
 
 
+@pytest.mark.thorough
 def test_decoding_again_when_nothing_was_erased_then_only_what_is_new_is_sealed(bench: Bench) -> None:
     item = bench.receive()
 
@@ -195,6 +197,7 @@ def test_decoding_again_when_nothing_was_erased_then_only_what_is_new_is_sealed(
     assert bench.claims(item)["lens_serial_number"]["value"] == "LENS-9"
 
 
+@pytest.mark.thorough
 def test_claims_when_two_places_in_a_file_state_otherwise_then_both_are_sealed_shown_and_erased_apart(
     bench: Bench,
 ) -> None:
@@ -226,6 +229,7 @@ def test_claims_when_two_places_in_a_file_state_otherwise_then_both_are_sealed_s
     assert left["gps_latitude", "xmp"] == ("disclosed", "51.5000000", [])
 
 
+@pytest.mark.thorough
 def test_claims_when_an_older_entry_has_the_first_source_alone_then_the_other_is_added_beside_it(bench: Bench) -> None:
     item = bench.receive()
     with unit_of_work(bench.api.app.state.services.sessions) as uow:
@@ -240,6 +244,7 @@ def test_claims_when_an_older_entry_has_the_first_source_alone_then_the_other_is
     assert bench.entries(item, "evidence.claims_read") == 2
 
 
+@pytest.mark.thorough
 def test_claims_and_renderings_when_another_case_had_the_bytes_before_then_no_time_tells_it(bench: Bench) -> None:
     bench.receive()
     keeper = bench.api.person("Other Custodian")
@@ -294,6 +299,7 @@ def test_claims_when_not_read_yet_then_the_answer_says_so(bench: Bench) -> None:
     assert (none.status_code, none.json()["code"]) == (409, "no_content")
 
 
+@pytest.mark.thorough
 def test_custody_pages_when_read_with_a_token_not_made_for_content_then_no_claim_is_opened_by_them(
     bench: Bench,
 ) -> None:

@@ -96,6 +96,7 @@ def test_preview_when_looked_at_in_steps_then_the_blurred_is_silent_and_each_oth
     assert (day["seen_items"], day["minutes"]) == (1, 0.5)
 
 
+@pytest.mark.thorough
 def test_step_when_nobody_has_labelled_the_item_then_its_collector_alone_sees_more_than_the_blurred(
     hub: Hub, receive: Receive, work: Work
 ) -> None:
@@ -113,6 +114,7 @@ def test_step_when_nobody_has_labelled_the_item_then_its_collector_alone_sees_mo
     assert [person.get(softened).status_code for person in (hub.verifier, hub.coordinator)] == [200, 200]
 
 
+@pytest.mark.thorough
 def test_strip_when_a_recording_is_looked_through_then_blurred_without_an_entry_and_each_frame_by_itself(
     hub: Hub, receive: Receive, work: Work
 ) -> None:

@@ -73,6 +73,7 @@ def test_upload_when_the_persons_earlier_files_are_done_then_its_turn_is_the_fir
         assert list(session.scalars(PRIORITIES)) == [0]
 
 
+@pytest.mark.thorough
 def test_decoding_again_when_new_files_wait_then_it_is_after_them_and_takes_nobodys_turn(hub: Hub, work: Work) -> None:
     old = [send(hub, hub.collector, number) for number in range(3)]
     work.finish()

@@ -111,6 +111,7 @@ def test_exif_when_all_texts_are_as_long_as_json_can_make_them_then_they_fit_int
     assert len(leaves(claims)) > 20
 
 
+@pytest.mark.thorough
 @given(st.dictionaries(st.text(max_size=20), st.text(max_size=400)))
 def test_tags_when_a_container_says_anything_then_claims_are_bounded(stated: dict[str, str]) -> None:
     for prefix in ("", "com.apple.quicktime."):

@@ -27,6 +27,7 @@ def exif_of(orientation: int) -> bytes:
     return exif.tobytes()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("orientation", [1, 3, 5, 6, 7, 8])
 def test_decode_when_a_heic_is_made_of_tiles_then_it_is_one_upright_picture(decode: Decode, orientation: int) -> None:
     """320 × 240 in tiles of 128: the last ones of a row and of a column are cut (``ispe`` of the grid)."""
@@ -45,6 +46,7 @@ def test_decode_when_a_heic_is_made_of_tiles_then_it_is_one_upright_picture(deco
     assert result.claims["exif"]["make"] == "Exhibit"
 
 
+@pytest.mark.thorough
 def test_decode_when_exif_says_another_turn_than_the_picture_then_the_pictures_property_counts(decode: Decode) -> None:
     """A HEIC that an editor turned: ``irot`` is what is to be seen, and EXIF what the camera once said."""
     body = encoded(photograph(), "HEIF", quality=90, exif=exif_of(6))
@@ -77,6 +79,7 @@ def test_decode_when_a_heic_has_a_depth_or_gain_map_then_it_is_no_page(decode: D
     assert mean_difference(frames[0].rgb, np.asarray(photograph().transpose(Image.Transpose.ROTATE_180))) < 4
 
 
+@pytest.mark.thorough
 def test_decode_when_a_heic_is_a_sequence_alone_then_its_frames_are_given_as_of_an_animation(
     decode: Decode, decoder: Decoder, tmp_path: Path
 ) -> None:
@@ -102,6 +105,7 @@ def test_decode_when_a_heic_is_a_sequence_alone_then_its_frames_are_given_as_of_
     assert (first.outcome, first.frame_count, first.claims["width"]) == (DecodeOutcome.DECODED, 0, 320)
 
 
+@pytest.mark.thorough
 def test_decode_when_a_sequence_is_beside_a_picture_then_its_frames_follow(decode: Decode) -> None:
     still = photograph().transpose(Image.Transpose.ROTATE_180)
     result, frames = decode(heif_boxes.with_sequence(encoded(still, "HEIF", quality=90)))

@@ -303,6 +303,7 @@ def test_decode_when_many_threads_decode_then_each_gets_its_own(decoder: Decoder
             assert size == media_samples.upright(path).size
 
 
+@pytest.mark.thorough
 def test_decode_when_used_for_long_then_nothing_piles_up(decode: Decode, decoder: Decoder) -> None:
     bodies = [PHOTOGRAPH.read_bytes(), media_samples.truncated_jpeg(), media_samples.excerpt(8, 9)]
     for body in bodies:

@@ -52,6 +52,7 @@ def act(decoder: Decoder, what: str, place: Path) -> DecodeResult:
 VIOLATION, UNDECODABLE = DecodeOutcome.POLICY_VIOLATION, DecodeOutcome.UNDECODABLE
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("what", "outcome", "words"),
     [

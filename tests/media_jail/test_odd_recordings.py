@@ -52,6 +52,7 @@ def test_decode_when_there_is_a_frame_an_hour_then_each_has_its_hour(decode: Dec
     assert result.end_ms == 7_200_000
 
 
+@pytest.mark.thorough
 def test_decode_when_there_are_a_thousand_frames_a_second_then_ten_are_looked_at(decode: Decode) -> None:
     result, frames = decode(recording(list(range(90))))
 
@@ -77,6 +78,7 @@ def test_decode_when_two_recordings_were_joined_byte_for_byte_then_time_goes_on(
     assert 3500 <= result.end_ms <= 4500
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("container", "codec", "pixels"),
     [

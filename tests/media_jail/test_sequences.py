@@ -205,6 +205,7 @@ def test_explain_when_two_files_share_one_page_then_both_places_are_named(decode
     assert compare(decode, sequence("TIFF"), media_samples.encoded(picture(5), "TIFF")) is None
 
 
+@pytest.mark.thorough
 def test_explain_when_two_files_share_only_a_blank_page_then_they_do_not_match(decode: Decode) -> None:
     blank = Image.new("RGB", (320, 240), (250, 250, 250))
     first, second = (

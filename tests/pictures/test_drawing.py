@@ -103,6 +103,7 @@ def test_chart_when_decoded_from_png_then_its_pixels_show_the_ranges_in_greys(ch
     assert told(png) == {"Title": chart.title, "Description": chart.description}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("picture_format", PictureFormat)
 def test_pictures_when_texts_are_hostile_then_are_harmless_files(picture_format: PictureFormat) -> None:
     bars = tuple(Bar(words, 1, 2) for words in HOSTILE)
@@ -123,6 +124,7 @@ def test_pictures_when_texts_are_hostile_then_are_harmless_files(picture_format:
         assert max(len(words) for words in svg.texts) <= 160
 
 
+@pytest.mark.thorough
 def test_pictures_when_drawn_again_or_beside_each_other_then_have_the_same_bytes() -> None:
     shown = Map("Places", (Point("I-1", "drone", 50.0, 30.0, 1000),), 0, DRAWN)
     before = [draw_chart(CHART, each) for each in PictureFormat] + [draw_map(shown, each) for each in PictureFormat]
@@ -214,6 +216,7 @@ def test_map_when_places_are_at_the_ends_of_the_earth_then_each_is_within_the_pi
         assert frame.top <= y <= frame.bottom
 
 
+@pytest.mark.thorough
 def test_map_when_marks_are_of_other_kinds_then_have_other_shapes() -> None:
     kinds = [f"kind_{number}" for number in range(10)]
     points = tuple(Point(kind, kind, 50 + number, 30, 10) for number, kind in enumerate(kinds))

@@ -192,6 +192,7 @@ def pages(search: Any, limit: int, **asked: Any) -> list[UUID]:
         after = (rows[-1].at, rows[-1].id)
 
 
+@pytest.mark.thorough
 @given(
     text=mostly_not(TEXTS, None),
     filters=INCIDENT_FILTERS,

@@ -62,6 +62,7 @@ def test_items_when_searched_by_words_then_found_in_any_script_case_and_spelling
     assert_kept(database)
 
 
+@pytest.mark.thorough
 def test_incidents_when_searched_by_facts_then_a_weapon_is_found_in_either_spelling(
     world: World, database: TestDatabase
 ) -> None:
@@ -86,6 +87,7 @@ def test_incidents_when_searched_by_facts_then_a_weapon_is_found_in_either_spell
     assert_kept(database)
 
 
+@pytest.mark.thorough
 def test_items_when_asked_for_incidents_facts_then_one_linked_incident_has_them_all(
     world: World, sessions: sessionmaker[Session]
 ) -> None:
@@ -103,6 +105,7 @@ def test_items_when_asked_for_incidents_facts_then_one_linked_incident_has_them_
     assert str(alone) in found(world, "evidence", state="preserved")
 
 
+@pytest.mark.thorough
 def test_items_when_resembling_one_then_its_copies_are_found_and_of_other_cases_none(
     world: World, sessions: sessionmaker[Session]
 ) -> None:
@@ -132,6 +135,7 @@ def test_lists_when_an_outsider_searches_then_nothing_is_told(world: World) -> N
             assert code_of(answer) == (404, "not_found")
 
 
+@pytest.mark.thorough
 def test_erased_text_when_searched_then_never_found(world: World, database: TestDatabase) -> None:
     item = lead(world, "Quillonvexa spoke")
     weapon = ok(world.state("weapons", {**WEAPON, "reported": "Vexatarrow", "identified_by_id": world.service}), 201)
@@ -225,6 +229,7 @@ def test_sealed_source_when_searched_then_nobody_finds_it(world: World) -> None:
         assert sealed.json()["code"] == "vault_key_missing"
 
 
+@pytest.mark.thorough
 def test_first_verdict_of_a_blind_round_when_searched_then_found_by_nobody_until_both_have_submitted(
     sessions: sessionmaker[Session],
 ) -> None:
@@ -282,6 +287,7 @@ def test_search_when_a_value_is_bad_then_422_says_which(world: World, query: dic
     assert code_of(world.rita.get(f"{world.case}/incidents", params=query)) == (422, code)
 
 
+@pytest.mark.thorough
 def test_text_when_it_is_no_unicode_or_full_of_signs_then_no_server_error(world: World) -> None:
     for raw in ("%ED%A0%80", "%FF", "%F4%90%80%80", "'%27%5C%3A*%20%26%20!(", "%27a%27%3AB", "a%5Cb", "%E2%80%AE"):
         for kind in ("incidents", "evidence"):

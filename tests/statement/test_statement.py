@@ -108,6 +108,7 @@ def test_months_when_asked_then_child_casualties_of_each_are_minima_and_maxima_a
     assert total["injured", "child"][1] is None
 
 
+@pytest.mark.thorough
 def test_control_when_asked_then_what_nobody_knows_is_unknown_and_no_other_organisations_share_is_merged(
     statement: Statement, sign: Signer
 ) -> None:
@@ -176,6 +177,7 @@ def _add_and_reopen(statement: Statement) -> None:
     statement.reopen(statement.items[HOSPITAL][0])
 
 
+@pytest.mark.thorough
 def test_copy_of_a_counted_video_when_verified_then_the_raw_count_alone_rises(
     statement: Statement, sign: Signer
 ) -> None:
@@ -220,6 +222,7 @@ def test_second_source_when_it_counts_the_same_victims_then_a_range_and_no_sum(
     assert after == {**before, ("killed", "civilian"): (2, 4), ("injured", "civilian"): (86, None)}
 
 
+@pytest.mark.thorough
 def test_testimony_and_item_when_consent_is_withdrawn_then_gone_from_all(statement: Statement, sign: Signer) -> None:
     testimony, item = _testimony(statement), statement.items[HOSPITAL][1]
     source = {"organisation_id": "Watch for All", "document": "Interviews", "evidence_id": item}
@@ -272,6 +275,7 @@ def _withdraw(statement: Statement, path: str, subject: str | None) -> None:
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 def test_chart_when_drawn_then_its_bars_are_the_series_and_it_says_what_it_was_drawn_from(
     statement: Statement, sign: Signer
 ) -> None:
@@ -297,6 +301,7 @@ def test_chart_when_drawn_then_its_bars_are_the_series_and_it_says_what_it_was_d
     assert pixels(png.content).shape[1] == 1125
 
 
+@pytest.mark.thorough
 def test_chart_when_control_is_unknown_or_a_figure_is_small_then_drawn_apart_and_not_told(
     statement: Statement, sign: Signer
 ) -> None:
@@ -317,6 +322,7 @@ def test_chart_when_control_is_unknown_or_a_figure_is_small_then_drawn_apart_and
     assert "Incidents of some kinds are so few that they are not drawn." in Svg(shown.content).texts
 
 
+@pytest.mark.thorough
 def test_map_when_drawn_then_has_the_counted_incidents_at_their_places(statement: Statement, sign: Signer) -> None:
     sign()
     path = f"/v1/cases/{statement.case_id}/incidents/map"

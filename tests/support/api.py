@@ -218,6 +218,8 @@ class PromptServer(uvicorn.Server):
             connection.shutdown()
         while self.server_state.connections or self.server_state.tasks:
             await asyncio.sleep(0.001)
+        for server in self.servers:
+            await server.wait_closed()
         await self.lifespan.shutdown()
 
 

@@ -124,6 +124,7 @@ def test_testimony_when_withdrawn_then_no_version_is_shown_to_anybody(house: Hou
     assert held == (0,)
 
 
+@pytest.mark.thorough
 def test_withdrawn_testimony_when_its_witness_consents_anew_then_is_shown_again(house: House) -> None:
     made = ok(house.record(), 201)["testimony_id"]
     subject = house.subject(made)
@@ -134,6 +135,7 @@ def test_withdrawn_testimony_when_its_witness_consents_anew_then_is_shown_again(
     assert house.verifier.get(f"/v1/testimonies/{made}").status_code == 200
 
 
+@pytest.mark.thorough
 def test_witness_when_sealed_then_two_persons_open_it_as_a_source(house: House) -> None:
     made = ok(house.record(), 201)["testimony_id"]
     path, identity = f"/v1/testimonies/{made}/witness", {"name": "Quillonvexa"}
@@ -170,6 +172,7 @@ def test_application_role_when_it_changes_a_testimony_then_the_database_refuses(
         application.close()
 
 
+@pytest.mark.thorough
 def test_testimony_when_its_custody_is_read_then_opened_to_whoever_may_read_testimonies_alone(house: House) -> None:
     ok(house.record(), 201)
     path = f"/v1/incidents/{house.incident}/custody"

@@ -337,6 +337,7 @@ def test_item_when_reopened_then_is_verified_in_the_open_since_all_were_shown_th
         assert measure_agreement(session, blind.coordinator, [blind.case_id], as_of=as_of).rounds == 1
 
 
+@pytest.mark.thorough
 def test_round_when_reopened_blind_by_the_release_before_then_goes_on_in_the_open(
     blind: Bench, database: TestDatabase
 ) -> None:

@@ -231,6 +231,7 @@ def test_lease_when_ended_by_coordinator_then_free_for_others(hub: Hub) -> None:
     assert [receipt["type"] for receipt in taken.json()["receipts"]] == ["evidence.leased"]
 
 
+@pytest.mark.thorough
 def test_reviews_when_two_arrive_at_once_then_one_wins_and_the_other_gets_412(hub: Hub) -> None:
     hub.to_review()
     etag = hub.etag()
@@ -245,6 +246,7 @@ def test_reviews_when_two_arrive_at_once_then_one_wins_and_the_other_gets_412(hu
     assert len(hub.petro.get(f"{hub.path}/reviews").json()["items"]) == 1
 
 
+@pytest.mark.thorough
 def test_sign_off_when_a_byte_of_the_file_changed_then_409_and_the_mismatch_is_an_entry(hub: Hub) -> None:
     hub.to_sign_off()
     file = hub.blob_file()
@@ -259,6 +261,7 @@ def test_sign_off_when_a_byte_of_the_file_changed_then_409_and_the_mismatch_is_a
     assert hub.olena.get(hub.path).json()["state"] == "awaiting_sign_off"
 
 
+@pytest.mark.thorough
 def test_sign_off_when_the_file_is_gone_then_409_not_verifiable_and_no_word_of_tampering(hub: Hub) -> None:
     hub.to_sign_off()
     os.remove(hub.blob_file())
@@ -266,6 +269,7 @@ def test_sign_off_when_the_file_is_gone_then_409_not_verifiable_and_no_word_of_t
     assert hub.entry_types()[-1] == "evidence.integrity_checked"
 
 
+@pytest.mark.thorough
 def test_transition_when_repeated_with_its_key_then_the_first_answer_again(hub: Hub) -> None:
     hub.to_sign_off()
     headers = {"If-Match": hub.etag(), "Idempotency-Key": "sign-1"}

@@ -108,6 +108,7 @@ def test_queue_when_an_item_goes_its_way_then_offers_it_to_who_may_take_it_and_s
     assert offers(bench) == {}
 
 
+@pytest.mark.thorough
 def test_queue_when_a_lease_has_run_out_then_offers_the_item_again(bench: Bench) -> None:
     bench.to_review()
     bench.take(bench.petro)
@@ -130,6 +131,7 @@ def test_queue_when_an_item_is_assigned_then_offers_it_to_that_person_alone(benc
     assert set(offers(bench)) == {"olena", "taras"}, "to one who may not any more binds nobody"
 
 
+@pytest.mark.thorough
 def test_queue_when_an_item_has_no_labels_then_offers_it_to_coordinators_to_be_labelled(bench: Bench) -> None:
     bench.item = make_item(bench.sessions, bench.olena, bench.case_id, labels=None)
     assert offers(bench) == {"coordinator": "label"}
@@ -145,6 +147,7 @@ def test_queue_when_an_item_has_no_labels_then_offers_it_to_coordinators_to_be_l
     assert set(offers(bench)) == {"olena", "petro", "taras"}
 
 
+@pytest.mark.thorough
 def test_queue_when_a_break_is_on_then_offers_nothing_of_that_case_and_no_lease_is_given(bench: Bench) -> None:
     other = make_case(bench.sessions, bench.coordinator, [(bench.petro, Role.VERIFIER)])
     elsewhere = make_item(bench.sessions, bench.petro, other, labels=dict(NO_LABELS))
@@ -228,6 +231,7 @@ def _passes(session: Any, evidence: Evidence, person: UUID, work: Work) -> bool:
 # --- in which order, and how
 
 
+@pytest.mark.thorough
 def test_queue_when_read_then_by_priority_then_by_waiting_and_pages_hold_each_item_once(bench: Bench) -> None:
     first = bench.item
     second, third = labelled(bench), labelled(bench)
@@ -262,6 +266,7 @@ def test_row_when_a_recording_has_undecided_matches_then_says_its_length_and_how
     assert (row.duration_ms, row.kind, row.matches_undecided) == (183_000, "image", 0)
 
 
+@pytest.mark.thorough
 def test_queue_when_over_many_cases_and_items_then_asks_as_few_questions(bench: Bench) -> None:
     few = len(asked_for(bench))
     for _ in range(3):
@@ -332,6 +337,7 @@ def test_preferences_when_set_then_for_their_owner_alone_and_without_an_entry(be
         assert get_preferences(session, bench.olena) == Wanted()
 
 
+@pytest.mark.thorough
 def test_preferences_when_an_item_is_assigned_against_them_then_nothing_tells_and_its_owner_sees_it(
     bench: Bench,
 ) -> None:

@@ -47,6 +47,7 @@ def test_queue_when_worked_off_then_each_is_offered_what_is_theirs_and_its_versi
     assert code_of(hub.olena.get("/v1/queue", params={"cursor": "x"})) == (422, "bad_cursor")
 
 
+@pytest.mark.thorough
 def test_assignment_when_given_over_http_then_others_are_refused_with_its_code(hub: Hub) -> None:
     assert code_of(change(hub, hub.coordinator, "PUT", "/assignment", person_id=hub.outsider.id)) == (
         422,
@@ -80,6 +81,7 @@ def test_lease_when_of_a_review_over_http_then_no_other_judges_meanwhile(hub: Hu
     assert [row["act"] for row in rows(hub.rita)] == ["sign_off"]
 
 
+@pytest.mark.thorough
 def test_preferences_when_set_then_shape_ones_own_queue_and_nothing_that_another_can_see(
     hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:

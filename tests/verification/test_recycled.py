@@ -220,6 +220,7 @@ def test_question_when_an_earlier_appearance_comes_after_the_answer_then_open_ag
     assert (bench.evidence().state, bench.version()) == (state, version)
 
 
+@pytest.mark.thorough
 def test_sign_off_when_the_date_is_corrected_after_the_submission_then_refused_until_answered(
     bench: Bench, sha256: Sha256Hex
 ) -> None:
@@ -318,6 +319,7 @@ def test_signed_off_item_when_an_older_copy_arrives_then_coordinators_are_told_o
     assert [question.is_open for question in asked(bench)] == [True]
 
 
+@pytest.mark.thorough
 def test_question_of_a_firm_match_when_one_person_says_unrelated_then_stays_until_a_second_does(
     bench: Bench, sha256: Sha256Hex
 ) -> None:
@@ -367,6 +369,7 @@ def sign_off(bench: Bench) -> None:
     bench.sign_off(bench.rita)
 
 
+@pytest.mark.thorough
 def test_signed_off_item_when_a_date_is_corrected_then_coordinators_are_told_that_it_is_questioned(
     bench: Bench, sha256: Sha256Hex
 ) -> None:
@@ -394,6 +397,7 @@ def test_notice_when_either_item_is_withdrawn_then_is_listed_no_more(bench: Benc
     assert noticed(bench) == []
 
 
+@pytest.mark.thorough
 def test_signed_off_item_when_an_incident_that_it_shows_is_dated_then_coordinators_are_told(
     bench: Bench, sha256: Sha256Hex
 ) -> None:
@@ -412,6 +416,7 @@ def test_signed_off_item_when_an_incident_that_it_shows_is_dated_then_coordinato
     assert noticed(bench) == [("opened", LONG_BEFORE)]
 
 
+@pytest.mark.thorough
 def test_verdict_that_rests_on_an_earlier_appearance_when_its_date_is_corrected_then_coordinators_are_told(
     bench: Bench, sha256: Sha256Hex
 ) -> None:
@@ -445,6 +450,7 @@ def test_answer_when_the_earlier_date_is_a_claimed_one_then_the_entry_does_not_t
 # --- verdicts are not inherited
 
 
+@pytest.mark.thorough
 def test_verdict_when_signed_off_then_suggested_for_copies_and_nothing_of_them_changes(
     bench: Bench, sha256: Sha256Hex
 ) -> None:

@@ -52,6 +52,7 @@ def system_types(bench: Bench) -> list[str]:
     return bench.entry_types(stream)
 
 
+@pytest.mark.thorough
 def test_verdict_when_declared_and_allowed_then_its_only_verifier_reviews_and_signs_it_off(alone: Bench) -> None:
     allow(alone)
     verdict = alone.submit(alone.olena, self_reviewed=True)

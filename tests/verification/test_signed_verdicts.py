@@ -274,6 +274,7 @@ def test_verdict_when_the_key_is_revoked_then_refused_and_earlier_ones_stay(benc
     assert stated.signature is not None
 
 
+@pytest.mark.thorough
 def test_envelope_when_sent_again_for_another_item_or_round_then_refused(bench: Bench, key: OwnKey) -> None:
     envelope = key.envelope(statement_of(bench, bench.olena, key).payload())
     bench.submit(bench.olena, **WORDS, envelope=envelope)
