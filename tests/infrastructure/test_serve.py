@@ -120,6 +120,7 @@ def test_serve_when_started_twice_on_its_own_database_then_keeps_everything(inst
     assert me(installation.product) == 200
 
 
+@pytest.mark.thorough
 def test_serve_when_a_process_or_the_database_is_killed_then_is_ready_again(running: Product) -> None:
     for name, pid in running.children().items():
         os.kill(pid, signal.SIGKILL)
