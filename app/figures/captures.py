@@ -2,7 +2,8 @@
 
 The same as ``app.fingerprints.groups`` shows of a case: equal bytes, and what was decided to be ``same_capture``. A
 decision about an item in its blind round counts from the position at which both have submitted; what is closed joins
-nothing. Bytes that nobody decided about are not here: each counts by itself.
+nothing. Equal bytes have one number (``blobs.number``); those that nobody decided about are not here: each counts by
+itself.
 """
 
 from collections.abc import Sequence
@@ -15,35 +16,42 @@ from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
 
 from app.figures.standing import Stand
-from app.fingerprints.graph import Sets
-from app.fingerprints.origins import SAME
 
 _DECIDED = """
-    SELECT one.blob_sha256, other.blob_sha256
-    FROM (SELECT DISTINCT ON (r.match_id) r.match_id, r.relation, r.evidence_id, r.other_id, r.decided_at
-        FROM relations r JOIN matches m ON m.id = r.match_id
-        WHERE m.case_id = ANY(:cases) AND m.other_case_id IS NULL AND m.tier <> 'exact' AND {held}
-            AND NOT EXISTS (SELECT FROM evidence_versions v WHERE v.id IN (r.evidence_id, r.other_id)
-                AND v.blind = 'pending' AND r.decided_at >= v.blind_since AND {stood})
-        ORDER BY r.match_id, r.number DESC) d
-    JOIN evidence one ON one.id = d.evidence_id
-    JOIN evidence other ON other.id = d.other_id
-    WHERE d.relation = ANY(:same) AND one.blob_sha256 <> other.blob_sha256
-        AND (one.closed_at IS NULL OR one.closed_at > :moment)
-        AND (other.closed_at IS NULL OR other.closed_at > :moment)
+    WITH hidden AS MATERIALIZED (SELECT v.id, v.blind_since FROM evidence_versions v
+        WHERE v.blind = 'pending' AND {stood}),
+    closed AS MATERIALIZED (SELECT e.id FROM evidence e WHERE e.case_id = ANY(:cases) AND e.closed_at <= :moment)
+    SELECT d.capture, d.other_capture
+    FROM (SELECT DISTINCT ON (r.case_id, r.match_id) r.capture, r.other_capture, r.is_same, r.evidence_id, r.other_id
+        FROM decided_captures r
+        WHERE r.case_id = ANY(:cases) AND {held}
+            AND NOT EXISTS (SELECT FROM hidden h WHERE h.id = r.evidence_id AND r.decided_at >= h.blind_since)
+            AND NOT EXISTS (SELECT FROM hidden h WHERE h.id = r.other_id AND r.decided_at >= h.blind_since)
+        ORDER BY r.case_id, r.match_id, r.number DESC) d
+    WHERE d.is_same AND d.evidence_id NOT IN (SELECT id FROM closed) AND d.other_id NOT IN (SELECT id FROM closed)
 """
 
 
-def joined_bytes(session: Session, cases: Sequence[UUID], stand: Stand, moment: datetime) -> dict[bytes, bytes]:
-    """SHA-256 of bytes that are one capture with others → that of the first of them, by which all of them count."""
+def joined_captures(session: Session, cases: Sequence[UUID], stand: Stand, moment: datetime) -> dict[int, int]:
+    """Number of a capture that is a copy of another one → the number by which all of them count. Their first one is
+    not here, as those are not that are no copies."""
     decided = _DECIDED.format(held=stand.since("r.act"), stood=stand.between("v.act", "v.until_act"))
     pairs = session.execute(
         text(decided).bindparams(bindparam("cases", type_=ARRAY(UUID_TYPE))),
-        {"cases": list(cases), "same": list(SAME), "moment": moment},
+        {"cases": list(cases), "moment": moment},
     ).all()
-    names = sorted({bytes(name) for pair in pairs for name in pair})
-    number_of = {name: number for number, name in enumerate(names)}
-    sets = Sets(len(names))
+    above: dict[int, int] = {}
     for one, other in pairs:
-        sets.join(number_of[bytes(one)], number_of[bytes(other)])
-    return {name: names[sets.find(number)] for number, name in enumerate(names)}
+        low, high = sorted((_first(above, one), _first(above, other)))
+        if low != high:
+            above[high] = low
+    return {copy: _first(above, copy) for copy in above}
+
+
+def _first(above: dict[int, int], capture: int) -> int:
+    """By halving the way to it, which stays short so."""
+    while (parent := above.get(capture)) is not None:
+        if (grand := above.get(parent)) is None:
+            return parent
+        above[capture] = capture = grand
+    return capture

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import LargeBinary, Text, bindparam, select, text
+from sqlalchemy import BigInteger, Text, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
@@ -30,13 +30,14 @@ _TYPES: Mapping[str, Any] = {
     "incidents": ARRAY(UUID_TYPE),
     "paths": ARRAY(Text),
     "keys": ARRAY(Text),
-    "copies": ARRAY(LargeBinary),
-    "originals": ARRAY(LargeBinary),
+    "copies": ARRAY(BigInteger),
+    "originals": ARRAY(BigInteger),
 }
-_COLUMNS = (
-    "i.id, i.version, i.kind, i.occurred_from, i.occurred_to, i.occurred_zone, i.latitude_microdegrees AS latitude, "
-    "i.longitude_microdegrees AS longitude, i.administrative_units AS units"
-)
+_COLUMNS: Mapping[By | None, str] = {
+    By.MONTH: ", i.occurred_from, i.occurred_to, i.occurred_zone",
+    By.PLACE: ", i.administrative_units AS units",
+}
+"""Of incidents, besides those that every question needs: what is kept of 100,000 rows is narrow."""
 CLOSED = (
     f"SELECT item_id FROM consent_standing WHERE scope IN ('{ConsentScope.VERIFICATION}', '{ConsentScope.PUBLICATION}')"  # noqa: S608
     " AND stands_until <= :moment"
@@ -50,29 +51,38 @@ SEXUAL_VIOLENCE = "sexual_violence"
 
 
 class Chosen:
-    """``values``: what is bound. The pieces name the common table ``chosen``: the incidents, once each."""
+    """``values``: what is bound. The pieces name the common table ``chosen``: the incidents, once each.
+
+    PostgreSQL keeps it where a question names it twice, and else reads through it.
+    """
 
     def __init__(self, session: Session, query: FigureQuery, stand: Stand, moment: datetime) -> None:
         self.session, self.query, self.stand, self.moment = session, query, stand, moment
         self.areas = Areas(session, query.cases)
-        self.values: dict[str, Any] = {"cases": list(query.cases), "moment": moment}
+        self.values: dict[str, Any] = {"cases": list(query.cases), "case": query.cases[0], "moment": moment}
         self.rows = self._rows()
 
     def run(self, statement: str, **values: Any) -> Any:
-        """The rows of a question over ``chosen``, and over other common tables that the pieces here give."""
+        """The rows of a question over ``chosen``: a SELECT after a space, or further common tables after a comma."""
         bound = {**self.values, **values}
-        whole = text(f"WITH chosen AS MATERIALIZED ({self.rows}) {statement}")
+        whole = text(f"WITH chosen AS ({self.rows}){statement}")
         named = set(_NAMES.findall(whole.text))
         used = {name: value for name, value in bound.items() if name in named}
         typed = [bindparam(name, type_=_TYPES[name]) for name in used.keys() & _TYPES.keys()]
         return self.session.execute(whole.bindparams(*typed), used)
 
+    def of_cases(self, column: str) -> str:
+        """Of one case as an equation, which an index answers in its order."""
+        return f"{column} = :case" if len(self.query.cases) == 1 else f"{column} = ANY(:cases)"
+
     # --- facts --------------------------------------------------------------------------------------------------------
 
-    def standing(self, table: str, columns: str, where: str, *, scope: str = "f.case_id = ANY(:cases)") -> str:
+    def standing(self, table: str, columns: str, where: str, *, scope: str | None = None) -> str:
         """Rows of a table of versions that stood."""
-        return f"""SELECT {columns} FROM {table} f WHERE {scope} AND {self.stand.since("f.act")} AND ({where})
-            AND NOT EXISTS (SELECT FROM {table} l WHERE l.supersedes = f.id AND {self.stand.since("l.act")})"""  # noqa: S608
+        within = scope or self.of_cases("f.case_id")
+        return f"""SELECT {columns} FROM {table} f WHERE {within} AND {self.stand.since("f.act")} AND ({where})
+            AND NOT EXISTS (SELECT FROM {table} l WHERE l.supersedes = f.id AND l.supersedes IS NOT NULL
+                AND {self.stand.since("l.act")})"""  # noqa: S608
 
     def facts(self, table: str, columns: str, where: str = "true") -> str:
         """Of those that state something, and name no item as their source that may not be counted."""
@@ -85,14 +95,21 @@ class Chosen:
 
     # --- items --------------------------------------------------------------------------------------------------------
 
-    def counted(self, columns: str, where: str = "true") -> str:
-        """Verified items that stood, may be counted, and pass the filters that are about items."""
-        stood = (
-            self.stand.between("c.verified_act", "c.verified_until"),
-            self.stand.between("c.linked_act", "c.linked_until"),
-        )
-        return f"""SELECT {columns} FROM counted_items c WHERE c.case_id = ANY(:cases) AND {" AND ".join(stood)}
-            AND c.evidence_id NOT IN ({CLOSED}) AND {self._of_items()} AND ({where})"""  # noqa: S608
+    def alone(self, columns: str) -> str:
+        """Verified items that stood, may be counted, and pass the filters that are about items: each once."""
+        stood = self.stand.between("c.verified_act", "c.verified_until")
+        return f"""SELECT {columns} FROM counted_items c WHERE c.incident_id IS NULL AND {self._countable(stood)}"""  # noqa: S608
+
+    def linked(self, columns: str, where: str = "true") -> str:
+        """The same, once for each incident in which they count."""
+        verified = self.stand.between("c.verified_act", "c.verified_until")
+        stood = f"{verified} AND {self.stand.between('c.linked_act', 'c.linked_until')}"
+        return f"""SELECT {columns} FROM counted_items c WHERE c.incident_id IS NOT NULL AND ({where})
+            AND {self._countable(stood)}"""  # noqa: S608
+
+    def _countable(self, stood: str) -> str:
+        within = self.of_cases("c.case_id")
+        return f"{within} AND {stood} AND c.evidence_id NOT IN ({CLOSED}) AND {self._of_items()}"
 
     def _of_items(self) -> str:
         filters, found = self.query.filters, ["true"]
@@ -123,11 +140,12 @@ class Chosen:
 
     def _rows(self) -> str:
         where = ["i.id NOT IN (" + self._duplicates() + ")", *self._filters()]
+        columns = f"i.id, i.version, i.kind{_COLUMNS.get(self.query.by, '')}"
         if self.stand.is_now:
-            source = f"SELECT {_COLUMNS}, i.case_id FROM incidents i WHERE i.case_id = ANY(:cases)"  # noqa: S608
+            source = f"SELECT {columns}, i.case_id FROM incidents i WHERE {self.of_cases('i.case_id')}"  # noqa: S608
         else:
-            source = f"""SELECT {_COLUMNS}, o.case_id FROM incident_versions i JOIN incidents o ON o.id = i.id
-                WHERE o.case_id = ANY(:cases) AND {self.stand.between("i.act", "i.until_act")}"""  # noqa: S608
+            source = f"""SELECT {columns}, o.case_id FROM incident_versions i JOIN incidents o ON o.id = i.id
+                WHERE {self.of_cases("o.case_id")} AND {self.stand.between("i.act", "i.until_act")}"""  # noqa: S608
         return " AND ".join([source, *where])
 
     def _duplicates(self) -> str:
@@ -223,7 +241,7 @@ class Chosen:
         filters = self.query.filters
         if self.query.measure is Measure.ITEMS or not (filters.method or filters.label or filters.verdict):
             return []
-        return [f"i.id IN ({self.counted('c.incident_id', 'c.incident_id IS NOT NULL')})"]
+        return [f"i.id IN ({self.linked('c.incident_id')})"]
 
     def _controls(self) -> dict[UUID, str | None]:
         closed = select(ConsentStanding.item_id).where(
@@ -291,7 +309,7 @@ class Chosen:
         return "SELECT a.incident_id, a.key FROM unnest(:incidents, :keys) AS a (incident_id, key)"
 
     def _methods(self) -> str:
-        of_items = self.counted("c.incident_id, bit_or(c.methods) AS methods", "c.incident_id IS NOT NULL")
+        of_items = self.linked("c.incident_id, bit_or(c.methods) AS methods")
         return f"""SELECT c.incident_id, m.key FROM ({of_items} GROUP BY c.incident_id) c
             JOIN ({self.method_names()}) m ON c.methods & m.bit <> 0"""  # noqa: S608
 

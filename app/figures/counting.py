@@ -1,36 +1,31 @@
 """Counting: the total and the series of each measure, in questions over sets. None of them sees who asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.facts.words import CasualtyOutcome, PersonGroup
-from app.figures.captures import joined_bytes
+from app.figures.captures import joined_captures
 from app.figures.chosen import SEXUAL_VIOLENCE, Chosen
-from app.figures.figure import CasualtyRange, Counted, Figure, MediaCount
+from app.figures.figure import CasualtyRange, Counted, Figure
 from app.figures.proof import RECORDS, sha256_of
+from app.figures.tally import IMAGE, METHODS_FROM, SENSITIVE, VIDEO, Tally
 from app.figures.words import By, Measure
 
 Series = dict[str | None, Figure]
+Found = tuple[Figure, Series, Counted]
+TOTAL, SERIES, COUNTED = "total", "series", "counted"
+"""Of which question a row is the answer: several are one statement, so that what they share is looked for once."""
 _OF_SEXUAL_VIOLENCE = f"kind = '{SEXUAL_VIOLENCE}'"
 
 
-def count(chosen: Chosen) -> tuple[Figure, Series, Counted]:
+def count(chosen: Chosen) -> Found:
     """The total, the series by the query's ``by`` (empty without), and what was counted."""
-    measured: Mapping[Measure, Any] = {
+    measured: Mapping[Measure, Callable[[Chosen], Found]] = {
         Measure.INCIDENTS: _incidents,
         Measure.ITEMS: _items,
         Measure.CASUALTIES: _casualties,
     }
-    total, series = measured[chosen.query.measure](chosen)
-    return total, series, _counted(chosen)
-
-
-def _counted(chosen: Chosen) -> Counted:
-    record = RECORDS[chosen.query.measure]
-    row = chosen.run(
-        f"SELECT count(*), {record.digest} AS sha256 FROM ({records_of(chosen)}) r"  # noqa: S608
-    ).one()
-    return Counted(row[0], sha256_of(chosen.query.measure, row[1]))
+    return measured[chosen.query.measure](chosen)
 
 
 def records_of(chosen: Chosen) -> str:
@@ -39,24 +34,35 @@ def records_of(chosen: Chosen) -> str:
         return "SELECT id, version FROM chosen"
     if chosen.query.measure is Measure.CASUALTIES:
         return _counts(chosen, "f.fact_id AS id, f.version")
-    return f"SELECT DISTINCT i.evidence_id AS id, i.verdict_id AS version FROM ({_counted_items(chosen)}) i"  # noqa: S608
+    return _counted_items(chosen, "c.evidence_id AS id, c.verdict_id AS version")
+
+
+def _digest(chosen: Chosen, records: str) -> str:
+    """How many, and what their digest is of."""
+    return f"SELECT count(*) AS count, {RECORDS[chosen.query.measure].digest} AS records FROM ({records}) r"  # noqa: S608
+
+
+def _counted(chosen: Chosen, count: int, records: bytes) -> Counted:
+    return Counted(count, sha256_of(chosen.query.measure, records))
 
 
 # --- incidents --------------------------------------------------------------------------------------------------------
 
 
-def _incidents(chosen: Chosen) -> tuple[Figure, Series]:
+def _incidents(chosen: Chosen) -> Found:
     columns = f"count(*), count(*) FILTER (WHERE r.{_OF_SEXUAL_VIOLENCE})"
-    row = chosen.run(f"SELECT {columns} FROM chosen r").one()  # noqa: S608
-    total = Figure(row[0], sensitive=row[1])
+    statement = f"""
+        SELECT '{TOTAL}', NULL::text AS key, {columns}, NULL::bytea FROM chosen r
+        UNION ALL SELECT '{COUNTED}', NULL, d.count, 0, d.records FROM ({_digest(chosen, records_of(chosen))}) d"""  # noqa: S608
     by = chosen.query.by
-    if by is None:
-        return total, {}
-    parts = chosen.parts(by)
-    rows = chosen.run(
-        f"SELECT d.key, {columns} FROM chosen r LEFT JOIN ({parts}) d ON d.incident_id = r.id GROUP BY d.key"  # noqa: S608
-    )
-    return total, {key: Figure(found, sensitive=sensitive) for key, found, sensitive in rows}
+    if by is not None:
+        parts = f"LEFT JOIN ({chosen.parts(by)}) d ON d.incident_id = r.id"
+        statement += f" UNION ALL SELECT '{SERIES}', d.key, {columns}, NULL FROM chosen r {parts} GROUP BY d.key"  # noqa: S608
+    rows = chosen.run(statement).all()
+    figures = {(what, key): Figure(found, sensitive=sensitive) for what, key, found, sensitive, _ in rows}
+    counted = next(_counted(chosen, found, records) for what, _, found, _, records in rows if what == COUNTED)
+    series = {key: figure for (what, key), figure in figures.items() if what == SERIES}
+    return figures[TOTAL, None], series, counted
 
 
 # --- casualties -------------------------------------------------------------------------------------------------------
@@ -73,43 +79,47 @@ def _counts(chosen: Chosen, columns: str) -> str:
             ON w.incident_id = a.whole)"""  # noqa: S608
 
 
-def _casualties(chosen: Chosen) -> tuple[Figure, Series]:
-    folded = f"""SELECT c.incident_id, c.outcome, c.person_group, min(c.minimum) AS minimum, count(*) AS sources,
-        CASE WHEN count(*) = count(c.maximum) THEN max(c.maximum) END AS maximum
-        FROM ({_counts(chosen, "f.incident_id, f.outcome, f.person_group, f.minimum, f.maximum")}) c GROUP BY 1, 2, 3"""  # noqa: S608
-    added = f"""f.outcome, f.person_group, sum(f.minimum),
-        CASE WHEN count(*) = count(f.maximum) THEN sum(f.maximum) END,
-        count(*), sum(f.sources), count(*) FILTER (WHERE r.{_OF_SEXUAL_VIOLENCE})"""
-    stated = f"count(DISTINCT f.incident_id), count(DISTINCT f.incident_id) FILTER (WHERE r.{_OF_SEXUAL_VIOLENCE})"
-    of_all = f"FROM ({folded}) f JOIN chosen r ON r.id = f.incident_id"
-    ranges = chosen.run(f"SELECT NULL, {added} {of_all} GROUP BY 2, 3").all()
-    incidents = chosen.run(f"SELECT NULL, {stated} {of_all}").all()
-    total = _with_ranges(ranges, incidents).get(None, Figure(0, ranges=()))
+def _casualties(chosen: Chosen) -> Found:
+    columns = "f.fact_id AS id, f.version, f.incident_id, f.outcome, f.person_group, f.minimum, f.maximum"
+    statement = f""", counts AS ({_counts(chosen, columns)}),
+    folded AS (SELECT c.incident_id, c.outcome, c.person_group, min(c.minimum) AS minimum, count(*) AS sources,
+        CASE WHEN count(*) = count(c.maximum) THEN max(c.maximum) END AS maximum,
+        c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE}) AS is_sensitive
+        FROM counts c GROUP BY 1, 2, 3)
+    SELECT '{COUNTED}', NULL::text AS key, NULL::text AS outcome, NULL::text AS person_group, NULL::bigint,
+        NULL::bigint, d.count, NULL::bigint, NULL::bigint, d.records FROM ({_digest(chosen, "SELECT id, version FROM counts")}) d
+    {_ranges(TOTAL, "NULL::text")}"""  # noqa: S608
     by = chosen.query.by
-    if by is None:
-        return total, {}
-    of_parts = f"{of_all} LEFT JOIN ({chosen.parts(by)}) d ON d.incident_id = f.incident_id"
-    ranges = chosen.run(f"SELECT d.key, {added} {of_parts} GROUP BY 1, 2, 3").all()
-    incidents = chosen.run(f"SELECT d.key, {stated} {of_parts} GROUP BY 1").all()
-    return total, _with_ranges(ranges, incidents)
+    if by is not None:
+        statement += _ranges(SERIES, "d.key", f"LEFT JOIN ({chosen.parts(by)}) d ON d.incident_id = f.incident_id")
+    rows = chosen.run(statement).all()
+    figures = {what: _with_ranges([row[1:-1] for row in rows if row[0] == what]) for what in (TOTAL, SERIES)}
+    counted = next(_counted(chosen, row[6], row[-1]) for row in rows if row[0] == COUNTED)
+    return figures[TOTAL].get(None, Figure(0, ranges=())), figures[SERIES], counted
 
 
-def _with_ranges(ranges: Sequence[Any], incidents: Sequence[Any]) -> Series:
+def _ranges(what: str, key: str, join: str = "") -> str:
+    """Under each key a row for each outcome and group, and one without, which tells how many incidents there are."""
+    sensitive = "count(*) FILTER (WHERE f.is_sensitive)"
+    return f"""
+    UNION ALL SELECT '{what}', {key}, f.outcome, f.person_group, sum(f.minimum)::bigint,
+        CASE WHEN count(*) = count(f.maximum) THEN sum(f.maximum)::bigint END, count(*), sum(f.sources)::bigint,
+        {sensitive}, NULL FROM folded f {join} GROUP BY 2, 3, 4
+    UNION ALL SELECT '{what}', {key}, NULL, NULL, NULL, NULL, count(*), NULL, {sensitive}, NULL
+        FROM (SELECT DISTINCT incident_id, is_sensitive FROM folded) f {join} GROUP BY 2"""  # noqa: S608
+
+
+def _with_ranges(rows: Sequence[Any]) -> Series:
     by_key: dict[str | None, list[CasualtyRange]] = {}
-    for key, outcome, group, minimum, maximum, found, sources, sensitive in ranges:
-        one = CasualtyRange(
-            CasualtyOutcome(outcome),
-            PersonGroup(group),
-            int(minimum),
-            None if maximum is None else int(maximum),
-            found,
-            int(sources),
-            sensitive,
-        )
-        by_key.setdefault(key, []).append(one)
+    for key, outcome, group, minimum, maximum, found, sources, sensitive in rows:
+        if outcome is not None:
+            victims = CasualtyOutcome(outcome), PersonGroup(group)
+            one = CasualtyRange(*victims, minimum, maximum, found, sources, sensitive)
+            by_key.setdefault(key, []).append(one)
     return {
         key: Figure(found, ranges=tuple(sorted(by_key.get(key, ()), key=_in_order_of_words)), sensitive=sensitive)
-        for key, found, sensitive in incidents
+        for key, outcome, *_, found, _sources, sensitive in rows
+        if outcome is None
     }
 
 
@@ -119,68 +129,51 @@ def _in_order_of_words(one: CasualtyRange) -> tuple[int, int]:
 
 # --- items ------------------------------------------------------------------------------------------------------------
 
-_ITEM = "c.evidence_id, c.verdict_id, c.blob_sha256, c.media_kind, c.incident_id, c.methods"
+_CHOSEN = "c.incident_id IN (SELECT id FROM chosen)"
 
 
-def _counted_items(chosen: Chosen) -> str:
-    """All verified items; of incidents only, if the query is of incidents: those in the chosen ones, once for each."""
+def _counted_items(chosen: Chosen, columns: str) -> str:
+    """Verified items, each once: all; of incidents only, if the query is of incidents, those in the chosen ones."""
     if chosen.query.filters.is_of_incidents:
-        return chosen.counted(_ITEM, "c.incident_id IN (SELECT id FROM chosen)")
-    return chosen.counted(_ITEM, "c.incident_id IS NULL")
+        return chosen.linked(f"DISTINCT {columns}", _CHOSEN)
+    return chosen.alone(columns)
 
 
-def _items(chosen: Chosen) -> tuple[Figure, Series]:
-    joined = joined_bytes(chosen.session, chosen.query.cases, chosen.stand, chosen.moment)
-    chosen.values |= {"copies": list(joined), "originals": list(joined.values())}
-    total = _item_figures(chosen, _counted_items(chosen), "NULL::text").get(None, _no_items())
+def _items(chosen: Chosen) -> Found:
+    """PostgreSQL reads the rows from an index, in the order of their records; ``tally`` counts them."""
+    labelled = chosen.labelled_sexual_violence()
+    of_sexual_violence = chosen.linked(
+        "c.evidence_id",
+        f"c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE})",  # noqa: S608
+    )
+    flags = f"""r.methods << {METHODS_FROM}
+        | CASE r.media_kind WHEN 'image' THEN {IMAGE} WHEN 'video' THEN {VIDEO} ELSE 0 END
+        | CASE WHEN r.id IN ({labelled}) OR r.id IN ({of_sexual_violence}) THEN {SENSITIVE} ELSE 0 END"""
+    columns = "c.evidence_id AS id, c.verdict_id AS version, c.item, c.capture, c.media_kind, c.methods"
+    number, records, rows = chosen.run(
+        f""" SELECT count(*), {RECORDS[Measure.ITEMS].digest}, coalesce(string_agg(
+            int8send(r.item) || int8send(r.capture) || int4send({flags}), ''::bytea ORDER BY r.id), ''::bytea)
+        FROM ({_counted_items(chosen, columns)}) r"""  # noqa: S608
+    ).one()
+    joined = joined_captures(chosen.session, chosen.query.cases, chosen.stand, chosen.moment)
+    tally = Tally(rows, joined)
+    counted = _counted(chosen, number, records)
+    return tally.total(), _series_of_items(chosen, tally), counted
+
+
+def _series_of_items(chosen: Chosen, tally: Tally) -> Series:
     by = chosen.query.by
     if by is None:
-        return total, {}
-    return total, _series_of_items(chosen, by)
-
-
-def _series_of_items(chosen: Chosen, by: By) -> Series:
-    everything = _counted_items(chosen)
+        return {}
     if by is By.MEDIA_TYPE:
-        return _item_figures(chosen, everything, "i.media_kind")
+        return tally.by_media_type()
     if by is By.METHOD:
-        return _item_figures(
-            chosen, everything, "d.key", f"LEFT JOIN ({chosen.method_names()}) d ON i.methods & d.bit <> 0"
-        )
-    linked = chosen.counted("c.evidence_id, c.incident_id", "c.incident_id IN (SELECT id FROM chosen)")
-    keys = f"""LEFT JOIN (SELECT DISTINCT l.evidence_id, p.key FROM ({linked}) l
-        JOIN ({chosen.parts(by)}) p ON p.incident_id = l.incident_id) d ON d.evidence_id = i.evidence_id"""  # noqa: S608
-    return _item_figures(chosen, everything, "d.key", keys)
-
-
-def _item_figures(chosen: Chosen, items: str, key: str, join: str = "") -> Series:
-    """An item counts once under each of its keys; of a capture's copies under one key, one."""
-    of_sexual_violence = f"c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE})"  # noqa: S608
-    sensitive = f"""i.evidence_id IN ({chosen.labelled_sexual_violence()})
-        OR i.evidence_id IN ({chosen.counted("c.evidence_id", of_sexual_violence)})"""
-    once = f"""SELECT {key} AS key, i.evidence_id, i.blob_sha256, i.media_kind, bool_or({sensitive}) AS is_sensitive
-        FROM ({items}) i {join} GROUP BY 1, 2, 3, 4"""  # noqa: S608
-    captures = f"""SELECT o.key, count(*) AS items, count(*) FILTER (WHERE o.media_kind = 'image') AS images,
-        count(*) FILTER (WHERE o.media_kind = 'video') AS videos, count(*) FILTER (WHERE o.is_sensitive) AS sensitive
-        FROM ({once}) o LEFT JOIN unnest(:copies, :originals) AS j (copy, original) ON j.copy = o.blob_sha256
-        GROUP BY o.key, coalesce(j.original, o.blob_sha256)"""  # noqa: S608
-    rows = chosen.run(
-        f"""SELECT key, sum(items), count(*), sum(images), count(*) FILTER (WHERE images > 0), sum(videos),
-        count(*) FILTER (WHERE videos > 0), sum(sensitive) FROM ({captures}) c GROUP BY key"""  # noqa: S608
+        return tally.by_method()
+    linked = chosen.linked("c.item, c.incident_id", _CHOSEN)
+    return tally.by_key(
+        chosen.run(
+            f""", parts AS MATERIALIZED ({chosen.parts(by)})
+            SELECT p.key, string_agg(int8send(l.item), ''::bytea) FROM ({linked}) l
+            JOIN parts p ON p.incident_id = l.incident_id GROUP BY p.key"""  # noqa: S608
+        ).all()
     )
-    return {key: _figure_of_items(*(int(number) for number in numbers)) for key, *numbers in rows}
-
-
-def _figure_of_items(*numbers: int) -> Figure:
-    items, captures, images, image_captures, videos, video_captures, sensitive = numbers
-    return Figure(
-        items,
-        captures,
-        MediaCount(images, image_captures),
-        MediaCount(videos, video_captures),
-        sensitive=sensitive,
-    )
-
-
-def _no_items() -> Figure:
-    return _figure_of_items(0, 0, 0, 0, 0, 0, 0)

@@ -43,7 +43,7 @@ def _weapons(chosen: Chosen, by: By) -> Names:
     if by is By.WEAPON_REPORTED:
         name, key = "f.reported", "f.reported_key"
     spelt = chosen.facts("weapon_identifications", f"{key} AS key, {name} AS name", f"{key} <> ''")
-    rows = chosen.run(f"SELECT w.key, min(w.name) FROM ({spelt}) w GROUP BY w.key")  # noqa: S608
+    rows = chosen.run(f" SELECT w.key, min(w.name) FROM ({spelt}) w GROUP BY w.key")  # noqa: S608
     return {found: (found, spelling) for found, spelling in rows}
 
 

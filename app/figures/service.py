@@ -115,7 +115,7 @@ def members(
     """What an answer counts, by id, and the position that it is of. The session holds one snapshot. Raises the same."""
     chosen, _ = _chosen(session, actor, query, position, None)
     rows = chosen.run(
-        f"""SELECT r.id, r.version FROM ({records_of(chosen)}) r
+        f""" SELECT r.id, r.version FROM ({records_of(chosen)}) r
         WHERE CAST(:after AS uuid) IS NULL OR r.id > :after ORDER BY r.id LIMIT :limit""",  # noqa: S608
         after=after,
         limit=limit,
@@ -136,6 +136,7 @@ def _chosen(
         authorise(session, actor, case_id, Operation.READ_METADATA)
     stand, has_pending = stand_at(session, position or newest_position(session) or BEFORE_ALL, list(query.cases))
     session.execute(text("SET LOCAL work_mem = '64MB'"))
+    session.execute(text("SET LOCAL enable_mergejoin = off"))
     now: datetime = session.scalars(select(func.now())).one()
     return Chosen(session, query, stand, moment or now), has_pending
 

@@ -80,7 +80,7 @@ APPLICATION = {
     **dict.fromkeys(("accounts", "tokens", "cases", "evidence", "evidence_views"), EDIT),
     # Written by triggers, with their owner's rights.
     **dict.fromkeys(("fingerprint_batches", "ledger_positions", "ledger_late_acts"), READ),
-    **dict.fromkeys(("evidence_versions", "incident_versions", "counted_items"), READ),
+    **dict.fromkeys(("evidence_versions", "incident_versions", "counted_items", "decided_captures"), READ),
     "index_checks": APPEND,
     # Which decoding's results are in force; a trigger lets it only rise.
     "rules_in_force": EDIT,
