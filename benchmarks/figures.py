@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from sqlalchemy import event, text
 from sqlalchemy.orm import Session
 
@@ -31,37 +30,6 @@ from app.ledger.positions import Position, newest_position
 from benchmarks.many_incidents import Size, filled
 
 NOW_S, AS_OF_S = 1.0, 5.0
-COUNT_ITEMS = """
-    INSERT INTO public.counted_items (evidence_id, number, case_id, verdict_id, blob_sha256, media_kind, methods,
-        verified_act, verified_until, linked_act)
-    SELECT e.id, row_number() OVER (PARTITION BY e.id ORDER BY s.from_number), e.case_id, v.id, e.blob_sha256, b.kind,
-        public.exhibit_methods(v.finding_ids), s.act, s.until_act, s.act
-    FROM (
-        SELECT id, min(number) AS from_number, (array_agg(act ORDER BY number))[1] AS act,
-            (array_agg(until_act ORDER BY number DESC))[1] AS until_act
-        FROM (SELECT id, number, act, until_act, number - row_number() OVER (PARTITION BY id ORDER BY number) AS run
-            FROM public.evidence_versions WHERE state = 'signed_off') signed
-        GROUP BY id, run
-    ) s
-    JOIN public.evidence_versions r ON r.id = s.id AND r.number = s.from_number
-    JOIN public.evidence e ON e.id = s.id
-    JOIN public.blobs b ON b.sha256 = e.blob_sha256
-    JOIN LATERAL (SELECT id, outcome, finding_ids FROM public.verdicts WHERE evidence_id = e.id AND round <= r.round
-        ORDER BY version DESC LIMIT 1) v ON v.outcome = 'verified';
-    INSERT INTO public.counted_items (evidence_id, number, case_id, incident_id, link_id, verdict_id, blob_sha256,
-        media_kind, methods, verified_act, verified_until, linked_act, linked_until)
-    SELECT t.evidence_id,
-        m.last + row_number() OVER (PARTITION BY t.evidence_id ORDER BY t.number, l.linked_at, l.id), t.case_id,
-        l.incident_id, l.id, t.verdict_id, t.blob_sha256, t.media_kind, t.methods, t.verified_act, t.verified_until,
-        l.act, l.unlinked_act
-    FROM public.counted_items t
-    JOIN (SELECT evidence_id, max(number) AS last FROM public.counted_items GROUP BY evidence_id) m USING (evidence_id)
-    JOIN public.verdicts v ON v.id = t.verdict_id
-    JOIN public.incident_evidence l ON l.evidence_id = t.evidence_id AND l.counted
-        AND (v.incident_id IS NULL OR v.incident_id = l.incident_id)
-    WHERE t.incident_id IS NULL;
-"""
-"""What triggers write into ``counted_items`` while work goes on, of what is there."""
 YEAR = Filters(
     occurred_from=datetime(2024, 1, 1, tzinfo=UTC),
     occurred_before=datetime(2025, 1, 1, tzinfo=UTC),
@@ -127,16 +95,6 @@ def measure(
     return statistics.median(wall), statistics.median(processor), answer
 
 
-def count_if_needed(owner_url: str) -> None:
-    """The data set is made without triggers, as a restore is."""
-    with psycopg.connect(owner_url, autocommit=True) as owner:
-        if owner.execute("SELECT 1 FROM counted_items LIMIT 1").fetchone() is None:
-            began = time.monotonic()
-            owner.execute(COUNT_ITEMS)
-            owner.execute("VACUUM ANALYZE counted_items")
-            print(f"counted_items in {time.monotonic() - began:.0f} s")
-
-
 def positions(sessions: Any) -> list[tuple[str, Position | None, float]]:
     """Now, and when two thirds of it were recorded."""
     with sessions() as session:
@@ -162,8 +120,7 @@ def main() -> None:
     options = parser.parse_args()
     options.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
     late = []
-    with filled(options.directory, Size(options.incidents, options.items)) as (api, _, there, owner_url):
-        count_if_needed(owner_url)
+    with filled(options.directory, Size(options.incidents, options.items)) as (api, _, there, _):
         sessions = api.app.state.services.sessions
         with sessions() as session:
             actor = authenticate(session, there.token)

@@ -64,7 +64,9 @@ class FigureHeadShape(Shape):
 
 
 class FigureRecordsShape(Shape):
-    count: int = Field(description="How many records: pages of members list them.")
+    count: int | None = Field(
+        description="How many records: pages of members list them. Null where the total is suppressed."
+    )
     sha256: str = Field(
         description="Of the line `exhibit-figures/v1 <measure>` and a line feed, and of each record by the order of "
         "ids: the id's 16 bytes; then of an item the 16 bytes of its verdict's id, else the version as 8 bytes."
@@ -149,7 +151,7 @@ class FigureHeadInput(Input):
 
 
 class FigureRecordsInput(Input):
-    count: int
+    count: int | None
     sha256: str
 
 

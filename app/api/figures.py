@@ -135,7 +135,8 @@ def list_figure_members(
     cursor: Cursor = None,
 ) -> dict[str, Any]:
     """By id, each with the version that is counted; the answer's `counted.sha256` is made of all of them. Pages keep
-    the position of the first one."""
+    the position of the first one. Where the answer does not tell how many they are, nor a range of it, there is no list
+    of them (`figure_suppressed`)."""
     with reading(request) as session:
         hold_snapshot(session)
         named, after = _after(cursor)

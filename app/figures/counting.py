@@ -81,13 +81,14 @@ def _counts(chosen: Chosen, columns: str) -> str:
 
 def _casualties(chosen: Chosen) -> Found:
     columns = "f.fact_id AS id, f.version, f.incident_id, f.outcome, f.person_group, f.minimum, f.maximum"
+    records = _digest(chosen, "SELECT id, version FROM counts")
     statement = f""", counts AS ({_counts(chosen, columns)}),
     folded AS (SELECT c.incident_id, c.outcome, c.person_group, min(c.minimum) AS minimum, count(*) AS sources,
         CASE WHEN count(*) = count(c.maximum) THEN max(c.maximum) END AS maximum,
         c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE}) AS is_sensitive
         FROM counts c GROUP BY 1, 2, 3)
     SELECT '{COUNTED}', NULL::text AS key, NULL::text AS outcome, NULL::text AS person_group, NULL::bigint,
-        NULL::bigint, d.count, NULL::bigint, NULL::bigint, d.records FROM ({_digest(chosen, "SELECT id, version FROM counts")}) d
+        NULL::bigint, d.count, NULL::bigint, NULL::bigint, d.records FROM ({records}) d
     {_ranges(TOTAL, "NULL::text")}"""  # noqa: S608
     by = chosen.query.by
     if by is not None:

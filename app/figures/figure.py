@@ -79,7 +79,9 @@ class Point:
 
 @dataclass(frozen=True)
 class Counted:
-    """What an answer counts: how many records, and the SHA-256 of their canonical form (``app.figures.proof``)."""
+    """What an answer counts: how many records, and the SHA-256 of their canonical form (``app.figures.proof``).
 
-    count: int
+    ``count`` None: the total is suppressed."""
+
+    count: int | None
     sha256: str

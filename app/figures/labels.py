@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Uuid, any_, literal, select
 
 from app.cases.models import Case
 from app.facts.models import Organisation
@@ -31,7 +31,12 @@ def labels_of(chosen: Chosen, keys: Sequence[str]) -> Names:
         named = _organisations(chosen, [UUID(key) for key in keys if key != CONTESTED])
         return {key: (key, named.get(key)) for key in keys}
     if by is By.INCIDENT:
-        return _named(chosen, select(Incident.id, Incident.code).where(Incident.id.in_([UUID(key) for key in keys])))
+        return _named(
+            chosen,
+            select(Incident.id, Incident.code).where(
+                Incident.id == any_(literal([UUID(key) for key in keys], ARRAY(Uuid)))
+            ),
+        )
     if by is By.CASE:
         return _named(chosen, select(Case.id, Case.title).where(Case.id.in_(chosen.query.cases)))
     return {}

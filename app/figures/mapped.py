@@ -30,7 +30,7 @@ def map_of(session: Session, actor: Actor, case_id: UUID, filters: Filters, posi
     """
     query = FigureQuery(Measure.INCIDENTS, (case_id,), By.KIND, 1, filters)
     answer = ask(session, actor, query, position)
-    if answer.counted.count > MAXIMUM_POINTS:
+    if (answer.counted.count or 0) > MAXIMUM_POINTS:
         raise TooManyToDraw(f"{answer.counted.count} incidents; a map shows {MAXIMUM_POINTS} at the most.")
     hidden = {point.key for point in answer.series if point.figure.suppressed}
     rows = [] if answer.total.suppressed else _incidents(session, actor, case_id, query, answer.position)

@@ -5,7 +5,7 @@ nobody has to say later what "now" was. Only withdrawal and erasure change what 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -19,15 +19,19 @@ from app.cases.policy import Policy
 from app.cases.service import authorise
 from app.figures.chosen import Chosen
 from app.figures.counting import Series, count, records_of
+from app.figures.errors import FigureSuppressed, SeriesTooLong
 from app.figures.figure import CasualtyRange, Counted, Figure, Point
 from app.figures.labels import labels_of
 from app.figures.query import FigureQuery
 from app.figures.standing import Stand, stand_at
 from app.figures.suppression import suppress
-from app.figures.words import PARTITIONS
+from app.figures.words import PARTITIONS, SMALLEST_OF_SEXUAL_VIOLENCE, Measure
 from app.ledger.models import LedgerLog
 from app.ledger.positions import BEFORE_ALL, Position, newest_position
 from app.ledger.reading import checkpoint_of
+
+MAXIMUM_POINTS = 10_000
+"""Of a series. By incident a case can have more; a list of them is `members`."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +87,11 @@ def ask(
 ) -> Answer:
     """As of a position, or of the newest. The session holds one snapshot. ``moment``: as if asked then.
 
-    Raises NotFound to who is not a member of each case, Forbidden.
+    Raises NotFound to who is not a member of each case, Forbidden, SeriesTooLong.
     """
     chosen, has_pending = _chosen(session, actor, query, position, moment)
     total, series, counted = count(chosen)
+    _require_few(series)
     points = _points(chosen, series)
     smallest = _smallest(session, query, chosen.stand)
     given, shown = suppress(total, points, parts_total=query.by in PARTITIONS, smallest=smallest)
@@ -99,8 +104,14 @@ def ask(
         given,
         tuple(shown),
         None if query.by is None else _unknown(given, shown),
-        counted,
+        replace(counted, count=None) if given.suppressed else counted,
     )
+
+
+def _require_few(points: Series) -> None:
+    """Raises SeriesTooLong."""
+    if len(points) > MAXIMUM_POINTS:
+        raise SeriesTooLong(f"It has {len(points)} points; an answer gives {MAXIMUM_POINTS} at the most.")
 
 
 def members(
@@ -112,8 +123,11 @@ def members(
     after: UUID | None,
     limit: int,
 ) -> tuple[Position, list[Record]]:
-    """What an answer counts, by id, and the position that it is of. The session holds one snapshot. Raises the same."""
+    """What an answer counts, by id, and the position that it is of. The session holds one snapshot.
+
+    Raises the same, and FigureSuppressed where the answer does not tell how many they are."""
     chosen, _ = _chosen(session, actor, query, position, None)
+    _require_given(session, chosen)
     rows = chosen.run(
         f""" SELECT r.id, r.version FROM ({records_of(chosen)}) r
         WHERE CAST(:after AS uuid) IS NULL OR r.id > :after ORDER BY r.id LIMIT :limit""",  # noqa: S608
@@ -121,6 +135,19 @@ def members(
         limit=limit,
     )
     return chosen.stand.position, [Record(*row) for row in rows]
+
+
+def _require_given(session: Session, chosen: Chosen) -> None:
+    """Raises FigureSuppressed. Where there are many, that there are is all that is asked."""
+    smallest = _smallest(session, chosen.query, chosen.stand)
+    if chosen.query.measure is not Measure.CASUALTIES:
+        fewest = max(SMALLEST_OF_SEXUAL_VIOLENCE, smallest or 0)
+        some = f" SELECT count(*) FROM (SELECT r.id FROM ({records_of(chosen)}) r LIMIT :fewest) l"  # noqa: S608
+        if chosen.run(some, fewest=fewest).scalar_one() == fewest:
+            return
+    given, _ = suppress(count(chosen)[0], [], parts_total=False, smallest=smallest)
+    if given.suppressed or any(one.suppressed for one in given.ranges or ()):
+        raise FigureSuppressed("It counts so few that their number is not given.")
 
 
 def head_of(session: Session, position: Position) -> Head:

@@ -112,7 +112,7 @@ def _is_same(answer: Answer, kept: Kept) -> bool:
 def _reasons(session: Session, answer: Answer, before: Answer, kept: Kept) -> list[Reason]:
     found = []
     if answer.counted != before.counted or numbers_of(answer) != numbers_of(before):
-        found.append(Reason(Difference.WITHDRAWN, max(1, before.counted.count - answer.counted.count)))
+        found.append(Reason(Difference.WITHDRAWN, max(1, (before.counted.count or 0) - (answer.counted.count or 0))))
     if _is_same(before, kept):
         return found
     erasures = session.scalar(_ERASURES, {"cases": list(answer.query.cases), "since": kept.asked_at}) or 0
