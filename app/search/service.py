@@ -23,6 +23,7 @@ from app.facts.folding import fold_designation
 from app.incidents.models import Incident, IncidentEvidence
 from app.media.closing import is_open
 from app.media.models import Evidence
+from app.media.rules import State
 from app.search.errors import FilterNotCombined, NothingToSearch, NotOfThisCase
 from app.search.filters import IncidentFilters, Interval, ItemFilters
 from app.search.marks import FEWEST_BEFORE_STAR, MOST_WORDS, Group, mark, of_case, term, tsquery
@@ -38,6 +39,9 @@ NEXT_LINKED_ITEMS, NEXT_LINKED_INCIDENTS = 1_000, 100
 FEW_ITEMS = 10_000
 """So many items that pass are quicker followed to their incidents than incidents are asked for such an item; where more
 pass, hardly an incident has none."""
+
+NEVER_LINKED = frozenset({State.LEAD, State.DECLINED, State.COLLECTED})
+"""Many are in these states, and none of them is linked to anything: nothing needs to be looked for."""
 
 Condition = Callable[[Any], ColumnElement[bool]]
 """Of an entity, :class:`SearchItem` or :class:`SearchIncident`, or an alias of it."""
@@ -117,6 +121,8 @@ def search_incidents(
     search.groups += _text_groups(session, text)
     if item.is_given:
         inner = _of_items(session, actor, case_id, item)
+        if item.state and NEVER_LINKED.issuperset(item.state):
+            return []
         search.conditions.append(lambda of: _is_linked(of, "incident_id", "evidence_id", inner, case_id))
         search.has_links = True
         inner.few = inner.few or _are_few(session, inner, case_id)

@@ -46,7 +46,7 @@ BEGIN
     INSERT INTO public.counted_items (evidence_id, number, case_id, incident_id, link_id, verdict_id, {columns},
         media_kind, methods, verified_act, verified_until, linked_act, linked_until)
     SELECT t.evidence_id,
-        (SELECT coalesce(max(number), 0) FROM public.counted_items n WHERE n.evidence_id = item)
+        (SELECT coalesce(max(number), 0) FROM public.counted_items n WHERE n.evidence_id = exhibit_count_item.item)
             + row_number() OVER (ORDER BY t.number, l.linked_at, l.id),
         t.case_id, l.incident_id, l.id, t.verdict_id, {of_counted}, t.media_kind, t.methods,
         t.verified_act, t.verified_until, l.act, l.unlinked_act
@@ -54,7 +54,7 @@ BEGIN
     JOIN public.verdicts v ON v.id = t.verdict_id
     JOIN public.incident_evidence l ON l.evidence_id = t.evidence_id AND l.counted
         AND (v.incident_id IS NULL OR v.incident_id = l.incident_id)
-    WHERE t.evidence_id = item AND t.incident_id IS NULL
+    WHERE t.evidence_id = exhibit_count_item.item AND t.incident_id IS NULL
         AND (verified IS NULL OR (t.verified_act = verified AND t.verified_until IS NULL))
         AND (made_link IS NULL OR l.id = made_link);
 END $$;
