@@ -9,13 +9,15 @@ import pytest
 
 from app.consent.rules import ConsentScope
 from app.facts.stated import Source
-from app.figures.errors import NotAnAnswer
+from app.figures import service
+from app.figures.errors import FigureSuppressed, NotAnAnswer, SeriesTooLong
 from app.figures.proof import digest_of
 from app.figures.query import read_query
 from app.figures.service import Answer, numbers_of
 from app.figures.standing import hold_snapshot
 from app.figures.verifying import Difference, Kept, Verification, verify_answer
 from app.figures.words import By, Measure
+from app.incidents.rules import IncidentKind
 from app.kernel.errors import NotFound
 from tests.factories import make_person
 from tests.figures.desk import Desk, counts
@@ -126,3 +128,28 @@ def test_answer_when_a_place_is_erased_then_differs_and_says_so(desk: Desk) -> N
     assert counts(answer) == {"ukraine": 1}
     desk.erase(strike, "place")
     assert verified(desk, kept(answer)).summary == "differs: erased 1"
+
+
+def test_members_when_their_number_is_not_given_then_are_not_listed(desk: Desk) -> None:
+    few = [desk.incident(IncidentKind.SEXUAL_VIOLENCE) for _ in range(3)]
+    desk.casualties(few[0], 2)
+    for measure in (Measure.INCIDENTS, Measure.CASUALTIES):
+        answer = desk.ask(measure)
+        assert (answer.total.count, answer.counted.count) == (None, None)
+        with pytest.raises(FigureSuppressed):
+            desk.members(desk.query(measure))
+    enough = {*few, desk.incident(), desk.incident()}
+    answer = desk.ask(Measure.INCIDENTS)
+    assert (answer.total.count, answer.counted.count) == (5, 5)
+    assert {one for one, _ in desk.members(desk.query(Measure.INCIDENTS))} == enough
+    with pytest.raises(FigureSuppressed):
+        desk.members(desk.query(Measure.INCIDENTS, kind={"sexual_violence"}))
+
+
+def test_series_when_it_has_too_many_points_then_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.incident(IncidentKind.SHOOTING)
+    desk.incident(IncidentKind.DRONE)
+    monkeypatch.setattr(service, "MAXIMUM_POINTS", 1)
+    assert desk.ask(Measure.INCIDENTS, By.CASE).total.count == 2
+    with pytest.raises(SeriesTooLong):
+        desk.ask(Measure.INCIDENTS, By.KIND)
