@@ -152,7 +152,14 @@ class EvidenceVersion(Versioned, Base):
         Index(
             "ix_evidence_versions_sexual_violence",
             "id",
+            postgresql_include=["act", "until_act"],
             postgresql_where=text("CAST(labels ->> 'sexual_violence' AS boolean)"),
+        ),
+        Index(
+            "ix_evidence_versions_blind",
+            "id",
+            postgresql_include=["act", "until_act", "blind_since"],
+            postgresql_where=text("blind = 'pending'"),
         ),
     )
 
