@@ -386,9 +386,10 @@ JUDGED = (
     WHERE NOT is_exact
     """,
     """
-    INSERT INTO matches (id, case_id, first_id, second_id, query_id, blob_match, tier, found_at)
+    INSERT INTO matches (id, case_id, first_id, second_id, query_id, blob_match, tier, found_at, act)
     SELECT pg_temp.uid('match', n), pg_temp.case_(), first_id, second_id, query_id,
-        CASE WHEN NOT is_exact THEN key END, CASE WHEN is_exact THEN 'exact' ELSE 'same_picture' END, pg_temp.at(t)
+        CASE WHEN NOT is_exact THEN key END, CASE WHEN is_exact THEN 'exact' ELSE 'same_picture' END, pg_temp.at(t),
+        pg_temp.act(t)
     FROM made_pairs
     """,
     """
