@@ -4,7 +4,7 @@ from: in a narrow table, with the numbers of both. Decision 0067."""
 from alembic import op
 
 revision = "r123"
-down_revision = "r122_acts_of_more"
+down_revision = "r120_lost_matches"
 branch_labels = None
 depends_on = None
 
