@@ -210,6 +210,15 @@ def create_case(uow: UnitOfWork, actor: Actor, *, title: str, description: str |
     return case
 
 
+def holds_role_for(session: Session, case_id: UUID, account_id: UUID, operation: Operation) -> bool:
+    """Whether somebody else, by an account that is active, holds a role now that permits this to everybody who has it:
+    for what rests on an act of theirs (no permission check)."""
+    roles = [str(role) for role in RULES[operation].roles]
+    query = select(CaseMember.account_id).join(Account, Account.id == CaseMember.account_id)
+    query = query.where(CaseMember.case_id == case_id, CaseMember.account_id == account_id, Account.is_active)
+    return session.scalar(query.where(CaseMember.role.in_(roles)).limit(1)) is not None
+
+
 def get_case(session: Session, actor: Actor, case_id: UUID) -> Case:
     authorise(session, actor, case_id, Operation.READ_METADATA)
     return session.scalars(select(Case).where(Case.id == case_id)).one()

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -32,6 +32,7 @@ from app.exports.errors import (
 from app.exports.events import CaseExportCreated, ExportCreated, ExportDownloaded, StreamSpan
 from app.exports.kept_back import require_file_may_be_taken
 from app.exports.models import Export, ExportDownload, ExportMedia
+from app.kernel.database import window_is_over
 from app.kernel.errors import Forbidden, Invalid, NotFound
 from app.kernel.primitives import canonical_json, new_id, sha256_hex, utc_now
 from app.ledger.event import EntryObject
@@ -322,23 +323,21 @@ def _require_out_of_quarantine(session: Session, export_id: UUID, streams: Colle
 
 
 def is_download_logged(session: Session, grant: Grant, export_id: UUID, *, window_s: int) -> bool:
-    """Whether this reading belongs to a download that was logged within the window."""
-    logged_at = session.scalar(
-        select(ExportDownload.logged_at).filter_by(export_id=export_id, account_id=grant.account_id)
-    )
-    return logged_at is not None and utc_now() - logged_at < timedelta(seconds=window_s)
+    """Whether this reading belongs to a download that was logged within the window, by the database's clock."""
+    logged = select(ExportDownload.logged_at).filter_by(export_id=export_id, account_id=grant.account_id)
+    return session.scalar(logged.where(~window_is_over(ExportDownload.logged_at, window_s))) is not None
 
 
 def log_download(uow: UnitOfWork, actor: Actor, export_id: UUID, *, window_s: int) -> None:
     """One ``export.downloaded`` a person within the window; of requests at once one writes it."""
     export, grant = find_package(uow.session, actor, export_id)
-    now = utc_now()
+    now = func.clock_timestamp()
     row = insert(ExportDownload).values(export_id=export.id, account_id=grant.account_id, logged_at=now)
     is_first = uow.session.scalar(
         row.on_conflict_do_update(
             constraint="pk_export_downloads",
             set_={"logged_at": now},
-            where=ExportDownload.logged_at <= now - timedelta(seconds=window_s),
+            where=window_is_over(ExportDownload.logged_at, window_s),
         ).returning(ExportDownload.export_id)
     )
     if is_first is None:

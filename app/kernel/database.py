@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -19,8 +19,10 @@ from sqlalchemy import (
     any_,
     create_engine,
     event,
+    func,
     inspect,
     literal,
+    or_,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -110,6 +112,13 @@ def is_one_of(column: Any, digests: Collection[str]) -> ColumnElement[bool]:
     """Whether a digest is among these, however many: as one parameter, of which a statement can have 65,535."""
     among: ColumnElement[bool] = column == any_(literal(list(digests), ARRAY(HexDigest)))
     return among
+
+
+def window_is_over(column: Any, window_s: int) -> ColumnElement[bool]:
+    """Whether what was noted at this time lies further back than a window, by the database's own clock alone: one that
+    ran ahead on some machine, and was set right, must not keep a window open until it comes to that time again."""
+    now = func.clock_timestamp()
+    return or_(column <= now - timedelta(seconds=window_s), column > now)
 
 
 def one_of(column: str, values: tuple[str, ...]) -> CheckConstraint:

@@ -1,11 +1,10 @@
 """Reading content, originals and unblurred renderings: who may, and the entry that comes before the first byte."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -13,7 +12,8 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.blobs.store import BlobMissing, BlobStore, BlobUnreadable
 from app.cases.service import Grant
-from app.kernel.primitives import Sha256Hex, sha256_hex, utc_now
+from app.kernel.database import window_is_over
+from app.kernel.primitives import Sha256Hex, sha256_hex
 from app.media.derivatives import newest_renderings
 from app.media.errors import (
     NOT_LABELLED,
@@ -181,17 +181,16 @@ def _require_settled(evidence: Evidence) -> None:
 def is_logged(
     session: Session, grant: Grant, evidence_id: UUID, *, act: Act, rendering: str, purpose: str, window_s: int
 ) -> bool:
-    """Whether this reading belongs to one that was logged within the window."""
-    logged_at = session.scalar(
-        select(EvidenceView.logged_at).where(
-            EvidenceView.evidence_id == evidence_id,
-            EvidenceView.account_id == grant.account_id,
-            EvidenceView.act == act,
-            EvidenceView.rendering == rendering,
-            EvidenceView.purpose == purpose,
-        )
+    """Whether this reading belongs to one that was logged within the window, by the database's clock."""
+    logged = select(EvidenceView.logged_at).where(
+        EvidenceView.evidence_id == evidence_id,
+        EvidenceView.account_id == grant.account_id,
+        EvidenceView.act == act,
+        EvidenceView.rendering == rendering,
+        EvidenceView.purpose == purpose,
+        ~window_is_over(EvidenceView.logged_at, window_s),
     )
-    return logged_at is not None and utc_now() - logged_at < timedelta(seconds=window_s)
+    return session.scalar(logged) is not None
 
 
 def log_reading(
@@ -211,7 +210,7 @@ def log_reading(
     not. Raises LabelsMissing, ExposureCapReached.
     """
     evidence, _, grant = find_original(uow.session, actor, evidence_id)
-    now = utc_now()
+    now = func.clock_timestamp()
     row = insert(EvidenceView).values(
         evidence_id=evidence_id,
         account_id=grant.account_id,
@@ -224,7 +223,7 @@ def log_reading(
         row.on_conflict_do_update(
             constraint="pk_evidence_views",
             set_={"logged_at": now},
-            where=EvidenceView.logged_at <= now - timedelta(seconds=window_s),
+            where=window_is_over(EvidenceView.logged_at, window_s),
         ).returning(EvidenceView.evidence_id)
     )
     if is_first is None:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import NOWHERE, Grant, authorise, pseudonym_of
+from app.cases.service import NOWHERE, Grant, authorise, holds_role_for, pseudonym_of
 from app.kernel.errors import NotFound
 from app.kernel.primitives import new_id, utc_now
 from app.ledger.event import EntryObject
@@ -202,6 +202,8 @@ def open_identity(
         raise OpeningNotApproved(f"The request is {'refused' if opening.decision else 'not decided yet'}.")
     if opening.opened_at is not None:
         raise OpeningUsed("This request's identity was opened before.")
+    if not holds_role_for(uow.session, opening.case_id, opening.decided_by, Operation.DECIDE_OPENING):
+        raise OpeningNotApproved("Whoever approved it may not approve any more. Ask anew, and have another approve.")
     if _is_destroyed(uow.session, identity.id):
         raise IdentityDestroyed("It was erased since; nobody can open it any more.")
     boxed = uow.session.execute(_OPEN, {"opening": opening.id}).one()
