@@ -156,6 +156,7 @@ def give_consent(
             operation="giveConsent",
             request_sha256=request_digest(str(evidence_id), body),
             authorise=lambda: find_evidence(uow.session, actor, evidence_id, Operation.RECORD_CONSENT),
+            tells_closed=True,
         )
         if answer is not None:
             return answer
@@ -187,6 +188,7 @@ def withdraw_consent(
             operation="withdrawConsent",
             request_sha256=request_digest(str(evidence_id), body),
             authorise=lambda: find_evidence(uow.session, actor, evidence_id, Operation.WITHDRAW_CONSENT),
+            tells_closed=True,
         )
         if answer is not None:
             return answer

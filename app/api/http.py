@@ -1,6 +1,7 @@
 """What every route shares: who calls, the unit of work and its answer, problem details, paging, ETags."""
 
 import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,8 @@ from app.kernel.primitives import MAX_SAFE_INTEGER, Sha256Hex, canonical_json, d
 from app.kernel.settings import Settings
 from app.ledger.log import Receipt
 from app.ledger.policy import Policy
+from app.media.closing import closed_among
+from app.testimonies import closing as testimony_closing
 from app.unit_of_work import UnitOfWork, unit_of_work
 from app.vault.sealing import VaultKey
 
@@ -353,11 +356,13 @@ def replay(
     operation: str,
     request_sha256: Sha256Hex,
     authorise: Callable[[], object],
+    tells_closed: bool = False,
 ) -> JSONResponse | None:
     """Claim the Idempotency-Key, or give the stored first answer. None: go ahead.
 
     ``authorise`` raises what the operation would, for one who may not do this (any more): a stored answer is no way
-    around a role that was taken away.
+    around a role that was taken away. Nor around a consent that has ended by its date: a withdrawal empties the kept
+    answers (AnswerErased), a date cannot. ``tells_closed``: of what records consents, whose answers hold no content.
     """
     if key is None:
         return None
@@ -365,7 +370,19 @@ def replay(
     answer = idempotency.claim(uow.session, actor.account_id, key, operation=operation, request_sha256=request_sha256)
     if answer is None:
         return None
+    if not tells_closed:
+        _require_open(uow.session, answer)
     return JSONResponse(answer.body, answer.status, {**answer.headers, "Idempotency-Replayed": "true"})
+
+
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _require_open(session: Session, answer: idempotency.Answer) -> None:
+    """Raises AnswerErased for an answer that names an item or a testimony which is closed by now."""
+    named = {UUID(each) for each in _UUID.findall(json.dumps(answer.body))}
+    if closed_among(session, named) or testimony_closing.closed_among(session, named):
+        raise idempotency.AnswerErased("Consent to what it holds is over, so it is not shown again. It was done.")
 
 
 def commit(

@@ -245,6 +245,7 @@ def give_consent(
             operation="giveTestimonyConsent",
             request_sha256=request_digest(str(testimony_id), body),
             authorise=lambda: service.require(uow.session, actor, testimony_id, Operation.RECORD_CONSENT),
+            tells_closed=True,
         )
         if answer is not None:
             return answer
@@ -274,6 +275,7 @@ def withdraw_consent(
             operation="withdrawTestimonyConsent",
             request_sha256=request_digest(str(testimony_id), body),
             authorise=lambda: service.require(uow.session, actor, testimony_id, Operation.WITHDRAW_CONSENT),
+            tells_closed=True,
         )
         if answer is not None:
             return answer

@@ -115,7 +115,7 @@ CREATE TRIGGER consents_not_ahead BEFORE INSERT ON consents
     FOR EACH ROW EXECUTE FUNCTION exhibit_not_ahead('recorded_at');
 CREATE TRIGGER vault_openings_persons BEFORE INSERT OR UPDATE OF opened_at ON vault_openings
     FOR EACH ROW EXECUTE FUNCTION exhibit_guard_opening_persons();
-CREATE CONSTRAINT TRIGGER evidence_views_counted AFTER INSERT OR UPDATE ON evidence_views
+CREATE CONSTRAINT TRIGGER evidence_views_seen_is_counted AFTER INSERT OR UPDATE ON evidence_views
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION exhibit_view_is_counted();
 ALTER TABLE exposures ADD CONSTRAINT ck_exposures_day_of_first CHECK (day = (first_at AT TIME ZONE 'UTC')::date);
 """
@@ -146,7 +146,7 @@ TABLES = (
 
 DROP_TRIGGERS = """
 ALTER TABLE exposures DROP CONSTRAINT ck_exposures_day_of_first;
-DROP TRIGGER evidence_views_counted ON evidence_views;
+DROP TRIGGER evidence_views_seen_is_counted ON evidence_views;
 DROP TRIGGER vault_openings_persons ON vault_openings;
 DROP TRIGGER consents_not_ahead ON consents;
 DROP TRIGGER vault_openings_not_ahead ON vault_openings;

@@ -184,6 +184,22 @@ def test_consent_when_it_ends_by_its_date_then_the_item_is_closed_from_then_on(h
     assert code(house.verifier.get(house.path)) == (404, "consent_withdrawn")
 
 
+def test_kept_answer_when_a_consent_ends_by_its_date_then_is_not_given_again(house: House) -> None:
+    """A withdrawal empties what was kept; nothing runs when a date comes."""
+    metadata = {**METADATA, "notes": "Zarquelis lives there."}
+    parts = [("metadata", (None, json.dumps(metadata))), ("file", ("table.jpg", PICTURE.read_bytes()))]
+    sent: dict[str, Any] = {"files": parts, "headers": {"Idempotency-Key": "again"}}
+    path = f"/v1/cases/{house.case_id}/evidence"
+    house.item = ok(house.collector.post(path, **sent), 201)["id"]
+    kept: dict[str, Any] = {"json": {**CONSENT, "valid_until": "2026-01-01T00:00:00Z"}}
+    kept["headers"] = {"Idempotency-Key": "consent"}
+    given = ok(house.coordinator.post(f"{house.path}/consents", **kept), 201)
+    again = house.collector.post(path, **sent)
+    assert code(again) == (409, "answer_erased")
+    assert "Zarquelis" not in again.text
+    assert ok(house.coordinator.post(f"{house.path}/consents", **kept), 201) == given
+
+
 def test_custody_when_an_item_is_withdrawn_then_its_fields_are_opened_to_custodians_alone_and_entries_stay(
     house: House, sessions: sessionmaker[Session]
 ) -> None:
