@@ -120,7 +120,7 @@ def add_member(uow: UnitOfWork, bench: Bench) -> None:
 def test_own_review_row_when_a_verifier_is_added_at_the_same_moment_then_one_waits_for_the_other(alone: Bench) -> None:
     allow(alone)
     alone.submit(alone.olena, self_reviewed=True)
-    reviewed = {"id": new_id(), "item": alone.item, "person": alone.olena.account_id}
+    reviewed: dict[str, Any] = {"id": new_id(), "item": alone.item, "person": alone.olena.account_id}
     reviewed |= {"kind": "concur", "leads_to": "awaiting_sign_off"}
     outcome: list[str] = []
 
