@@ -41,4 +41,18 @@ class WiderThanOwner(Forbidden):
     )
 
 
+class AccessGivenLately(Forbidden):
+    """Where two persons are needed, nobody becomes the second by setting another's password."""
+
+    code = "access_given_lately"
+    title = "An administrator gave access to this account within the last day"
+    advice = (
+        "Have somebody else approve, or wait for 24 hours after the password was set or the token was made for you. "
+        "Did you not ask for that? Tell the case's coordinators and the organisation's auditor: another may act as you."
+    )
+
+
+constraint_errors["exhibit_access_given_lately"] = AccessGivenLately(
+    "An administrator set this account's password, or made a token for it, less than 24 hours ago."
+)
 constraint_errors["uq_accounts_email"] = EmailTaken("Another account has this e-mail address.")

@@ -32,6 +32,9 @@ class Account(Erasable, Base):
     is_active: Mapped[bool]
     created_at: Mapped[datetime] = mapped_column(UtcTime)
     version: Mapped[int]
+    access_given_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    """When an administrator last set the password, or made a token for an account that had one: for a day after it the
+    account is nobody's second person. A trigger notes the tokens."""
 
 
 class Token(Erasable, Base):

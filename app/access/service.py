@@ -141,6 +141,8 @@ def reset_password(uow: UnitOfWork, actor: Actor, account_id: UUID, *, password:
     account = lock_account(uow.session, account_id, version)
     revoke_all(uow, account, entry_actor, keep=actor.token_id)
     set_password(uow, account, entry_actor, password)
+    if account.id != actor.account_id:
+        account.access_given_at = utc_now()
     return account
 
 

@@ -109,6 +109,11 @@ class MemberShape(Changed):
     name: str
     role: Role
     granted_at: datetime
+    access_given_at: datetime | None = Field(
+        description="When an administrator last set this person's password, or made a token for an account that had "
+        "one; null: never. For 24 hours after it the person approves nothing that takes two. As it is now, whatever "
+        "`as_of` says.",
+    )
 
 
 class AccountLookUp(Input):
@@ -259,6 +264,7 @@ def list_members(
                 name=row[1].name,
                 role=row[0].role,
                 granted_at=row[0].granted_at,
+                access_given_at=row[1].access_given_at,
             ),
             lambda row: encode_cursor(str(row[0].account_id), row[0].role),
         )

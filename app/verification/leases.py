@@ -123,12 +123,16 @@ def end_lease(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int)
 
 
 def require_free(uow: UnitOfWork, evidence: Evidence, grant: Grant) -> None:
-    """That nobody else works, or is to work, on a locked item; what was left behind by others is ended and recorded.
+    """That nobody else works, or is to work, on a locked item; what was left behind by others, or is held by one who
+    may not do the work any more, is ended and recorded.
 
     For whoever takes the lease and for whoever judges without one. Raises LeaseTaken, AssignedToAnother.
     """
     if evidence.lease_holder not in (None, grant.account_id) and not _has_run_out(evidence):
-        raise LeaseTaken("Another person works on this item. Wait for the end of the lease, or ask a coordinator.")
+        if may_do(uow.session, evidence, evidence.lease_holder, work_on(evidence)):
+            raise LeaseTaken("Another person works on this item. Wait for the end of the lease, or ask a coordinator.")
+        end_lease_of(uow, evidence, grant, reason_code="may_not_any_more")
+        uow.session.flush()  # The database lets nobody take what another holds: it is given up first.
     if evidence.lease_holder is not None and _has_run_out(evidence):
         end_lease_of(uow, evidence, grant, reason_code="expired")
     _require_not_anothers(uow, evidence, grant, grant.account_id)

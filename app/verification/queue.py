@@ -11,7 +11,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, false, or_, select, tuple_
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from app.access.actors import Actor
 from app.access.models import Account
@@ -100,27 +100,28 @@ def _where_permitted(cases: Cases, operations: Collection[Operation]) -> list[UU
 
 def _may_take(person: UUID, work: Work, wanted: Wanted) -> ColumnElement[bool]:
     """What is labelled, not worked on, not another's to do, no work of one's own, and wanted or assigned."""
-    is_free = or_(Evidence.lease_holder.is_(None), Evidence.lease_expires_at <= utc_now())
+    is_over = or_(Evidence.lease_holder.is_(None), Evidence.lease_expires_at <= utc_now())
+    is_free = or_(is_over, ~_may_still(work, Evidence.lease_holder))
     is_own = Evidence.assigned_to == person
     conditions = [
         Evidence.labels.is_not(None),
         is_free,
-        or_(Evidence.assigned_to.is_(None), is_own, ~_assignment_binds(work)),
+        or_(Evidence.assigned_to.is_(None), is_own, ~_may_still(work, Evidence.assigned_to)),
         or_(is_own, is_wanted(wanted)),
     ]
     of_persons = person_may(person, work)
     return and_(*conditions) if of_persons is None else and_(*conditions, of_persons)
 
 
-def _assignment_binds(work: Work) -> ColumnElement[bool]:
-    """Whether whom it is assigned to may still do the work by role."""
+def _may_still(work: Work, person: InstrumentedAttribute[UUID | None]) -> ColumnElement[bool]:
+    """Whether who holds an item, or whom it is assigned to, may still do the work by role."""
     roles = [str(role) for role in RULES[work.operation].roles]
     return (
         select(CaseMember.case_id)
         .join(Account, Account.id == CaseMember.account_id)
         .where(
             CaseMember.case_id == Evidence.case_id,
-            CaseMember.account_id == Evidence.assigned_to,
+            CaseMember.account_id == person,
             CaseMember.role.in_(roles),
             Account.is_active,
         )

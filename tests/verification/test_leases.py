@@ -27,6 +27,7 @@ from app.verification.errors import (
     ThirdPersonRequired,
 )
 from app.verification.leases import open_verification, take_lease
+from app.verification.queue import list_queue
 from app.verification.rules import ReviewKind
 from tests.factories import NO_LABELS, commit_in, make_item, make_person
 from tests.verification.bench import Bench
@@ -301,6 +302,24 @@ def test_assignment_when_another_works_on_the_item_then_refused_until_that_lease
     assign(bench, bench.petro)
     bench.take(bench.petro)
     assert reason_codes(bench, "evidence.unassigned") == ["reassigned"]
+
+
+def test_lease_when_its_holder_may_not_do_the_work_any_more_then_holds_nobody_off(bench: Bench) -> None:
+    """Somebody who was expelled does not keep what they held from everybody until it runs out."""
+    bench.open(bench.olena)
+    with pytest.raises(LeaseTaken):
+        bench.take(bench.petro)
+    commit_in(
+        bench.sessions,
+        lambda uow: revoke_role(
+            uow, bench.coordinator, bench.case_id, account_id=bench.olena.account_id, role=Role.VERIFIER
+        ),
+    )
+    with bench.sessions() as session:
+        offered = list_queue(session, bench.petro, case_id=None, act=None, after=None, limit=10)
+        assert [each.evidence.id for each in offered] == [bench.item]
+    assert bench.take(bench.petro).lease_holder == bench.petro.account_id
+    assert bench.entry_types()[-2:] == ["evidence.lease_ended", "evidence.leased"]
 
 
 def test_assignment_when_ended_by_its_holder_or_a_coordinator_then_anybody_takes_the_item(bench: Bench) -> None:
