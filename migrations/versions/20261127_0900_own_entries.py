@@ -4,7 +4,7 @@ each act has the entry of that very act by that very person, and no time lies ah
 from alembic import op
 
 revision = "r121_own_entries"
-down_revision = "r120_lost_matches"
+down_revision = "r123"
 branch_labels = None
 depends_on = None
 
