@@ -8,6 +8,7 @@ was erased in between) is never stored.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,7 +30,7 @@ from app.exports.events import ExportSealed
 from app.exports.export_service import BUILD_EXPORT, FINISH_EXPORT
 from app.exports.models import Export, ExportMedia
 from app.exports.removal import REMOVE_PACKAGE
-from app.exports.staging import Digests, digests_of
+from app.exports.staging import Digests, digests_beside
 from app.jobs import Job
 from app.kernel.database import read_session, session_factory
 from app.kernel.primitives import Sha256Hex, sha256_hex, utc_now
@@ -111,11 +112,11 @@ def build(plan: Plan, resources: ExportResources) -> Built:
     tell = _Telling(dossier, 0)
 
     def read_medium(medium: Medium) -> Digests:
-        digests = _hash(resources.blobs, medium, tell)
+        digests = _hash(resources.blobs, medium, tell, beside)
         read.append(replace(medium, digests=digests))
         return digests
 
-    with Payload(dossier, _staging(settings), read_medium) as payload:
+    with ThreadPoolExecutor(1) as beside, Payload(dossier, _staging(settings), read_medium) as payload:
         sealed = payload.manifest_sha256(), sha256_hex(payload.bag_info())
     return Built(dossier.id, dossier.inputs, *sealed, read)
 
@@ -179,10 +180,10 @@ def _roots(settings: Settings) -> str | None:
     return b"".join(dict.fromkeys(found)).decode("ascii") if found else None
 
 
-def _hash(blobs: BlobStore, medium: Medium, tell: Callable[[bytes], object]) -> Digests:
+def _hash(blobs: BlobStore, medium: Medium, tell: Callable[[bytes], object], beside: Executor) -> Digests:
     """Raises MediumChanged; BlobUnreadable says nothing about the bytes."""
     try:
-        digests = digests_of(blobs.read_range(Sha256Hex(medium.sha256)), tell)
+        digests = digests_beside(blobs.read_range(Sha256Hex(medium.sha256)), tell, beside)
     except BlobMissing as error:
         raise MediumChanged("an original is not in the store") from error
     if (digests.sha256, digests.size_bytes) != (medium.sha256, medium.size_bytes):

@@ -8,17 +8,21 @@ import hashlib
 import json
 import tempfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from app.blobs.store import BlobStore
 from app.exports.zip_stream import Member, MembersOutOfOrder
 from app.kernel.primitives import Sha256Hex
 
 CHUNK_BYTES = 1024 * 1024
+AHEAD_CHUNKS = 4
+"""How many chunks may wait for the slower hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +49,42 @@ class StagedFile:
 
 def digests_of(chunks: Iterable[bytes], take: Callable[[bytes], object] | None = None) -> Digests:
     """Read bytes once, in constant memory; ``take`` is handed each chunk on the way."""
-    sha256, sha512, crc32, size_bytes = hashlib.sha256(), hashlib.sha512(), 0, 0
+    sha512 = hashlib.sha512()
+    return _digests(chunks, take, sha512, sha512.update)
+
+
+def digests_beside(chunks: Iterable[bytes], take: Callable[[bytes], object], beside: Executor) -> Digests:
+    """The same, with SHA-512, which takes longest, in another thread: hashing lets others run."""
+    sha512, due = hashlib.sha512(), deque[Future[None]]()
+
+    def update(chunk: bytes) -> None:
+        due.append(beside.submit(sha512.update, chunk))
+        if len(due) > AHEAD_CHUNKS:
+            due.popleft().result()
+
+    def finished() -> None:
+        while due:
+            due.popleft().result()
+
+    return _digests(chunks, take, sha512, update, finished)
+
+
+def _digests(
+    chunks: Iterable[bytes],
+    take: Callable[[bytes], object] | None,
+    sha512: Any,
+    update: Callable[[bytes], object],
+    finished: Callable[[], object] = lambda: None,
+) -> Digests:
+    sha256, crc32, size_bytes = hashlib.sha256(), 0, 0
     for chunk in chunks:
+        update(chunk)
         sha256.update(chunk)
-        sha512.update(chunk)
         crc32 = zlib.crc32(chunk, crc32)
         size_bytes += len(chunk)
         if take is not None:
             take(chunk)
+    finished()
     return Digests(size_bytes, crc32, sha256.hexdigest(), sha512.hexdigest())
 
 

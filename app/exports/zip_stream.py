@@ -7,6 +7,7 @@ directories, comments, data descriptors or extra fields but ZIP64's, and those o
 """
 
 import struct
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class MembersOutOfOrder(ValueError):
 
 
 class MemberChanged(ValueError):
-    """A member's bytes are not as many as were announced."""
+    """A member's bytes are not those that were announced: what is written of the zip is thrown away."""
 
 
 def write_zip(members: Callable[[], Iterable[Member]], content: Callable[[Member], Iterable[bytes]]) -> Iterator[bytes]:
@@ -55,12 +56,13 @@ def write_zip(members: Callable[[], Iterable[Member]], content: Callable[[Member
             raise MembersOutOfOrder(f"{member.path} after {previous}")
         previous = member.path
         yield local_header(member)
-        left = member.size_bytes
+        left, crc32 = member.size_bytes, 0
         for chunk in content(member):
             left -= len(chunk)
+            crc32 = zlib.crc32(chunk, crc32)
             yield chunk
-        if left:
-            raise MemberChanged(f"{member.path}: {left} bytes fewer than announced")
+        if left or crc32 != member.crc32:
+            raise MemberChanged(f"{member.path}: other bytes than announced, or {left} fewer")
         at += len(local_header(member)) + member.size_bytes
     yield from _directory(members(), at)
 

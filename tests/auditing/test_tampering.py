@@ -11,7 +11,9 @@ from sqlalchemy import text
 from app.auditing.selection import Filters
 from app.kernel.primitives import canonical_json
 from app.ledger import reading
+from app.ledger.event import leaf
 from tests.auditing.logs import Desk
+from tests.support.forked_log import SignedTree, second_of
 
 Lines = list[Any]
 
@@ -171,6 +173,47 @@ def test_log_when_an_older_entry_with_its_own_proof_stands_for_a_stream_then_it_
     lines = [json.loads(line) for line in taken.splitlines()]
     report = shared_desk.check(sealed_anew(older_context(shared_desk, lines)))
     assert not report.ok or report.as_json()["checks"]["completeness"] == "not checked"
+
+
+def leaves_of(lines: Lines) -> dict[int, bytes]:
+    """Line → leaf, of a log that shows all of them, in the order of the tree."""
+    found = {}
+    for at, line in enumerate(lines):
+        if line.get("kind") == "leaf":
+            found[at] = line["leaf"].encode()
+        elif "v" in line:
+            found[at] = leaf(line["label"], hashlib.sha256(canonical_json(line)).hexdigest())
+    return found
+
+
+def forked(lines: Lines, alone: int, other: int) -> Lines:
+    """The leaf of line ``alone`` bears the label of that of line ``other``; the tree is signed and proven anew."""
+    leaves = leaves_of(lines)
+    leaves[alone] = second_of(leaves[other])
+    tree = SignedTree(lines[0]["log"], list(leaves.values()))
+    made = changed(lines, alone, leaf=leaves[alone].decode())
+    made = changed(made, 1, note=tree.note())
+    for at, line in enumerate(made):
+        if "index" in line:
+            made = changed(made, at, hashes=[each.hex() for each in tree.hashes(line["index"])])
+    return made
+
+
+@pytest.mark.parametrize("is_before", [True, False], ids=["before the act", "after the act"])
+def test_log_when_it_forked_a_stream_and_signed_that_then_the_label_used_twice_is_named(
+    shared_desk: Desk, taken: dict[str, Lines], is_before: bool
+) -> None:
+    """Whoever holds the log's key makes every proof right: this alone is left to find it by."""
+    lines = taken["case with leaves"]
+    leaves, entry = leaves_of(lines), entry_at(lines, -1 if is_before else 0)
+    assert len(leaves) == lines[0]["tree_size"]
+    of_case = {line["entry"]["label"] for line in lines if "entry" in line}
+    free = [at for at in leaves if "v" not in lines[at] and leaves[at].split()[1].decode() not in of_case]
+    alone = free[0] if is_before else free[-1]
+    assert (alone < entry) is is_before
+    assert shared_desk.check(sealed_anew(forked(lines, alone, alone))).findings == [], "another act, and no fork"
+    findings = shared_desk.check(sealed_anew(forked(lines, alone, entry))).findings
+    assert [(check, what) for check, _, what in findings] == [("chain", "its label is used twice")]
 
 
 def test_log_when_a_proof_is_another_then_it_is_refused(shared_desk: Desk, taken: dict[str, Lines]) -> None:

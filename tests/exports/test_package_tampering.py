@@ -4,6 +4,7 @@ Each kind of tampering is tried plain, with the bag's lists as they were, and wi
 BagIt program then accepts.
 """
 
+import json
 import os
 import random
 from collections.abc import Iterator
@@ -15,8 +16,9 @@ from app.exports.verifier import verify as verifier
 from app.exports.verifier.verify import CHECKS, parse_key
 from tests.exports.bags import Bag, opened, rebagged
 from tests.exports.packages import PackageHub, open_packages
-from tests.exports.tamperings import SEAL, TAMPERINGS, ZIPS, patched
+from tests.exports.tamperings import LEAVES, SEAL, STREAMS, TAMPERINGS, ZIPS, patched
 from tests.support.databases import TestServer, create_database, drop_database
+from tests.support.forked_log import forked_package
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,19 @@ def test_zip_when_cut_off_anywhere_then_is_refused(later: Bag) -> None:
     draw = random.Random(8)
     for end in (0, 1, 21, 22, len(content) - 1, *(draw.randrange(len(content)) for _ in range(60))):
         assert "zip" in later.check(content[:end]).failed()
+
+
+def test_package_when_its_log_forked_a_stream_and_signed_that_then_the_label_used_twice_is_named(bag: Bag) -> None:
+    """Whoever holds the log's key makes every proof, list and seal right: this alone is left to find it by."""
+    leaves = bag.files[LEAVES].splitlines()
+    acts = next(content for path, content in bag.files.items() if path.startswith(STREAMS)).splitlines()
+    label = json.loads(acts[1])["label"].encode()
+    forked = next(number for number, leaf in enumerate(leaves) if leaf.split()[1] == label)
+    report = bag.check(bag.zipped(forked_package(bag.files, forked)))
+    assert report.findings == [
+        ("leaves", LEAVES, f"line {len(leaves) + 1}: this label is used a second time: a stream was forked")
+    ]
+    assert report.result_of("inclusion") == report.result_of("seal") == "passed"
 
 
 FLIPS = 10_000 if os.environ.get("EXHIBIT_HYPOTHESIS_PROFILE") == "fuzz" else 300
