@@ -52,6 +52,7 @@ JOBS: tuple[Job, ...] = (
 )
 
 SWEEP_EVERY_S = 6 * 3600.0
+EXPIRE_EVERY_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def _propose_frames(sessions: sessionmaker[Session], resources: Resources) -> di
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
     Chore("sweep_packages", SWEEP_EVERY_S, removal.sweep_packages),
+    Chore("expire_packages", EXPIRE_EVERY_S, removal.expire_packages),
     Chore("make_due_logs", making.LOOK_EVERY_S, making.make_due),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
     Chore("propose_frames", PROPOSE_EVERY_S, _propose_frames),

@@ -129,6 +129,9 @@ class ExportCreate(Input):
         )
 
 
+State = Literal["awaiting_approval", "refused", "building", "sealed", "ready", "failed", "erased", "expired"]
+
+
 class ExportDecision(Input):
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"decision": "approve", "reason": "The court's order of 3 March covers it."}]}
@@ -152,10 +155,11 @@ class ExportShape(Changed):
     media: bool | Literal["redacted"]
     disclosures: Literal["none", "all"] | list[str]
     audience: Audience
-    state: Literal["awaiting_approval", "refused", "building", "sealed", "ready", "failed", "erased"] = Field(
+    state: State = Field(
         description="`awaiting_approval` by another person, where the case's policy says so; `refused`, and nothing is "
         "made; `building` until its seal is logged, `sealed` until the file is stored, `ready`; or `failed`. "
-        "`erased`: something in it was erased since, and the file removed."
+        "`erased`: something in it was erased since, and the file removed. `expired`: its time was over, and the file "
+        "removed; ask for a new one."
     )
     error: str | None = Field(description="Of a failed one, why: a stable word.")
     progress: Progress
@@ -166,6 +170,9 @@ class ExportShape(Changed):
     requested_by: UUID
     requested_at: datetime
     ready_at: datetime | None
+    expires_at: datetime | None = Field(
+        description="From then on its file may be removed, unless it was released. Null: not ready, or never."
+    )
     size_bytes: int | None = Field(description="Of the finished zip.")
     sha256: str | None = Field(description="Of the finished zip.")
 
@@ -178,7 +185,7 @@ class ExportShape(Changed):
     response_model=ExportShape,
     responses={
         202: sends("Location", description="It is being made: ask at Location"),
-        **problem_responses(401, 403, 404, 409, 422, 503),
+        **problem_responses(401, 403, 404, 409, 422, 503, 507),
     },
 )
 def create_export(body: ExportCreate, request: Request, actor: Exporter, key: IdempotencyKey = None) -> Response:
@@ -199,6 +206,9 @@ def create_export(body: ExportCreate, request: Request, actor: Exporter, key: Id
         if answer is not None:
             return answer
         export = export_service.request_export(uow, actor, asked)
+        provided = services(request)
+        reserve_bytes = provided.settings.free_space_reserve_bytes
+        export_service.require_room(export, provided.packages.free_bytes() - reserve_bytes)
 
         def build(receipts: list[ReceiptShape]) -> ExportShape:
             return _shape(export, receipts)
@@ -393,6 +403,7 @@ def _shape(export: Export, receipts: list[ReceiptShape] | None = None) -> Export
         requested_by=export.requested_by,
         requested_at=export.requested_at,
         ready_at=export.ready_at,
+        expires_at=export.expires_at,
         size_bytes=export.size_bytes,
         sha256=export.package_sha256,
     )

@@ -197,6 +197,20 @@ class TestimoniesStayClosed(Forbidden):
     )
 
 
+class ExportExpired(AppError):
+    code = "export_expired"
+    status = 410
+    title = "The package's time is over"
+    advice = "Ask for a new package: it shows what the log holds now. Copies that were taken verify as before."
+
+
+class NoRoomForPackage(AppError):
+    code = "no_room_for_package"
+    status = 507
+    title = "There is no room for this package"
+    advice = "Ask for one without media, or of fewer items; or tell the operator. Nothing was asked for."
+
+
 class DisclosureWithheld(Conflict):
     code = "disclosure_withheld"
     title = "Consent to disclose some of this was withdrawn"

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
@@ -91,6 +92,7 @@ class Finished:
     seal_checkpoint: str
     package_sha256: Sha256Hex
     size_bytes: int
+    kept_days: int
 
 
 # --- the payload and its seal -----------------------------------------------------------------------------------------
@@ -217,7 +219,8 @@ def finish(plan: Plan, resources: ExportResources) -> Finished:
                 writer.write(chunk)
                 tell(chunk)
             stored = writer.commit()
-    return Finished(dossier.id, checkpoint.note, stored.sha256, stored.size_bytes)
+    kept_days = resources.settings.packages_kept_days
+    return Finished(dossier.id, checkpoint.note, stored.sha256, stored.size_bytes, kept_days)
 
 
 def store_finished(uow: UnitOfWork, finished: Finished) -> None:
@@ -227,6 +230,7 @@ def store_finished(uow: UnitOfWork, finished: Finished) -> None:
         uow.enqueue(REMOVE_PACKAGE, sha256=finished.package_sha256)  # Does nothing to one that is ready.
         return
     export.state, export.ready_at = "ready", utc_now()
+    export.expires_at = export.ready_at + timedelta(days=finished.kept_days) if finished.kept_days else None
     export.seal_checkpoint = finished.seal_checkpoint
     export.package_sha256, export.size_bytes = finished.package_sha256, finished.size_bytes
     export.done_bytes = export.total_bytes

@@ -23,10 +23,12 @@ from app.exports.errors import (
     DisclosureWithheld,
     ExportAwaitsApproval,
     ExportErased,
+    ExportExpired,
     ExportFailed,
     ExportNotReady,
     ExportRefusedBefore,
     MediaQuarantined,
+    NoRoomForPackage,
     RedactionsMissing,
 )
 from app.exports.events import CaseExportCreated, ExportCreated, ExportDownloaded, StreamSpan
@@ -34,7 +36,7 @@ from app.exports.kept_back import require_file_may_be_taken
 from app.exports.models import Export, ExportDownload, ExportMedia
 from app.kernel.database import window_is_over
 from app.kernel.errors import Forbidden, Invalid, NotFound
-from app.kernel.primitives import canonical_json, new_id, sha256_hex, utc_now
+from app.kernel.primitives import canonical_json, format_time, new_id, sha256_hex, utc_now
 from app.ledger.event import EntryObject
 from app.media.errors import LabelsMissing
 from app.media.models import Blob, Evidence
@@ -124,6 +126,12 @@ def request_export(uow: UnitOfWork, actor: Actor, asked: ExportAsked) -> Export:
     if not needs_approval:
         uow.enqueue(BUILD_EXPORT, export_id=str(export.id))
     return export
+
+
+def require_room(export: Export, free_bytes: int) -> None:
+    """``free_bytes``: what may be filled. Raises NoRoomForPackage: a package has the size of its media, and more."""
+    if export.total_bytes // 2 > free_bytes:
+        raise NoRoomForPackage(f"Its media have {export.total_bytes // 2} bytes, and there is room for {free_bytes}.")
 
 
 def require_exporting(session: Session, actor: Actor, asked: ExportAsked) -> None:
@@ -279,7 +287,7 @@ def find_package(session: Session, actor: Actor, export_id: UUID) -> tuple[Expor
     """A finished package that the actor may take now: by their role, and by what is shown to them.
 
     Raises NotFound, Forbidden, NotShownYet, DisclosureWithheld, MediaQuarantined, ExportNotReady, ExportFailed,
-    ExportErased, ExportAwaitsApproval, ExportRefusedBefore.
+    ExportErased, ExportExpired, ExportAwaitsApproval, ExportRefusedBefore.
     """
     export, grant = _find(session, actor, export_id)
     shows = export.has_media or export.is_redacted
@@ -290,6 +298,9 @@ def find_package(session: Session, actor: Actor, export_id: UUID) -> tuple[Expor
         raise ExportRefusedBefore("Another person refused it, or the one who asked took it back.")
     if export.state == "erased":
         raise ExportErased("Something in it was erased since, so the file was removed. Ask for a new package.")
+    if export.state == "expired":
+        assert export.expires_at is not None
+        raise ExportExpired(f"It was kept until {format_time(export.expires_at)}.")
     if export.state == "failed":
         raise ExportFailed("It could not be made; 'error' of the export says why. Ask for a new one.")
     if export.state != "ready":

@@ -12,7 +12,7 @@ from app.consent.rules import ConsentScope
 from app.kernel.database import Base, HexDigest, UtcTime, one_of
 
 EXPORT_SCOPES = ("case", "incident", "evidence", "selection")
-EXPORT_STATES = ("awaiting_approval", "refused", "building", "sealed", "ready", "failed", "erased")
+EXPORT_STATES = ("awaiting_approval", "refused", "building", "sealed", "ready", "failed", "erased", "expired")
 DECISIONS = ("approve", "refuse")
 DISCLOSED = ("none", "fields", "all")
 AUDIENCES = (ConsentScope.PARTNERS, ConsentScope.LEGAL_PROCEEDINGS, ConsentScope.PUBLICATION)
@@ -24,7 +24,7 @@ class Export(Base):
 
     Where the case's policy says so it is ``awaiting_approval`` first, by another person than the one who asked; or it
     ends as ``refused``, and nothing is made. ``failed``: it will not be made, ``error`` says why. ``erased``: something
-    in it was erased, so its file is gone.
+    in it was erased, so its file is gone. ``expired``: its time was over, and no case stood by it.
     A trigger holds these steps, and that what was asked for never changes.
     """
 
@@ -57,6 +57,7 @@ class Export(Base):
         CheckConstraint("done_bytes >= 0 AND total_bytes >= 0", name="progress_counts"),
         Index("ix_exports_case_id_requested_at_id", "case_id", "requested_at", "id"),
         Index("ix_exports_waiting", "id", postgresql_where=text("state IN ('building', 'sealed')")),
+        Index("ix_exports_expiring", "expires_at", postgresql_where=text("state = 'ready'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -91,6 +92,8 @@ class Export(Base):
     package_sha256: Mapped[str | None] = mapped_column(HexDigest)
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     ready_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcTime)
+    """From then on its file may be removed, unless it was released; None: never."""
 
 
 class ExportMedia(Base):

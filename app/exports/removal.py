@@ -1,4 +1,7 @@
-"""Stored packages that hold what was erased: they end as ``erased``, and their files go. Copies elsewhere verify on."""
+"""Stored packages that hold what was erased, or whose time is over: their files go. Copies elsewhere verify on.
+
+Expiry is no entry: it is told beforehand (``expires_at``), and changes nothing that the ledger speaks of.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -14,7 +17,7 @@ from app.kernel.database import read_session
 from app.kernel.primitives import Sha256Hex
 from app.kernel.settings import Settings
 from app.ledger.erasing import ErasableEntry, OpenField
-from app.unit_of_work import UnitOfWork
+from app.unit_of_work import UnitOfWork, unit_of_work
 
 REMOVE_PACKAGE = "remove_package"
 MAKE_LOG = "make_log"
@@ -30,6 +33,17 @@ _ERASE = """
 """
 _ERASE_BODY = text(f"{_ERASE} RETURNING x.package_sha256")
 _ERASE_FIELD = text(f"{_ERASE} AND {_WITH_FIELD} RETURNING x.package_sha256")
+# Whoever is taking one may go on for a day after their last request.
+_EXPIRE = text("""
+    WITH over AS (
+        SELECT x.id FROM exports x WHERE x.state = 'ready' AND x.expires_at <= now()
+            AND NOT EXISTS (SELECT FROM releases r WHERE r.export_id = x.id)
+            AND NOT EXISTS (
+                SELECT FROM export_downloads d WHERE d.export_id = x.id AND d.logged_at > now() - interval '1 day')
+        ORDER BY x.expires_at LIMIT 500 FOR UPDATE OF x SKIP LOCKED
+    )
+    UPDATE exports x SET state = 'expired' FROM over WHERE x.id = over.id RETURNING x.package_sha256
+""")
 # A log of a case shows entries outside its range too, where its streams stood.
 _MAKE_ANEW = text("""
     WITH holding AS (
@@ -91,6 +105,15 @@ def work(sha256: Sha256Hex, resources: RemovalResources) -> None:
 
 def store(_: UnitOfWork, __: None) -> None:
     """Nothing is left to be said: the file is gone, however often it is removed."""
+
+
+def expire_packages(sessions: sessionmaker[Session], _: RemovalResources) -> Mapping[str, Any]:
+    """Those whose time is over end as ``expired``, but for the released, and those that somebody took within a day."""
+    with unit_of_work(sessions) as uow:
+        ended = uow.session.scalars(_EXPIRE).all()
+        _remove_files(uow, ended)
+        uow.commit()
+    return {"expired": len(ended)} if ended else {}
 
 
 def sweep_packages(sessions: sessionmaker[Session], resources: RemovalResources) -> Mapping[str, Any]:

@@ -42,13 +42,17 @@ class Settings(BaseSettings):
     sign_in_attempts_per_15_min: int = Field(10, ge=1)
 
     upload_max_bytes: int = Field(20 * 1024 * MIB, description="The largest file taken.")
-    free_space_reserve_bytes: int = Field(512 * MIB, description="Uploads stop (507) before less than this is free.")
+    free_space_reserve_bytes: int = Field(512 * MIB, description="Uploads and packages stop (507) before less is free.")
     receive_timeout_s: float = Field(60.0, description="An upload that sends nothing for this long is cut off.")
 
     search_wait_s: float = Field(5.0, ge=0, le=30, description="A search by a file is waited for, unless it says more.")
 
     orphan_grace_s: int = Field(86400, ge=3600, description="A stored file without a row is left alone for this long.")
     orphans_kept_s: int = Field(30 * 86400, ge=86400, description="Then it is set aside, and kept for this long.")
+
+    packages_kept_days: int = Field(
+        30, ge=0, description="A finished package is removed after so many days, unless it was released; 0: never."
+    )
 
     stop_list_sources: int = Field(
         8, ge=2, description="A frame in so many unrelated videos is proposed for the stop list."

@@ -1,15 +1,17 @@
-"""A log whose keeper cheats: a stream with two histories, in a tree that is signed, proven and sealed as it should be.
+"""Packages of a log that its keeper wrote otherwise: with a stream that has two histories, or with many more leaves.
 
-Whoever holds the log's key can make every proof right. What they cannot hide is that one label stands on two leaves.
+Signed, proven and sealed as they should be. Whoever holds the log's key can make every proof right. What they cannot
+hide is that one label stands on two leaves.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from app.kernel.primitives import canonical_json
 from app.ledger import merkle
-from app.ledger.checkpoint import Checkpoint, Signer, sign_checkpoint
+from app.ledger.checkpoint import Checkpoint, Signer, VerifierKey, sign_checkpoint
 from app.ledger.event import leaf
 from app.ledger.merkle import Frontier, leaf_hash
 from app.ledger.proof import TlogProof, parse_proof
@@ -56,36 +58,61 @@ def forked_package(files: Mapping[str, bytes], number: int) -> Files:
     second history of the stream that leaf ``number`` is of: its label stands on one more leaf, the tree's last. Every
     proof, list and signature is right, and the seal is of this very bag.
     """
-    made, origin = dict(files), json.loads(files["data/export.json"])["log"]
-    leaves = made["data/ledger/leaves.txt"].splitlines()
-    leaves.append(second_of(leaves[number]))
-    tree = SignedTree(origin, leaves)
+    leaves = files["data/ledger/leaves.txt"].splitlines()
+    return _signed_anew(files, [*leaves, second_of(leaves[number])], 0, _origin(files))
+
+
+def package_in_larger_log(
+    files: Mapping[str, bytes], others: Sequence[bytes], *, has_leaves: bool
+) -> tuple[Files, VerifierKey]:
+    """The same acts at the end of a log with all these leaves before theirs, and the key that signed it."""
+    leaves, origin = files["data/ledger/leaves.txt"].splitlines(), _origin(files)
+    key = VerifierKey(origin, SIGNER.public_key)
+    own = {**files, "data/trust/log.vkey": f"{key.encode()}\n".encode()}
+    return _signed_anew(own, [*others, *leaves], len(others), origin, has_leaves=has_leaves), key
+
+
+def _origin(files: Mapping[str, bytes]) -> str:
+    origin: str = json.loads(files["data/export.json"])["log"]
+    return origin
+
+
+def _signed_anew(
+    files: Mapping[str, bytes], leaves: Sequence[bytes], moved: int, origin: str, *, has_leaves: bool = True
+) -> Files:
+    """``moved``: how many leaves stand before the package's first one now."""
+    made, tree = dict(files), SignedTree(origin, leaves)
+    note = tree.note()
     made["data/ledger/leaves.txt"] = b"".join(each + b"\n" for each in leaves)
-    made["data/ledger/checkpoint"] = tree.note().encode()
+    if not has_leaves:
+        del made["data/ledger/leaves.txt"]
+    made["data/ledger/checkpoint"] = note.encode()
     for path, content in files.items():
         if path.startswith("data/ledger/proofs/"):
             proof = parse_proof(content.decode())
-            anew = TlogProof(proof.index, tuple(tree.hashes(proof.index)), tree.note(), proof.extra)
+            index = moved + proof.index
+            anew = TlogProof(index, tuple(tree.hashes(index)), note, proof.extra)
             made[path] = anew.encode().encode()
-    export = {**json.loads(made["data/export.json"]), "tree_size": tree.size}
-    made["data/export.json"] = canonical_json(export)
-    return _sealed(made, origin, leaves)
-
-
-def _sealed(files: Files, origin: str, leaves: Sequence[bytes]) -> Files:
-    made = rebagged(files)
+    made["data/export.json"] = canonical_json({**json.loads(files["data/export.json"]), "tree_size": tree.size})
+    made = rebagged(made)
     seal = json.loads(made["seal/entry.json"])
     digests = {name: hashlib.sha256(made[path]).hexdigest() for name, path in _SEALS.items()}
     seal["data"] |= {**digests, "tree_size": len(leaves)}
-    body = canonical_json(seal)
-    own = leaf(seal["label"], hashlib.sha256(body).hexdigest())
+    return rebagged({**made, **_seal(seal, leaves, origin)})
+
+
+def _seal(entry: Mapping[str, Any], leaves: Sequence[bytes], origin: str) -> Files:
+    """The seal's files: the act, right after all these leaves, and that its tree continues theirs."""
+    body, size = canonical_json(entry), len(leaves)
+    own = leaf(entry["label"], hashlib.sha256(body).hexdigest())
     later = SignedTree(origin, [*leaves, own])
-    made["seal/entry.json"] = body
-    proof = TlogProof(len(leaves), tuple(later.hashes(len(leaves))), later.note(), own)
-    made["seal/proof.tlog-proof"] = proof.encode().encode()
-    grown = AddCheckpoint(len(leaves), tuple(later.growth(len(leaves))), later.note())
-    made["seal/consistency"] = grown.encode().encode()
-    return rebagged(made)
+    proof = TlogProof(size, tuple(later.hashes(size)), later.note(), own)
+    grown = AddCheckpoint(size, tuple(later.growth(size)), later.note())
+    return {
+        "seal/consistency": grown.encode().encode(),
+        "seal/entry.json": body,
+        "seal/proof.tlog-proof": proof.encode().encode(),
+    }
 
 
 _SEALS = {"manifest_sha256": "manifest-sha256.txt", "bag_info_sha256": "bag-info.txt"}

@@ -6,14 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from app.blobs.local import LocalBlobStore
+from app.blobs.local import LocalBlobStore, LocalBlobWriter
 from app.job_table import JOBS, Resources
 from app.kernel.database import open_engine, session_factory
 from app.kernel.settings import Settings
 from app.media.jail.decoder import Decoder
 from app.worker import Runner, WorkerLimits
 
-Step = Literal["worked", "stored", "committed"]
+Step = Literal["begun", "writing", "worked", "stored", "committed"]
+"""``begun``: with the plan made; ``writing``: in the middle of a file on its way into a store."""
 
 
 def die() -> None:
@@ -24,7 +25,19 @@ def run_killed(app_url: str, data: str, name: str, arguments: dict[str, Any], at
     """Never returns: the process ends when the step is done."""
     (job,) = (job for job in JOBS if job.name == name)
 
+    if at == "writing":
+        write = LocalBlobWriter.write
+
+        def write_and_die(writer: LocalBlobWriter, chunk: bytes | memoryview) -> None:
+            write(writer, chunk)
+            if writer.size_bytes > 10_000:
+                die()
+
+        setattr(LocalBlobWriter, "write", write_and_die)  # noqa: B010 - of this process, which ends by it
+
     def work(plan: Any, resources: Any) -> Any:
+        if at == "begun":
+            die()
         result = job.work(plan, resources)
         if at == "worked":
             die()
