@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r124"
-down_revision = "r122_acts_of_more"
+down_revision = "r120_lost_matches"
 branch_labels = None
 depends_on = None
 
