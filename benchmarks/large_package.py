@@ -68,9 +68,8 @@ def run(packages: PackageHub, size_mib: int, entries: int) -> None:
         packages.run(name, export_id)
         say(name, started)
     used = resource.getrusage(resource.RUSAGE_SELF)
-    print(
-        f"CPU of all until here {used.ru_utime + used.ru_stime:.0f} s; peak RSS {before:.0f}, then {used.ru_maxrss / 1024:.0f} MiB"
-    )
+    cpu_s, after = used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    print(f"CPU of all until here {cpu_s:.0f} s; peak RSS {before:.0f} MiB before the jobs, {after:.0f} after")
     digest = packages.export(export_id).package_sha256
     assert digest is not None
     path = packages.stores.settings.data / "packages" / digest[:2] / digest[2:4] / digest
