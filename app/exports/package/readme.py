@@ -26,8 +26,8 @@ Before you begin, get from SOMEWHERE ELSE than this package, and over a way that
     Each is one file that can be read.
 
 Everything at once, without a network and without installing anything. In a browser: open verify.html, drop the zip on
-it, paste the key. Or, on any computer with Python 3.11 or newer:
-  python3 -I verify.py {folder}.zip --key 'NAME+HASH+KEY'
+it, paste the key. Or, on any computer with Python 3.11 or newer (PACKAGE.zip: this package, whatever it is called):
+  python3 -I verify.py PACKAGE.zip --key 'NAME+HASH+KEY'
 Exit status 0: all is as it was logged. 1: something is not, and the report names it. 2: it could not be checked.
 
 By hand, with tools that are not ours. Unpack the zip and go into its folder.
