@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "r124"
-down_revision = "r120_lost_matches"
+down_revision = "r121b_access_given"
 branch_labels = None
 depends_on = None
 
