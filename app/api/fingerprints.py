@@ -28,7 +28,7 @@ class FingerprintShape(Shape):
     view: str = Field(
         description="`identity`, or the symmetry (`mirror`, `rotate_90` …) under which the picture is searched with. "
         "`trimmed.` before it: without borders, bars or blurred bands around it; `framed.`: the picture found inside a "
-        "screenshot.",
+        "screenshot; `folded.`: with every tone counting as its negative does.",
         examples=["identity", "mirror", "trimmed.identity"],
     )
     value: str | None = Field(description="The hash, hexadecimal; null for local features.")

@@ -32,7 +32,7 @@ Tier = Literal["exact", "same_picture", "likely"]
 LostBy = Literal["rule", "decoding", "stop_list"]
 
 
-Area = Literal["whole", "trimmed", "framed"]
+Area = Literal["whole", "trimmed", "framed", "folded"]
 
 
 class GroundShape(Shape):
@@ -46,8 +46,8 @@ class GroundShape(Shape):
     transformation: str = Field(description="What makes the reference of the query.", examples=["identity", "mirror"])
     query_view: Area = Field(
         default="whole",
-        description="What of the query's picture was looked at: all of it, what uniform borders leave, or the picture"
-        " found inside a screenshot.",
+        description="What of the query's picture was looked at: all of it, what uniform borders leave, the picture"
+        " found inside a screenshot, or all of it with its tones folded: each counting as its negative does.",
     )
     reference_view: Area = Field(default="whole", description="The same of the reference's.")
     distance_bits: int | None = Field(default=None, description="Of hashes.")

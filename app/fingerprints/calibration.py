@@ -15,7 +15,7 @@ from app.fingerprints.algorithms.local_features import LocalFeatures, Points, un
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.geometry import FEWEST_INLIERS, find_geometry
 from app.fingerprints.matching import SAME_PICTURE_INLIERS, Prints, explain, thresholds_of
-from app.fingerprints.views import IDENTITY, symmetry_of
+from app.fingerprints.views import IDENTITY, are_comparable, symmetry_of
 
 POINTS = "orb"
 MOST_POINT_SETS = 6
@@ -202,7 +202,7 @@ def distance_bits(algorithm: Algorithm, asked: Taken, original: Taken) -> int | 
         hamming(mine.value, theirs.value)
         for mine in asked.prints.of(algorithm, view=None)
         for theirs in original.prints.of(algorithm, view=None)
-        if symmetry_of(theirs.view) == IDENTITY
+        if symmetry_of(theirs.view) == IDENTITY and are_comparable(mine.view, theirs.view)
     ]
     return min(distances, default=None)
 

@@ -15,7 +15,16 @@ from app.fingerprints.keyframes import ChangedFrames, MovedFarFrames
 from app.fingerprints.matching import Print
 from app.fingerprints.parts import features_of_parts
 from app.fingerprints.shots import FoundShot, Shot, ShotFinder
-from app.fingerprints.views import FRAMED, IDENTITY, TRIMMED, boxes_of, hashes_in_views, hashes_of_areas, view_of
+from app.fingerprints.views import (
+    FRAMED,
+    IDENTITY,
+    TRIMMED,
+    boxes_of,
+    hashes_in_views,
+    hashes_of_areas,
+    hashes_of_folded,
+    view_of,
+)
 from app.media.jail.result import VideoFrame
 
 MOST_FEATURE_SETS = 4_000
@@ -61,7 +70,7 @@ class Hasher:
             if algorithm.applies_to_images:
                 found = hashes_in_views(algorithm, picture)
                 if algorithm.version == PDQ.version:
-                    found += hashes_of_areas(rgb, areas)
+                    found += hashes_of_areas(rgb, areas) + hashes_of_folded(rgb)
                 self.prints += [Print(algorithm.version, 0, view, one.value, one.quality) for view, one in found]
 
     def take_frame(self, frame: VideoFrame) -> None:

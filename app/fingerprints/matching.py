@@ -43,7 +43,7 @@ from app.fingerprints.grounds import (
 from app.fingerprints.overlap import LEAST_ALIKE
 from app.fingerprints.point_spans import FramePair, align_points
 from app.fingerprints.prints import Print, Prints
-from app.fingerprints.views import IDENTITY, INVERSE, WHOLE, area_of, symmetry_of
+from app.fingerprints.views import AREAS, IDENTITY, INVERSE, WHOLE, are_comparable, area_of, symmetry_of
 
 __all__ = [
     "LIKELY",
@@ -193,7 +193,7 @@ def _nearest_area(pdq: Algorithm, query: Prints, reference: Prints, threshold_bi
         (hamming(one.value, other.value), _transformation(one, other), area_of(one.view), area_of(other.view))
         for one in mine
         for other in theirs
-        if IDENTITY in (symmetry_of(one.view), symmetry_of(other.view))
+        if IDENTITY in (symmetry_of(one.view), symmetry_of(other.view)) and are_comparable(one.view, other.view)
     ]
     if not distances:
         return None
@@ -248,7 +248,10 @@ def _by_hash(
 
 def _explain_moving(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
     """Two sequences, or a still and a sequence, in all views of either."""
-    sides = [_timed(prints.of(pdq, view=None)) for prints in (query, reference)]
+    sides = [
+        _timed([one for one in prints.of(pdq, view=None) if area_of(one.view) in AREAS])
+        for prints in (query, reference)
+    ]
     segments = align(*sides, radius_bits=threshold_bits)
     if not segments:
         return None

@@ -17,9 +17,10 @@ from app.fingerprints.areas import Box, areas_in
 
 Array = np.ndarray[Any, Any]
 
-VIEWS_RULE = "views/3"
+VIEWS_RULE = "views/4"
 """By which views are taken of a picture or a frame; what was fingerprinted before it has fewer: ``views/1`` had no
-parts, ``views/2`` none of what was left without what is around it, and no points that are spread."""
+parts, ``views/2`` none of what was left without what is around it, and no points that are spread, ``views/3`` no folded
+tones."""
 
 IDENTITY: Final = "identity"
 MIRROR: Final = "mirror"
@@ -30,6 +31,8 @@ TRIMMED: Final = "trimmed"
 FRAMED: Final = "framed"
 """The picture that was found inside a screenshot."""
 AREAS = (WHOLE, TRIMMED, FRAMED)
+FOLDED: Final = "folded"
+"""No area: the whole picture with its tones folded (:func:`hashes_of_folded`), compared with its like alone."""
 
 SYMMETRIES: dict[str, Callable[[Array], Array]] = {
     IDENTITY: lambda picture: picture,
@@ -88,14 +91,16 @@ def view_of(area: str, symmetry: str) -> str:
 
 
 _INVERSE = {**{name: name for name in SYMMETRIES}, "rotate_90": "rotate_270", "rotate_270": "rotate_90"}
-INVERSE = {view_of(area, name): view_of(area, inverse) for area in AREAS for name, inverse in _INVERSE.items()}
+INVERSE = {
+    view_of(area, name): view_of(area, inverse) for area in (*AREAS, FOLDED) for name, inverse in _INVERSE.items()
+}
 
-UPRIGHT = (IDENTITY, f"{TRIMMED}.{IDENTITY}", f"{FRAMED}.{IDENTITY}")
+UPRIGHT = (IDENTITY, *(f"{area}.{IDENTITY}" for area in (TRIMMED, FRAMED, FOLDED)))
 """The views of what is searched; the others are there to search with."""
 
 
 def area_of(view: str) -> str:
-    """``whole``, ``trimmed`` or ``framed``."""
+    """``whole``, ``trimmed``, ``framed`` or ``folded``."""
     area, has_prefix, _ = view.partition(".")
     return area if has_prefix else WHOLE
 
@@ -103,6 +108,11 @@ def area_of(view: str) -> str:
 def symmetry_of(view: str) -> str:
     """Of whatever area: ``identity``, ``mirror``, ``rotate_90`` …"""
     return view.rpartition(".")[2]
+
+
+def are_comparable(one: str, other: str) -> bool:
+    """Whether what these views show may be one picture: of folded tones both or neither."""
+    return (area_of(one) == FOLDED) == (area_of(other) == FOLDED)
 
 
 def in_symmetries(value: bytes) -> Mapping[str, bytes]:
@@ -139,4 +149,16 @@ def hashes_of_areas(rgb: Pixels, areas: Mapping[str, Box]) -> list[tuple[str, Ha
         for area, box in areas.items()
         for symmetry, found in PDQ.of_luma_in_symmetries(PDQ.luma_of(np.ascontiguousarray(box.of(rgb)))).items()
         if (found.quality or 0) >= PDQ.minimum_quality
+    ]
+
+
+def hashes_of_folded(rgb: Pixels) -> list[tuple[str, Hash]]:
+    """The PDQ hashes of the picture in which every tone counts as its negative does, in all eight views; none where it
+    says too little. A negative, and a picture that was solarised from whatever tone on, have the same ones, since
+    either swaps tones with their negatives, colour by colour."""
+    folded = np.minimum(rgb, 255 - rgb)
+    folded *= 2  # All tones again: PDQ's quality is about differences.
+    found = PDQ.of_luma_in_symmetries(PDQ.luma_of(folded))
+    return [
+        (view_of(FOLDED, symmetry), one) for symmetry, one in found.items() if (one.quality or 0) >= PDQ.minimum_quality
     ]

@@ -16,7 +16,11 @@ TURNED = {
     "transverse": "mirrored and turned by 90 degrees clockwise",
 }
 """What is done to the query's picture to get the reference's."""
-AREAS = {"trimmed": "without its borders", "framed": "as the picture found inside a screenshot"}
+AREAS = {
+    "trimmed": "without its borders",
+    "framed": "as the picture found inside a screenshot",
+    "folded": "with its tones folded",
+}
 FIRM = frozenset({"pdq"})
 """By whose hashes alone two pictures are the same one; by others they are alike, and a person looks at both."""
 HELD_BACK = {

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ from app.fingerprints.algorithms.algorithm import Pixels, hamming, reduced
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.areas import Box, areas_in
 from app.fingerprints.hasher import Hasher
-from app.fingerprints.views import FRAMED, IDENTITY, SYMMETRIES, TRIMMED, UPRIGHT, area_of
+from app.fingerprints.matching import explain, thresholds_of
+from app.fingerprints.prints import Print, Prints
+from app.fingerprints.views import FRAMED, IDENTITY, SYMMETRIES, TRIMMED, UPRIGHT, area_of, hashes_of_folded
 from tests.media_samples import ASSETS, PHOTOGRAPHS, upright
 from tests.support.examples import examples
 
@@ -183,3 +186,28 @@ def test_any_pixels_when_looked_at_then_areas_lie_inside_and_the_whole_is_kept(
     assert {view for view in UPRIGHT if area_of(view) != "whole"} >= {
         one.view for one in hasher.prints if one.view.endswith(".identity")
     }
+
+
+@pytest.mark.parametrize("tones_from", [0, 128, 200], ids=["negative", "from_the_middle", "highlights"])
+def test_picture_whose_tones_were_turned_into_their_negatives_then_its_folded_hash_stays(tones_from: int) -> None:
+    picture = upright(PHOTOGRAPHS[0])
+    plain, turned = (np.asarray(one) for one in (picture, ImageOps.solarize(picture, tones_from)))
+    assert dict(hashes_of_folded(plain)) == dict(hashes_of_folded(turned)) != {}
+    hasher = Hasher()
+    hasher.take_picture(turned)
+    query = Prints(False, hasher.prints)
+    hasher = Hasher()
+    hasher.take_picture(np.ascontiguousarray(plain[:, ::-1]))
+    found = explain(query, Prints(False, hasher.prints), thresholds_of())
+    assert found is not None
+    (ground, *_) = found.grounds
+    assert (found.tier, ground.query_view, ground.reference_view) == ("same_picture", "folded", "folded")
+    assert (ground.transformation, ground.distance_bits) == ("mirror", 0)
+
+
+def test_picture_when_only_one_side_is_folded_then_the_two_are_not_compared() -> None:
+    rgb = np.asarray(upright(PHOTOGRAPHS[0]))
+    folded = [Print(PDQ.version, 0, view, one.value, one.quality) for view, one in hashes_of_folded(rgb)]
+    plain = [replace(one, view=one.view.partition(".")[2]) for one in folded]
+    assert explain(Prints(False, folded), Prints(False, plain), thresholds_of()) is None
+    assert explain(Prints(False, folded), Prints(False, folded), thresholds_of()) is not None
