@@ -8,7 +8,7 @@ from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.algorithms.orb import features_in_views, local_features
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.algorithms.reducing import reduced_picture
+from app.fingerprints.algorithms.reducing import folded_tones, reduced_picture
 from app.fingerprints.alignment import MINIMUM_QUALITY
 from app.fingerprints.borders import Borders
 from app.fingerprints.keyframes import ChangedFrames, MovedFarFrames
@@ -70,7 +70,7 @@ class Hasher:
             if algorithm.applies_to_images:
                 found = hashes_in_views(algorithm, picture)
                 if algorithm.version == PDQ.version:
-                    found += hashes_of_areas(rgb, areas) + hashes_of_folded(rgb)
+                    found += hashes_of_areas(rgb, areas) + hashes_of_folded(reduced_picture(folded_tones(rgb)))
                 self.prints += [Print(algorithm.version, 0, view, one.value, one.quality) for view, one in found]
 
     def take_frame(self, frame: VideoFrame) -> None:

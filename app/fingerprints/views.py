@@ -152,13 +152,10 @@ def hashes_of_areas(rgb: Pixels, areas: Mapping[str, Box]) -> list[tuple[str, Ha
     ]
 
 
-def hashes_of_folded(rgb: Pixels) -> list[tuple[str, Hash]]:
-    """The PDQ hashes of the picture in which every tone counts as its negative does, in all eight views; none where it
-    says too little. A negative, and a picture that was solarised from whatever tone on, have the same ones, since
-    either swaps tones with their negatives, colour by colour."""
-    folded = np.minimum(rgb, 255 - rgb)
-    folded *= 2  # All tones again: PDQ's quality is about differences.
-    found = PDQ.of_luma_in_symmetries(PDQ.luma_of(folded))
+def hashes_of_folded(picture: Pixels | Reduced) -> list[tuple[str, Hash]]:
+    """The PDQ hashes of a picture whose tones were folded (``reducing.folded_tones``), in all eight views; none where
+    it says too little. A negative, and a picture that was solarised from whatever tone on, have the same ones."""
+    found = PDQ.of_luma_in_symmetries(PDQ.luma_of(picture))
     return [
         (view_of(FOLDED, symmetry), one) for symmetry, one in found.items() if (one.quality or 0) >= PDQ.minimum_quality
     ]

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from app.fingerprints.algorithms.algorithm import Pixels, hamming, reduced
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.algorithms.reducing import folded_tones
 from app.fingerprints.areas import Box, areas_in
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import explain, thresholds_of
@@ -192,7 +193,7 @@ def test_any_pixels_when_looked_at_then_areas_lie_inside_and_the_whole_is_kept(
 def test_picture_whose_tones_were_turned_into_their_negatives_then_its_folded_hash_stays(tones_from: int) -> None:
     picture = upright(PHOTOGRAPHS[0])
     plain, turned = (np.asarray(one) for one in (picture, ImageOps.solarize(picture, tones_from)))
-    assert dict(hashes_of_folded(plain)) == dict(hashes_of_folded(turned)) != {}
+    assert dict(hashes_of_folded(folded_tones(plain))) == dict(hashes_of_folded(folded_tones(turned))) != {}
     hasher = Hasher()
     hasher.take_picture(turned)
     query = Prints(False, hasher.prints)
@@ -207,7 +208,7 @@ def test_picture_whose_tones_were_turned_into_their_negatives_then_its_folded_ha
 
 def test_picture_when_only_one_side_is_folded_then_the_two_are_not_compared() -> None:
     rgb = np.asarray(upright(PHOTOGRAPHS[0]))
-    folded = [Print(PDQ.version, 0, view, one.value, one.quality) for view, one in hashes_of_folded(rgb)]
+    folded = [Print(PDQ.version, 0, view, one.value, one.quality) for view, one in hashes_of_folded(folded_tones(rgb))]
     plain = [replace(one, view=one.view.partition(".")[2]) for one in folded]
     assert explain(Prints(False, folded), Prints(False, plain), thresholds_of()) is None
     assert explain(Prints(False, folded), Prints(False, folded), thresholds_of()) is not None

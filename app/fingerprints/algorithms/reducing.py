@@ -29,6 +29,13 @@ def reduced_picture(rgb: Pixels) -> Reduced:
     return Reduced(Image.fromarray(pixels), pixels, (cast(Plane, red), cast(Plane, green), cast(Plane, blue)))
 
 
+def folded_tones(rgb: Pixels) -> Pixels:
+    """The picture in which every tone counts as its negative does, colour by colour, over all tones again: solarising
+    and negatives swap the two."""
+    folded = cv2.min(rgb, cv2.bitwise_not(rgb))
+    return cast(Pixels, cv2.add(folded, folded))
+
+
 def without_fourth(pixels: Array) -> Pixels:
     """What ``app.media.jail.memory`` has a function of this name for, in a fifth of the time."""
     return cast(Pixels, cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB))
