@@ -38,6 +38,7 @@ def test_log_of_everything_when_taken_then_every_leaf_has_its_entry_and_it_is_pr
     assert b'"kind":"leaf"' not in content
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("inline_leaves_up_to", [0, 100_000])
 def test_log_of_a_case_when_its_range_is_any_then_it_holds_just_its_entries_of_that_range(
     shared_desk: Desk, inline_leaves_up_to: int

@@ -91,6 +91,7 @@ def test_title_when_stated_anew_then_only_the_old_statement_is_erased(small: Hub
     assert ok(small.custodian.get(path))["title"] == "A newer one"
 
 
+@pytest.mark.thorough
 def test_account_when_active_or_not_there_or_erased_before_then_refused(small: Hub) -> None:
     admin, person = small.api.admin, small.people["outsider"]
     path = f"/v1/users/{person.id}"

@@ -191,6 +191,7 @@ def hub(database: TestDatabase, sessions: sessionmaker[Session], tmp_path: Path)
         yield HttpHub(api, sessions, publish_key(sessions, tmp_path / "data").encode())
 
 
+@pytest.mark.thorough
 def test_package_when_policy_says_nothing_then_waits_for_nobody(hub: HttpHub) -> None:
     export = hub.ask(hub.anna).json()
     assert (export["state"], export["needs_approval"]) == ("building", False)

@@ -34,6 +34,7 @@ def auditor(signed_api: Api) -> Person:
     return Person(account_id, "Otto", secret, signed_api.client(secret))
 
 
+@pytest.mark.thorough
 def test_cases_when_the_auditor_lists_them_then_each_is_there_once_without_its_title(
     signed_api: Api, auditor: Person
 ) -> None:
@@ -73,6 +74,7 @@ def test_system_log_when_read_then_every_act_on_accounts_is_there_and_no_name_or
     assert not [word for word in ("Quill", "Quartz", "hub.example") if word in json.dumps(entries)]
 
 
+@pytest.mark.thorough
 def test_system_file_when_taken_then_it_proves_itself_and_its_taking_is_its_last_entry(
     signed_api: Api, auditor: Person
 ) -> None:

@@ -90,6 +90,7 @@ def test_media_when_an_item_has_no_labels_then_nothing_is_exported(packages: Pac
     assert check(packages.make("evidence", bare), packages).ok
 
 
+@pytest.mark.thorough
 def test_manifest_when_checked_by_hand_then_fits_files_and_seal(packages: PackageHub) -> None:
     files = files_of(packages.make("evidence", packages.hub.items[0], media=True))
     for algorithm in ("sha256", "sha512"):
@@ -121,6 +122,7 @@ def test_fields_when_none_is_opened_then_no_personal_value_is_anywhere(packages:
         assert word.encode() not in content
 
 
+@pytest.mark.thorough
 def test_log_when_large_then_package_goes_without_leaves_and_says_so(packages: PackageHub) -> None:
     export_id = packages.ask("evidence", packages.hub.items[0])
     small = PackageHub(packages.hub, packages.stores.limited(5))
@@ -179,6 +181,7 @@ def test_original_when_its_stored_bytes_are_damaged_then_no_package_is_made(
     assert packages.export(export_id).state == "building"
 
 
+@pytest.mark.thorough
 def test_payload_when_it_is_not_the_sealed_one_any_more_then_is_not_stored(
     packages: PackageHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,6 +96,7 @@ def test_package_when_its_asker_reads_originals_of_their_own_alone_then_is_not_h
     assert hub.ask(both).status_code == 202
 
 
+@pytest.mark.thorough
 def test_packages_when_listed_by_a_forged_cursor_then_it_is_refused(hub: HttpHub) -> None:
     mark = hashlib.sha256(b"/v1/exports").hexdigest()[:8]
     for parts in (("no time", hub.item), ("2026-01-01T00:00:00", hub.item), ("2026-01-01T00:00:00+00:00", "no id")):

@@ -136,6 +136,7 @@ def test_report_when_all_is_opened_then_both_files_tell_items_incident_matches_a
         assert letters[::-1] in text or letters[::-1].replace("ال", "لا") in text, letters
 
 
+@pytest.mark.thorough
 def test_pictures_when_labels_say_so_then_are_blurred_and_grey_also_beside_their_match(world: World) -> None:
     files = world.files("selection", [world.clear, world.graphic, world.film], media=True)
     page = page_of(files)
@@ -150,6 +151,7 @@ def test_pictures_when_labels_say_so_then_are_blurred_and_grey_also_beside_their
     assert sum(b"/DCTDecode" in value for value in pdf_of(files).objects.values()) == 5
 
 
+@pytest.mark.thorough
 def test_frames_of_a_recording_when_its_labels_say_so_then_are_blurred_and_grey_too(world: World) -> None:
     path = f"/v1/evidence/{world.film}"
     before = ok(world.anna.get(path))["labels"]
@@ -162,6 +164,7 @@ def test_frames_of_a_recording_when_its_labels_say_so_then_are_blurred_and_grey_
     assert {picture.mode for picture in pictures_in(page)} == {"L"}
 
 
+@pytest.mark.thorough
 def test_pictures_when_made_then_are_derivatives_that_entries_name_and_no_original(world: World) -> None:
     files = world.files("selection", [world.clear, world.graphic], media=True)
     acts = [json.loads(line) for path, content in files.items() if "/streams/" in path for line in content.splitlines()]
@@ -265,6 +268,7 @@ def test_report_and_graph_when_made_again_by_another_process_then_have_the_same_
             assert hashlib.sha256(archive.read(names[path])).hexdigest() == digest, path
 
 
+@pytest.mark.thorough
 def test_picture_when_the_store_has_other_bytes_for_it_then_is_not_shown(world: World) -> None:
     """Damage at rest: the entry's digest decides, not the place."""
 

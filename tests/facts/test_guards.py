@@ -85,6 +85,7 @@ def test_fact_when_changed_or_deleted_then_refused(world: World) -> None:
     assert world.refused_by(blanked, made=made) == "exhibit_require_erasure"
 
 
+@pytest.mark.thorough
 def test_parents_when_in_a_circle_or_two_then_refused(world: World) -> None:
     other, third = world.new_incident("I-2"), world.new_incident("I-3")
     part = {"relation": "part_of", "other_incident_id": other, "basis": "One night."}

@@ -111,6 +111,7 @@ def test_case_facts_when_stated_then_in_the_stream_of_the_case(world: World) -> 
     assert names == ["Watch for All", "Security Service"]
 
 
+@pytest.mark.thorough
 def test_fact_when_superseded_and_withdrawn_then_every_version_stays_and_nothing_stands(world: World) -> None:
     first = ok(world.state("casualties", KILLED), 201)
     anew = {**KILLED, "minimum": 3, "maximum": 3}

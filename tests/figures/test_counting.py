@@ -45,6 +45,7 @@ def test_items_when_signed_off_as_verified_then_count_raw_and_without_their_copi
     assert everything.unknown.share == 0.25
 
 
+@pytest.mark.thorough
 def test_item_when_reopened_or_unlinked_then_counts_no_more_and_as_of_before_still(desk: Desk) -> None:
     strike, other = desk.incident(), desk.incident()
     item = desk.verified(strike)
@@ -193,6 +194,7 @@ def test_incidents_when_by_control_then_who_held_the_place_and_else_unknown(desk
     assert desk.ask(Measure.INCIDENTS, control={str(desk.service)}).total.count == 1
 
 
+@pytest.mark.thorough
 def test_items_when_by_method_and_media_type_then_those_of_their_verdicts(desk: Desk) -> None:
     strike = desk.incident(IncidentKind.DRONE)
     desk.verified(strike)

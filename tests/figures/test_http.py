@@ -49,6 +49,7 @@ def test_answer_when_kept_as_json_then_is_verified_as_it_was_given(world: World,
     assert again == {**answer, "asked_at": again["asked_at"]}
 
 
+@pytest.mark.thorough
 def test_members_when_walked_in_pages_then_keep_the_position_of_the_first(world: World, integrating: Engine) -> None:
     incidents = {world.incident, *(world.new_incident(f"I-{number}") for number in (2, 3))}
     integrate_all(integrating)
@@ -61,6 +62,7 @@ def test_members_when_walked_in_pages_then_keep_the_position_of_the_first(world:
     assert later not in incidents
 
 
+@pytest.mark.thorough
 def test_figures_when_asked_by_outsiders_or_of_another_case_then_404(world: World) -> None:
     other = world.api.case(world.coordinator)
     asked = {"case": world.case_id}

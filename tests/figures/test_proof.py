@@ -72,6 +72,7 @@ def test_answer_when_anything_follows_then_is_equal_as_of_its_tree_and_another_o
         assert (numbers_of(again), again.counted, again.head) == (numbers_of(answer), answer.counted, answer.head)
 
 
+@pytest.mark.thorough
 def test_answer_when_altered_then_differs_and_when_of_no_tree_or_question_is_refused(desk: Desk) -> None:
     desk.verified(desk.incident())
     answer = desk.ask(Measure.ITEMS)

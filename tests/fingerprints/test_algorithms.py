@@ -110,6 +110,7 @@ def test_catalogue_when_read_then_names_and_versions_are_distinct() -> None:
     assert len({algorithm.version for algorithm in ALGORITHMS}) == len(ALGORITHMS)
 
 
+@pytest.mark.thorough
 def test_compute_hashes_when_several_are_wanted_then_they_equal_those_alone() -> None:
     assert compute_hashes(picture(2)) == [(each, each.compute(picture(2))) for each in ALGORITHMS]
 

@@ -322,6 +322,7 @@ def assert_within(one: Segment, query: list[TimedHash], reference: list[TimedHas
     assert one.speed == 1000 or 475 <= abs(one.speed) <= 2105
 
 
+@pytest.mark.thorough
 @settings(max_examples=examples(25), deadline=None)
 @given(
     st.lists(
@@ -379,6 +380,7 @@ def test_align_when_a_long_static_video_also_moves_then_the_moving_span_is_found
     assert (2_100_000, 20 * 400, 40) in [(one.query_start_ms, one.reference_start_ms, one.frames) for one in found]
 
 
+@pytest.mark.thorough
 def test_align_when_an_excerpt_is_of_a_video_too_long_to_compare_whole_then_it_is_found() -> None:
     long = [TimedHash(400 * place, RANDOM.bytes(32), 90) for place in range(10_000)]
     excerpt = [TimedHash(one.time_ms - 400 * 7000, one.value, 90) for one in long[7000:7100]]

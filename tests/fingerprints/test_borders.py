@@ -73,6 +73,7 @@ def test_recording_with_a_border_when_what_moves_is_small_then_as_many_frames_ar
     assert len(wide) >= 0.8 * len(alone)
 
 
+@pytest.mark.thorough
 def test_recording_without_a_border_when_hashed_then_it_has_its_frames_alone(clip: Clip) -> None:
     assert {one.view for one in prints_of(clip).prints} == {"identity"}
 

@@ -179,6 +179,7 @@ def test_command_when_there_is_one_original_then_says_that_pairs_are_needed(
     assert "At least two originals" in capsys.readouterr().err
 
 
+@pytest.mark.thorough
 def test_measuring_when_a_frame_agrees_with_a_picture_by_points_alone_then_counts_as_matches_do() -> None:
     picture = prints_of(Image.open(PHOTOGRAPHS[0]).convert("RGB").resize((640, 427)))
     frames = [replace(one, time_ms=7000) for one in picture.features]

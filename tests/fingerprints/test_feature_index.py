@@ -166,6 +166,7 @@ def test_points_when_another_decoding_is_in_force_then_those_before_are_not_prop
         assert not index.candidates(session, {blob(0)}, query, 9)
 
 
+@pytest.mark.thorough
 def test_index_when_there_are_too_many_points_and_no_file_then_those_that_are_asked_for_are_searched(
     sessions: Sessions, tmp_path: Path
 ) -> None:

@@ -98,6 +98,7 @@ def test_offer_when_it_says_nothing_or_an_unknown_word_then_it_is_refused(databa
     assert (unknown.returncode, "limit_time" in unknown.stderr) == (2, True)
 
 
+@pytest.mark.thorough
 def test_offer_when_it_goes_on_after_a_stop_then_none_is_offered_twice(
     sessions: sessionmaker[Session], items: dict[str, UUID]
 ) -> None:

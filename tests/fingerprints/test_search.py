@@ -88,6 +88,7 @@ def index_of(words: Words, costs: Costs, key_bits: int, radius_bits: int) -> Mul
     return MultiIndex(bands, words, np.array(offsets, np.uint32), order, costs)
 
 
+@pytest.mark.thorough
 def test_tables_when_filled_then_each_row_lies_once_under_its_key() -> None:
     words = uneven_words(5, 3000, 4)
     index = build(words)
@@ -190,6 +191,7 @@ def rows_of(words: Words, seed: int) -> Rows:
     return Rows(words, owners, blobs)
 
 
+@pytest.mark.thorough
 @given(
     seed=st.integers(0, 2**32),
     counts=st.lists(st.integers(0, 60), min_size=1, max_size=5),

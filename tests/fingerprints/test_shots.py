@@ -173,6 +173,7 @@ def test_shots_when_a_picture_is_put_in_for_a_second_then_it_is_a_shot() -> None
     assert [shot.from_ms for shot in shots_of(frames)] == [0, 1000, 2000]
 
 
+@pytest.mark.thorough
 def test_shots_when_the_picture_stands_then_the_frame_that_stood_longest_is_shown() -> None:
     moving = [(n * SAMPLE_MS, view(PHOTOGRAPHS[0], 4 * n)) for n in range(8)]
     still = (800, view(PHOTOGRAPHS[0], 40))

@@ -127,6 +127,7 @@ def test_file_when_an_item_has_the_same_bytes_then_it_is_exact_and_named_once(hu
     assert answer["found"][0]["grounds"][0]["algorithm"] == "sha256"
 
 
+@pytest.mark.thorough
 def test_file_when_it_cannot_be_decoded_then_says_why_and_finds_copies_all_the_same(hub: Hub, work: Work) -> None:
     undecodable = samples.text_named_jpg()
     answer = answered(hub.first, work, undecodable)
@@ -144,6 +145,7 @@ def test_file_when_a_part_of_it_is_missing_then_what_came_is_searched_with(hub: 
     assert hub.common[0] in dict(items(answer))
 
 
+@pytest.mark.thorough
 def test_search_when_a_worker_is_quick_then_is_answered_in_the_same_call(hub: Hub, work: Work) -> None:
     def run() -> None:
         while work.run_one() is None:

@@ -195,6 +195,7 @@ def test_search_when_the_index_waits_for_its_file_then_is_refused_and_readiness_
     assert "refused" in search_component["detail"]
 
 
+@pytest.mark.thorough
 def test_search_when_the_workers_file_is_there_then_every_process_takes_it_and_goes_on(
     hub: Hub, tmp_path: Path
 ) -> None:

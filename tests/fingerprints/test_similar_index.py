@@ -85,6 +85,7 @@ def test_file_when_it_is_damaged_then_is_not_taken_and_left_to_the_worker(sessio
     assert path.exists()
 
 
+@pytest.mark.thorough
 def test_process_when_more_came_than_it_may_hold_then_holds_nothing_until_there_is_a_file(
     sessions: Sessions, tmp_path: Path
 ) -> None:

@@ -141,6 +141,7 @@ def test_incident_when_updated_then_next_version_and_only_what_was_stated_is_in_
     assert code_of(world.olena.http.patch(path, json={"title": "x"})) == (428, "precondition_required")
 
 
+@pytest.mark.thorough
 def test_incidents_when_listed_then_filtered_and_paged(world: World) -> None:
     world.incident()
     world.incident(code="KY-2", kind="shooting", occurred=None)
@@ -198,6 +199,7 @@ def test_link_when_doubled_or_too_early_or_across_cases_then_refused(world: Worl
     assert code_of(world.link(incident, hidden)) == (404, "not_found")
 
 
+@pytest.mark.thorough
 def test_incident_when_caller_is_outside_or_lacks_the_role_then_404_or_403(world: World) -> None:
     incident, item = world.incident().json()["id"], world.item()
     link = world.link(incident, item).json()["id"]

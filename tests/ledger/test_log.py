@@ -62,6 +62,7 @@ def test_append_to_a_stream_created_in_the_same_transaction_works(sessions: Sess
     assert receipt.seq == 1
 
 
+@pytest.mark.thorough
 def test_append_of_more_than_a_chunk_keeps_one_chain(sessions: Sessions, engine: Engine) -> None:
     first, second = open_log(sessions, 2)
 
@@ -114,6 +115,7 @@ def test_append_keeps_personal_fields_out_of_the_body(sessions: Sessions) -> Non
     assert b'"value":"Grace Hopper"' in opened[receipt.commitment]["viewer_name"]
 
 
+@pytest.mark.thorough
 def test_append_by_many_writers_at_once_loses_and_repeats_nothing(sessions: Sessions, engine: Engine) -> None:
     streams = open_log(sessions, 3)
     together = threading.Barrier(6)

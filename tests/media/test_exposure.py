@@ -116,6 +116,7 @@ def test_own_exposure_when_there_are_caps_then_says_them_and_what_is_left_today(
     assert (row["minutes_per_day"], row["minutes_left"]) == (10, 9.5)
 
 
+@pytest.mark.thorough
 def test_cap_when_many_requests_come_at_once_then_no_more_are_let_in(hub: Hub, receive: Receive) -> None:
     items = [receive(DOGS) for _ in range(6)]
     set_caps(hub, exposure_items_per_day=2)
@@ -134,6 +135,7 @@ def test_count_when_many_requests_come_at_once_then_none_is_lost(hub: Hub, recei
     assert (row["seen_items"], row["by_label"]["child"]) == (4, {"seen_items": 4, "minutes": 2.0})
 
 
+@pytest.mark.thorough
 def test_case_exposure_when_read_by_a_coordinator_then_in_order_of_pseudonym_and_of_no_figure(
     hub: Hub, receive: Receive
 ) -> None:

@@ -139,6 +139,7 @@ def test_frame_when_asked_for_then_only_who_may_read_the_original_sees_it_unblur
     assert hub.entries(item["id"], "evidence.viewed") == 1
 
 
+@pytest.mark.thorough
 def test_frame_when_the_storage_holds_other_bytes_than_were_stored_then_nothing_is_decoded_or_logged(
     hub: Hub, receive: Receive, work: Work
 ) -> None:

@@ -136,6 +136,7 @@ def test_labels_are_set_by_the_coordinator(hub: Hub, receive: Receive) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_32_changes_at_once_of_one_version_leave_one(hub: Hub, receive: Receive) -> None:
     address = f"/v1/evidence/{receive(DOGS)['id']}"
     with ThreadPoolExecutor(32) as pool:

@@ -210,6 +210,7 @@ def test_copy_when_its_file_gives_no_picture_any_more_then_it_fails_and_says_so(
     assert hub.verifier.get(asked.headers["Location"]).json()["state"] == "pending", "until its last attempt"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("statement", "constraint"),
     [

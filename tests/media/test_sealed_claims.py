@@ -272,6 +272,7 @@ def test_sealing_when_a_row_that_names_the_item_is_stored_meanwhile_then_it_does
         uow.commit()
 
 
+@pytest.mark.thorough
 def test_claims_when_kept_with_the_bytes_then_the_database_takes_none_that_identifies(bench: Bench) -> None:
     bench.receive()
     with bench.api.app.state.services.sessions() as session:

@@ -162,6 +162,7 @@ class Poor(Decoder):
     zygote_module = "tests.media_jail.poor_zygote"
 
 
+@pytest.mark.thorough
 def test_decode_when_no_process_can_be_forked_then_that_is_not_the_files_fault(tmp_path: Path) -> None:
     with Poor() as poor:
         poor.versions()

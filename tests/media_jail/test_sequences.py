@@ -184,6 +184,7 @@ def compare(decode: Decode, query: bytes, reference: bytes) -> Explanation | Non
     return explain(prints_of(*decode(query)), prints_of(*decode(reference)), thresholds_of())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("format_name", ["GIF", "TIFF"])
 def test_explain_when_a_picture_is_one_of_several_then_its_place_is_named(decode: Decode, format_name: str) -> None:
     again = media_samples.encoded(picture(2).transpose(Image.Transpose.FLIP_LEFT_RIGHT), quality=60)

@@ -194,6 +194,7 @@ def test_withdrawn_item_when_searched_then_found_by_nobody_nor_what_rests_on_it(
     assert_kept(database)
 
 
+@pytest.mark.thorough
 def test_consent_when_it_ends_by_its_date_then_what_rests_on_it_is_found_no_more(
     world: World, database: TestDatabase
 ) -> None:
@@ -301,6 +302,7 @@ def test_parameters_when_given_several_times_then_one_of_their_words_is_enough(w
     assert found(world, "incidents", kind=["shooting", "missile_strike"]) == [world.incident, other]
 
 
+@pytest.mark.thorough
 def test_cursor_when_filters_change_then_refused_and_when_items_come_meanwhile_then_none_is_twice_or_missing(
     world: World,
 ) -> None:

@@ -89,6 +89,7 @@ def test_testimony_when_its_consent_lacks_what_it_needs_then_is_refused(house: H
     assert code(house.record(consent={**CONSENT, "scopes": ["verification"]})) == (422, "consent_missing")
 
 
+@pytest.mark.thorough
 def test_testimony_when_stated_anew_then_the_later_version_stands_alone(house: House) -> None:
     first = ok(house.record(), 201)
     second = ok(house.record(supersedes=first["id"], consent=None, text="The ceiling and the wall."), 201)

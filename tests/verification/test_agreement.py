@@ -14,6 +14,7 @@ from tests.verification.bench import Bench
 from tests.verification.test_blind import REQUIRED, set_blind, to_second_verdict
 
 
+@pytest.mark.thorough
 def test_agreement_when_rounds_are_complete_then_counts_each_pair_of_views_as_they_were(bench: Bench) -> None:
     set_blind(bench, version=1)
     began = utc_now()

@@ -44,6 +44,7 @@ def test_keyid_when_made_then_is_the_digest_of_what_openssl_writes() -> None:
     assert keyid_of(KEY.raw) == sha256_hex(der)
 
 
+@pytest.mark.thorough
 @given(st.binary(max_size=300), st.binary(min_size=32, max_size=32))
 def test_envelope_when_any_payload_is_signed_then_all_agree_and_it_has_one_spelling(
     payload: bytes, seed: bytes

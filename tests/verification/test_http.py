@@ -203,6 +203,7 @@ def test_guards_when_broken_over_http_then_each_has_its_code(hub: Hub) -> None:
     assert code_of(hub.move(hub.petro, event="sign_off")) == (403, "forbidden")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("nothing", ["  \u200b ", "\n\t", "\u3164\u2800", "\u0301\ufe0f", "\u2066\u2069"])
 def test_rationale_when_nothing_of_it_can_be_read_then_422_everywhere(hub: Hub, nothing: str) -> None:
     hub.move(hub.olena, event="open_verification")

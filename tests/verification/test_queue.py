@@ -181,6 +181,7 @@ def test_queue_when_asked_for_one_case_then_of_that_one_and_an_outsider_learns_n
     assert [row.evidence.id for row in queue(bench, bench.petro)] == [bench.item]
 
 
+@pytest.mark.thorough
 def test_queue_when_asked_for_one_act_then_of_that_one(bench: Bench) -> None:
     bench.to_review()
     fresh = labelled(bench)
@@ -353,6 +354,7 @@ def test_preferences_when_an_item_is_assigned_against_them_then_nothing_tells_an
 # --- at the cap, and how much one holds
 
 
+@pytest.mark.thorough
 def test_cap_when_reached_then_what_one_holds_stays_open_until_the_lease_ends(bench: Bench) -> None:
     held, seen = bench.item, labelled(bench)
     bench.open(bench.petro)
@@ -371,6 +373,7 @@ def test_cap_when_reached_then_what_one_holds_stays_open_until_the_lease_ends(be
         )
 
 
+@pytest.mark.thorough
 def test_leases_when_one_person_holds_as_many_as_the_policy_allows_then_no_more(bench: Bench) -> None:
     policy = Policy(leases_per_person=2)
     commit_in(

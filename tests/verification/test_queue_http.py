@@ -116,6 +116,7 @@ def everything(hub: Hub) -> str:
     return json.dumps(seen, sort_keys=True)
 
 
+@pytest.mark.thorough
 def test_cap_when_reached_over_http_then_no_lease_and_an_empty_queue_that_ones_exposure_explains(hub: Hub) -> None:
     policy = f"/v1/cases/{hub.case_id}/policy"
     body = {"required_dimensions": ["date"], "exposure_minutes_per_day": 1, "break_minutes": 30}

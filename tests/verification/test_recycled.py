@@ -203,6 +203,7 @@ def test_question_when_the_first_of_two_decides_it_is_something_else_then_the_se
     assert asked(bench, bench.petro) == []
 
 
+@pytest.mark.thorough
 def test_question_when_an_earlier_appearance_comes_after_the_answer_then_open_again_also_once_signed_off(
     bench: Bench, sha256: Sha256Hex
 ) -> None:
@@ -294,6 +295,7 @@ def test_answer_row_when_of_another_dimension_then_the_database_refuses(bench: B
             session.flush()
 
 
+@pytest.mark.thorough
 def test_signed_off_item_when_an_older_copy_arrives_then_coordinators_are_told_once_and_nothing_changes(
     bench: Bench, sha256: Sha256Hex
 ) -> None:
@@ -387,6 +389,7 @@ def test_signed_off_item_when_a_date_is_corrected_then_coordinators_are_told_tha
     assert len(noticed(bench)) == 1
 
 
+@pytest.mark.thorough
 def test_notice_when_either_item_is_withdrawn_then_is_listed_no_more(bench: Bench, sha256: Sha256Hex) -> None:
     begin(bench, sha256)
     sign_off(bench)
@@ -487,6 +490,7 @@ def test_verdict_when_signed_off_then_suggested_for_copies_and_nothing_of_them_c
     assert (before[:3], standing()[:4]) == ((0, 0, 0), before[:4])
 
 
+@pytest.mark.thorough
 def test_likely_match_that_was_said_to_be_nothing_when_it_becomes_firm_then_the_question_is_open_again(
     bench: Bench, sha256: Sha256Hex
 ) -> None:

@@ -322,6 +322,7 @@ def test_statement_when_the_item_is_not_the_asker_s_to_judge_then_refused(bench:
         statement_of(bench, bench.olena, key)
 
 
+@pytest.mark.thorough
 def test_revocation_and_submission_when_at_the_same_moment_then_one_comes_before_the_other(
     bench: Bench, key: OwnKey
 ) -> None:

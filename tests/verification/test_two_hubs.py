@@ -123,7 +123,7 @@ def verify_second(person: Person, item: str, outcome: str, *, agrees: bool) -> N
     assert len(person.get(f"{path}/verdicts").json()["items"]) == 1
 
 
-@pytest.mark.scaled
+@pytest.mark.thorough
 def test_hubs_when_they_verify_blind_then_disputes_are_adjudicated_and_agreement_is_as_counted_by_hand(
     api: Api,
 ) -> None:
