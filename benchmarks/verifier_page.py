@@ -19,26 +19,10 @@ from pathlib import Path
 
 from app.exports.verifier import verify
 from tests.exports.packages import CONTENTS, open_packages
-from tests.support.chromium import open_chromium, open_page
+from tests.support.chromium import chromium_processes, open_chromium, open_page
 from tests.support.databases import create_database, make_run_directory, open_server, remove_run_directory
 
 MB = 1_000_000
-
-
-def descendants() -> dict[int, list[str]]:
-    """Our processes and their command lines, the browser's among them."""
-    parents, commands = {}, {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                commands[int(entry.name)] = (entry / "cmdline").read_bytes().decode().split("\0")
-            except (OSError, ValueError):  # It has just ended.
-                continue
-    found = {os.getpid()}
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return {pid: commands[pid] for pid in found if any("chrom" in word for word in commands[pid][:1])}
 
 
 class Watch(threading.Thread):
@@ -51,7 +35,7 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while not self.done.wait(0.2):
             resident = []
-            for pid in descendants():
+            for pid in chromium_processes():
                 try:
                     pages = int(Path("/proc", str(pid), "statm").read_text().split()[1])
                 except OSError:
@@ -63,7 +47,7 @@ class Watch(threading.Thread):
 
 def processor_s() -> float:
     spent = 0.0
-    for pid in descendants():
+    for pid in chromium_processes():
         try:
             fields = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()
         except OSError:

@@ -22,11 +22,12 @@ from app.ledger.checkpoint import VerifierKey
 from app.ledger.cosignature import WitnessKey
 from tests.exports.bags import Bag, edit, opened, rebagged
 from tests.exports.packages import PackageHub, Stores, open_packages
-from tests.exports.tamperings import SEAL, TAMPERINGS, ZIPS
+from tests.exports.tamperings import LEAVES, SEAL, STREAMS, TAMPERINGS, ZIPS
 from tests.exports.test_signed_verdicts import open_affair
 from tests.ledger.acts import OTHER_SIGNER
-from tests.support.chromium import VerifierPage, open_chromium, open_page
+from tests.support.chromium import VerifierPage, chromium_processes, most_memory_mib, open_chromium, open_page
 from tests.support.databases import TestServer, create_database, drop_database
+from tests.support.forked_log import forked_package
 from tests.support.time_authority import make_authority
 from tests.support.web_server import web_server
 from tests.support.witnesses import cosign, witness_key
@@ -310,3 +311,73 @@ def test_growth_when_stamped_then_is_proven_and_each_change_of_it_is_refused_as_
     bench.run()
     (command,) = [line for line in bench.page.inner_text("#result").splitlines() if line.startswith("openssl ts")]
     assert f"-in {stamped.path('data/anchors/', 2)} " in command
+
+
+def test_package_when_its_log_forked_a_stream_and_signed_that_then_the_label_used_twice_is_named(
+    bench: VerifierPage, bag: Bag
+) -> None:
+    acts = next(content for path, content in bag.files.items() if path.startswith(STREAMS)).splitlines()
+    label, leaves = json.loads(acts[1])["label"].encode(), bag.files[LEAVES].splitlines()
+    forked = next(number for number, leaf in enumerate(leaves) if leaf.split()[1] == label)
+    content = bag.zipped(forked_package(bag.files, forked))
+    bench.drop(content)
+    seen = bench.run()
+    require_agreement(seen, bag.check(content))
+    (finding,) = seen["findings"]
+    assert (finding["check"], finding["file"]) == ("leaves", LEAVES)
+    assert finding["reason"] == f"line {len(leaves) + 1}: this label is used a second time: a stream was forked"
+    assert "this label is used a second time" in bench.page.inner_text("#findings")
+
+
+def test_check_when_cancelled_then_ends_its_workers_and_the_next_one_is_made(
+    browser: Browser, later: Bag, key: str
+) -> None:
+    with open_page(browser) as ready:
+        ready.use_key(key)
+        ready.drop_long(4096)
+        ready.page.click("#check")
+        ready.page.locator("#status", has_text="of 4.3 GB").wait_for()
+        assert 0 < float(ready.page.evaluate("document.getElementById('progress').value")) < 1
+        assert ready.page.workers
+        ready.page.click("#cancel")
+        assert ready.page.inner_text("#status") == "Cancelled. Nothing was checked."
+        assert not ready.page.is_visible("#progress")
+        assert not ready.page.is_visible("#result")
+        for _ in range(200):
+            if ready.page.workers:
+                ready.page.wait_for_timeout(50)
+        assert ready.page.workers == []
+        ready.drop(later.zipped(later.files))
+        assert ready.run()["ok"]
+        assert ready.heard == []
+
+
+def test_file_when_changed_after_it_was_chosen_then_nothing_is_said_of_it_and_the_next_one_is_checked(
+    browser: Browser, later: Bag, key: str, tmp_path: Path
+) -> None:
+    content, file = later.zipped(later.files), tmp_path / "package.zip"
+    with open_page(browser) as ready:
+        ready.use_key(key)
+        file.write_bytes(content)
+        ready.choose(file)
+        file.write_bytes(content + bytes(2**20))
+        ready.page.click("#check")
+        ready.page.locator("#check:enabled").wait_for()
+        assert "the file could not be read" in ready.page.inner_text("#status")
+        assert not ready.page.is_visible("#result")
+        (tmp_path / "again.zip").write_bytes(content)
+        ready.choose(tmp_path / "again.zip")
+        assert ready.run()["ok"]
+
+
+def test_memory_when_a_file_is_large_then_is_that_of_a_small_one(browser: Browser, tmp_path: Path) -> None:
+    """Half a gigabyte of zeros: no zip, and read to its end for its digest all the same."""
+    size, before = 512 * 2**20, set(chromium_processes())
+    with open(tmp_path / "large.zip", "wb") as file:
+        file.truncate(size)
+    with open_page(browser) as ready:
+        ready.page.set_checked("#unpinned", True)
+        ready.choose(tmp_path / "large.zip")
+        seen = ready.run()
+        assert seen["zip"]["sha256"] == "9acca8e8c22201155389f65abbf6bc9723edc7384ead80503839f49dcc56d767"
+        assert most_memory_mib(but=before) < 300  # It was 690 while the browser made a new buffer for each piece.

@@ -2,9 +2,10 @@
 
 import base64
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,11 @@ ADD_INPUT = """() => {
   const input = document.createElement("input");
   Object.assign(input, { type: "file", multiple: true, id: "of-the-test" });
   document.body.append(input);
+}"""
+DROP_LONG = """(mib) => {
+  const dropped = new DataTransfer(), piece = new Blob([new Uint8Array(2 ** 20)]);
+  dropped.items.add(new File(Array(mib).fill(piece), "long.zip"));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
 }"""
 DROP = """(text) => {
   const dropped = new DataTransfer();
@@ -87,6 +93,10 @@ class VerifierPage:
     def drop(self, content: bytes) -> None:
         self.page.evaluate(DROP, _base64(content))
 
+    def drop_long(self, mib: int) -> None:
+        """Zeros: no zip, which takes long to read and little memory."""
+        self.page.evaluate(DROP_LONG, mib)
+
     def check_all(
         self, contents: Sequence[bytes], flips: Sequence[tuple[int, int]] | None = None
     ) -> list[dict[str, Any]]:
@@ -99,6 +109,34 @@ class VerifierPage:
             self.page.set_input_files("#of-the-test", paths)
             reports: list[dict[str, Any]] = json.loads(self.page.evaluate(CHECK_ALL, flips))
         return reports
+
+
+def chromium_processes() -> dict[int, list[str]]:
+    """Processes of ours that are a browser's, and their command lines."""
+    parents, commands = {}, {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                commands[int(entry.name)] = (entry / "cmdline").read_bytes().decode().split("\0")
+            except (OSError, ValueError):  # It has just ended.
+                continue
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {pid: commands[pid] for pid in found if any("chrom" in word for word in commands[pid][:1])}
+
+
+def most_memory_mib(*, but: Collection[int] = ()) -> float:
+    """The most that one of the browser's processes ever had resident, of those not named."""
+    peaks = [0.0]
+    for pid in chromium_processes().keys() - set(but):
+        try:
+            status = Path("/proc", str(pid), "status").read_text()
+        except OSError:
+            continue
+        peaks += [int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:")]
+    return max(peaks)
 
 
 def _base64(content: bytes) -> str:
