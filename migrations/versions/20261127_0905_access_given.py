@@ -10,8 +10,6 @@ depends_on = None
 
 UP = """
 ALTER TABLE accounts ADD COLUMN access_given_at timestamptz;
-COMMENT ON COLUMN accounts.access_given_at IS
-    'When an administrator last set the password, or made a token for an account that had one.';
 
 -- A first token is how an account begins; a later one that another made is a way into somebody else's.
 CREATE FUNCTION exhibit_note_given_token() RETURNS trigger LANGUAGE plpgsql
