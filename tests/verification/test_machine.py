@@ -558,6 +558,12 @@ def walk(machine: type[Verification], *, is_blind: bool, decision: tuple[ReviewK
         if not steps:
             break  # Everybody who could go on is an author or a judge by now.
         first = next((step for step in steps if decision in step.args), steps[0])
+        if not is_blind and first.args[0] in CHANGING:  # Their role is being taken away: they wait, and are refused.
+            role = Role.VERIFIER if "verifier" in model.roles[first.args[0]] else Role.RESEARCHER
+            model._run_race(partial(model.change_role, first.args[0], role), first, 0)
+            model.change_role(first.args[0], role)
+            steps = model._steps_onwards()
+            first = next((step for step in steps if decision in step.args), steps[0])
         others = [person for person in PEOPLE if model._may(person, *VERIFY) and person != first.args[0]]
         others.sort(key=lambda person: person not in model.authors)
         rivals = model._rivals(first, PEOPLE[number % len(PEOPLE)])
