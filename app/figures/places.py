@@ -1,7 +1,8 @@
 """Places of a case's incidents, by the names of their units however they are spelt; and who held them at their time."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, TextClause, bindparam, select, text
@@ -9,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
 
-from app.facts.control import Held, area_keys, resolve_control
+from app.facts.control import Held, Resolved, area_keys, resolve_control
 from app.facts.derived import held_of
 from app.facts.folding import fold_area
 from app.facts.models import TerritoryControl
@@ -87,21 +88,36 @@ def controls_of(session: Session, cases: Sequence[UUID], stand: Stand, closed: S
     )
     for row in session.scalars(query):
         stated.setdefault((row.case_id, row.area_key or ""), []).append(held_of(row))
-    keys: dict[str, list[str]] = {}
+    places: dict[tuple[UUID, str], _Place] = {}
     found: dict[UUID, str | None] = {}
-    for incident in session.execute(_incidents(stand), {"cases": list(cases)}):
-        if incident.path not in keys:
-            keys[incident.path] = area_keys(incident.path.split(SEPARATOR)) if incident.path else []
-        here = [held for key in keys[incident.path] for held in stated.get((incident.case_id, key), ())]
-        found[incident.id] = _holder(incident, here)
+    for identity, since, until, path, case_id in session.execute(_incidents(stand), {"cases": list(cases)}):
+        if (place := places.get((case_id, path))) is None:
+            keys = area_keys(path.split(SEPARATOR)) if path else []
+            place = _Place(path, [held for key in keys for held in stated.get((case_id, key), ())])
+            places[case_id, path] = place
+        found[identity] = place.holder(since, until)
     return found
 
 
-def _holder(incident: Any, here: list[Held]) -> str | None:
-    if not here:
-        return None
-    units = incident.path.split(SEPARATOR) if incident.path else []
-    resolved = resolve_control(units, incident.occurred_from, incident.occurred_to, here)
+class _Place:
+    """What is stated of one place. Who held it follows from which of the statements' bounds lie before an incident's
+    times and which after, whatever the times are: it is resolved once for all between the same bounds."""
+
+    def __init__(self, path: str | None, here: list[Held]) -> None:
+        self._units, self._here = path.split(SEPARATOR) if path else [], here
+        self._bounds = sorted({each for held in here for each in (held.valid_from, held.valid_to) if each is not None})
+        self._known: dict[tuple[int, int], str | None] = {}
+
+    def holder(self, since: datetime | None, until: datetime | None) -> str | None:
+        if not self._here or since is None or until is None:
+            return None
+        between = bisect_right(self._bounds, since), bisect_right(self._bounds, until)
+        if between not in self._known:
+            self._known[between] = _holder(resolve_control(self._units, since, until, self._here))
+        return self._known[between]
+
+
+def _holder(resolved: Resolved) -> str | None:
     if resolved.control is None:
         return None
     return CONTESTED if resolved.controller_id is None else str(resolved.controller_id)

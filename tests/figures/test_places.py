@@ -1,0 +1,37 @@
+"""Who held a place: between the same bounds it is resolved once, and never otherwise than for each incident by itself."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.facts.control import Held, resolve_control
+from app.facts.words import Control
+from app.figures.places import CONTESTED, _Place
+
+DAYS = st.integers(0, 6).map(lambda days: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=days))
+TIMES = st.tuples(DAYS, DAYS).map(sorted)
+
+
+@st.composite
+def held(draw: st.DrawFn) -> Held:
+    since, until = draw(TIMES)
+    holder = draw(st.sampled_from([None, UUID(int=1), UUID(int=2)]))
+    control = Control.CONTESTED if holder is None else Control.CONTROLLED
+    key = draw(st.sampled_from(["ukraine", "ukraine/kyiv"]))
+    until_or_on = draw(st.sampled_from([None, until + timedelta(days=1)]))
+    source = UUID(int=draw(st.integers(5, 6)))
+    return Held(UUID(int=draw(st.integers(10, 99))), key, control, holder, source, since, until_or_on)
+
+
+@given(st.lists(held(), max_size=4), st.lists(TIMES, min_size=1, max_size=8))
+def test_place_when_asked_of_many_incidents_then_says_of_each_what_is_resolved_for_it(
+    stated: list[Held], asked: list[list[datetime]]
+) -> None:
+    place = _Place("Ukraine\x1fKyiv", stated)
+    for since, until in asked:
+        found = resolve_control(["Ukraine", "Kyiv"], since, until, stated)
+        expected = None if found.control is None else str(found.controller_id or CONTESTED)
+        assert place.holder(since, until) == expected
+    assert place.holder(None, None) is None
