@@ -1,4 +1,4 @@
-"""Who held a place: between the same bounds it is resolved once, and never otherwise than for each incident by itself."""
+"""Who held a place: between the same bounds it is resolved once, and for each incident as if for it alone."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
