@@ -149,7 +149,7 @@ def test_picture_of_five_pixels_when_the_edges_of_an_area_meet_then_it_is_no_are
     hasher.take_picture(rgb)
 
     assert boxes(rgb) == []
-    assert len({one.view for one in hasher.prints}) == len(SYMMETRIES)
+    assert sorted({one.view for one in hasher.prints if area_of(one.view) != "folded"}) == sorted(SYMMETRIES)
 
 
 @pytest.mark.thorough
