@@ -11,7 +11,7 @@ import pytest
 from PIL import ExifTags, Image
 
 from app.fingerprints.algorithms import reducing
-from app.media.jail import images
+from app.media.jail import damaged, images
 from app.media.jail.canvas import Canvas
 from app.media.jail.decoder import Decoder
 from app.media.jail.limits import DecodeLimits
@@ -160,3 +160,11 @@ def test_picture_when_it_leaves_in_memory_then_it_is_what_would_be_sent(
     assert isinstance(width, int)
     found = np.frombuffer(memory, np.uint8, height * width * 4).reshape(height, width, 4)[:, :, :3]
     np.testing.assert_array_equal(found, np.frombuffer(sent, np.uint8).reshape(height, width, 3))
+
+
+def test_picture_when_its_file_has_a_head_and_no_pixels_then_none_is_made_of_the_empty_memory() -> None:
+    body = io.BytesIO()
+    Image.new("RGB", (96, 64)).save(body, "JPEG")
+    head = body.getvalue()[: body.getvalue().index(b"\xff\xda")]
+    with pytest.raises((OSError, SyntaxError, damaged.NothingThere)):
+        images.decode_image(io.BytesIO(head), "JPEG", DecodeLimits(), lambda *_: None, Canvas(bytearray(MEMORY_BYTES)))

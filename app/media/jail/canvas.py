@@ -31,6 +31,8 @@ class Canvas:
         """The opened image's pixels, decoded into the memory; None: it is none that can be. Raises as ``load``."""
         if image.format not in DRAFTED or image.mode != "RGB" or max(image.size) > MAX_SIDE_PIXELS:
             return None
+        if not getattr(image, "tile", None):
+            return None  # There are no pixels in the file; Pillow, which is given memory for them, would not say so.
         image.im = self._of_size(image.size)
         image.load()
         self._shown = image.im

