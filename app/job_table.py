@@ -117,6 +117,13 @@ def _keep_feature_index(sessions: sessionmaker[Session], resources: Resources) -
     return resources.feature_keeper.keep(sessions)
 
 
+def _expire_packages(sessions: sessionmaker[Session], _: Resources) -> dict[str, Any]:
+    with unit_of_work(sessions) as uow:
+        expired = removal.expire_packages(uow)
+        uow.commit()
+    return {"expired": expired} if expired else {}
+
+
 def _propose_frames(sessions: sessionmaker[Session], resources: Resources) -> dict[str, Any]:
     demands = Demands(resources.settings.stop_list_sources, resources.settings.stop_list_uploaders)
     with unit_of_work(sessions) as uow:
@@ -128,7 +135,7 @@ def _propose_frames(sessions: sessionmaker[Session], resources: Resources) -> di
 CHORES: tuple[Chore, ...] = (
     Chore("sweep_orphans", SWEEP_EVERY_S, _sweep_orphans),
     Chore("sweep_packages", SWEEP_EVERY_S, removal.sweep_packages),
-    Chore("expire_packages", EXPIRE_EVERY_S, removal.expire_packages),
+    Chore("expire_packages", EXPIRE_EVERY_S, _expire_packages),
     Chore("make_due_logs", making.LOOK_EVERY_S, making.make_due),
     Chore("write_progress", WRITE_EVERY_S, _write_progress),
     Chore("propose_frames", PROPOSE_EVERY_S, _propose_frames),

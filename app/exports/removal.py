@@ -17,7 +17,7 @@ from app.kernel.database import read_session
 from app.kernel.primitives import Sha256Hex
 from app.kernel.settings import Settings
 from app.ledger.erasing import ErasableEntry, OpenField
-from app.unit_of_work import UnitOfWork, unit_of_work
+from app.unit_of_work import UnitOfWork
 
 REMOVE_PACKAGE = "remove_package"
 MAKE_LOG = "make_log"
@@ -107,13 +107,12 @@ def store(_: UnitOfWork, __: None) -> None:
     """Nothing is left to be said: the file is gone, however often it is removed."""
 
 
-def expire_packages(sessions: sessionmaker[Session], _: RemovalResources) -> Mapping[str, Any]:
-    """Those whose time is over end as ``expired``, but for the released, and those that somebody took within a day."""
-    with unit_of_work(sessions) as uow:
-        ended = uow.session.scalars(_EXPIRE).all()
-        _remove_files(uow, ended)
-        uow.commit()
-    return {"expired": len(ended)} if ended else {}
+def expire_packages(uow: UnitOfWork) -> int:
+    """Those whose time is over end as ``expired``, but for the released, and those that somebody took within a day: how
+    many."""
+    ended = uow.session.scalars(_EXPIRE).all()
+    _remove_files(uow, ended)
+    return len(ended)
 
 
 def sweep_packages(sessions: sessionmaker[Session], resources: RemovalResources) -> Mapping[str, Any]:
