@@ -313,7 +313,7 @@ class Verification(RuleBasedStateMachine):
             if steps:
                 data.draw(st.sampled_from(steps))()
 
-    def _steps_onwards(self) -> list[Callable[[], None]]:
+    def _steps_onwards(self) -> list[partial[None]]:
         verifiers = [person for person in PEOPLE if self._may(person, *VERIFY)]
         thirds = [person for person in PEOPLE if self._is_third(person)]
         missing = [dimension for dimension in REQUIRED if dimension not in self._found(self.holder or "")]
@@ -341,7 +341,7 @@ class Verification(RuleBasedStateMachine):
             case _:
                 return [partial(self.reopen, "coordinator")]
 
-    def _review_steps(self, verifiers: list[str], missing: list[Dimension]) -> list[Callable[[], None]]:
+    def _review_steps(self, verifiers: list[str], missing: list[Dimension]) -> list[partial[None]]:
         others = [person for person in verifiers if person not in self.authors]
         if not self._awaits_second():
             return [
@@ -554,7 +554,7 @@ def walk(machine: type[Verification], *, is_blind: bool, decision: tuple[ReviewK
     model = machine()
     model.begin(data=None, steps=0, is_blind=is_blind)
     for number in range(40):
-        steps: list[Any] = model._steps_onwards()
+        steps = model._steps_onwards()
         if not steps:
             break  # Everybody who could go on is an author or a judge by now.
         first = next((step for step in steps if decision in step.args), steps[0])
