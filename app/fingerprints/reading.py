@@ -25,7 +25,7 @@ from app.fingerprints.models import (
 )
 from app.fingerprints.seeing import find_match, of_item_seen_by
 from app.fingerprints.standing import Standing, as_told, by_rules_in_force
-from app.fingerprints.tiers import is_to_decide, last_tiers, losses
+from app.fingerprints.tiers import is_to_decide, last_tiers_and_losses
 from app.kernel.database import HexDigest
 from app.kernel.errors import NotFound
 from app.ledger.positions import Position, standing_at
@@ -225,7 +225,7 @@ def explained(
     if not matches:
         return []
     similar = [match.id for match in matches if match.blob_match is not None]
-    later, lost = last_tiers(session, similar, at), losses(session, similar, at)
+    later, lost = last_tiers_and_losses(session, similar, at)
     keys = {match.blob_match for match in matches} | {tier.blob_match for tier in later.values()}
     keys.discard(None)
     blob_matches = {row.key: row for row in session.scalars(select(BlobMatch).where(BlobMatch.key.in_(keys)))}

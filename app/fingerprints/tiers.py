@@ -37,16 +37,15 @@ class Changed(NamedTuple):
     other: Evidence
 
 
-def last_tiers(session: Session, match_ids: Collection[UUID], at: Position | None = None) -> dict[UUID, MatchTier]:
-    """Of those matches whose tier changed since they were found, or that were found again, the last such row, now or
-    then: it says the tier of what is lost, too."""
-    return {match_id: row for match_id, row in _rows(session, match_ids, at) if row.lost_by is None}
-
-
-def losses(session: Session, match_ids: Collection[UUID], at: Position | None = None) -> dict[UUID, MatchTier]:
-    """Of those matches that are no longer found, now or then, the row that says so."""
-    newest_rows = dict(_rows(session, match_ids, at))
-    return {match_id: row for match_id, row in newest_rows.items() if row.lost_by is not None}
+def last_tiers_and_losses(
+    session: Session, match_ids: Collection[UUID], at: Position | None = None
+) -> tuple[dict[UUID, MatchTier], dict[UUID, MatchTier]]:
+    """Now or then, in one question: of those matches whose tier changed since they were found, or that were found
+    again, the last such row, which says the tier of what is lost, too; and of those that are no longer found the row
+    that says so."""
+    rows = _rows(session, match_ids, at)
+    tiers = {match_id: row for match_id, row in rows if row.lost_by is None}
+    return tiers, {match_id: row for match_id, row in dict(rows).items() if row.lost_by is not None}
 
 
 def _rows(session: Session, match_ids: Collection[UUID], at: Position | None = None) -> list[tuple[UUID, MatchTier]]:

@@ -24,7 +24,7 @@ from app.fingerprints.groups import load_connected
 from app.fingerprints.models import FIRM_TIERS, Match, MatchTier, Relation
 from app.fingerprints.origins import APART
 from app.fingerprints.seeing import between_open, of_item
-from app.fingerprints.tiers import last_tiers, losses
+from app.fingerprints.tiers import last_tiers_and_losses
 from app.incidents.models import Incident, IncidentEvidence
 from app.media.blindness import seen_by
 from app.media.items import find_evidence
@@ -161,8 +161,7 @@ def _matches_in_question(
     where the reader sees no decision. And the tiers that changed."""
     query = select(Match).where(of_item(evidence_id), between_open()).order_by(Match.found_at, Match.id)
     matches = session.scalars(query).all()
-    tiers = last_tiers(session, [match.id for match in matches])
-    lost = losses(session, [match.id for match in matches])
+    tiers, lost = last_tiers_and_losses(session, [match.id for match in matches])
     gone = lost.keys() - _decided(session, lost, reader)
     apart = _held_apart_by(session, [match.id for match in matches], reader)
 
