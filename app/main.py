@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -87,18 +87,20 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
     # A thread that waits for a connection would hold the event loop's queue: as many threads as connections.
     to_thread.current_default_thread_limiter().total_tokens = services.settings.database_pool_size
-    following = asyncio.create_task(_follow_index(services))
+    ending = asyncio.Event()
+    following = asyncio.create_task(_follow_index(services, ending))
     yield
-    following.cancel()
+    ending.set()  # Not cancelled: its thread would go on with a connection that nobody closes.
     await asyncio.wait([following])
     services.sessions.kw["bind"].dispose()
 
 
-async def _follow_index(services: Services) -> None:
+async def _follow_index(services: Services, ending: asyncio.Event) -> None:
     """From the start on and now and then: the file of the index is taken as soon as it is there, not by a request."""
-    while True:
+    while not ending.is_set():
         await to_thread.run_sync(services.adopter.look, services.sessions)
-        await asyncio.sleep(LOOK_EVERY_S)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), LOOK_EVERY_S)
 
 
 def open_blobs(data: Path) -> LocalBlobStore:
