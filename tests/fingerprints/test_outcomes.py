@@ -39,7 +39,7 @@ FILES: dict[str, tuple[Any, str, str]] = {
         "done",
         "1 s of processor time, the most for a",
     ),
-    "limit_memory": (lambda: samples.png_bomb(9_000), "undecodable", "500 MiB of memory"),
+    "limit_memory": (lambda: samples.png_bomb(11_000), "undecodable", "500 MiB of memory"),
     "limit_pixels": (samples.webp_of_gigabytes, "undecodable", "pixels; at most 128000000"),
 }
 

@@ -212,7 +212,7 @@ def test_picture_from_before_there_were_views_when_recomputed_then_it_has_them_a
     assert in_force == [
         ("colorhash/1", 1, 1),
         ("dhash/1", 1, 1),
-        ("pdq/1", 2, 16),
+        ("pdq/1", 2, 24),  # Of the whole, of what lies in the frame, and of folded tones: eight each.
         ("phash/1", 1, 1),
         ("whash/1", 1, 1),
     ]
