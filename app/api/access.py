@@ -16,13 +16,10 @@ from app.access.rules import Operation, Role, Scope
 from app.api.headers import sends
 from app.api.http import (
     Changed,
-    Cursor,
     Email,
     Erased,
-    IdempotencyKey,
     IfMatch,
     Input,
-    Limit,
     Page,
     Public,
     Readable,
@@ -30,18 +27,15 @@ from app.api.http import (
     Requires,
     Shape,
     commit,
-    cursor_at,
-    page,
-    read_cursor_at,
     reading,
-    replay,
-    request_digest,
     required_version,
     services,
     with_version,
     working,
 )
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.threads import takes_long
 from app.api.waiting import LedgerRoute
 from app.cases.service import roles_by_case

@@ -14,7 +14,8 @@ from app.anchors import standing
 from app.anchors.models import Anchor
 from app.anchors.standing import NoSuchAnchor
 from app.anchors.timestamps import REQUEST_TYPE, RESPONSE_TYPE
-from app.api.http import Cursor, Limit, Page, Public, Shape, cursor_at, page, read_cursor_at, reading
+from app.api.http import Page, Public, Shape, reading
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 
 router = APIRouter(prefix="/v1/ledger/anchors", tags=["Ledger"])

@@ -12,22 +12,8 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.as_of import AsOf, DatedPage, PositionShape, dated, position_at, position_shape, with_version_at
 from app.api.evidence_shapes import Prose
-from app.api.http import (
-    Changed,
-    Cursor,
-    Erased,
-    IfMatch,
-    Input,
-    Limit,
-    Requires,
-    Shape,
-    commit,
-    page,
-    read_cursor,
-    reading,
-    required_version,
-    working,
-)
+from app.api.http import Changed, Erased, IfMatch, Input, Requires, Shape, commit, reading, required_version, working
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.kernel.primitives import encode_cursor

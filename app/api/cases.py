@@ -13,33 +13,25 @@ from app.access.rules import Operation, Role
 from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.headers import sends
 from app.api.http import (
-    BadCursor,
     Changed,
-    Cursor,
     Email,
     Erased,
-    IdempotencyKey,
     IfMatch,
     Input,
-    Limit,
     Page,
     Readable,
     Requires,
     Shape,
     WrittenText,
     commit,
-    cursor_at,
-    page,
-    read_cursor,
-    read_cursor_at,
     reading,
-    replay,
-    request_digest,
     required_version,
     with_version,
     working,
 )
+from app.api.paging import BadCursor, Cursor, Limit, cursor_at, page, read_cursor, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.cases import service
 from app.cases.models import Case

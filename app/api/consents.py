@@ -12,25 +12,10 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.evidence_shapes import Line, Prose
-from app.api.http import (
-    Changed,
-    Cursor,
-    Erased,
-    IdempotencyKey,
-    Input,
-    Limit,
-    Moment,
-    ReceiptShape,
-    Requires,
-    commit,
-    page,
-    read_cursor,
-    reading,
-    replay,
-    request_digest,
-    working,
-)
+from app.api.http import Changed, Erased, Input, Moment, ReceiptShape, Requires, commit, reading, working
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.consent import service
 from app.consent.models import Consent

@@ -19,21 +19,9 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.anchors.publication import await_quorum
 from app.api.headers import sends
-from app.api.http import (
-    Cursor,
-    Limit,
-    Page,
-    Public,
-    Requires,
-    Services,
-    Shape,
-    page,
-    read_cursor,
-    reading,
-    services,
-    working,
-)
+from app.api.http import Page, Public, Requires, Services, Shape, reading, services, working
 from app.api.ledger import published_key
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
 from app.api.threads import takes_long
 from app.api.waiting import LedgerRoute

@@ -10,20 +10,9 @@ from pydantic import ConfigDict, Field
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.evidence_shapes import EvidenceShape, Prose, item
-from app.api.http import (
-    IdempotencyKey,
-    IfMatch,
-    Input,
-    Requires,
-    Shape,
-    commit,
-    replay,
-    request_digest,
-    required_version,
-    services,
-    working,
-)
+from app.api.http import IfMatch, Input, Requires, Shape, commit, required_version, services, working
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.fingerprints import again
 from app.media.items import find_evidence

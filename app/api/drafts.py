@@ -8,20 +8,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.finding_shapes import DraftInput, DraftShape, draft_shape
-from app.api.http import (
-    Cursor,
-    IfMatch,
-    Limit,
-    Page,
-    Requires,
-    cursor_at,
-    page,
-    read_cursor_at,
-    reading,
-    required_version,
-    with_version,
-    working,
-)
+from app.api.http import IfMatch, Page, Requires, reading, required_version, with_version, working
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.verification import drafts
 from app.verification.rules import Dimension

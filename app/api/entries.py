@@ -14,8 +14,9 @@ from app.access.rules import Operation
 from app.anchors.publication import await_quorum
 from app.api.custody import FILE_RESPONSES, CustodyEntryShape, Format, Purpose, Reason, attachment, blocks, entry_shape
 from app.api.headers import sends
-from app.api.http import Cursor, Limit, Moment, Page, Public, Requires, page, read_cursor, reading, services, working
+from app.api.http import Moment, Page, Public, Requires, reading, services, working
 from app.api.ledger import SIZE_LIMIT, published_key
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
 from app.api.threads import takes_long
 from app.api.waiting import LedgerRoute

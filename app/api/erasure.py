@@ -12,22 +12,8 @@ from pydantic.config import JsonDict
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.evidence_shapes import Code, Prose
-from app.api.http import (
-    Changed,
-    Cursor,
-    Input,
-    Limit,
-    Page,
-    ReceiptShape,
-    Requires,
-    Shape,
-    commit,
-    cursor_at,
-    page,
-    read_cursor_at,
-    reading,
-    working,
-)
+from app.api.http import Changed, Input, Page, ReceiptShape, Requires, Shape, commit, reading, working
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.erasure import accounts, service

@@ -23,21 +23,8 @@ from app.api.evidence_shapes import (
     item,
     summary,
 )
-from app.api.http import (
-    Cursor,
-    IfMatch,
-    Input,
-    Limit,
-    Requires,
-    commit,
-    filtered_cursor_at,
-    filters_mark,
-    page,
-    read_filtered_cursor_at,
-    reading,
-    required_version,
-    working,
-)
+from app.api.http import IfMatch, Input, Requires, commit, reading, required_version, working
+from app.api.paging import Cursor, Limit, filtered_cursor_at, filters_mark, page, read_filtered_cursor_at
 from app.api.problems import problem_responses
 from app.api.search_parameters import OF_BOTH, Text, item_list, of_incidents, of_items
 from app.api.waiting import LedgerRoute

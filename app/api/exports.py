@@ -17,10 +17,7 @@ from app.api.custody import PURPOSE
 from app.api.headers import sends
 from app.api.http import (
     Changed,
-    Cursor,
-    IdempotencyKey,
     Input,
-    Limit,
     Page,
     Public,
     ReceiptShape,
@@ -28,18 +25,15 @@ from app.api.http import (
     Shape,
     WrittenText,
     commit,
-    cursor_at,
-    page,
-    read_cursor_at,
     reading,
-    replay,
-    request_digest,
     services,
     working,
 )
 from app.api.ledger import published_key
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.api.ranges import requested_range
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, BlobUnreadable
 from app.consent.rules import ConsentScope

@@ -37,21 +37,10 @@ from app.api.fact_bodies import (
     WeaponFactShape,
     fact_shape,
 )
-from app.api.http import (
-    Cursor,
-    IdempotencyKey,
-    Limit,
-    Requires,
-    Shape,
-    commit,
-    page,
-    read_cursor,
-    reading,
-    replay,
-    request_digest,
-    working,
-)
+from app.api.http import Requires, Shape, commit, reading, working
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.cases.service import authorise
 from app.facts import kinds, service

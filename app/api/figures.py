@@ -17,7 +17,8 @@ from app.api.figure_shapes import (
     FigureVerificationShape,
     answer_shape,
 )
-from app.api.http import BadCursor, Cursor, Limit, Requires, page, read_cursor, reading
+from app.api.http import Requires, reading
+from app.api.paging import BadCursor, Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
 from app.figures.errors import FigureNotAsked
 from app.figures.figure import Counted

@@ -8,7 +8,8 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.api.http import Cursor, Limit, Page, Requires, Shape, page, read_cursor, reading
+from app.api.http import Page, Requires, Shape, reading
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.fingerprints import reading as queries

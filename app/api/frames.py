@@ -13,18 +13,8 @@ from app.access.actors import Actor, require_scope
 from app.access.rules import Operation
 from app.api.content import PREVIEW_LIFE_S, SANDBOX, PreviewReader, PurposeWord
 from app.api.headers import sends
-from app.api.http import (
-    Cursor,
-    Limit,
-    Page,
-    Requires,
-    Shape,
-    page,
-    read_cursor,
-    reading,
-    services,
-    working,
-)
+from app.api.http import Page, Requires, Shape, reading, services, working
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.fingerprints.models import VideoShot

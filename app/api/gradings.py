@@ -23,24 +23,10 @@ from app.api.grading_shapes import (
     grading_shape,
     standard_shape,
 )
-from app.api.http import (
-    Changed,
-    Cursor,
-    IdempotencyKey,
-    Input,
-    Limit,
-    Page,
-    Requires,
-    Shape,
-    commit,
-    page,
-    read_cursor,
-    reading,
-    replay,
-    request_digest,
-    working,
-)
+from app.api.http import Changed, Input, Page, Requires, Shape, commit, reading, working
+from app.api.paging import Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.facts.weapons import WEAPONS, WeaponNames
 from app.gradings import service

@@ -1,10 +1,8 @@
-"""What every route shares: who calls, the unit of work and its answer, problem details, paging, ETags."""
+"""What every route shares: who calls, the unit of work and its answer, ETags. Cursors: ``paging``."""
 
-import hashlib
-import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin
 from uuid import UUID
 
 from anyio import CapacityLimiter
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
@@ -23,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from app.access import idempotency
 from app.access.actors import Actor, authenticate, note_use, require_scope
 from app.access.rules import Operation
+from app.api.paging import BadCursor, list_mark
 from app.api.threads import session_of
 from app.api.waiting import CheckpointWatch
 from app.blobs.store import BlobStore
@@ -31,17 +30,13 @@ from app.fingerprints.similar_files import QueryFiles
 from app.fingerprints.similar_index import Adopter
 from app.kernel.database import read_session, without_transaction
 from app.kernel.errors import Invalid, PreconditionRequired, Unauthenticated
-from app.kernel.primitives import MAX_SAFE_INTEGER, Sha256Hex, canonical_json, decode_cursor, encode_cursor
 from app.kernel.settings import Settings
 from app.ledger.log import Receipt
 from app.ledger.policy import Policy
-from app.media.closing import closed_among
-from app.testimonies import closing as testimony_closing
 from app.unit_of_work import UnitOfWork, unit_of_work
 from app.vault.sealing import VaultKey
 
 Item = TypeVar("Item")
-Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -257,7 +252,7 @@ def check_query(request: Request) -> None:
     if len(set(once)) < len(once):
         raise UnknownParameter("A parameter is given more than once; each is taken once, but where a list is told.")
     cursor = request.query_params.get("cursor")
-    if cursor is not None and cursor.partition(".")[0] != _list_mark(request):
+    if cursor is not None and cursor.partition(".")[0] != list_mark(request):
         raise BadCursor("This cursor was not given by this list.")
 
 
@@ -314,75 +309,10 @@ def working(request: Request) -> Iterator[UnitOfWork]:
         yield uow
 
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        pattern=r"^[\x21-\x7e]+$",
-        description="Repeat a request with the same key and it is done once; the first answer is given again.",
-    ),
-]
 IfMatch = Annotated[
     str | None,
     Header(alias="If-Match", description='The `ETag` of the version that you read, such as `"3"`.'),
 ]
-Limit = Annotated[int, Query(ge=1, le=200, description="Items on a page at the most.")]
-Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
-
-
-def request_digest(*parts: Any) -> Sha256Hex:
-    """The identity of a request for its Idempotency-Key: models, ids and digests that make it what it is."""
-    values = [part.model_dump(mode="json") if isinstance(part, BaseModel) else part for part in parts]
-    return Sha256Hex(hashlib.sha256(canonical_json(_with_safe_numbers(values))).hexdigest())
-
-
-def _with_safe_numbers(value: Any) -> Any:
-    """Numbers that canonical JSON has no form for, fractions and those beyond 2^53, as their digits."""
-    if isinstance(value, dict):
-        return {key: _with_safe_numbers(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_with_safe_numbers(member) for member in value]
-    is_unsafe = isinstance(value, float) or (isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER)
-    return repr(value) if is_unsafe else value
-
-
-def replay(
-    uow: UnitOfWork,
-    actor: Actor,
-    key: str | None,
-    *,
-    operation: str,
-    request_sha256: Sha256Hex,
-    authorise: Callable[[], object],
-    tells_closed: bool = False,
-) -> JSONResponse | None:
-    """Claim the Idempotency-Key, or give the stored first answer. None: go ahead.
-
-    ``authorise`` raises what the operation would, for one who may not do this (any more): a stored answer is no way
-    around a role that was taken away. Nor around a consent that has ended by its date: a withdrawal empties the kept
-    answers (AnswerErased), a date cannot. ``tells_closed``: of what records consents, whose answers hold no content.
-    """
-    if key is None:
-        return None
-    authorise()
-    answer = idempotency.claim(uow.session, actor.account_id, key, operation=operation, request_sha256=request_sha256)
-    if answer is None:
-        return None
-    if not tells_closed:
-        _require_open(uow.session, answer)
-    return JSONResponse(answer.body, answer.status, {**answer.headers, "Idempotency-Replayed": "true"})
-
-
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-def _require_open(session: Session, answer: idempotency.Answer) -> None:
-    """Raises AnswerErased for an answer that names an item or a testimony which is closed by now."""
-    named = {UUID(each) for each in _UUID.findall(json.dumps(answer.body))}
-    if closed_among(session, named) or testimony_closing.closed_among(session, named):
-        raise idempotency.AnswerErased("Consent to what it holds is over, so it is not shown again. It was done.")
 
 
 def commit(
@@ -436,96 +366,3 @@ def required_version(if_match: str | None) -> int:
 
 def with_version(response: Response, version: int) -> None:
     response.headers["ETag"] = etag(version)
-
-
-def _list_mark(request: Request) -> str:
-    """Eight digits that tell one list's cursors from another's: a guard against mistakes, not a secret."""
-    return hashlib.sha256(request.url.path.encode("utf-8")).hexdigest()[:8]
-
-
-# --- paging -----------------------------------------------------------------------------------------------------------
-
-
-class BadCursor(Invalid):
-    code = "bad_cursor"
-    title = "The cursor is not one of this list"
-    advice = "Begin the list anew without 'cursor', then send its 'next_cursor' as it is given, with the same filters."
-
-
-def read_cursor(cursor: str | None, *kinds: type[str] | type[int]) -> Any:
-    """The parts of a cursor as given to ``encode_cursor``; None without one. Raises BadCursor."""
-    if cursor is None:
-        return None
-    try:
-        return decode_cursor(cursor.partition(".")[2], *kinds)
-    except ValueError as error:
-        raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
-
-
-def cursor_at(moment: datetime, identity: UUID) -> str:
-    """The cursor of a list in order of time, then id."""
-    return encode_cursor(moment.isoformat(), str(identity))
-
-
-def read_cursor_at(cursor: str | None) -> tuple[datetime, UUID] | None:
-    """The time and id of a cursor made by :func:`cursor_at`. Raises BadCursor."""
-    parts = read_cursor(cursor, str, str)
-    return None if parts is None else _moment_and_id(*parts)
-
-
-def _moment_and_id(moment_text: str, identity_text: str) -> tuple[datetime, UUID]:
-    try:
-        moment, identity = datetime.fromisoformat(moment_text), UUID(identity_text)
-    except ValueError as error:
-        raise BadCursor("Use next_cursor exactly as the page before gave it.") from error
-    if moment.tzinfo is None:
-        raise BadCursor("Use next_cursor exactly as the page before gave it.")
-    return moment, identity
-
-
-class OtherFilters(Invalid):
-    code = "other_filters"
-    title = "The cursor was given for other filters"
-    advice = "Send 'next_cursor' with the filters of the page that gave it, or begin the list anew without 'cursor'."
-
-
-NO_FILTERS = frozenset({"cursor", "limit", "as_of"})
-
-
-def filters_mark(request: Request, besides: str = "") -> str:
-    """Eight digits that tell these filters from others, whatever order they are in; ``besides``: what else the list
-    depends on, such as the position that a time stands for."""
-    given = sorted(pair for pair in request.query_params.multi_items() if pair[0] not in NO_FILTERS)
-    return hashlib.sha256(canonical_json([[*pair] for pair in given] + [besides])).hexdigest()[:8]
-
-
-def filtered_cursor_at(moment: datetime, identity: UUID, mark: str) -> str:
-    """The cursor of a list in order of time, then id, that goes on with the same filters alone."""
-    return encode_cursor(moment.isoformat(), str(identity), mark)
-
-
-def read_filtered_cursor_at(cursor: str | None, mark: str) -> tuple[datetime, UUID] | None:
-    """Raises BadCursor, OtherFilters."""
-    parts = read_cursor(cursor, str, str, str)
-    if parts is None:
-        return None
-    if parts[2] != mark:
-        raise OtherFilters("Of this list, but with other filters, or as of another time.")
-    return _moment_and_id(parts[0], parts[1])
-
-
-def page(
-    request: Request,
-    response: Response,
-    rows: Sequence[Row],
-    limit: int,
-    shape: Callable[[Row], Item],
-    cursor_of: Callable[[Row], str],
-) -> dict[str, Any]:
-    """A page of at most ``limit`` items from ``limit + 1`` rows, and a ``Link`` header to the next."""
-    kept = rows[:limit]
-    next_cursor = f"{_list_mark(request)}.{cursor_of(kept[-1])}" if len(rows) > limit else None
-    if next_cursor is not None:
-        following = request.url.include_query_params(cursor=next_cursor)
-        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return {"items": [shape(row) for row in kept], "next_cursor": next_cursor, "limit": limit}

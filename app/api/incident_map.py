@@ -11,8 +11,9 @@ from pydantic import AwareDatetime, Field
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.as_of import AsOf, PositionShape, position_at, position_shape
-from app.api.http import Cursor, Limit, Requires, Shape, cursor_at, page, read_cursor_at, reading
+from app.api.http import Requires, Shape, reading
 from app.api.incident_shapes import incident_shape
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.gradings.present import Present, present_of
 from app.gradings.rules import Grade

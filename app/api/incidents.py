@@ -12,25 +12,7 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.as_of import AsOf, DatedPage, dated, position_at, with_version_at
 from app.api.headers import sends
-from app.api.http import (
-    Cursor,
-    IdempotencyKey,
-    IfMatch,
-    Limit,
-    Requires,
-    commit,
-    cursor_at,
-    filtered_cursor_at,
-    filters_mark,
-    page,
-    read_cursor_at,
-    read_filtered_cursor_at,
-    reading,
-    replay,
-    request_digest,
-    required_version,
-    working,
-)
+from app.api.http import IfMatch, Requires, commit, reading, required_version, working
 from app.api.incident_shapes import (
     IncidentCreate,
     IncidentShape,
@@ -43,7 +25,18 @@ from app.api.incident_shapes import (
     occurrence_of,
     place_of,
 )
+from app.api.paging import (
+    Cursor,
+    Limit,
+    cursor_at,
+    filtered_cursor_at,
+    filters_mark,
+    page,
+    read_cursor_at,
+    read_filtered_cursor_at,
+)
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.search_parameters import Text, incident_list, of_incidents, of_items
 from app.api.waiting import LedgerRoute
 from app.cases.service import authorise

@@ -13,28 +13,21 @@ from app.access.rules import Operation
 from app.api.custody import FILE_RESPONSES, PURPOSE, Purpose, Reason, attachment
 from app.api.http import (
     Changed,
-    Cursor,
-    IdempotencyKey,
     Input,
-    Limit,
     Page,
     ReceiptShape,
     Requires,
     Shape,
     WrittenText,
     commit,
-    cursor_at,
-    page,
-    read_cursor,
-    read_cursor_at,
     reading,
-    replay,
-    request_digest,
     services,
     working,
 )
 from app.api.incident_shapes import ZoneName
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.auditing import schedules
 from app.auditing.log_formats import log_format

@@ -13,23 +13,11 @@ from app.access.rules import Operation
 from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.evidence_shapes import Prose
 from app.api.headers import sends
-from app.api.http import (
-    Cursor,
-    IdempotencyKey,
-    Input,
-    Limit,
-    Requires,
-    commit,
-    cursor_at,
-    page,
-    read_cursor_at,
-    reading,
-    replay,
-    request_digest,
-    working,
-)
+from app.api.http import Input, Requires, commit, reading, working
 from app.api.match_shapes import MatchPage, MatchShape, RelationShape, RelationWord, match_shape, relation_shape
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.fingerprints import reading as queries
 from app.fingerprints import service

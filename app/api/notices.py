@@ -10,19 +10,8 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.api.http import (
-    Changed,
-    Cursor,
-    Limit,
-    Page,
-    Requires,
-    commit,
-    cursor_at,
-    page,
-    read_cursor_at,
-    reading,
-    working,
-)
+from app.api.http import Changed, Page, Requires, commit, reading, working
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.fingerprints import notices

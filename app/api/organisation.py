@@ -21,7 +21,8 @@ from app.api.custody import (
     custody_file,
     custody_page,
 )
-from app.api.http import Cursor, Limit, Page, Requires, Shape, cursor_at, page, read_cursor_at, reading
+from app.api.http import Page, Requires, Shape, reading
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.exports import organisation
 from app.exports.custody_service import CustodyPage, TakenFile

@@ -11,16 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.as_of import AsOf, PositionShape, position_at, position_shape, with_version_at
-from app.api.http import (
-    Changed,
-    IfMatch,
-    Input,
-    Requires,
-    commit,
-    reading,
-    required_version,
-    working,
-)
+from app.api.http import Changed, IfMatch, Input, Requires, commit, reading, required_version, working
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.cases import service

@@ -10,7 +10,8 @@ from pydantic import ConfigDict, Field
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.evidence_shapes import Labels
-from app.api.http import BadCursor, Cursor, Limit, Page, Requires, Shape, page, read_cursor, reading
+from app.api.http import Page, Requires, Shape, reading
+from app.api.paging import BadCursor, Cursor, Limit, page, read_cursor
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.kernel.primitives import encode_cursor

@@ -9,8 +9,9 @@ from pydantic import ConfigDict, Field
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.api.http import Cursor, Erased, Limit, Page, Requires, Shape, cursor_at, page, read_cursor_at, reading
+from app.api.http import Erased, Page, Requires, Shape, reading
 from app.api.match_shapes import Tier
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.verification import recycled, recycled_notices, suggestions
 from app.verification.rules import Outcome, RecycledAnswer

@@ -15,27 +15,21 @@ from app.api.frames import LAST_FRAME
 from app.api.headers import sends
 from app.api.http import (
     Changed,
-    Cursor,
-    IdempotencyKey,
     Input,
-    Limit,
     Page,
     ReceiptShape,
     Requires,
     Shape,
     WrittenText,
     commit,
-    cursor_at,
-    page,
-    read_cursor_at,
     reading,
-    replay,
-    request_digest,
     services,
     working,
 )
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.api.renderings import OF_RENDERING
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, BlobUnreadable
 from app.kernel.primitives import Sha256Hex

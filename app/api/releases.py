@@ -12,29 +12,10 @@ from app.access.rules import Operation
 from app.api.figure_shapes import FigureAnswerInput
 from app.api.figures import kept_of
 from app.api.headers import sends
-from app.api.http import (
-    BadCursor,
-    Changed,
-    Cursor,
-    IdempotencyKey,
-    Input,
-    Limit,
-    Page,
-    ReceiptShape,
-    Requires,
-    Shape,
-    WrittenText,
-    commit,
-    cursor_at,
-    page,
-    read_cursor,
-    read_cursor_at,
-    reading,
-    replay,
-    request_digest,
-    working,
-)
+from app.api.http import Changed, Input, Page, ReceiptShape, Requires, Shape, WrittenText, commit, reading, working
+from app.api.paging import BadCursor, Cursor, Limit, cursor_at, page, read_cursor, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.exports import releases
 from app.exports.release_models import ReleaseItem

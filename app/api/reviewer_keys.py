@@ -12,27 +12,11 @@ from pydantic import ConfigDict, Field, StringConstraints
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.headers import sends
-from app.api.http import (
-    Changed,
-    Cursor,
-    Erased,
-    IdempotencyKey,
-    Input,
-    Limit,
-    Page,
-    ReceiptShape,
-    Requires,
-    commit,
-    cursor_at,
-    page,
-    read_cursor_at,
-    reading,
-    replay,
-    request_digest,
-    working,
-)
+from app.api.http import Changed, Erased, Input, Page, ReceiptShape, Requires, commit, reading, working
 from app.api.incident_shapes import LongText
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.signing_shapes import (
     ENVELOPE_EXAMPLE,
     HEX32,

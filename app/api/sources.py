@@ -14,23 +14,19 @@ from app.api.evidence_shapes import Line, Prose
 from app.api.headers import sends
 from app.api.http import (
     Changed,
-    Cursor,
     IfMatch,
     Input,
-    Limit,
     Page,
     ReceiptShape,
     Requires,
     commit,
-    cursor_at,
-    page,
-    read_cursor_at,
     reading,
     required_version,
     services,
     with_version,
     working,
 )
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.testimonies.service import find_subject

@@ -14,26 +14,20 @@ from app.api.evidence_shapes import Prose
 from app.api.headers import sends
 from app.api.http import (
     Changed,
-    Cursor,
-    IdempotencyKey,
     IfMatch,
     Input,
-    Limit,
     Page,
     Requires,
     Shape,
     commit,
-    cursor_at,
-    page,
-    read_cursor_at,
     reading,
-    replay,
-    request_digest,
     required_version,
     with_version,
     working,
 )
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.fingerprints import stop_list
 from app.fingerprints.models import StoppedFrame

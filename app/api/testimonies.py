@@ -14,27 +14,10 @@ from app.api.as_of import AsOf, DatedPage, PositionShape, dated, position_at, po
 from app.api.consents import ConsentInput, ConsentShape, WithdrawalInput, consent_shape
 from app.api.evidence_shapes import Language, Line, Prose
 from app.api.headers import sends
-from app.api.http import (
-    Changed,
-    Cursor,
-    Erased,
-    IdempotencyKey,
-    Input,
-    Limit,
-    ReceiptShape,
-    Requires,
-    commit,
-    cursor_at,
-    page,
-    read_cursor,
-    read_cursor_at,
-    reading,
-    replay,
-    request_digest,
-    services,
-    working,
-)
+from app.api.http import Changed, Erased, Input, ReceiptShape, Requires, commit, reading, services, working
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.sources import IDENTITY_EXAMPLE, Identity, OpeningInput, OpeningShape, opening_shape
 from app.api.waiting import LedgerRoute
 from app.consent.rules import ConsentScope

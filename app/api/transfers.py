@@ -12,27 +12,10 @@ from pydantic import ConfigDict, Field, StringConstraints
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.custody import PURPOSE
-from app.api.http import (
-    Changed,
-    Cursor,
-    IdempotencyKey,
-    Input,
-    Limit,
-    Page,
-    Public,
-    ReceiptShape,
-    Requires,
-    WrittenText,
-    commit,
-    cursor_at,
-    page,
-    read_cursor_at,
-    reading,
-    replay,
-    request_digest,
-    working,
-)
+from app.api.http import Changed, Input, Page, Public, ReceiptShape, Requires, WrittenText, commit, reading, working
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.exports import transfers
 from app.exports.errors import ReceiptSignatureInvalid

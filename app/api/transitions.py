@@ -12,21 +12,19 @@ from app.access.actors import Actor
 from app.access.rules import Operation
 from app.api.http import (
     Changed,
-    IdempotencyKey,
     IfMatch,
     Input,
     ReceiptShape,
     Requires,
     commit,
     reading,
-    replay,
-    request_digest,
     required_version,
     services,
     working,
 )
 from app.api.incident_shapes import LongText
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.signing_shapes import ENVELOPE_EXAMPLE, EnvelopeInput
 from app.api.threads import takes_long
 from app.api.waiting import LedgerRoute

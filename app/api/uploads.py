@@ -21,21 +21,10 @@ from app.api.evidence_shapes import (
     received,
 )
 from app.api.headers import sends
-from app.api.http import (
-    IdempotencyKey,
-    IfMatch,
-    Input,
-    Requires,
-    commit,
-    reading,
-    replay,
-    request_digest,
-    required_version,
-    services,
-    working,
-)
+from app.api.http import IfMatch, Input, Requires, commit, reading, required_version, services, working
 from app.api.problems import field_problems, problem_responses
 from app.api.receiving import StorageFailed, Upload, open_upload, read_json, receive_upload
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.upload_form import METADATA_LIMIT_BYTES, is_json
 from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, StoredBlob

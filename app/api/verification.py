@@ -14,28 +14,22 @@ from app.api.as_of import AsOf, DatedPage, dated, position_at
 from app.api.finding_shapes import FindingCreate, FindingShape, finding_shape
 from app.api.http import (
     Changed,
-    Cursor,
     Erased,
-    IdempotencyKey,
     IfMatch,
     Input,
-    Limit,
     ReceiptShape,
     Requires,
     Shape,
     commit,
-    cursor_at,
-    page,
-    read_cursor_at,
     reading,
-    replay,
-    request_digest,
     required_version,
     services,
     working,
 )
 from app.api.incident_shapes import LongText
+from app.api.paging import Cursor, Limit, cursor_at, page, read_cursor_at
 from app.api.problems import problem_responses
+from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.media.closing import closed_among
 from app.media.items import find_evidence

@@ -1,4 +1,4 @@
-"""Errors that a caller can act on. One handler (``app.api.http``) turns them into RFC 9457 problem details."""
+"""Errors that a caller can act on. One handler (``app.api.problems``) turns them into RFC 9457 problem details."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
