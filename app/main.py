@@ -92,6 +92,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     ending.set()  # Not cancelled: its thread would go on with a connection that nobody closes.
     await asyncio.wait([following])
+    await services.checkpoints.end()
     services.sessions.kw["bind"].dispose()
 
 

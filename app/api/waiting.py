@@ -61,6 +61,11 @@ class CheckpointWatch:
         finally:
             self._waiting -= 1
 
+    async def end(self) -> None:
+        """Returns when the task is over that looked for those who waited: it may have a connection until then."""
+        if self._looking is not None:
+            await asyncio.wait([self._looking])
+
     def _read(self, commitments: Sequence[str]) -> dict[str, Position]:
         with read_session(self._sessions) as session:
             return published.positions(session, commitments)
