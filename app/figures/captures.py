@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
 
 from app.figures.standing import Stand
+from app.fingerprints.graph import Sets
 
 _DECIDED = """
     WITH hidden AS MATERIALIZED (SELECT v.id, v.blind_since FROM evidence_versions v
@@ -40,18 +41,7 @@ def joined_captures(session: Session, cases: Sequence[UUID], stand: Stand, momen
         text(decided).bindparams(bindparam("cases", type_=ARRAY(UUID_TYPE))),
         {"cases": list(cases), "moment": moment},
     ).all()
-    above: dict[int, int] = {}
+    sets = Sets()
     for one, other in pairs:
-        low, high = sorted((_first(above, one), _first(above, other)))
-        if low != high:
-            above[high] = low
-    return {copy: _first(above, copy) for copy in above}
-
-
-def _first(above: dict[int, int], capture: int) -> int:
-    """By halving the way to it, which stays short so."""
-    while (parent := above.get(capture)) is not None:
-        if (grand := above.get(parent)) is None:
-            return parent
-        above[capture] = capture = grand
-    return capture
+        sets.join(one, other)
+    return sets.names()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.figures.figure import Figure, MediaCount
 from app.figures.words import METHOD_BITS
+from app.kernel.numbers import Numbers, distinct
 
 IMAGE, VIDEO, SENSITIVE = 1, 2, 4
 METHODS_FROM = 3
@@ -18,7 +19,7 @@ METHODS_FROM = 3
 _ROW = np.dtype([("item", ">i8"), ("capture", ">i8"), ("flags", ">i4")])
 """As PostgreSQL's ``int8send`` and ``int4send`` write it."""
 
-Places = NDArray[np.int64]
+Places = Numbers
 """Which rows, each once."""
 Series = dict[str | None, Figure]
 
@@ -55,7 +56,7 @@ class Tally:
         found: Series = {}
         of_none = np.empty(0, np.int64)
         for key, numbers in keyed:
-            named = np.unique(np.frombuffer(numbers, ">i8").astype(np.int64))
+            named = distinct(np.frombuffer(numbers, ">i8").astype(np.int64))
             at = np.searchsorted(in_order, named)
             at = at[in_order.take(at, mode="clip") == named] if len(in_order) else at[:0]
             if key is None:
@@ -84,7 +85,7 @@ class Tally:
     def _distinct(self, captures: Places) -> int:
         """Of many by marking them, of few by sorting them."""
         if len(captures) * 16 < self._number_of_captures:
-            return len(np.unique(captures))
+            return len(distinct(captures))
         is_there = np.zeros(self._number_of_captures, bool)
         is_there[captures] = True
         return int(np.count_nonzero(is_there))

@@ -7,21 +7,27 @@ Graph = Mapping[int, Collection[int]]
 
 
 class Sets:
-    """Disjoint sets of the numbers below ``count``; the smallest number of a set is its name."""
+    """Disjoint sets of whole numbers; the smallest number of a set is its name. What was joined to none is alone."""
 
-    def __init__(self, count: int) -> None:
-        self._above = list(range(count))
+    def __init__(self) -> None:
+        self._above: dict[int, int] = {}
 
     def find(self, number: int) -> int:
-        above = self._above
-        while above[number] != number:
-            above[number] = above[above[number]]
-            number = above[number]
+        """By halving the way to it, which stays short so."""
+        while (parent := self._above.get(number)) is not None:
+            if (grand := self._above.get(parent)) is None:
+                return parent
+            self._above[number] = number = grand
         return number
 
     def join(self, one: int, other: int) -> None:
         one, other = self.find(one), self.find(other)
-        self._above[max(one, other)] = min(one, other)
+        if one != other:
+            self._above[max(one, other)] = min(one, other)
+
+    def names(self) -> dict[int, int]:
+        """Of each number that is not its set's name that name."""
+        return {number: self.find(number) for number in self._above}
 
 
 def walk(starts: Iterable[int], graph: Graph) -> set[int]:

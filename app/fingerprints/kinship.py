@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 def families(lineage: Lineage) -> dict[int, list[int]]:
     """Items that belong together, or may, under the first one of each; in order of their first ones."""
-    sets = Sets(len(lineage.items))
+    sets = Sets()
     for number, capture in enumerate(lineage.stated.capture_of):
         sets.join(number, capture)
     for edge in (*lineage.derived, *lineage.contains, *lineage.open):

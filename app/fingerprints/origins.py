@@ -86,7 +86,7 @@ class Reading:
     """Captures, and from which others each comes, by some of the decisions. A capture goes by its first item."""
 
     def __init__(self, bytes_of: Sequence[int], same: Iterable[Edge], derived: Iterable[Edge]) -> None:
-        sets = Sets(len(bytes_of))
+        sets = Sets()
         for number, first in enumerate(bytes_of):
             sets.join(number, first)
         for edge in same:
@@ -235,7 +235,7 @@ class Lineage:
 
     def _merge(self) -> None:
         """What everything comes from, where all that is open is taken for the same."""
-        merged = Sets(len(self.items))
+        merged = Sets()
         for number, capture in enumerate(self.stated.capture_of):
             merged.join(number, capture)
         for edge in (*self.open, *self.contains):

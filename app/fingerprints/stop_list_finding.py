@@ -139,7 +139,7 @@ def _unrelated(session: Session, frame: Words, blobs: Sequence[str], demands: De
     if len(frames) < demands.sources or _uploaders(session, frames) < demands.uploaders:
         return 0
     order = sorted(frames)
-    sets = Sets(len(order))
+    sets = Sets()
     for one, other in session.execute(_MADE_OF_ONE, {"blobs": [bytes.fromhex(blob) for blob in order]}):
         sets.join(order.index(one), order.index(other))
     others = [_without(frames[blob], frame) for blob in order]

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from app.kernel.numbers import Numbers
+
 WORD_BYTES = 8
 ROWS_AT_ONCE = 16_384
 """So many rows, and what is computed of them, stay in a processor's cache."""
@@ -12,7 +14,6 @@ ROWS_AT_ONCE = 16_384
 Words = np.ndarray[tuple[int, int], np.dtype[np.uint64]]
 """One hash a row."""
 
-Numbers = np.ndarray[tuple[int], np.dtype[np.int64]]
 Distances = np.ndarray[tuple[int], np.dtype[np.uint16]]
 
 
@@ -24,24 +25,6 @@ class Hits(NamedTuple):
 
 
 NO_HITS = Hits(np.empty(0, np.int64), np.empty(0, np.int64))
-
-
-def distinct(numbers: Numbers) -> Numbers:
-    """Each once, in order. Sorting takes a twentieth of the time of ``numpy.unique`` with its table of hashes."""
-    ordered: Numbers = np.sort(numbers)
-    once: Numbers = ordered[_begins(ordered)]
-    return once
-
-
-def begins(ordered: Numbers) -> Numbers:
-    """Where each number that occurs in what is in order is first."""
-    return np.flatnonzero(_begins(ordered))
-
-
-def _begins(ordered: Numbers) -> np.ndarray:
-    is_first = np.ones(len(ordered), bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
-    return is_first
 
 
 def words_of(hashes: Sequence[bytes]) -> Words:

@@ -25,10 +25,10 @@ from app.fingerprints.search.hamming import (
     Numbers,
     Words,
     distances_bits,
-    distinct,
     in_order,
     scan,
 )
+from app.kernel.numbers import distinct
 
 NARROWEST_BITS = 4
 WIDEST_BITS = 23
