@@ -22,13 +22,12 @@ from app.fingerprints.search.hamming import (
     NO_HITS,
     WORD_BYTES,
     Hits,
-    Numbers,
     Words,
     distances_bits,
     in_order,
     scan,
 )
-from app.kernel.numbers import distinct
+from app.kernel.numbers import Numbers, distinct
 
 NARROWEST_BITS = 4
 WIDEST_BITS = 23

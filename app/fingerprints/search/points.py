@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from app.fingerprints.algorithms.local_features import DESCRIPTOR_BYTES, OCTAVES, POINT_BYTES
-from app.fingerprints.search.hamming import Hits, Numbers, Words, distances_bits
+from app.fingerprints.search.hamming import Hits, Words, distances_bits
 from app.fingerprints.search.multi_index import (
     Bands,
     Table,
@@ -32,7 +32,7 @@ from app.fingerprints.search.multi_index import (
     near_among,
     table_shapes,
 )
-from app.kernel.numbers import begins, distinct
+from app.kernel.numbers import Numbers, begins, distinct
 
 BANDS = Bands(12, 20)
 STEPS = 1
