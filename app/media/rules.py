@@ -149,6 +149,9 @@ LINKABLE_STATES = frozenset(
 )
 """States from ``preserved`` on, in which an item may be linked to an incident."""
 
+NEVER_LINKED = frozenset(State) - LINKABLE_STATES - {State.QUARANTINED}
+"""Before those: no way leads back into them, so no item in them is linked to anything."""
+
 
 def next_state(state: State, event: Transition, *, chosen: State | None = None) -> State:
     """Where the event leads from the state; ``chosen`` picks where there are several.

@@ -23,7 +23,7 @@ from app.facts.folding import fold_designation
 from app.incidents.models import Incident, IncidentEvidence
 from app.media.closing import is_open
 from app.media.models import Evidence
-from app.media.rules import State
+from app.media.rules import NEVER_LINKED
 from app.search.errors import FilterNotCombined, NothingToSearch, NotOfThisCase
 from app.search.filters import IncidentFilters, Interval, ItemFilters
 from app.search.marks import FEWEST_BEFORE_STAR, MOST_WORDS, Group, mark, of_case, term, tsquery
@@ -39,9 +39,6 @@ NEXT_LINKED_ITEMS, NEXT_LINKED_INCIDENTS = 1_000, 100
 FEW_ITEMS = 10_000
 """So many items that pass are quicker followed to their incidents than incidents are asked for such an item; where more
 pass, hardly an incident has none."""
-
-NEVER_LINKED = frozenset({State.LEAD, State.DECLINED, State.COLLECTED})
-"""Many are in these states, and none of them is linked to anything: nothing needs to be looked for."""
 
 Condition = Callable[[Any], ColumnElement[bool]]
 """Of an entity, :class:`SearchItem` or :class:`SearchIncident`, or an alias of it."""
@@ -122,7 +119,7 @@ def search_incidents(
     if item.is_given:
         inner = _of_items(session, actor, case_id, item)
         if item.state and NEVER_LINKED.issuperset(item.state):
-            return []
+            return []  # Many are in these states, and nothing needs to be looked for.
         search.conditions.append(lambda of: _is_linked(of, "incident_id", "evidence_id", inner, case_id))
         search.has_links = True
         inner.few = inner.few or _are_few(session, inner, case_id)

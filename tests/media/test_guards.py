@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from app.media.rules import TRANSITIONS, State
+from app.media.rules import NEVER_LINKED, TRANSITIONS, State
 from tests.media.conftest import Receive
 from tests.media.people import Hub
 from tests.media_samples import PHOTOGRAPHS
@@ -184,3 +184,10 @@ def test_change_of_who_may_do_what_without_an_entry_is_refused(
 
 def test_last_use_of_a_token_needs_no_entry(owner: psycopg.Connection, item_id: str) -> None:
     assert refused_by(owner, "UPDATE tokens SET last_used_at = now()") is None
+
+
+def test_state_in_which_nothing_is_linked_then_no_way_leads_into_it_from_one_in_which_something_may_be() -> None:
+    assert NEVER_LINKED == {"lead", "declined", "collected"}
+    for moves in TRANSITIONS.values():
+        for start, targets in moves.items():
+            assert start in NEVER_LINKED or NEVER_LINKED.isdisjoint(targets)
