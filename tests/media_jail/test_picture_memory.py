@@ -116,6 +116,14 @@ def test_child_when_it_does_with_the_memory_what_no_decoder_does_then_that_is_re
     assert result.picture is None
 
 
+def test_memory_when_its_child_did_what_no_decoder_does_then_it_is_used_for_no_other_file(tmp_path: Path) -> None:
+    with TakenOver(LIMITS) as decoder:
+        act(decoder, "paint all of it", tmp_path)
+        (memory,) = decoder._memories._kept
+        act(decoder, "show and send", tmp_path)
+        assert memory not in decoder._memories._kept
+
+
 def test_canvas_when_a_picture_was_decoded_elsewhere_then_it_is_painted_at_the_beginning() -> None:
 
     memory = bytearray(MEMORY_BYTES)
