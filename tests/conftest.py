@@ -33,6 +33,8 @@ from tests.support.product import Product, start_product
 from tests.support.statements import share_compiled_statements
 from tests.support.work import close_decoder
 
+OBJECTS_BETWEEN_COLLECTIONS = 20_000
+
 load_profile()
 gc.disable()  # Until all tests are imported: all that an import makes stays.
 
@@ -73,9 +75,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Leave what imports made out of later collections: a tenth of a process's time was looking through it again."""
+    """Leave what imports made out of later collections: a tenth of a process's time was looking through it again.
+
+    And look more seldom than after 700 objects: what is compiled and cached in a run stays, so nearly each look was
+    one through all of it, and that was a sixteenth of the time.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS, 10, 10)
     gc.enable()
 
 

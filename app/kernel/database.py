@@ -146,6 +146,7 @@ def open_engine(database_url: str, *, pool_size: int, **options: Any) -> Engine:
         driver_url(database_url),
         pool_size=pool_size,
         max_overflow=0,
+        pool_use_lifo=True,  # The one used last knows the tables; one that idled may have been cut, and is asked first.
         hide_parameters=True,  # An exception's text must not carry names or addresses into a log.
         connect_args={
             "options": "-c timezone=utc -c synchronous_commit=on -c lock_timeout=10s",
