@@ -77,6 +77,11 @@ CONFIRMED_WITHIN = 2.0
 CONFIRMED_SCALES_APART = 1.3
 """By how much its octave may scale otherwise: one octave."""
 
+TURN_STEPS, SCALE_STEPS = 1 << 16, 1 << 10
+"""Of a full turn, and of twice the size, as whole numbers of 16 bits say them: a turn wraps around as they do."""
+STEPS_OFF = 4
+"""So many steps more are let through than two may be apart: what is rounded to steps is off by two at most."""
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -102,17 +107,73 @@ class _Side:
     angles: Array
     """Radians."""
     words: Array
+    headings: "_Headings"
 
     @classmethod
     def of(cls, points: Points) -> "_Side":
         xy = points.xy.astype(np.float64)
         words = np.ascontiguousarray(points.descriptors).view(np.uint64)
-        return cls(
-            xy[:, 0] + 1j * xy[:, 1], points.scales.astype(np.float64), np.deg2rad(points.angles, dtype=float), words
-        )
+        scales, angles = points.scales.astype(np.float64), np.deg2rad(points.angles, dtype=float)
+        return cls(xy[:, 0] + 1j * xy[:, 1], scales, angles, words, _Headings.of(scales, angles))
 
     def key(self) -> tuple[int, bytes, bytes]:
         return len(self.places), self.words.tobytes(), self.places.tobytes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Headings:
+    """Turns and scales in whole steps, int16: what cannot be alike is told by them in a twentieth of the time."""
+
+    turned: Array
+    scaled: Array
+
+    @classmethod
+    def of(cls, scales: Any, angles: Any) -> "_Headings":
+        turned = np.rint(np.asarray(angles) * (TURN_STEPS / (2 * np.pi))).astype(np.int64).astype(np.int16)
+        return cls(turned, np.rint(np.log2(scales) * SCALE_STEPS).astype(np.int16))
+
+    def apart(self, other: "_Headings", which: Any = np.s_[:], others: Any = np.s_[:]) -> "_Headings":
+        """From those of the others to those of these, as numpy broadcasts them."""
+        return _Headings(
+            self.turned[which] - other.turned[others],
+            self.scaled[which] - other.scaled[others],
+        )
+
+    def may_be_alike(self) -> Array:
+        """Of differences: all that :func:`_is_alike` says of what they are between, and a few more."""
+        may_be: Array = _is_within(self.turned, DEGREES_APART / 360 * TURN_STEPS)
+        may_be &= _is_within(self.scaled, np.log2(SCALES_APART) * SCALE_STEPS)
+        return may_be
+
+
+def _is_within(apart: Array, steps: float) -> Array:
+    """Whether differences are so small, either way; one comparison, for what lies below wraps around to the top."""
+    most = np.int16(int(steps) + STEPS_OFF)
+    is_within: Array = (apart + most).view(np.uint16) <= np.uint16(2 * most)
+    return is_within
+
+
+@dataclass(frozen=True, slots=True)
+class _Possible:
+    """Which points of both sides may be one point, a pair a row, the likest first."""
+
+    rows: Array
+    columns: Array
+    bits: Array
+
+    @classmethod
+    def of(cls, bits: Array, most_bits: int) -> "_Possible":
+        places = np.flatnonzero(bits <= most_bits)
+        apart = bits.ravel()[places]
+        order = np.argsort(apart, kind="stable")
+        rows, columns = np.divmod(places[order], bits.shape[1])
+        return cls(rows, columns, apart[order])
+
+    def those(self, which: Array) -> "_Possible":
+        return _Possible(self.rows[which], self.columns[which], self.bits[which])
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +191,13 @@ class _Pairs:
     """What each pair says of the transformation: scale and turn as one complex number."""
 
     @classmethod
-    def of(cls, query: _Side, reference: _Side, rows: Array, columns: Array, bits: Array) -> "_Pairs":
+    def of(cls, query: _Side, reference: _Side, possible: _Possible) -> "_Pairs":
+        rows, columns = possible.rows, possible.columns
         q_scales, r_scales = query.scales[rows], reference.scales[columns]
         turn = r_scales / q_scales * np.exp(1j * (reference.angles[columns] - query.angles[rows]))
-        return cls(rows, columns, bits, query.places[rows], reference.places[columns], q_scales, r_scales, turn)
+        return cls(
+            rows, columns, possible.bits, query.places[rows], reference.places[columns], q_scales, r_scales, turn
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -164,12 +228,16 @@ def find_geometry(
 
 def _find(query: _Side, reference: _Side, shown: tuple[float, float]) -> tuple[Array, _Pairs] | None:
     bits = _distances_bits(query.words, reference.words)
-    possible = _possible(query, reference, bits)
-    nearest = _taken(possible, _is_mutual(possible) & (possible.bits <= NEAREST_BITS))
+    near = _Possible.of(bits, NEAREST_BITS)
+    nearest = _Pairs.of(query, reference, near.those(_is_mutual(near)))
     if len(nearest) < FEWEST_INLIERS // 2:
         return None
+    proposals = _proposals(_taken(nearest, np.s_[:MOST_NEAREST]))
+    if not proposals:
+        return None
+    possible = _Guided.of(query, reference, _Possible.of(bits, GUIDED_BITS))
     best: tuple[Array, _Pairs] | None = None
-    for a, b in _proposals(_taken(nearest, np.s_[:MOST_NEAREST])):
+    for a, b in proposals:
         refined = _refine(possible, nearest, a, b)
         if refined is not None and (best is None or len(refined[1]) > len(best[1])):
             best = refined
@@ -198,15 +266,35 @@ def _distances_bits(some: Array, others: Array) -> Array:
     return total
 
 
-def _possible(query: _Side, reference: _Side, bits: Array) -> _Pairs:
-    """All pairs that may be one point, the likest first."""
-    places = np.flatnonzero(bits <= GUIDED_BITS)
-    places = places[np.argsort(bits.ravel()[places], kind="stable")]
-    rows, columns = np.divmod(places, bits.shape[1])
-    return _Pairs.of(query, reference, rows, columns, bits[rows, columns])
+@dataclass(frozen=True, slots=True)
+class _Guided:
+    """All that may be one point, and how each pair turns and scales."""
+
+    query: _Side
+    reference: _Side
+    possible: _Possible
+    apart: _Headings
+
+    @classmethod
+    def of(cls, query: _Side, reference: _Side, possible: _Possible) -> "_Guided":
+        apart = reference.headings.apart(query.headings, possible.columns, possible.rows)
+        return cls(query, reference, possible, apart)
+
+    def fitting(self, matrix: Array) -> _Pairs:
+        """Which pairs lie and turn as the matrix says."""
+        a = _similar_part(matrix)
+        may_be = np.flatnonzero(self.apart.apart(_heading(a)).may_be_alike())
+        pairs = _Pairs.of(self.query, self.reference, self.possible.those(may_be))
+        return _taken(pairs, _fits(pairs, matrix))
 
 
-def _is_mutual(pairs: _Pairs) -> Array:
+def _heading(a: Any) -> _Headings:
+    """Of similarities."""
+    some = np.atleast_1d(a)
+    return _Headings.of(np.abs(some), np.angle(some))
+
+
+def _is_mutual(pairs: _Possible | _Pairs) -> Array:
     """Which pairs, in order of likeness, are the first of both their points."""
     places = np.arange(len(pairs))
     is_both = np.ones(len(pairs), bool)
@@ -219,24 +307,22 @@ def _is_mutual(pairs: _Pairs) -> Array:
 
 def _proposals(pairs: _Pairs) -> list[tuple[complex, complex]]:
     """Similarities ``(a, b)`` by two pairs that agree, with which most pairs agree; the best, unlike each other."""
-    across_q, across_r = pairs.q[None, :] - pairs.q[:, None], pairs.r[None, :] - pairs.r[:, None]
-    sigma = _sigma(pairs.q_scales, pairs.r_scales, np.abs(pairs.turn))
-    slack = TOLERANCE * (sigma[:, None] + sigma[None, :]) + LOOSE_SHARE * np.abs(across_r)
-    agrees = np.abs(across_q * pairs.turn[:, None] - across_r) <= slack
-    agrees &= agrees.T & _is_alike(pairs.turn[:, None], pairs.turn[None, :])
-    support = agrees.sum(axis=1)
+    headings = _heading(pairs.turn)
+    some, others = _agreeing(pairs, headings)
+    support = 1 + np.bincount(np.concatenate([some, others]), minlength=len(pairs))
     if support.max() < FEWEST_INLIERS // 2:
         return []
-    some, others = np.nonzero(np.triu(agrees & (np.abs(across_q) >= LEAST_APART_PIXELS), 1))
-    if not len(some):
+    across_q, across_r = pairs.q[others] - pairs.q[some], pairs.r[others] - pairs.r[some]
+    far = np.flatnonzero(np.abs(across_q) >= LEAST_APART_PIXELS)
+    if not len(far):
         return []
+    some, others, across_q, across_r = some[far], others[far], across_q[far], across_r[far]
     order = np.lexsort((others, some, -np.minimum(support[some], support[others])))[:MOST_PROPOSALS]
-    some, others = some[order], others[order]
-    a = across_r[some, others] / across_q[some, others]
+    a, some = across_r[order] / across_q[order], some[order]
     is_fit = (np.abs(a) <= LARGEST_SCALE) & (np.abs(a) >= 1 / LARGEST_SCALE)
     a, some = a[is_fit], some[is_fit]
     b = pairs.r[some] - a * pairs.q[some]
-    counts = _fits_similarity(pairs, a[:, None], b[:, None]).sum(axis=1)
+    counts = _fitting_similarities(pairs, headings, a, b)
     chosen: list[tuple[complex, complex]] = []
     for place in np.lexsort((np.arange(len(a)), -counts)):
         if len(chosen) == REFINED_PROPOSALS or counts[place] < FEWEST_INLIERS // 2:
@@ -247,11 +333,28 @@ def _proposals(pairs: _Pairs) -> list[tuple[complex, complex]]:
     return chosen
 
 
-def _fits_similarity(pairs: _Pairs, a: Any, b: Any) -> Array:
-    """Which pairs lie and turn as ``a z + b`` says."""
-    is_fit: Array = np.abs(a * pairs.q + b - pairs.r) <= TOLERANCE * _sigma(pairs.q_scales, pairs.r_scales, np.abs(a))
-    is_fit &= _is_alike(pairs.turn, a)
-    return is_fit
+def _agreeing(pairs: _Pairs, headings: _Headings) -> tuple[Array, Array]:
+    """Every two pairs, the first before the second, of which each says nearly where the other lies."""
+    apart = headings.apart(headings, np.s_[:, None], np.s_[None, :])
+    some, others = np.nonzero(np.triu(apart.may_be_alike(), 1))
+    across_q, across_r = pairs.q[others] - pairs.q[some], pairs.r[others] - pairs.r[some]
+    sigma = _sigma(pairs.q_scales, pairs.r_scales, np.abs(pairs.turn))
+    slack = TOLERANCE * (sigma[some] + sigma[others]) + LOOSE_SHARE * np.abs(across_r)
+    agrees = _is_alike(pairs.turn[some], pairs.turn[others])
+    for one in (some, others):
+        agrees &= np.abs(across_q * pairs.turn[one] - across_r) <= slack
+    return some[agrees], others[agrees]
+
+
+def _fitting_similarities(pairs: _Pairs, headings: _Headings, a: Array, b: Array) -> Array:
+    """Of each similarity ``a z + b``, how many pairs lie and turn as it says."""
+    apart = headings.apart(_heading(a), np.s_[None, :], np.s_[:, None])
+    which, at = np.nonzero(apart.may_be_alike())
+    a_of, b_of = a[which], b[which]
+    sigma = _sigma(pairs.q_scales[at], pairs.r_scales[at], np.abs(a)[which])
+    is_fit = np.abs(a_of * pairs.q[at] + b_of - pairs.r[at]) <= TOLERANCE * sigma
+    is_fit &= _is_alike(pairs.turn[at], a_of)
+    return np.bincount(which[is_fit], minlength=len(a))
 
 
 def _fits(pairs: _Pairs, matrix: Array) -> Array:
@@ -278,14 +381,14 @@ def _is_alike(some: Any, others: Any) -> Array:
     return alike
 
 
-def _refine(possible: _Pairs, nearest: _Pairs, a: complex, b: complex) -> tuple[Array, _Pairs] | None:
+def _refine(possible: _Guided, nearest: _Pairs, a: complex, b: complex) -> tuple[Array, _Pairs] | None:
     """The affine transformation of all that lies alike, and those pairs: each place once."""
     matrix = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
     inliers = _taken(nearest, _fits(nearest, matrix))
     for _ in range(4):
         fitted = _fitted(inliers)
         matrix = matrix if fitted is None else fitted
-        inliers = _taken(possible, _fits(possible, matrix))
+        inliers = possible.fitting(matrix)
         inliers = _taken(inliers, _is_mutual(inliers))
         if len(inliers) < FEWEST_INLIERS:
             return None
@@ -330,7 +433,7 @@ def _fitted(pairs: _Pairs) -> Array | None:
 def _is_possible(matrix: Array) -> bool:
     long, short = np.linalg.svd(matrix[:, :2], compute_uv=False)
     return bool(
-        np.linalg.det(matrix[:, :2]) > 0
+        matrix[0, 0] * matrix[1, 1] > matrix[0, 1] * matrix[1, 0]
         and long <= LARGEST_SCALE
         and short >= 1 / LARGEST_SCALE
         and long <= LARGEST_STRETCH * short

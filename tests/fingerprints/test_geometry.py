@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from app.fingerprints import geometry
 from app.fingerprints.algorithms.local_features import Points, unpack_points
 from app.fingerprints.algorithms.orb import local_features
 from app.fingerprints.geometry import find_geometry
@@ -228,6 +229,30 @@ def test_geometry_when_points_are_random_then_is_none(seed: int, some: int, othe
         )
 
     assert find_geometry(random(some), random(others)) is None
+
+
+AS_IT_IS_AND_MIRRORED: list[Callable[[Path], Points]] = [
+    points_of_photograph,
+    lambda path: points_of(ImageOps.mirror(small(path))),
+]
+
+
+@pytest.mark.parametrize("edit", ["turned by half", *EDITS])
+def test_geometry_when_no_pair_is_left_out_by_whole_steps_then_says_the_same(
+    edit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Turns and scales in whole steps are there for speed: what they leave out would never have counted."""
+    make = EDITS[edit][0] if edit in EDITS else (lambda p: p.transpose(Image.Transpose.ROTATE_180))
+    edited = points_of(make(small(TEMPLE)))
+    others = [points for path in (TEMPLE, TABLE) for points in (take(path) for take in AS_IT_IS_AND_MIRRORED)]
+    found = [find_geometry(edited, other) for other in others]
+    monkeypatch.setattr(geometry, "_is_within", lambda apart, _: np.ones(apart.shape, bool))
+    for one, slow in zip(found, (find_geometry(edited, other) for other in others), strict=True):
+        assert (one is None) == (slow is None)
+        if one is not None and slow is not None:
+            np.testing.assert_array_equal(one.matrix, slow.matrix)
+            np.testing.assert_array_equal(one.pairs, slow.pairs)
+    assert found[0] is not None
 
 
 @pytest.mark.thorough
