@@ -66,6 +66,8 @@ class Operation(StrEnum):
     """To answer the five questions about a lead before anything is collected."""
     DECLINE_LEAD = "decline_lead"
     READ_METADATA = "read_metadata"
+    READ_WITHDRAWN = "read_withdrawn"
+    """As reading metadata; of what a withdrawn consent closed also open to those who carry the withdrawal out."""
     READ_PREVIEW = "read_preview"
     READ_ORIGINAL = "read_original"
     OPEN_VERIFICATION = "open_verification"
@@ -102,6 +104,8 @@ class Operation(StrEnum):
     ERASE = "erase"
     READ_TESTIMONIES = "read_testimonies"
     """What witnesses said."""
+    READ_WITNESS_CONSENTS = "read_witness_consents"
+    """To what they consented; of a withdrawn testimony also open to those who carry the withdrawal out."""
     RECORD_CONSENT = "record_consent"
     """To what a person consented, of an item or a testimony."""
     WITHDRAW_CONSENT = "withdraw_consent"
@@ -154,6 +158,7 @@ RULES: dict[Operation, Rule] = {
     Operation.ASSESS_LEAD: Rule(_WORKERS - {Role.LEGAL_ANALYST}, scope=Scope.WRITE, changes_case=True),
     Operation.DECLINE_LEAD: Rule(frozenset({Role.COLLECTOR, Role.COORDINATOR}), scope=Scope.WRITE, changes_case=True),
     Operation.READ_METADATA: Rule(_ALL),
+    Operation.READ_WITHDRAWN: Rule(_ALL),
     Operation.READ_PREVIEW: Rule(_WORKERS),
     Operation.READ_ORIGINAL: Rule(_WORKERS - {Role.COLLECTOR}, own=frozenset({Role.COLLECTOR}), scope=Scope.CONTENT),
     Operation.OPEN_VERIFICATION: Rule(
@@ -185,6 +190,7 @@ RULES: dict[Operation, Rule] = {
     # A person's right does not end with the case.
     Operation.ERASE: Rule(frozenset({Role.CUSTODIAN}), scope=Scope.WRITE, changes_case=True, when_closed=True),
     Operation.READ_TESTIMONIES: Rule(_WORKERS),
+    Operation.READ_WITNESS_CONSENTS: Rule(_WORKERS),
     Operation.RECORD_CONSENT: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True, when_closed=True),
     Operation.WITHDRAW_CONSENT: Rule(_WORKERS, scope=Scope.WRITE, changes_case=True, when_closed=True),
     # Whoever brought the item knows its source; nobody else writes over what they sealed, but a coordinator.

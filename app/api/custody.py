@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -132,7 +132,8 @@ class SealedField(Shape):
     sha256: str
     is_disclosed: bool
     is_erased: bool = Field(
-        description="Its value is gone for ever; the digest stays. Known to whoever may see values."
+        description="Its value is gone for ever; the digest stays. Known to whoever may see values; what is only "
+        "closed to the reader is neither disclosed nor erased."
     )
     value: Any | None = None
 
@@ -327,7 +328,7 @@ def custody_page(
 _OF_BODY = ("time", "occurred", "type", "actor", "object", "data")
 
 
-def entry_shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
+def entry_shape(entry: CustodyEntry, opened: Mapping[str, bytes | None] | None) -> CustodyEntryShape:
     value = dict.fromkeys(_OF_BODY) if entry.body is None else json.loads(entry.body)
     sealed: dict[str, SealedField] | None = None if entry.body is None else {}
     for name, digest in (value.get("sealed") or {}).items():
@@ -336,7 +337,7 @@ def entry_shape(entry: CustodyEntry, opened: Any) -> CustodyEntryShape:
         sealed[name] = SealedField(
             sha256=digest,
             is_disclosed=line is not None,
-            is_erased=opened is not None and line is None,
+            is_erased=opened is not None and name not in opened,
             value=None if line is None else json.loads(line)["value"],
         )
     return CustodyEntryShape(

@@ -32,7 +32,7 @@ from app.vault.service import SealedSource
 router = APIRouter(prefix="/v1", tags=["Incidents"], route_class=LedgerRoute)
 
 Reader = Annotated[Actor, Depends(Requires(Operation.READ_TESTIMONIES))]
-ConsentReader = Annotated[Actor, Depends(Requires(Operation.READ_METADATA))]
+ConsentReader = Annotated[Actor, Depends(Requires(Operation.READ_WITNESS_CONSENTS))]
 Editor = Annotated[Actor, Depends(Requires(Operation.EDIT_INCIDENTS))]
 Recorder = Annotated[Actor, Depends(Requires(Operation.RECORD_CONSENT))]
 Withdrawer = Annotated[Actor, Depends(Requires(Operation.WITHDRAW_CONSENT))]

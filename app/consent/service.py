@@ -93,7 +93,7 @@ def list_item_consents(
     session: Session, actor: Actor, evidence_id: UUID, *, after: int, limit: int, at: Position | None = None
 ) -> Sequence[Consent]:
     """All acts, now or then, the first one first; those with a higher number than ``after``."""
-    find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    find_evidence(session, actor, evidence_id, Operation.READ_WITHDRAWN)
     return acts_of(session, evidence_id, after=after, limit=limit, at=at)
 
 

@@ -49,10 +49,13 @@ REFERENCES = "references"
 
 @dataclass(frozen=True)
 class CustodyPage:
-    """Entries, and what opens their sealed fields: commitment → field → line; None for whoever may not see it."""
+    """Entries, and what opens their sealed fields: commitment → field → line; None for whoever sees none of them.
+
+    A line that is None is kept, and closed to this reader; a field that is missing was erased.
+    """
 
     entries: list[CustodyEntry]
-    disclosures: Mapping[str, Mapping[str, bytes]] | None
+    disclosures: Mapping[str, Mapping[str, bytes | None]] | None
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,9 @@ def list_custody(
     """One page of a custody log in the order in which its entries were appended. Raises NotFound, Forbidden.
 
     Whoever may see only their own acts is shown those; the organisation's auditor sees no sealed field. What a file
-    claims of a place, a person or a device is opened to whoever may read the original alone, and what a witness said to
-    whoever may read testimonies: no page is an entry. Of a pending blind round nobody is shown what others
-    did. What a withdrawn consent closes is opened to custodians alone, who erase by it.
+    claims of a place, a person or a device is opened to whoever may read the original alone, and what a witness said or
+    consented to, to whoever may read testimonies: no page is an entry. Of a pending blind round nobody is shown what
+    others did. What a withdrawn consent closes is opened to custodians alone, who erase by it.
     """
     subject, case_id = find_subject(session, scope, object_id)
     grant = authorise(session, actor, case_id, Operation.READ_CUSTODY)
@@ -108,16 +111,23 @@ def list_custody(
     may_read_original = may(actor, grant, Operation.READ_ORIGINAL, of_everybody=True)
     shown = entries if Role.CUSTODIAN in grant.roles else open_among(session, entries)
     may_read_testimonies = may(actor, grant, Operation.READ_TESTIMONIES)
-    opened = [
+    opened = {
         entry.commitment
         for entry in shown
-        if (may_read_original or not _states_claims(entry)) and (may_read_testimonies or not _is_testimony(entry))
-    ]
-    lines = reading.disclosures_of(session, opened)
-    if Role.CUSTODIAN not in grant.roles:
-        for commitment in citing_closed(session, shown) & lines.keys():
-            lines[commitment].pop(REFERENCES, None)
-    return CustodyPage(entries, {entry.commitment: lines.get(entry.commitment, {}) for entry in entries})
+        if (may_read_original or not _states_claims(entry)) and (may_read_testimonies or not _is_of_witness(entry))
+    }
+    citing = frozenset() if Role.CUSTODIAN in grant.roles else citing_closed(session, shown)
+    kept = reading.disclosures_of(session, [entry.commitment for entry in entries])
+    return CustodyPage(
+        entries,
+        {
+            commitment: {
+                name: line if commitment in opened and not (name == REFERENCES and commitment in citing) else None
+                for name, line in lines.items()
+            }
+            for commitment, lines in kept.items()
+        },
+    )
 
 
 def take_custody_file(
@@ -291,8 +301,10 @@ def _states_claims(entry: CustodyEntry) -> bool:
     return entry.body is not None and json.loads(entry.body)["type"] == ClaimsRead.TYPE
 
 
-def _is_testimony(entry: CustodyEntry) -> bool:
-    return entry.body is not None and json.loads(entry.body)["data"].get("kind") == TESTIMONY
+def _is_of_witness(entry: CustodyEntry) -> bool:
+    """A testimony, or what else names one: a consent of its witness, a request to be told who they are."""
+    data: dict[str, Any] = {} if entry.body is None else json.loads(entry.body)["data"]
+    return data.get("kind") == TESTIMONY or data.get("testimony") is not None
 
 
 def may_open(grant: Grant) -> bool:

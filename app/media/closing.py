@@ -1,5 +1,6 @@
 """What a withdrawn consent closes inside the house: of an item that somebody no longer lets be kept and examined
-nothing is shown, to nobody; its coordinators and custodians read its metadata, to carry the withdrawal out.
+nothing is shown, to nobody; its coordinators and custodians read the item itself and its consents, to carry the
+withdrawal out. What was found about it (findings, verdicts, matches, claims) is as closed to them as to anybody.
 
 ``closed_at`` is worked out by the database from the consents of the item (``app.consent``); a consent that ends by its
 date sets it ahead. A viewing that is written meanwhile is refused by the database too (``exhibit_consent_withdrawn``).
@@ -22,7 +23,8 @@ from app.media.models import Evidence
 CARRIED_OUT_BY = frozenset({Role.COORDINATOR, Role.CUSTODIAN})
 OPEN_TO_THEM = frozenset(
     {
-        Operation.READ_METADATA,
+        Operation.READ_WITHDRAWN,
+        Operation.READ_WITNESS_CONSENTS,
         Operation.MANAGE_CASE,
         Operation.RECORD_CONSENT,
         Operation.WITHDRAW_CONSENT,

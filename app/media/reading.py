@@ -82,7 +82,7 @@ def list_evidence(
 ) -> Sequence[tuple[Evidence, Blob | None]]:
     """The items of a case, in the order of their registration."""
     grant = authorise(session, actor, case_id, Operation.READ_METADATA)
-    if narrowed.withdrawn and not may_touch_closed(grant.roles, Operation.READ_METADATA):
+    if narrowed.withdrawn and not may_touch_closed(grant.roles, Operation.READ_WITHDRAWN):
         raise Forbidden("Withdrawn items are listed to the case's coordinators and custodians.")
     held = Evidence if at is None else EvidenceVersion
     conditions = [Evidence.case_id == case_id, *_conditions(narrowed, held)]
@@ -151,7 +151,7 @@ def _has_label(label: str, held: type[Evidence] | type[EvidenceVersion]) -> Colu
 
 def get_evidence(session: Session, actor: Actor, evidence_id: UUID, *, at: Position | None = None) -> ItemDetails:
     """One item, to whom it is open now, as it stands or stood. Raises NotFound, Forbidden."""
-    evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    evidence, grant = find_evidence(session, actor, evidence_id, Operation.READ_WITHDRAWN)
     if at is not None:
         return _details_at(session, evidence, at)
     return _details(session, actor, evidence, grant)

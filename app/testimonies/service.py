@@ -147,7 +147,7 @@ def list_consents(
     session: Session, actor: Actor, fact_id: UUID, *, after: int, limit: int, at: Position | None = None
 ) -> Sequence[Consent]:
     """In their order; of a withdrawn testimony to those who carry it out. Raises NotFound, TestimonyWithdrawn."""
-    _find(session, actor, fact_id, Operation.READ_METADATA)
+    _find(session, actor, fact_id, Operation.READ_WITNESS_CONSENTS)
     return consents.acts_of(session, fact_id, after=after, limit=limit, at=at)
 
 

@@ -40,7 +40,7 @@ def seal_source(
 
 def get_source(session: Session, actor: Actor, evidence_id: UUID) -> tuple[Evidence, SealedSource]:
     """That it is sealed, and under which number. Raises NotFound, Forbidden, IdentityNotSealed."""
-    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
+    evidence, _ = find_evidence(session, actor, evidence_id, Operation.READ_WITHDRAWN)
     return evidence, service.sealed_source(session, "evidence", evidence_id)
 
 

@@ -53,7 +53,7 @@ def assign(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int, pe
 
 def unassign(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int) -> Evidence:
     """Give an assignment back, without a reason, or end it as a coordinator. A lease stays. Raises NotAssigned."""
-    seen, _ = find_evidence(uow.session, actor, evidence_id, Operation.READ_METADATA)
+    seen, _ = find_evidence(uow.session, actor, evidence_id, Operation.READ_WITHDRAWN)
     is_own = seen.assigned_to == actor.account_id
     operation = Operation.VERIFY if is_own else Operation.MANAGE_CASE
     # The version says that the assignment which was read is still the one that is ended.

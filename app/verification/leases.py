@@ -110,7 +110,7 @@ def take_lease(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, ttl_s: int, 
 
 def end_lease(uow: UnitOfWork, actor: Actor, evidence_id: UUID, *, version: int) -> Evidence:
     """Give one's own lease back or, as a coordinator, end another's. Raises LeaseNotHeld when there is none."""
-    seen, _ = find_evidence(uow.session, actor, evidence_id, Operation.READ_METADATA)
+    seen, _ = find_evidence(uow.session, actor, evidence_id, Operation.READ_WITHDRAWN)
     is_own = seen.lease_holder == actor.account_id
     operation = Operation.VERIFY if is_own else Operation.MANAGE_CASE
     # The version says that the lease which was read is still the one that is ended.

@@ -290,3 +290,38 @@ def test_finding_when_it_refers_to_a_withdrawn_item_then_says_no_more_than_that(
         assert house.item not in listed.text
     anew = house.verifier.post(f"{path}/findings", json=body)
     assert code(anew) == (422, "reference_not_found")
+
+
+def test_what_was_found_when_its_item_is_withdrawn_then_closed_to_those_who_carry_it_out_too(house: House) -> None:
+    """They read the item and its consents; a custodian erases by the custody log."""
+    ok(house.verifier.change(f"{house.path}/transitions", house.path, json={"event": "open_verification"}))
+    said = {"dimension": "content", "result": "not_established", "confidence": "low", "rationale": "Vemblithorn burns."}
+    ok(house.verifier.post(f"{house.path}/findings", json=said), 201)
+    assert "Vemblithorn" in house.custodian.get(f"{house.path}/findings").text
+    ok(house.withdraw(house.consent()["subject_id"]), 201)
+    closed = (
+        *("findings", "verdicts", "second-verdicts", "reviews", "relations", "matches", "group", "suggestions"),
+        *("recycled", "assessments", "claims", "fingerprints", "frames", "shots", "renderings", "redactions"),
+    )
+    similar = {"similar_to": house.item}
+    for role in CARRYING_OUT:
+        person = house.people[role]
+        assert ok(person.get(house.path))["id"] == house.item
+        assert person.get(f"{house.path}/consents").status_code == 200
+        answers = {each: person.get(f"{house.path}/{each}") for each in closed}
+        assert {each: code(answer) for each, answer in answers.items()} == dict.fromkeys(
+            closed, (404, "consent_withdrawn")
+        )
+        listed = person.get(f"/v1/cases/{house.case_id}/evidence", params=similar)
+        assert code(listed) == (404, "consent_withdrawn")
+        shown = person.get(f"{house.path}/custody", params={"limit": 200}).text
+        assert ("Vemblithorn" in shown) is (role == "custodian")
+
+
+def test_field_when_closed_by_a_withdrawal_then_is_not_said_to_be_erased(house: House) -> None:
+    ok(house.withdraw(house.consent()["subject_id"]), 201)
+    for role in ("researcher", "custodian"):
+        entries = ok(house.people[role].get(f"{house.path}/custody", params={"limit": 200}))["items"]
+        fields = [field for entry in entries for field in entry["sealed"].values()]
+        assert {field["is_disclosed"] for field in fields} == {role == "custodian"}
+        assert {field["is_erased"] for field in fields} == {False}

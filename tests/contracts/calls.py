@@ -413,7 +413,7 @@ SOURCES = (
     _read("getTestimony", "testimony", PREVIEW),
     _write("giveTestimonyConsent", "testimony", ALL - {"auditor"}, CONSENT),
     _write("withdrawTestimonyConsent", "testimony", ALL - {"auditor"}, _WITHDRAWAL),
-    _read("listTestimonyConsents", "testimony"),
+    _read("listTestimonyConsents", "testimony", PREVIEW),
     _write(
         "sealWitness",
         "testimony",

@@ -173,15 +173,21 @@ def test_application_role_when_it_changes_a_testimony_then_the_database_refuses(
         application.close()
 
 
-@pytest.mark.thorough
 def test_testimony_when_its_custody_is_read_then_opened_to_whoever_may_read_testimonies_alone(house: House) -> None:
-    ok(house.record(), 201)
-    path = f"/v1/incidents/{house.incident}/custody"
+    """What its witness consented to, too; and what is closed to a reader is not said to be erased."""
+    made = ok(house.record(consent={**CONSENT, "subject": "Vexlori", "note": "Vexlori lives by the mill."}), 201)
+    path, consents = f"/v1/incidents/{house.incident}/custody", f"/v1/testimonies/{made['testimony_id']}/consents"
     assert house.auditor.get(house.path).status_code == 403
+    assert code(house.auditor.get(consents)) == (403, "forbidden")
+    assert "Vexlori" in house.researcher.get(consents).text
     shown, kept = house.researcher.get(path), house.auditor.get(path)
-    assert "Brimmoxal" in shown.text
-    assert "Brimmoxal" not in kept.text
+    for word in ("Brimmoxal", "Vexlori"):
+        assert word in shown.text
+        assert word not in kept.text
     assert len(kept.json()["items"]) == len(shown.json()["items"])
+    closed = [field for entry in ok(kept)["items"] for field in entry["sealed"].values() if not field["is_disclosed"]]
+    assert len(closed) > 3
+    assert not any(field["is_erased"] for field in closed)
 
 
 def test_testimony_when_a_file_would_open_it_then_refused_to_who_may_not_read_it(
