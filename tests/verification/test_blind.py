@@ -399,6 +399,26 @@ def test_second_rows_when_by_an_author_without_lease_or_findings_then_refused(bl
     assert refused_by(blind, _insert_second_finding(blind, blind.petro)) == "exhibit_require_entry"
 
 
+def test_second_when_an_author_has_the_lease_after_all_then_refused_by_service_and_database(
+    blind: Bench, database: TestDatabase
+) -> None:
+    """Each wall by itself: the lease that no author is given is put there past the triggers."""
+    to_first_verdict(blind)
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        owner.execute("SET session_replication_role = replica")
+        owner.execute(
+            "UPDATE evidence SET lease_holder = %s, lease_taken_at = now(), lease_expires_at = now() + '1 h' "
+            "WHERE id = %s",
+            (blind.olena.account_id, blind.item),
+        )
+    with pytest.raises(SelfReview):
+        blind.second(blind.olena)
+    with pytest.raises(SelfReview):
+        blind.find(blind.olena, Dimension.DATE)
+    assert refused_by(blind, _insert_second_finding(blind, blind.olena)) == "exhibit_no_self_review"
+    assert refused_by(blind, _insert_second_verdict(blind, blind.olena)) == "exhibit_no_self_review"
+
+
 def test_review_rows_when_out_of_turn_in_a_blind_round_then_refused(blind: Bench) -> None:
     to_first_verdict(blind)
     row = review_row(blind, blind.petro, "concur", "awaiting_sign_off")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -209,6 +209,26 @@ def somebody_waits(bench: Bench) -> bool:
     )
     with bench.sessions() as session:
         return bool(session.scalar(query))
+
+
+def test_act_when_another_is_not_committed_yet_then_waits_before_it_looks(bench: Bench) -> None:
+    """What it is decided by is what the first one leaves: also a version that did not exist when it was asked for."""
+    bench.open(bench.olena)
+    bench.find_all(bench.olena)
+    waiting: list[Future[object]] = []
+
+    def concur_meanwhile() -> None:
+        bench.ahead = 1
+        waiting.append(pool.submit(bench.concur, bench.petro))
+        while not (waiting[0].done() or somebody_waits(bench)):
+            time.sleep(0.002)
+        bench.ahead = 0
+
+    with ThreadPoolExecutor(1) as pool:
+        bench.meanwhile = concur_meanwhile
+        bench.submit(bench.olena)
+        assert waiting[0].exception(timeout=20) is None
+    assert bench.evidence().state == "awaiting_sign_off"
 
 
 def test_limit_of_leases_when_two_items_are_opened_at_once_then_only_one_of_them(bench: Bench) -> None:

@@ -31,6 +31,7 @@ from app.access.actors import Actor
 from app.access.rules import Role
 from app.cases.policy import Policy
 from app.cases.service import change_policy, grant_role, revoke_role
+from app.exports.custody_service import list_custody
 from app.kernel.errors import AppError, NotFound, VersionMismatch, constraint_errors
 from app.media.viewing import log_reading
 from app.verification.findings import list_findings
@@ -309,9 +310,26 @@ class Verification(RuleBasedStateMachine):
     def advance(self, data: st.DataObject, count: int) -> None:
         """Some steps that the model allows: chance alone would seldom leave the first states."""
         for _ in range(count):
+            for tempted in self._temptations():
+                tempted()
             steps = self._steps_onwards()
             if steps:
                 data.draw(st.sampled_from(steps))()
+
+    def _temptations(self) -> list[partial[None]]:
+        """What whoever has done the work so far may not do next: chance alone would seldom try it where it matters."""
+        authors, judges = sorted(self.authors), sorted(self.authors | self.judges | self.seconds)
+        match self.state:
+            case "awaiting_peer_review":
+                acts: list[partial[None]] = [partial(self.take_lease, person) for person in authors]
+                acts += [partial(self.submit_second, person, VERDICTS[0]) for person in authors]
+                return acts + [partial(self.review, person, DECISIONS[0]) for person in authors]
+            case "disputed":
+                return [partial(self.adjudicate, person, ADJUDICATIONS[0]) for person in judges]
+            case "awaiting_sign_off":
+                return [partial(self.sign_off, person) for person in judges]
+            case _:
+                return []
 
     def _steps_onwards(self) -> list[partial[None]]:
         verifiers = [person for person in PEOPLE if self._may(person, *VERIFY)]
@@ -535,6 +553,10 @@ class Verification(RuleBasedStateMachine):
             given = len(list_verdicts(session, actor, self.bench.item, **page))
             assert found == sum(self._sees(person, one) for one in self.findings), person
             assert given == sum(self._sees(person, one) for one in self.verdicts), person
+            if self._may(person, "coordinator", "researcher"):
+                custody = list_custody(session, actor, "evidence", self.bench.item, after=0, limit=500).entries
+                hidden = sum(not self._sees(person, one) for one in (*self.findings, *self.verdicts))
+                assert sum(entry.is_kept_back for entry in custody) == hidden, person
 
 
 @pytest.fixture
