@@ -4,7 +4,6 @@ import gc
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,11 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.kernel.database import open_engine, session_factory
 from tests.support.api import Api, administer, running_api
 from tests.support.databases import (
+    TEMPLATE,
     TestDatabase,
     TestServer,
     close_connections,
-    create_database,
-    discard_database,
+    copied_database,
     filled_template,
     make_run_directory,
     open_server,
@@ -118,12 +117,9 @@ def database(
     postgres: TestServer, administered: tuple[str, str], request: pytest.FixtureRequest
 ) -> Iterator[TestDatabase]:
     """A fresh migrated database, dropped afterwards; where ``api`` serves it, with an administrator."""
-    if "api" in request.fixturenames:
-        made = replace(create_database(postgres, template=administered[0]), admin_token=administered[1])
-    else:
-        made = create_database(postgres)
-    yield made
-    discard_database(postgres, made.name)
+    template, token = administered if "api" in request.fixturenames else (TEMPLATE, None)
+    with copied_database(postgres, template, admin_token=token) as made:
+        yield made
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The contract: the committed OpenAPI document is the one that the code makes, and it is complete."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,18 +7,15 @@ from fastapi import APIRouter
 
 from app.main import UndeclaredAccess, build_app, require_declared_access
 from app.openapi_document import document_text
-from tests.support.api import built_app
+from tests.contracts.document import DOCUMENT, document
 
 pytestmark = pytest.mark.contract
 
-DOCUMENT = Path(__file__).parents[2] / "openapi" / "openapi.json"
-
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
-    document = built_app().openapi()
     return [
         (method, path, operation)
-        for path, methods in document["paths"].items()
+        for path, methods in document()["paths"].items()
         for method, operation in methods.items()
     ]
 
@@ -51,13 +47,13 @@ def test_operation_ids_when_listed_then_each_is_unique() -> None:
 
 def test_schemas_when_named_then_no_two_classes_share_a_name() -> None:
     """FastAPI marks those that do with the module's name, or with the direction."""
-    names = built_app().openapi()["components"]["schemas"]
+    names = document()["components"]["schemas"]
     marks = ("__", "-Input", "-Output")
     assert [name for name in names if any(mark in name for mark in marks)] == []
 
 
 def test_json_request_bodies_when_documented_then_they_refuse_unknown_fields() -> None:
-    schemas = built_app().openapi()["components"]["schemas"]
+    schemas = document()["components"]["schemas"]
     for method, path, operation in operations():
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
         reference = body.get("$ref", "").rpartition("/")[2]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def read_again(hub: Hub, as_of: str, before: dict[str, Any]) -> dict[str, Any]:
         hub.items, hub.incidents = items, incidents
 
 
+@pytest.mark.thorough
 @settings(max_examples=2, phases=(Phase.generate,), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.tuples(st.sampled_from((*NAMES, *WAY)), st.integers(0, 2)), min_size=25, max_size=40),

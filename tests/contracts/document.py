@@ -1,11 +1,17 @@
-"""The operations of the OpenAPI document, as the tests walk them."""
+"""The operations of the committed OpenAPI document, as the tests walk them.
 
+Whoever looks tests up reads it: to make it takes more than a second, and that it is the one which the code makes is
+tested once, in tests/architecture.
+"""
+
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
-from tests.support.api import built_app
+DOCUMENT = Path(__file__).parents[2] / "openapi" / "openapi.json"
 
 
 @dataclass(frozen=True)
@@ -33,10 +39,16 @@ class Documented:
 
 
 @cache
+def document() -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    return read
+
+
+@cache
 def operations() -> dict[str, Documented]:
     """Every operation by its operationId."""
     return {
         facts["operationId"]: Documented(facts["operationId"], method.upper(), path, facts)
-        for path, methods in built_app().openapi()["paths"].items()
+        for path, methods in document()["paths"].items()
         for method, facts in methods.items()
     }

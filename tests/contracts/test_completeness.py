@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.document import Documented, operations
-from tests.support.api import built_app
+from tests.contracts.document import Documented, document, operations
 
 pytestmark = pytest.mark.contract
 
@@ -107,7 +106,7 @@ SERVER_SET = frozenset(
 def schema(reference: Any) -> dict[str, Any]:
     """A schema with its reference resolved."""
     if isinstance(reference, dict) and "$ref" in reference:
-        found: dict[str, Any] = built_app().openapi()["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
+        found: dict[str, Any] = document()["components"]["schemas"][reference["$ref"].rpartition("/")[2]]
         return found
     made: dict[str, Any] = reference
     return made

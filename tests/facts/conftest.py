@@ -1,6 +1,8 @@
-"""A case with two organisations and an incident, over HTTP, and people of every kind that facts need."""
+"""A case with two organisations and an incident, over HTTP, and people of every kind that facts need: made once."""
 
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -10,7 +12,9 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.primitives import new_id
 from tests.support.api import Api, Person
+from tests.support.databases import TestDatabase, TestServer, copied_database
 from tests.support.journey import ok
+from tests.support.worlds import Kept, known_world, prepared_world
 
 OCCURRED = {
     "from": "2024-07-08T07:30:00Z",
@@ -35,6 +39,10 @@ class World:
         self.service = self.organisation("Security Service", "prosecution_or_police")
         self.incident = self.new_incident("I-1")
         self.path = f"/v1/incidents/{self.incident}"
+
+    @classmethod
+    def of(cls, api: Api) -> Self:
+        return cls(api, api.app.state.services.sessions)
 
     def organisation(self, name: str, kind: str = "ngo", **more: Any) -> str:
         body = {"stated": {"name": name, "organisation_kind": kind, **more}}
@@ -71,9 +79,22 @@ class World:
         return None
 
 
+@pytest.fixture(scope="session")
+def prepared(postgres: TestServer, run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Kept]:
+    """The template with a world in it, and who and what is there."""
+    data = tmp_path_factory.mktemp("world") / "data"
+    return prepared_world(postgres, run_directory, "facts", data, World.of)
+
+
 @pytest.fixture
-def world(api: Api, sessions: sessionmaker[Session]) -> World:
-    return World(api, sessions)
+def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
+    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
+        yield made
+
+
+@pytest.fixture
+def world(api: Api, prepared: tuple[str, Kept]) -> World:
+    return known_world(World, prepared[1], api, sessions=api.app.state.services.sessions)
 
 
 def code_of(response: httpx.Response) -> tuple[int, str]:

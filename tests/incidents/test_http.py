@@ -1,8 +1,9 @@
 """Incidents and links over HTTP: what is stated, who may, and the entry in each of the two streams."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Self
 from uuid import UUID
 
 import httpx
@@ -16,6 +17,8 @@ from app.access.rules import Scope
 from app.kernel.primitives import new_id
 from tests.factories import NO_LABELS, make_item
 from tests.support.api import Api, Person
+from tests.support.databases import TestDatabase, TestServer, copied_database
+from tests.support.worlds import Kept, known_world, prepared_world
 
 STATED: dict[str, Any] = {
     "code": "KY-2026-014",
@@ -47,6 +50,10 @@ class World:
         self.outsider = api.person("Outsider")
         self.case_id = api.case(self.coordinator, verifier=(self.olena,), auditor=(self.auditor,))
 
+    @classmethod
+    def of(cls, api: Api) -> Self:
+        return cls(api, api.app.state.services.sessions)
+
     def item(self, person: Person | None = None, case_id: str | None = None, **options: Any) -> str:
         account = UUID((person or self.olena).id)
         actor = Actor(account, new_id(), "session", frozenset(), frozenset(Scope), None, None)
@@ -69,9 +76,22 @@ class World:
             return [json.loads(bytes(body)) for body in session.scalars(query, {"stream": stream})]
 
 
+@pytest.fixture(scope="session")
+def prepared(postgres: TestServer, run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Kept]:
+    """The template with a world in it, and who and what is there."""
+    data = tmp_path_factory.mktemp("world") / "data"
+    return prepared_world(postgres, run_directory, "incidents", data, World.of)
+
+
 @pytest.fixture
-def world(api: Api, sessions: sessionmaker[Session]) -> World:
-    return World(api, sessions)
+def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
+    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
+        yield made
+
+
+@pytest.fixture
+def world(api: Api, prepared: tuple[str, Kept]) -> World:
+    return known_world(World, prepared[1], api, sessions=api.app.state.services.sessions)
 
 
 def code_of(response: httpx.Response) -> tuple[int, str]:

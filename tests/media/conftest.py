@@ -9,14 +9,7 @@ import pytest
 
 from tests.media.people import METADATA, Hub, HubFacts
 from tests.support.api import Api, running_api
-from tests.support.databases import (
-    TEMPLATE,
-    TestDatabase,
-    TestServer,
-    create_database,
-    discard_database,
-    filled_template,
-)
+from tests.support.databases import TestDatabase, TestServer, copied_database, filled_template
 
 Receive = Callable[..., dict[str, Any]]
 
@@ -36,18 +29,15 @@ def prepared(
 
 @pytest.fixture
 def database(
-    postgres: TestServer, prepared: tuple[str, HubFacts], request: pytest.FixtureRequest
+    postgres: TestServer,
+    administered: tuple[str, str],
+    prepared: tuple[str, HubFacts],
+    request: pytest.FixtureRequest,
 ) -> Iterator[TestDatabase]:
-    """A fresh database, dropped afterwards; with a hub in it for the tests that ask for one."""
-    made = create_database(postgres, template=prepared[0] if "hub" in request.fixturenames else TEMPLATE)
-    yield made
-    discard_database(postgres, made.name)
-
-
-@pytest.fixture
-def api(database: TestDatabase, prepared: tuple[str, HubFacts], tmp_path: Path) -> Iterator[Api]:
-    with running_api(database, tmp_path / "data", admin_token=prepared[1].admin_token) as served:
-        yield served
+    """A fresh database, dropped afterwards, with an administrator; with a hub in it for the tests that ask for one."""
+    template, token = (prepared[0], prepared[1].admin_token) if "hub" in request.fixturenames else administered
+    with copied_database(postgres, template, admin_token=token) as made:
+        yield made
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from app.blobs.store import StoredBlob
 from app.media.orphans import remove_if_orphan
+from tests.media.people import Hub
 from tests.support.api import Api, Person, running_api
 from tests.support.databases import TestDatabase
 
@@ -60,13 +61,13 @@ FILE = ('name="file"; filename="a.jpg"', DOGS)
 
 
 @pytest.fixture
-def collector(api: Api) -> Person:
-    return api.person("Olena Collector")
+def collector(hub: Hub) -> Person:
+    return hub.collector
 
 
 @pytest.fixture
-def case_id(api: Api, collector: Person) -> str:
-    return api.case(api.person("Coordinator"), collector=(collector,))
+def case_id(hub: Hub) -> str:
+    return hub.case_id
 
 
 def rows(api: Api, table: str) -> int:
@@ -263,10 +264,8 @@ def test_upload_of_another_content_type_is_refused(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
-def test_upload_into_a_foreign_case_is_not_found_and_unread(api: Api, case_id: str) -> None:
-    stranger = api.person("Stranger")
-
-    answer = upload(stranger, case_id)
+def test_upload_into_a_foreign_case_is_not_found_and_unread(api: Api, hub: Hub) -> None:
+    answer = upload(hub.stranger, hub.case_id)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
     assert (blobs(api), left_overs(api)) == ([], [])

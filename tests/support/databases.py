@@ -12,7 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -158,6 +158,14 @@ def create_database(server: TestServer, *, template: str = TEMPLATE, name: str |
         server.login_url(name, f"{TEMPLATE}_app_login"),
         server.login_url(name, f"{TEMPLATE}_integrator_login"),
     )
+
+
+@contextmanager
+def copied_database(server: TestServer, template: str, *, admin_token: str | None = None) -> Iterator[TestDatabase]:
+    """A test's own copy; ``admin_token``: of the administrator that the template has."""
+    made = replace(create_database(server, template=template), admin_token=admin_token)
+    yield made
+    discard_database(server, made.name)
 
 
 def filled_template(

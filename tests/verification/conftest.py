@@ -8,14 +8,7 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.database import open_engine, session_factory
-from tests.support.databases import (
-    TEMPLATE,
-    TestDatabase,
-    TestServer,
-    create_database,
-    discard_database,
-    filled_template,
-)
+from tests.support.databases import TestDatabase, TestServer, copied_database, filled_template
 from tests.verification.bench import Bench
 
 
@@ -34,12 +27,15 @@ def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, dict[str, 
 
 @pytest.fixture
 def database(
-    postgres: TestServer, prepared: tuple[str, dict[str, Any]], request: pytest.FixtureRequest
+    postgres: TestServer,
+    administered: tuple[str, str],
+    prepared: tuple[str, dict[str, Any]],
+    request: pytest.FixtureRequest,
 ) -> Iterator[TestDatabase]:
-    """A fresh database, dropped afterwards; with a bench in it for the tests that ask for one."""
-    made = create_database(postgres, template=prepared[0] if "bench" in request.fixturenames else TEMPLATE)
-    yield made
-    discard_database(postgres, made.name)
+    """A fresh database, dropped afterwards; with a bench in it for the tests that ask for one, or an administrator."""
+    template, token = (prepared[0], None) if "bench" in request.fixturenames else administered
+    with copied_database(postgres, template, admin_token=token) as made:
+        yield made
 
 
 @pytest.fixture
