@@ -1,4 +1,4 @@
-"""``exhibit serve``: set-up, then API, worker and integrator under one parent, until Ctrl-C or SIGTERM."""
+"""``exhibit serve``: set-up, then API, workers and integrator under one parent, until Ctrl-C or SIGTERM."""
 
 import argparse
 import os
@@ -83,7 +83,7 @@ def _children(settings: Settings, listening_fd: int) -> list[Child]:
             child("api", "--listening-fd", str(listening_fd), name=f"api-{number}", descriptors=(listening_fd,))
             for number in range(1, settings.api_processes + 1)
         ),
-        child("worker"),
+        *(child("worker", name=f"worker-{number}") for number in range(1, settings.worker_processes + 1)),
         child("integrator"),
     ]
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks.upload import METADATA, make_case
 from benchmarks.verifiers import Client
 from tests.media_samples import PHOTOGRAPHS, twelve_megapixels
-from tests.support.product import start_product
+from tests.support.product import AS_SHIPPED, start_product
 
 BOUNDARY = "exhibit-benchmark"
 LOOK_EVERY_S = 0.1
@@ -59,7 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o711)
-        product = start_product(directory / "data", EXHIBIT_API_PROCESSES="2")
+        product = start_product(directory / "data", **AS_SHIPPED)
         try:
             case_id, token = make_case(product)
             started = time.perf_counter()

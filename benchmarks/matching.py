@@ -35,7 +35,7 @@ from benchmarks.matching_kept import Kept
 from benchmarks.matching_plot import recall_svg
 from benchmarks.matching_product import Asked
 from benchmarks.matching_scores import Answered, Scores, score
-from tests.support.product import start_product
+from tests.support.product import AS_SHIPPED, start_product
 
 SOURCES_A_ROUND = 2
 """A round has each edit of so many sources."""
@@ -163,7 +163,7 @@ class Run:
 
     def ask(self) -> None:
         rounds = rounds_of(self.parts, self._options.seed)
-        product = None if self._options.without_product else start_product(self._kept.data, EXHIBIT_API_PROCESSES="2")
+        product = None if self._options.without_product else start_product(self._kept.data, **AS_SHIPPED)
         try:
             asked = (
                 None if product is None else Asked(product, self._options, self.references, self._kept, self._until_s)

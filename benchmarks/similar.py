@@ -30,7 +30,7 @@ from app.kernel.embedded_postgres import start_postgres
 from tests.media_samples import PHOTOGRAPHS, recompressed
 from tests.support.api import Api, Person
 from tests.support.journey import api_of, close, received
-from tests.support.product import Product, start_product
+from tests.support.product import AS_SHIPPED, Product, start_product
 
 LOOK_UPS = 24
 VIEWS = 8
@@ -174,7 +174,7 @@ def main() -> None:
     blobs = options.rows // VIEWS
     with tempfile.TemporaryDirectory() as name:
         data = Path(name) / "exhibit-data"
-        product = start_product(data, EXHIBIT_API_PROCESSES="2")
+        product = start_product(data, **AS_SHIPPED)
         made = set_up(product)
         product.stop()
         began = time.monotonic()
@@ -188,7 +188,7 @@ def main() -> None:
                 print(f"  the file opened and checked in {time.perf_counter() - before:.2f} s: "
                       f"{opened.size_bytes / 1e9:.2f} GB")  # fmt: skip
                 del opened
-            product = start_product(data, EXHIBIT_API_PROCESSES="2")
+            product = start_product(data, **AS_SHIPPED)
             while search_is_ready(product.base_url) is None:
                 time.sleep(0.2)
             print(f"{start}: searching {time.monotonic() - began:.1f} s after the start "

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.support.product import start_product
+from tests.support.product import AS_SHIPPED, start_product
 
 PEER = "import fastapi, sqlalchemy, numpy"
 
@@ -28,7 +28,7 @@ def main() -> None:
         ready_s: list[float] = []
         peer_s: list[float] = []
         for _ in range(options.rounds + 1):
-            product = start_product(directory / "data", EXHIBIT_API_PROCESSES="2")
+            product = start_product(directory / "data", **AS_SHIPPED)
             ready_s.append(product.ready_s)
             product.stop()
             started = time.perf_counter()

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.upload_store import plain_speed
 from benchmarks.verifiers import Client
-from tests.support.product import Product, start_product
+from tests.support.product import AS_SHIPPED, Product, start_product
 
 MIB = 1024 * 1024
 BOUNDARY = "exhibit-benchmark"
@@ -92,7 +92,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.directory) as name:
         directory = Path(name)
         directory.chmod(0o711)
-        product = start_product(directory / "data", EXHIBIT_API_PROCESSES="2")
+        product = start_product(directory / "data", **AS_SHIPPED)
         try:
             case_id, token = make_case(product)
             pids = [pid for name, pid in product.children().items() if name.startswith("api")]

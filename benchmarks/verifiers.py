@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.product import start_product
+from tests.support.product import AS_SHIPPED, start_product
 
 LABELS = {"graphic_level": "none", "child": False, "sexual_violence": False, "distressing_audio": False}
 ACQUISITION = {
@@ -199,7 +199,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="exhibit-bench-") as directory:
         Path(directory).chmod(0o711)
-        product = start_product(Path(directory) / "data", EXHIBIT_API_PROCESSES="2")
+        product = start_product(Path(directory) / "data", **AS_SHIPPED)
         try:
             verifiers = make_verifiers(product.base_url, product.admin_token, options.verifiers)
             run_load(verifiers, 2, Verifier.read_and_change)

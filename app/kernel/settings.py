@@ -89,7 +89,8 @@ class Settings(BaseSettings):
     decode_sequence_pixels: int = Field(
         600_000_000, ge=1_000_000, le=100_000_000_000, description="That are decoded in all for these."
     )
-    worker_concurrency: int = Field(2, ge=1)
+    worker_processes: int = Field(2, ge=1, description="Worker processes under `exhibit serve`.")
+    worker_concurrency: int = Field(1, ge=1, description="Jobs that one worker process works on at once.")
     job_attempts: int = Field(4, ge=1, description="After so many tries a job ends as failed.")
 
     witness_policy: Path | None = Field(None, description="A C2SP tlog-policy file: whose cosignatures count.")

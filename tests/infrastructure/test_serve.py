@@ -18,7 +18,7 @@ import pytest
 from app.kernel.database_roles import libpq_url
 from app.kernel.embedded_postgres import start_postgres
 from app.kernel.postgres_process import read_postmaster
-from tests.support.product import Product, start_product
+from tests.support.product import AS_SHIPPED, Product, start_product
 
 DEADLINE_S = 40.0
 
@@ -62,7 +62,7 @@ def installation() -> Iterator[Installation]:
     """For all tests of this file, each of which leaves a product that is ready; the last damages its ledger."""
     with tempfile.TemporaryDirectory(prefix="exhibit-") as name:
         Path(name).chmod(0o711)
-        made = Installation(start_product(Path(name) / "data", EXHIBIT_API_PROCESSES="2"))
+        made = Installation(start_product(Path(name) / "data", **AS_SHIPPED))
         yield made
         made.product.stop()
 
@@ -91,7 +91,7 @@ def test_serve_when_parent_is_killed_then_children_end_and_the_next_start_adopts
 ) -> None:
     product = installation.product
     children = product.children()
-    assert sorted(children) == ["api-1", "api-2", "integrator", "worker"]
+    assert sorted(children) == ["api-1", "api-2", "integrator", "worker-1", "worker-2"]
     product.kill()
     try:
         wait_for(

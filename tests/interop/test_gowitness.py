@@ -179,7 +179,7 @@ def test_witness_when_it_holds_another_tree_then_its_422_is_an_alarm_until_an_op
     told = client.get("/readyz").json()["components"]["witnesses"]
     assert told["status"] == "not_ready"
     assert "witness.example/w1: proof_refused" in told["detail"]
-    assert "witness_contradicts_the_log" in (product.data_dir / "logs" / "worker.log").read_text()
+    assert "witness_contradicts_the_log" in (product.data_dir / "logs" / "worker-1.log").read_text()
     assert first.answers().count("422") == 1
     act(client, "ruth")
     wait_for(lambda: published_size(client) > newer)  # The other two go on.

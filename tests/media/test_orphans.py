@@ -200,7 +200,7 @@ def test_process_killed_between_file_and_row_then_the_file_is_swept_and_may_be_s
         assert sending.result(timeout=30) is None, "nothing was acknowledged"
         holder.rollback()
     make_older(file_of(root, sha256), 2 * DAY_S)
-    os.kill(server.children()["worker"], signal.SIGKILL)
+    os.kill(server.children()["worker-1"], signal.SIGKILL)
 
     wait_until(lambda: not file_of(root, sha256).exists(), "the next worker sweeps as it starts")
     assert (root / "aside" / sha256).read_bytes() == content

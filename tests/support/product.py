@@ -11,10 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.kernel.settings import Settings
 from tests.support.databases import TestDatabase
 
 READY_WITHIN_S = 60.0
 READY = re.compile(r"Exhibit is ready at (http://\S+)")
+
+
+SMALLEST = {"EXHIBIT_API_PROCESSES": "1", "EXHIBIT_WORKER_PROCESSES": "1", "EXHIBIT_WORKER_CONCURRENCY": "2"}
+AS_SHIPPED = {
+    f"EXHIBIT_{name.upper()}": str(Settings.model_fields[name].default)
+    for name in ("api_processes", "worker_processes", "worker_concurrency")
+}
 
 
 @dataclass
@@ -62,15 +70,15 @@ class Product:
                 stream.close()
 
 
-def start_product(data_dir: Path, database: TestDatabase | None = None, **settings: str) -> Product:
+def start_product(data_dir: Path, database: TestDatabase | None = None, /, **settings: str) -> Product:
     """Start it on a free port; on the test's database, or on its own embedded server when none is given.
 
-    With one API process, where a setting does not ask for more: the second costs 2 s of work to start. Benchmarks
-    ask for two, as it is shipped.
+    With one API process and one worker, where a setting does not ask for more: a second one costs 2 s of work to
+    start. Benchmarks ask for what is shipped.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EXHIBIT_")}
     environment.pop("DATABASE_URL", None)
-    environment |= {"EXHIBIT_DATA": str(data_dir), "EXHIBIT_PORT": "0", "EXHIBIT_API_PROCESSES": "1"}
+    environment |= {"EXHIBIT_DATA": str(data_dir), "EXHIBIT_PORT": "0"} | SMALLEST
     if database is not None:
         environment["DATABASE_URL"] = database.owner_url
         environment["EXHIBIT_APP_DATABASE_URL"] = database.app_url
