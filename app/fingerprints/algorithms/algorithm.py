@@ -73,16 +73,16 @@ class Algorithm(Protocol):
 class Reduced:
     """What every algorithm of version 1 looks at, in the forms that several of them need, each made once."""
 
-    image: Image.Image
+    pixels: Pixels
     """RGB, the longer side at most 512 pixels."""
-    given_pixels: Pixels | None = None
-    """The image's, where they are known already."""
+    given_image: Image.Image | None = None
+    """The same, where there is one already."""
     given_planes: tuple[Plane, Plane, Plane] | None = None
 
     @cached_property
-    def pixels(self) -> Pixels:
-        """The image as an array."""
-        return np.asarray(self.image) if self.given_pixels is None else self.given_pixels
+    def image(self) -> Image.Image:
+        """Not all that look at a picture need it, and it is another copy."""
+        return Image.fromarray(self.pixels) if self.given_image is None else self.given_image
 
     @cached_property
     def grey(self) -> Image.Image:
@@ -117,7 +117,8 @@ def reduced(picture: "Pixels | Image.Image | Reduced") -> Reduced:
         return picture
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     size = reduced_size(image.size, HASHED_SIDE_PIXELS)
-    return Reduced(image if size == image.size else image.resize(size, Image.Resampling.BOX))
+    small = image if size == image.size else image.resize(size, Image.Resampling.BOX)
+    return Reduced(np.asarray(small), small)
 
 
 def reduced_size(size: tuple[int, int], longer_side: int) -> tuple[int, int]:

@@ -80,10 +80,11 @@ def features_of(part: Pixels, view: str) -> LocalFeatures:
 def spread_features(picture: Pixels, strongest: LocalFeatures, view: str) -> LocalFeatures | None:
     """Points that are spread over the picture, of one whose strongest points crowd, under this view; None of another
     one."""
-    luma = _luma(picture)
     xy = unpack_points(strongest.points).xy
-    if not len(xy) or not _is_crowded(_cells_of(xy, luma.shape)):
+    width, height = reduced_size((picture.shape[1], picture.shape[0]), SIDE_PIXELS)
+    if not len(xy) or not _is_crowded(_cells_of(xy, (height, width))):
         return None
+    luma = _luma(picture)
     detector = _detector(MOST_CORNERS)
     corners = detector.detect(luma, None)
     places = np.array([corner.pt for corner in corners])

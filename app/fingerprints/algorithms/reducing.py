@@ -26,7 +26,7 @@ def reduced_picture(rgb: Pixels) -> Reduced:
     height, width = rgb.shape[:2]
     pixels = cast(Pixels, smaller(rgb, reduced_size((width, height), HASHED_SIDE_PIXELS)))
     red, green, blue = cv2.split(pixels)
-    return Reduced(Image.fromarray(pixels), pixels, (cast(Plane, red), cast(Plane, green), cast(Plane, blue)))
+    return Reduced(pixels, None, (cast(Plane, red), cast(Plane, green), cast(Plane, blue)))
 
 
 def folded_tones(rgb: Pixels) -> Pixels:
