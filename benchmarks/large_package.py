@@ -3,8 +3,9 @@
 ``python -m benchmarks.large_package [--gib 4.1] [--entries 66000]``
 
 One item with so large a file and so long a stream, in a database of the tests; its two jobs are run as the worker runs
-them (a bypass: entries are appended 500 a transaction, not by as many requests). Then ``unzip -t``, Python's zipfile
-and ``verify.py`` read the zip; and the zip is thrown away. Needs three times the file's size on the disk.
+them (a bypass: entries are appended 500 a transaction, not by as many requests). Then Python's zipfile, ``unzip``,
+``verify.py``, ``sha256sum`` and bagit-python (of requirements-interop.lock) read it; and it is thrown away. Needs four
+times the file's size on the disk.
 """
 
 import argparse
@@ -29,6 +30,9 @@ from tests.support.databases import create_database, make_run_directory, open_se
 
 MIB = 1024 * 1024
 A_TRANSACTION = 500
+BAGIT = (
+    "import bagit, pathlib, sys; bagit.Bag(str(next(pathlib.Path(sys.argv[1]).iterdir()))).validate(); print('valid')"
+)
 
 
 def large_item(packages: PackageHub, size_mib: int) -> UUID:
@@ -56,6 +60,14 @@ def say(what: str, started: float) -> None:
     print(f"{what}: {time.perf_counter() - started:.1f} s", flush=True)
 
 
+def _has_zip64_end(path: Path) -> bool:
+    """Record, locator and end record are 56, 20 and 22 bytes (APPNOTE 4.3.14 to 4.3.16)."""
+    with open(path, "rb") as file:
+        file.seek(-98, 2)
+        end = file.read()
+    return end.startswith(b"PK\x06\x06") and end[56:60] == b"PK\x06\x07"
+
+
 def run(packages: PackageHub, size_mib: int, entries: int) -> None:
     started = time.perf_counter()
     item = large_item(packages, size_mib)
@@ -76,14 +88,20 @@ def run(packages: PackageHub, size_mib: int, entries: int) -> None:
     with zipfile.ZipFile(path) as archive:
         largest = max(archive.infolist(), key=lambda member: member.file_size)
         print(f"{path.stat().st_size} bytes, {len(archive.namelist())} members, the largest {largest.file_size}")
+        print(f"directory at byte {archive.start_dir}, which the ZIP64 end record says: {_has_zip64_end(path)}")
         assert archive.testzip() is None
     say("zipfile", started)
+    bag = packages.stores.settings.data / "unpacked"
+    verifying = [sys.executable, "-I", verify.__file__, str(path), "--key", packages.hub.vkey.encode()]
     for command in (
         ["unzip", "-tqq", str(path)],
-        [sys.executable, "-I", verify.__file__, str(path), "--key", packages.hub.vkey.encode(), "--leaves-optional"],
+        [*verifying, "--leaves-optional"],
+        ["unzip", "-qq", str(path), "-d", str(bag)],
+        ["sh", "-c", f"cd {bag}/* && sha256sum --quiet -c manifest-sha256.txt tagmanifest-sha256.txt"],
+        [sys.executable, "-c", BAGIT, str(bag)],
     ):
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        print(f"{Path(command[0]).name}: status {done.returncode}", *done.stdout.splitlines()[-1:])
+        print(f"{' '.join(command)[:60]}: status {done.returncode}", *done.stdout.splitlines()[-1:])
         say("so far", started)
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)

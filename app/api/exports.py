@@ -39,6 +39,7 @@ from app.blobs.store import BlobMissing, BlobUnreadable
 from app.consent.rules import ConsentScope
 from app.exports import approval, export_service, verifier_page
 from app.exports.bag_profile import profile_json
+from app.exports.dossier import package_name
 from app.exports.export_service import ExportAsked
 from app.exports.models import Export
 from app.exports.verifier import verify
@@ -408,7 +409,7 @@ def _headers(export: Export) -> dict[str, str]:
     digest = base64.b64encode(bytes.fromhex(export.package_sha256)).decode("ascii")
     return {
         "Content-Type": "application/zip",
-        "Content-Disposition": f'attachment; filename="custody-{export.scope}-{str(export.id)[:8]}.zip"',
+        "Content-Disposition": f'attachment; filename="{package_name(export.scope, export.id)}.zip"',
         "Accept-Ranges": "bytes",
         "ETag": f'"{export.package_sha256}"',
         "Repr-Digest": f"sha-256=:{digest}:",

@@ -74,6 +74,11 @@ def frozen_of(document: dict[str, Any]) -> Frozen:
     return Frozen(**{**document, "anchors": tuple(document["anchors"])})
 
 
+def package_name(scope: str, export_id: UUID) -> str:
+    """What the zip is called when it is given out, without its ending: it may be called otherwise since."""
+    return f"custody-{scope}-{str(export_id)[:8]}"
+
+
 @dataclass(frozen=True)
 class Dossier:
     """One package, ready to be written. ``spans`` include the export's own entry in each stream; ``before`` do not."""
@@ -104,7 +109,7 @@ class Dossier:
     @property
     def folder(self) -> str:
         """The one folder of the zip: ``custody-<ref>-<time>``."""
-        return f"custody-{self.scope}-{str(self.id)[:8]}-{self.time:%Y%m%dT%H%M%SZ}"
+        return f"{package_name(self.scope, self.id)}-{self.time:%Y%m%dT%H%M%SZ}"
 
     @property
     def inputs(self) -> Frozen:

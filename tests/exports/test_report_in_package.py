@@ -136,6 +136,16 @@ def test_report_when_all_is_opened_then_both_files_tell_items_incident_matches_a
         assert letters[::-1] in text or letters[::-1].replace("ال", "لا") in text, letters
 
 
+def test_report_when_it_says_how_to_verify_then_names_the_zip_as_it_is_given_out(world: World) -> None:
+    taken = world.anna.get(f"/v1/exports/{world.export_id('incident', [world.incident])}/content")
+    name = taken.headers["content-disposition"].removeprefix('attachment; filename="').removesuffix('"')
+    assert re.fullmatch(r"custody-incident-[0-9a-f]{8}\.zip", name)
+    files = opened(taken.content, parse_key(world.vkey)).files
+    for told in (page_of(files), pdf_of(files).text()):
+        assert "python3 -I verify.py PACKAGE.zip" in told
+        assert name in told
+
+
 @pytest.mark.thorough
 def test_pictures_when_labels_say_so_then_are_blurred_and_grey_also_beside_their_match(world: World) -> None:
     files = world.files("selection", [world.clear, world.graphic, world.film], media=True)

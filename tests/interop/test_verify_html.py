@@ -352,6 +352,72 @@ def test_check_when_cancelled_then_ends_its_workers_and_the_next_one_is_made(
         assert ready.heard == []
 
 
+NOTICED = """() => {
+  window.noticed = [];
+  window.focused = [];
+  addEventListener("focusin", (event) => window.focused.push(event.target.id || event.target.tagName));
+  const told = document.getElementById("told");
+  new MutationObserver(() => window.noticed.push(told.textContent)).observe(told, { childList: true, subtree: true });
+}"""
+
+
+def _focused(ready: VerifierPage) -> str:
+    return str(ready.page.evaluate("document.activeElement.id || document.activeElement.tagName"))
+
+
+def test_page_when_used_by_keyboard_and_ear_then_keeps_the_place_and_says_each_quarter_once(
+    browser: Browser, later: Bag, key: str
+) -> None:
+    with open_page(browser) as ready:
+        order = []
+        for _ in range(6):
+            ready.page.keyboard.press("Tab")
+            order.append(_focused(ready))
+        assert order == ["package", "key", "key-file", "unpinned", "SUMMARY", "check"]
+        ready.page.keyboard.press("Enter")
+        assert (
+            ready.page.inner_text("#told")
+            == ready.page.inner_text("#status")
+            == "Choose the package first: a .zip file."
+        )
+        ready.use_key(key)
+        ready.page.evaluate(NOTICED)
+        ready.drop_long(256)
+        ready.page.focus("#check")
+        ready.page.keyboard.press("Enter")
+        ready.page.locator("#verdict h2").wait_for()
+        assert ready.page.evaluate("window.focused") == ["check", "cancel", "check", "H2"]  # The result's first line.
+        noticed = [each for each in ready.page.evaluate("window.noticed") if "percent" in each]
+        assert len(noticed) == len(set(noticed))
+        assert 2 <= len(noticed) <= 6
+        ready.drop(later.zipped(later.files))
+        ready.page.focus("#check")
+        ready.page.keyboard.press("Space")
+        ready.page.locator("#verdict h2").wait_for()
+        assert ready.page.inner_text("#verdict h2").startswith("PROVEN.")
+
+
+def test_names_when_written_from_right_to_left_then_stand_apart_from_hashes_in_unbroken_words(
+    browser: Browser, bag: Bag, key: str
+) -> None:
+    """What the opened names say is the hub's; their direction and their place are the page's."""
+    with open_page(browser) as ready:
+        name = "\u0636\u0631\u0628\u0629_\u0639\u0644\u0649_\u0627\u0644\u0633\u0648\u0642.jpg"
+        ready.page.evaluate(
+            "(name) => { window.foreignName = foreign(name); document.body.append(window.foreignName) }", name
+        )
+        assert ready.page.evaluate("getComputedStyle(window.foreignName).unicodeBidi") == "isolate"
+        assert ready.page.evaluate("getComputedStyle(window.foreignName).direction") == "rtl"
+        ready.use_key(key)
+        ready.drop(bag.zipped(bag.files))
+        ready.run()
+        cell = "getComputedStyle(document.querySelector('#media td:{0}'))"
+        for column in ("first-child code bdi", "nth-child(3) code bdi"):
+            assert ready.page.evaluate(f"{cell.format(column)}.direction") == "ltr"
+        width = ready.page.evaluate("document.querySelector('#media td:last-child').getBoundingClientRect().width")
+        assert width >= 160
+
+
 def test_file_when_changed_after_it_was_chosen_then_nothing_is_said_of_it_and_the_next_one_is_checked(
     browser: Browser, later: Bag, key: str, tmp_path: Path
 ) -> None:

@@ -72,7 +72,6 @@ def write(dossier: Dossier) -> Iterator[tuple[str, list[bytes]]]:
         time=format_time(dossier.time),
         scope=dossier.scope,
         log=dossier.vkey.name,
-        folder=dossier.folder,
         media=WITH_MEDIA if dossier.has_media else WITH_COPIES if dossier.is_redacted else WITHOUT_MEDIA,
     )
     yield PATH, [told.encode()]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from app.exports.custody_streams import CustodyEntry
-from app.exports.dossier import Dossier
+from app.exports.dossier import Dossier, package_name
 from app.exports.events import StreamSpan
 from app.exports.report.blocks import (
     Block,
@@ -318,7 +318,10 @@ class Report:
         yield Heading(0, "How to verify this")
         for text in VERIFYING.splitlines():
             yield Words(text)
-        yield Words(f"python3 -I verify.py {self._dossier.folder}.zip --key 'NAME+HASH+KEY'", "code")
+        yield Words("python3 -I verify.py PACKAGE.zip --key 'NAME+HASH+KEY'", "code")
+        given_out = f"{package_name(self._dossier.scope, self._dossier.id)}.zip"
+        yield Words(f"PACKAGE.zip is the file that this report came in, as it is: when it was given out, {given_out}.")
+        yield Words("By hand: unpack it, go into its one folder, and there", "small")
         yield Words("sha256sum -c manifest-sha256.txt && sha256sum -c tagmanifest-sha256.txt", "code")
         yield Words(
             "The report itself is a reading copy: what proves is data/ledger/. The seal (seal/entry.json) names the "
