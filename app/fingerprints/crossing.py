@@ -107,7 +107,8 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
         earlier = None
     prints = query_prints(session, sha256, catalog)
     near = Proposed()
-    if prints is not None:
+    # Most installations have a case that nothing is beside: then there is nothing to be asked of the indexes.
+    if prints is not None and session.scalar(select(exists().where(*_elsewhere(evidence)))):
         near = proposed_anywhere(session, prints, thresholds, catalog, excluding=_here_alone(session, evidence))
     near.pop(sha256, None)
     settled = settled_where(session, is_one_of(Evidence.blob_sha256, near), *_elsewhere(evidence))

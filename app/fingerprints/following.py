@@ -14,12 +14,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import numpy as np
 import structlog
-from sqlalchemy import and_, exists, or_, select, true, type_coerce
+from sqlalchemy import BigInteger, Uuid, and_, bindparam, exists, or_, select, true, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -182,7 +183,8 @@ class Follower(ABC, Generic[F, S]):
         own: set[bytes] = set()
         limit = self._read_at_once
         while True:
-            rows = session.execute(self._batches_from(held).limit(limit)).all()
+            asked = {"held_number": held.number, "held_index": held.id, "most_rows": limit}
+            rows = session.execute(self._batches, asked).all()
             if not rows or rows[0].number != held.number or rows[0].token != held.token or rows[0].is_wanting:
                 return None
             own |= {row.stored_of for row in rows if row.number is None}
@@ -198,14 +200,17 @@ class Follower(ABC, Generic[F, S]):
             if not whole:
                 limit *= 4
 
-    def _batches_from(self, held: Held[F, S]) -> Any:
+    @cached_property
+    def _batches(self) -> Any:
         """The batch of the watermark, those above it with their rows, and those of the session's own transaction.
 
-        The rows are asked for batch by batch, whatever the planner thinks of it: by its guesses it read all
-        fingerprints there are for each search (``OFFSET 0`` keeps it from turning this into a join).
+        One statement with parameters: to put it together takes longer than to ask it. The rows are asked for batch by
+        batch, whatever the planner thinks of it: by its guesses it read all fingerprints there are for each search
+        (``OFFSET 0`` keeps it from turning this into a join).
         """
         table, belongs, columns = self._of_batches()
-        of_batch = select(*columns).select_from(table).where(belongs, FingerprintBatch.number > held.number)
+        number, index = bindparam("held_number", type_=BigInteger), bindparam("held_index", type_=Uuid)
+        of_batch = select(*columns).select_from(table).where(belongs, FingerprintBatch.number > number)
         stored = of_batch.correlate(FingerprintBatch).offset(0).lateral("stored")
         return (
             select(
@@ -213,11 +218,12 @@ class Follower(ABC, Generic[F, S]):
                 FingerprintBatch.token,
                 type_coerce(FingerprintBatch.blob_sha256, BYTEA).label("stored_of"),
                 *stored.c,
-                _is_wanting(held.id).label("is_wanting"),
+                _is_wanting(index).label("is_wanting"),
             )
             .outerjoin(stored, true())
-            .where(or_(FingerprintBatch.number >= held.number, FingerprintBatch.number.is_(None)))
+            .where(or_(FingerprintBatch.number >= number, FingerprintBatch.number.is_(None)))
             .order_by(FingerprintBatch.number.asc().nulls_last())
+            .limit(bindparam("most_rows", type_=BigInteger))
         )
 
 
@@ -337,5 +343,5 @@ def is_of_this_database(session: Session, facts: Mapping[str, Any]) -> bool:
     return session.scalar(made_of) is not None and not session.scalar(select(_is_wanting(UUID(facts["id"]))))
 
 
-def _is_wanting(index_id: UUID) -> Any:
+def _is_wanting(index_id: Any) -> Any:
     return exists().where(IndexCheck.index_id == index_id, IndexCheck.missing > 0)

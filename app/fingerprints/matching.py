@@ -14,7 +14,7 @@ itself, because one page of an album, or one frame among others, may be all that
 The answer is the same whichever of the two is called the query, but for what it calls them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from app.fingerprints.agreeing import PICTURES_DIFFER, Agreement, agreements
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
@@ -191,9 +191,8 @@ def _nearest_area(pdq: Algorithm, query: Prints, reference: Prints, threshold_bi
     )
     distances = [
         (hamming(one.value, other.value), _transformation(one, other), area_of(one.view), area_of(other.view))
-        for one in mine
-        for other in theirs
-        if IDENTITY in (symmetry_of(one.view), symmetry_of(other.view)) and are_comparable(one.view, other.view)
+        for one, other in _turned_once(mine, theirs)
+        if are_comparable(one.view, other.view)
     ]
     if not distances:
         return None
@@ -203,6 +202,14 @@ def _nearest_area(pdq: Algorithm, query: Prints, reference: Prints, threshold_bi
     if distance_bits > threshold_bits:
         return None
     return _by_hash(pdq, distance_bits, threshold_bits, transformation, query_view, reference_view)
+
+
+def _turned_once(mine: Sequence[Print], theirs: Sequence[Print]) -> Iterator[tuple[Print, Print]]:
+    """Every two of which one at least is upright."""
+    upright = [one for one in theirs if symmetry_of(one.view) == IDENTITY]
+    for one in mine:
+        for other in theirs if symmetry_of(one.view) == IDENTITY else upright:
+            yield one, other
 
 
 def _plainness(query_view: str, reference_view: str) -> int:
