@@ -80,17 +80,20 @@ $(VENV)/bin/python:
 	  { echo "This Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# The editable install, built with the pinned setuptools, gives the command .venv/bin/exhibit.
+# The editable install, built with the pinned setuptools, gives the command .venv/bin/exhibit. Compiled here, the
+# application is not compiled by each of the processes that begin at once.
 $(VENV)/.installed: requirements.lock | $(VENV)/bin/python
 	@echo "Installing the locked packages into $(VENV): this takes a minute or two, once."
 	$(RUN) -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(RUN) -m compileall -q -j 0 app migrations
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock | $(VENV)/bin/python
 	@echo "Installing the locked packages into $(VENV): this takes a minute or two, once."
 	$(RUN) -m pip install --quiet --require-hashes --requirement requirements-dev.lock
 	$(RUN) -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(RUN) -m compileall -q -j 0 app migrations
 	@touch $@
 
 # Two steps: pdqhash and bagit come as source, and are built with the pinned tools rather than with what pip would fetch.

@@ -6,7 +6,8 @@ from html import escape
 from pathlib import Path
 
 from app.api.problem_pages import ADVICE, advice_of, known_problems
-from tests.support.api import Api, built_app
+from tests.contracts.document import document
+from tests.support.api import Api
 
 SOURCE = Path(__file__).parents[2] / "app"
 
@@ -67,7 +68,7 @@ def test_advice_when_the_cause_is_a_person_or_the_operator_then_it_promises_no_r
 
 
 def test_advice_when_it_names_an_operation_then_the_api_has_it() -> None:
-    paths = built_app().openapi()["paths"]
+    paths = document()["paths"]
     known = {f"{method.upper()} {re.sub('{.*?}', '{id}', path)}" for path, item in paths.items() for method in item}
     advice = " ".join(advice_of(kind) for kind in known_problems().values())
     named = {re.sub("{.*?}", "{id}", one) for one in re.findall(r"(?:GET|POST|PUT|DELETE) /v1[\w/{}-]+", advice)}

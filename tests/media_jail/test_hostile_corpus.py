@@ -20,6 +20,7 @@ from app.media.jail.wire import MAX_SIDE_PIXELS
 from tests.media_jail import hostile_files
 from tests.media_jail.conftest import decode_bytes
 from tests.media_jail.hostile_files import HOSTILE
+from tests.support.examples import all_but_slow
 
 LIMITS = replace(DecodeLimits(), image_cpu_s=1, video_cpu_s=1, memory_bytes=1024 * 1024 * 1024)
 
@@ -44,7 +45,7 @@ def check_bounded(result: DecodeResult, frames: list[VideoFrame], name: str) -> 
     assert result.outcome is not DecodeOutcome.DECODED or pictures, name
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", all_but_slow(HOSTILE, ("ts of every programme", "ts of changing sizes")))
 def test_decode_when_a_file_is_hostile_then_it_ends_as_it_must(
     strict_decoder: Decoder, tmp_path: Path, name: str
 ) -> None:

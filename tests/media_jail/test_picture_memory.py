@@ -134,7 +134,11 @@ def test_canvas_when_a_picture_was_decoded_elsewhere_then_it_is_painted_at_the_b
 
 @pytest.mark.parametrize("orientation", [None, 6])
 @pytest.mark.parametrize(
-    ("format_name", "mode"), [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("MPO", "RGB"), ("PNG", "RGBA")]
+    ("format_name", "mode"),
+    [
+        *(("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("MPO", "RGB")),
+        pytest.param("PNG", "RGBA", marks=pytest.mark.thorough),
+    ],
 )
 def test_picture_when_it_leaves_in_memory_then_it_is_what_would_be_sent(
     format_name: str, mode: str, orientation: int | None

@@ -11,6 +11,7 @@ from tests import media_formats
 from tests.media_formats import RATE, RECORDINGS, recording, source
 from tests.media_jail.conftest import Decode
 from tests.media_jail.test_formats import mean_difference
+from tests.support.examples import all_but_slow
 
 TEN_BITS = "10-bit"
 
@@ -27,7 +28,11 @@ def assert_in_time(frames: list[VideoFrame], first: int = 0, tolerance: int = 1)
         assert abs(nearest(frame.rgb) - first - frame.time_ms * RATE / 1000) <= tolerance
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+SLOW = (*("mp4-hevc-hev1", "mp4-hevc-10-bit", "mp4-av1-10-bit", "mkv-hevc", "ts-hevc", "webm-av1", "webm-live"),)
+"""Each container and each codec is among the others."""
+
+
+@pytest.mark.parametrize("name", all_but_slow(RECORDINGS, SLOW))
 def test_decode_when_given_a_recording_then_its_frames_come_at_their_times(decode: Decode, name: str) -> None:
     media_type, _, _, codec, arguments = RECORDINGS[name]
     body = recording(name)

@@ -19,6 +19,7 @@ from app.media.limits import HOLD_SEVERAL
 from tests import media_samples
 from tests.media_jail.conftest import Decode
 from tests.media_jail.test_formats import mean_difference
+from tests.support.examples import all_but_slow
 from tests.support.kept import kept
 
 ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF")
@@ -39,7 +40,7 @@ def sequence(format_name: str) -> bytes:
     )
 
 
-@pytest.mark.parametrize("format_name", ANIMATIONS + PAGES)
+@pytest.mark.parametrize("format_name", all_but_slow(ANIMATIONS + PAGES, ("AVIF", "HEIF")))
 def test_decode_when_a_file_holds_several_pictures_then_each_is_given_with_its_place(
     decode: Decode, format_name: str
 ) -> None:

@@ -1,7 +1,10 @@
-"""How many examples a property is tried on: a third in `make test`, all in `make check` and `make fuzz`."""
+"""What is tried of many: of a property's examples a third in `make test`, all in `make check` and `make fuzz`."""
 
 import os
+from collections.abc import Collection, Iterable
+from typing import Any
 
+import pytest
 from hypothesis import settings
 
 PROFILE = "EXHIBIT_HYPOTHESIS_PROFILE"
@@ -27,3 +30,8 @@ def load_profile() -> None:
     settings.register_profile("thorough", deadline=None, derandomize=True)
     settings.register_profile("fuzz", deadline=None)
     settings.load_profile(os.environ.get(PROFILE, "exhibit"))
+
+
+def all_but_slow(every: Iterable[Any], slow: Collection[Any]) -> list[Any]:
+    """For ``parametrize``: all of them; `make test` leaves out those that are slow, `make check` tries these."""
+    return [pytest.param(each, marks=pytest.mark.thorough) if each in slow else each for each in every]
