@@ -6,7 +6,7 @@ is due when it ended some minutes ago and no entry of it waits for its leaf, so 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -19,6 +19,8 @@ from app.access.actors import Actor, system_stream
 from app.access.models import Account
 from app.access.rules import Operation, OrganisationRole
 from app.access.rules import Scope as TokenScope
+from app.anchors.configuration import read_policy
+from app.anchors.publication import await_quorum
 from app.auditing import reading as placed
 from app.auditing.entry_log import LogFormat, StagedLog, signed_log, system_actor
 from app.auditing.events import LogMade, LogUnscheduled
@@ -222,7 +224,7 @@ def plan(session: Session, *, log_id: str, earlier: Sha256Hex | None = None) -> 
 
 
 def work(plan: Plan, resources: MakingResources) -> Made:
-    """Raises CheckpointPending."""
+    """With the cosignatures of a quorum, if that comes in time. Raises CheckpointPending."""
     settings = resources.settings
     made = signed_log(
         plan.sessions,
@@ -231,6 +233,8 @@ def work(plan: Plan, resources: MakingResources) -> Made:
         timeout_s=settings.checkpoint_wait_s,
         inline_leaves_up_to=settings.inline_leaves_up_to,
     )
+    cosigned = await_quorum(plan.sessions, made.checkpoint, read_policy(settings), settings.witness_wait_s)
+    made = replace(made, checkpoint=cosigned)
     with resources.packages.begin() as writer:
         for line in log_format(plan.format).write(made, plan.sessions):
             writer.write(line)

@@ -4,14 +4,22 @@ import time
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import text
+from sqlalchemy.orm import Session, sessionmaker
 
 from app.ledger.checkpoint import parse_checkpoint, split_note
-from app.ledger.cosignature import Cosignature, WitnessKey, cosigned_message
+from app.ledger.cosignature import Cosignature, WitnessKey, cosigned_message, parse_cosignature_lines
 from app.ledger.keys import FileSigner
 from app.ledger.merkle import ProofInvalid, verify_consistency
 from app.ledger.policy import Policy, parse_policy
+from app.ledger.reading import wait_for_checkpoint
 from app.ledger.witness_request import SIZE_TYPE, parse_add_checkpoint
 from tests.support.web_server import Reply, WebServer
+
+KEEP = text("""
+    INSERT INTO ledger_cosignatures (log_id, size, public_key, name, timestamp_s, signature, received_at)
+    VALUES (:log, :size, :key, :name, :time, :signature, now())
+""")
 
 
 def witness_signer(number: int) -> FileSigner:
@@ -27,6 +35,19 @@ def cosign(note: str, number: int, timestamp_s: int = 1_679_315_147) -> str:
     text, _ = split_note(note)
     signature = witness_signer(number).sign(cosigned_message(text, timestamp_s))
     return Cosignature(witness_key(number), timestamp_s, signature).encode() + "\n"
+
+
+def keep_cosignatures(sessions: sessionmaker[Session], commitment: str, *numbers: int) -> None:
+    """As the witness client keeps them: of the smallest signed tree that holds this entry."""
+    checkpoint = wait_for_checkpoint(sessions, [commitment], 20)
+    assert checkpoint is not None
+    for number in numbers:
+        (made,) = parse_cosignature_lines(
+            cosign(checkpoint.note, number), split_note(checkpoint.note)[0], [witness_key(number)]
+        )
+        values = {"log": checkpoint.log_id, "size": checkpoint.size, "key": made.key.public_key, "name": made.key.name}
+        with sessions.begin() as session:
+            session.execute(KEEP, {**values, "time": made.timestamp_s, "signature": made.signature})
 
 
 def policy_of(*servers: WebServer, quorum: str = "all") -> Policy:
