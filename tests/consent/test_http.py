@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from tests.exports.custody_cases import integrating, publish_key
 from tests.support.api import Api, Person, running_api
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, TestServer, copied_database
 from tests.support.journey import ok
 from tests.support.work import work_of
+from tests.support.worlds import Kept, prepared_world
 
 PICTURE = Path(__file__).parents[1] / "assets" / "table.jpg"
 METADATA = {
@@ -45,6 +46,9 @@ class House:
     item: str = ""
     copy: str = ""
 
+    def told(self) -> dict[str, object]:
+        return {**self.people, "case_id": self.case_id, "item": self.item, "copy": self.copy}
+
     @property
     def path(self) -> str:
         return f"/v1/evidence/{self.item}"
@@ -60,18 +64,34 @@ class House:
         return (person or self.verifier).post(f"{self.path}/consents/withdrawals", json=body)
 
 
+@pytest.fixture(scope="session")
+def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
+    """The template with a house in it, and who and what is there."""
+    return prepared_world(postgres, run_directory, "consent", lambda api: furnish(api).told())
+
+
 @pytest.fixture
-def house(database: TestDatabase, tmp_path: Path) -> Iterator[House]:
-    with running_api(database, tmp_path / "data", checkpoint_wait_s=0.02) as api:
-        made = House(api)
-        made.people |= {role: api.person(role) for role in (*ROLES, "outsider")}
-        made.case_id = api.case(
-            made.coordinator, **{role: (made.people[role],) for role in ROLES if role != "coordinator"}
-        )
-        made.item, made.copy = (receive(made.collector, made.case_id) for _ in range(2))
-        with work_of(api) as work:
-            work.finish()
+def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
+    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
         yield made
+
+
+@pytest.fixture
+def house(database: TestDatabase, prepared: tuple[str, Kept], tmp_path: Path) -> Iterator[House]:
+    kept = prepared[1]
+    kept.copy_data(tmp_path / "data")
+    with running_api(database, tmp_path / "data", checkpoint_wait_s=0.02) as api:
+        yield House(api, kept.people_at(api), **kept.texts)
+
+
+def furnish(api: Api) -> House:
+    made = House(api)
+    made.people |= {role: api.person(role) for role in (*ROLES, "outsider")}
+    made.case_id = api.case(made.coordinator, **{role: (made.people[role],) for role in ROLES if role != "coordinator"})
+    made.item, made.copy = (receive(made.collector, made.case_id) for _ in range(2))
+    with work_of(api) as work:
+        work.finish()
+    return made
 
 
 def receive(person: Person, case_id: str) -> str:

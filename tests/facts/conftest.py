@@ -80,10 +80,9 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def prepared(postgres: TestServer, run_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Kept]:
+def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
     """The template with a world in it, and who and what is there."""
-    data = tmp_path_factory.mktemp("world") / "data"
-    return prepared_world(postgres, run_directory, "facts", data, World.of)
+    return prepared_world(postgres, run_directory, "facts", lambda api: vars(World.of(api)))
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Worlds over HTTP that are made once in a run: who and what is in one, for the tests on copies of its database."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,31 +14,39 @@ World = TypeVar("World")
 
 @dataclass(frozen=True)
 class Kept:
-    """By the names of a world's attributes: of a person the account's id, name and token; and every text."""
+    """By name: of a person the account's id, name and token; and every text. ``data``: what the API had stored."""
 
     admin_token: str
     people: dict[str, tuple[str, str, str]]
     texts: dict[str, str]
+    data: Path
+
+    def people_at(self, api: Api) -> dict[str, Person]:
+        return {key: Person(*each, api.client(each[2])) for key, each in self.people.items()}
+
+    def copy_data(self, data: Path) -> None:
+        """The files and secrets of the world, for an API that starts on a copy of its database."""
+        shutil.copytree(self.data, data)
 
 
 def prepared_world(
-    server: TestServer, directory: Path, name: str, data: Path, make: Callable[[Api], object]
+    server: TestServer, directory: Path, name: str, make: Callable[[Api], Mapping[str, object]]
 ) -> tuple[str, Kept]:
-    """A template with the world that ``make`` makes over an API; ``data`` is that API's, and gone for the tests."""
+    """A template with the world that ``make`` makes over an API, of which it tells people and texts by their names."""
 
     def fill(database: TestDatabase) -> Kept:
+        data = directory / "worlds" / name
         with running_api(database, data) as api:
-            made = vars(make(api))
+            made = make(api)
             people = {key: (each.id, each.name, each.token) for key, each in made.items() if isinstance(each, Person)}
             texts = {key: each for key, each in made.items() if isinstance(each, str)}
-            return Kept(api.admin.token, people, texts)
+            return Kept(api.admin.token, people, texts, data)
 
     return filled_template(server, directory, name, fill)
 
 
 def known_world(kind: type[World], kept: Kept, api: Api, **more: Any) -> World:
-    """The world that a copy of its database holds; ``more``: attributes that are the test's own."""
-    people = {key: Person(*each, api.client(each[2])) for key, each in kept.people.items()}
+    """The world whose attributes were told, on a copy of its database; ``more``: attributes that are the test's own."""
     world = kind.__new__(kind)
-    vars(world).update({"api": api, **kept.texts, **people, **more})
+    vars(world).update({"api": api, **kept.texts, **kept.people_at(api), **more})
     return world

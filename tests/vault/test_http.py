@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from tests.support.api import Api, Person, running_api
-from tests.support.databases import TestDatabase
+from tests.support.databases import TestDatabase, TestServer, copied_database
 from tests.support.journey import ok
+from tests.support.worlds import Kept, prepared_world
 
 NAME = "Quillonvexa Tarrow"
 IDENTITY = {"name": NAME, "contacts": ["messenger 4711-Quillonvexa"], "precautions": "Never by day."}
@@ -27,6 +28,9 @@ class House:
     people: dict[str, Person] = field(default_factory=dict)
     case_id: str = ""
     item: str = ""
+
+    def told(self) -> dict[str, object]:
+        return {**self.people, "case_id": self.case_id, "item": self.item}
 
     @property
     def path(self) -> str:
@@ -53,10 +57,24 @@ class House:
         return [entry for entry in found if ".identity_" in entry["type"] or entry["type"].endswith("erased")]
 
 
+@pytest.fixture(scope="session")
+def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
+    """The template with a house in it, and who and what is there."""
+    return prepared_world(postgres, run_directory, "vault", lambda api: furnish(api).told())
+
+
 @pytest.fixture
-def house(database: TestDatabase, tmp_path: Path) -> Iterator[House]:
+def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
+    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
+        yield made
+
+
+@pytest.fixture
+def house(database: TestDatabase, prepared: tuple[str, Kept], tmp_path: Path) -> Iterator[House]:
+    kept = prepared[1]
+    kept.copy_data(tmp_path / "data")
     with running_api(database, tmp_path / "data", checkpoint_wait_s=0.02) as api:
-        yield furnish(api)
+        yield House(api, kept.people_at(api), **kept.texts)
 
 
 def furnish(api: Api) -> House:
