@@ -311,9 +311,10 @@ def _count_own(block: PointBlock, starts: Array, lengths: Array, own: Array, cou
 
 def _rarest(counts: Any, limit: int) -> Array:
     """Those keys under which fewest lie; all that are as crowded as the first one that is too much are left out."""
+    if counts.sum() <= limit:  # Mostly. To put all counts in order takes as long as to find them.
+        return np.ones(counts.shape, bool)
     flat = np.sort(counts, axis=None)
-    beyond = np.searchsorted(np.cumsum(flat), limit, side="right")
-    chosen: Array = counts < flat[beyond] if beyond < len(flat) else np.ones(counts.shape, bool)
+    chosen: Array = counts < flat[np.searchsorted(np.cumsum(flat), limit, side="right")]
     return chosen
 
 
