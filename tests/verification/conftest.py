@@ -8,8 +8,11 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.database import open_engine, session_factory
+from tests.support.api import running_api
 from tests.support.databases import TestDatabase, TestServer, copied_database, filled_template
+from tests.support.worlds import Kept, known_world, prepared_world
 from tests.verification.bench import Bench
+from tests.verification.http_hub import Hub, make_hub
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +28,12 @@ def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, dict[str, 
     return filled_template(postgres, run_directory, "bench", fill)
 
 
+@pytest.fixture(scope="session")
+def prepared_hub(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
+    """The template with a hub over HTTP in it, and who and what is there."""
+    return prepared_world(postgres, run_directory, "verification", lambda api: vars(make_hub(api)))
+
+
 @pytest.fixture
 def database(
     postgres: TestServer,
@@ -32,8 +41,12 @@ def database(
     prepared: tuple[str, dict[str, Any]],
     request: pytest.FixtureRequest,
 ) -> Iterator[TestDatabase]:
-    """A fresh database, dropped afterwards; with a bench in it for the tests that ask for one, or an administrator."""
-    template, token = (prepared[0], None) if "bench" in request.fixturenames else administered
+    """A fresh database, dropped afterwards; with a bench or a hub for a test that asks for it, or an administrator."""
+    if "hub" in request.fixturenames:
+        template, kept = request.getfixturevalue("prepared_hub")
+        token = kept.admin_token
+    else:
+        template, token = (prepared[0], None) if "bench" in request.fixturenames else administered
     with copied_database(postgres, template, admin_token=token) as made:
         yield made
 
@@ -41,3 +54,11 @@ def database(
 @pytest.fixture
 def bench(sessions: sessionmaker[Session], prepared: tuple[str, dict[str, Any]]) -> Bench:
     return Bench.known(sessions, prepared[1])
+
+
+@pytest.fixture
+def hub(database: TestDatabase, prepared_hub: tuple[str, Kept], tmp_path: Path) -> Iterator[Hub]:
+    kept = prepared_hub[1]
+    kept.copy_data(tmp_path / "data")
+    with running_api(database, tmp_path / "data") as api:
+        yield known_world(Hub, kept, api)

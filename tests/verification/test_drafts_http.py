@@ -4,9 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.verification.test_http import SUBMIT, Hub, code_of, hub
-
-__all__ = ["hub"]
+from tests.verification.http_hub import SUBMIT, Hub, code_of
 
 SCENE: dict[str, Any] = {
     "kind": "satellite_image",

@@ -7,9 +7,7 @@ import pytest
 
 from tests.factories import NO_LABELS
 from tests.support.api import Person
-from tests.verification.test_http import Hub, code_of, hub
-
-__all__ = ["hub"]
+from tests.verification.http_hub import Hub, code_of
 
 ROW = {
     *("evidence_id", "case_id", "act", "state", "version", "round", "kind", "duration_ms", "labels", "priority"),
