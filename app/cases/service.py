@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -130,6 +130,17 @@ def _standing(account_id: Any, case_id: Any) -> tuple[ColumnElement[Any], ...]:
         roles.scalar_subquery().label("held_roles"),
         pseudonym.scalar_subquery().label("pseudonym"),
     )
+
+
+def within_reach(actor: Actor, case_id: InstrumentedAttribute[UUID]) -> ColumnElement[bool]:
+    """Of a row that is asked for by its id: that the actor is of its case, or has a role in the organisation.
+
+    So what is another's is not loaded, as what does not exist is not: its refusal does the same, for as long.
+    """
+    if actor.organisation_roles:
+        return true()
+    member = select(CaseMember.case_id).where(CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id)
+    return member.exists()
 
 
 # Nearly every request asks these: made anew they would take longer than their answers.

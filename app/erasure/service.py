@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.models import Case
-from app.cases.service import Grant, authorise
+from app.cases.service import NOWHERE, Grant, authorise
 from app.erasure.clearing import clear, clear_facts
 from app.erasure.errors import (
     ALREADY_REQUESTED,
@@ -56,6 +56,8 @@ ERASED_IN: dict[str, type[FieldErased]] = {
     "case": CaseErased,
 }
 
+NOTHING = "00" * 32
+"""No entry has this commitment."""
 MENTION_CHARACTERS = 3
 """A shorter value is found in every text, and says nothing."""
 
@@ -155,9 +157,7 @@ def decide_body_erasure(
 ) -> ErasureRequest:
     """Approve, as another custodian, or refuse. Raises SecondPersonNeeded, ErasureAlreadyDecided."""
     commitment = uow.session.scalar(select(ErasureRequest.commitment).where(ErasureRequest.id == request_id))
-    if commitment is None:
-        raise NotFound()
-    entry, grant = _find(uow.session, actor, commitment)
+    entry, grant = _find(uow.session, actor, commitment or NOTHING)
     _lock_object(uow.session, entry)
     request = uow.session.scalars(select(ErasureRequest).where(ErasureRequest.id == request_id).with_for_update()).one()
     if request.decision is not None:
@@ -245,6 +245,7 @@ def _find(session: Session, actor: Actor, commitment: str) -> tuple[ErasableEntr
     """An entry of a case, and what permits its erasure. The system's own entries are not found here."""
     entry = erasing.find_entry(session, commitment)
     if entry is None or entry.case_id is None:
+        authorise(session, actor, NOWHERE, Operation.ERASE)
         raise NotFound()
     # The case's own values change under its lock; an item's or an incident's under theirs.
     return entry, authorise(session, actor, entry.case_id, Operation.ERASE, is_alone=entry.stream_kind == "case")

@@ -17,7 +17,6 @@ from app.cases.service import NOWHERE
 from app.exports.errors import StreamsKeepChanging
 from app.exports.events import StreamSpan
 from app.kernel.database import read_session
-from app.kernel.errors import NotFound
 from app.ledger import reading
 from app.ledger.proof import TlogProof
 from app.ledger.reading import SignedCheckpoint, StoredLeaf
@@ -150,11 +149,9 @@ def find_subject(session: Session, scope: Scope, object_id: UUID) -> tuple[Subje
 
 
 def case_of_entry(session: Session, commitment: str) -> tuple[UUID, UUID]:
-    """The case of an entry and who acted in it. Raises NotFound, also for entries that belong to no case."""
+    """The case of an entry and who acted in it; :data:`NOWHERE` where there is none, or it belongs to no case."""
     row = session.execute(_CASE_OF_ENTRY, {"commitment": bytes.fromhex(commitment)}).one_or_none()
-    if row is None or row.case_id is None:
-        raise NotFound()
-    return row.case_id, row.actor_id
+    return (NOWHERE, NOWHERE) if row is None or row.case_id is None else (row.case_id, row.actor_id)
 
 
 def streams_of(session: Session, subject: Subject, *, up_to_log: int | None = None) -> dict[UUID, str]:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import NOWHERE, Grant, authorise, visible_cases
+from app.cases.service import NOWHERE, Grant, authorise, visible_cases, within_reach
 from app.fingerprints.models import Match
 from app.kernel.errors import NotFound
 from app.media.closing import closed_among, is_open
@@ -42,7 +42,7 @@ def find_match(session: Session, actor: Actor, match_id: UUID, operation: Operat
 
     Raises NotFound for an outsider to either case; and what ``authorise`` raises.
     """
-    match = session.get(Match, match_id)
+    match = session.scalar(select(Match).where(Match.id == match_id, within_reach(actor, Match.case_id)))
     if match is not None and match.other_case_id is not None:
         # Seen before asked: a member of one case alone is an outsider, whatever role is lacking there.
         authorise(session, actor, match.case_id, Operation.READ_METADATA)

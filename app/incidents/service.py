@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.access.actors import Actor
 from app.access.rules import Operation
 from app.cases.events import IncidentRegistered
-from app.cases.service import NOWHERE, Grant, authorise
+from app.cases.service import NOWHERE, Grant, authorise, within_reach
 from app.incidents.errors import (
     ALREADY_LINKED,
     CODE_TAKEN,
@@ -335,7 +335,8 @@ def says(incident: Incident, stated: Changes) -> bool:
 
 def find_incident(session: Session, actor: Actor, incident_id: UUID, operation: Operation) -> tuple[Incident, Grant]:
     """An incident and what permits the operation on it. Raises NotFound, Forbidden, CaseClosedToChanges."""
-    incident = session.get(Incident, incident_id)
+    query = select(Incident).where(Incident.id == incident_id, within_reach(actor, Incident.case_id))
+    incident = session.scalar(query)
     grant = authorise(session, actor, NOWHERE if incident is None else incident.case_id, operation)
     if incident is None:
         raise NotFound()

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.access.rules import RULES, Operation
-from app.cases.service import NOWHERE, Grant, authorise, permit, standing_in
+from app.cases.service import NOWHERE, Grant, authorise, permit, standing_in, within_reach
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch
 from app.ledger.event import EntryObject
 from app.media.closing import require_open
@@ -21,14 +21,15 @@ def find_evidence(session: Session, actor: Actor, evidence_id: UUID, operation: 
     Everything that shows or changes one item begins here: what a withdrawn consent closes is refused with
     ConsentWithdrawn, to members who could read it before.
     """
+    is_it = (Evidence.id == evidence_id, within_reach(actor, Evidence.case_id))
     if RULES[operation].changes_case:
-        evidence = session.get(Evidence, evidence_id)
+        evidence = session.scalar(select(Evidence).where(*is_it))
         grant = authorise(session, actor, NOWHERE if evidence is None else evidence.case_id, operation)
         if evidence is None:
             raise NotFound()
     else:
         # In one round trip, with the blob that most readers want next.
-        query = select(Evidence, Blob, *standing_in(actor, Evidence.case_id)).where(Evidence.id == evidence_id)
+        query = select(Evidence, Blob, *standing_in(actor, Evidence.case_id)).where(*is_it)
         row = session.execute(query.outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)).one_or_none()
         if row is None:
             raise NotFound()

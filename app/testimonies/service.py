@@ -6,12 +6,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import Select, exists, func, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from app.access.actors import Actor
 from app.access.rules import Operation
-from app.cases.service import NOWHERE, Grant
+from app.cases.service import NOWHERE, Grant, within_reach
 from app.consent import service as consents
 from app.consent.models import Consent
 from app.consent.rules import ConsentScope
@@ -199,7 +199,8 @@ def find_subject(session: Session, kind: SubjectKind, subject_id: UUID) -> Subje
 
 
 def _find(session: Session, actor: Actor, fact_id: UUID, operation: Operation) -> tuple[Testimony, Incident, Grant]:
-    testimony = _newest(session, fact_id)
+    of_theirs = select(Incident.id).where(Incident.id == Testimony.incident_id, within_reach(actor, Incident.case_id))
+    testimony = session.scalar(_versions(fact_id).where(of_theirs.exists()))
     incident_id = NOWHERE if testimony is None else testimony.incident_id
     incident, grant = find_incident(session, actor, incident_id, operation)
     assert testimony is not None
@@ -219,8 +220,13 @@ def _lock(session: Session, actor: Actor, fact_id: UUID, operation: Operation) -
 
 
 def _newest(session: Session, fact_id: UUID, at: Position | None = None) -> Testimony | None:
+    return session.scalar(_versions(fact_id, at))
+
+
+def _versions(fact_id: UUID, at: Position | None = None) -> Select[Testimony]:
+    """The newest one, now or then."""
     query = select(Testimony).where(Testimony.fact_id == fact_id, standing_at(at, Testimony.act))
-    return session.scalar(query.order_by(Testimony.version.desc()).limit(1))
+    return query.order_by(Testimony.version.desc()).limit(1)
 
 
 def _first_author(session: Session, testimony: Testimony) -> UUID:
