@@ -39,6 +39,12 @@ class Outward:
     callers: dict[str, httpx.Client] = field(default_factory=dict)
     bringer: Person | None = None
     data: Path = Path()
+    position: str = ""
+    """A signed one, before anything was withdrawn."""
+    address: str = ""
+    """A signed one of the withdrawn item's original, made before."""
+    etag: str = ""
+    """Of that original."""
 
 
 @contextmanager
@@ -71,6 +77,7 @@ def _fill(made: Outward) -> None:
     _rest_on(bringer, case_id, incident_id, items)
     match = ok(bringer.get(f"/v1/evidence/{items['withdrawn']}/matches"))["items"][0]["id"]
     opening = _seal(people, f"/v1/evidence/{items['sealed']}")
+    _remember(made, f"/v1/evidence/{items['withdrawn']}", f"/v1/cases/{case_id}/incidents")
     _withdraw(people, items["withdrawn"], testimonies["withdrawn"])
     objects: dict[str, dict[str, dict[str, str]]] = {
         "case": {"own": {"case_id": case_id}},
@@ -140,11 +147,14 @@ def _rest_on(bringer: Person, case_id: str, incident_id: str, items: Mapping[str
     ok(bringer.post(f"/v1/cases/{case_id}/territory-control", json={"stated": held, "source": source}), 201)
     plain = {"organisation_id": by, "document": SEEN}
     ok(bringer.post(f"/v1/incidents/{incident_id}/casualties", json={"stated": seen, "source": plain}), 201)
-    path = f"/v1/evidence/{items['sealed']}"
-    ok(bringer.change(f"{path}/transitions", path, json={"event": "open_verification"}))
+    for name in ("withdrawn", "sealed"):
+        path = f"/v1/evidence/{items[name]}"
+        ok(bringer.change(f"{path}/transitions", path, json={"event": "open_verification"}))
     cited = {"kind": "evidence", "evidence_id": items["withdrawn"], "shows": WITHDRAWN}
     found = {"dimension": "location", "result": "not_established", "confidence": "low", "rationale": SEEN}
     ok(bringer.post(f"{path}/findings", json={**found, "references": [cited]}), 201)
+    found["rationale"] = WITHDRAWN
+    ok(bringer.post(f"/v1/evidence/{items['withdrawn']}/findings", json=found), 201)
 
 
 def _seal(people: Mapping[str, Person], path: str) -> str:
@@ -156,6 +166,15 @@ def _seal(people: Mapping[str, Person], path: str) -> str:
     told = ok(people["researcher"].post(f"/v1/identity-openings/{opening}/identity"))
     assert told["identity"] == {"name": IDENTITY}
     return str(opening)
+
+
+def _remember(made: Outward, path: str, incidents: str) -> None:
+    """What somebody may have kept from the time before the withdrawals."""
+    verifier, purpose = made.world.people["verifier"], {"purpose": "verification"}
+    made.address = ok(verifier.post(f"{path}/content-url", json=purpose))["url"]
+    made.etag = verifier.get(f"{path}/content", params=purpose).headers["ETag"]
+    told = ok(verifier.post(f"{incidents}?wait=checkpoint", json={"code": "I-2", "title": "A", "kind": "other"}), 201)
+    made.position = f"1:{told['receipts'][0]['tree_size']}"
 
 
 def _withdraw(people: Mapping[str, Person], item: str, testimony: str) -> None:

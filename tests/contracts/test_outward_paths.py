@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from tests.contracts.calls import CALLS, Call
+from tests.contracts.calls import CALLS
 from tests.contracts.document import operations
 from tests.contracts.outward import (
     IDENTITY,
@@ -24,23 +24,12 @@ from tests.contracts.outward import (
     WITHDRAWN,
     Outward,
     holds,
-    objects_for,
     open_outward,
 )
+from tests.contracts.outward_walk import CARRIED_OUT_BY, SEARCHES, Walk, answers, is_outward
 from tests.support.databases import TestDatabase
 from tests.support.journey import ok
 from tests.support.work import work_of
-
-SEARCHES = frozenset({"searchHashes", "searchSimilar", "verifyFigure"})
-"""What reads by POST; a search by a file is walked by itself, too."""
-CHANGES_BY_GET = frozenset({"takeCaseCustodyFile", "takeEvidenceCustodyFile", "takeIncidentCustodyFile"})
-CARRIED_OUT_BY = frozenset({"coordinator", "custodian"})
-PAGES = frozenset({"listEvidenceCustody", "listIncidentCustody", "listCaseCustody"})
-LEDGER = PAGES | CHANGES_BY_GET | {"getEntryReceipt", "getEntryProof", "listAuditedCases"}
-LEDGER |= {"listLedgerEntries", "takeLedgerEntriesFile", "getExportContent"}
-"""Where ids stay: the rows of the ledger do."""
-MEDIA = ("image/", "video/", "application/octet-stream")
-
 
 ACTS_WITHOUT_RECEIPT = frozenset(
     {
@@ -53,30 +42,10 @@ BY_MEMBERS = frozenset({"collector", "verifier", "researcher", "legal_analyst", 
 """Who may do nothing with what was withdrawn: coordinators and custodians carry it out."""
 
 
-def is_outward(name: str) -> bool:
-    return operations()[name].method in ("GET", "HEAD") or name in SEARCHES
-
-
 @pytest.fixture
 def outward(database: TestDatabase, sessions: sessionmaker[Session], tmp_path: Path) -> Iterator[Outward]:
     with open_outward(database, sessions, tmp_path / "data") as made:
         yield made
-
-
-def ways(call: Call) -> list[dict[str, str]]:
-    """The queries with which a call is made: as it stands, and in every form that shows more."""
-    found = [dict(call.query)]
-    if call.operation == "listEvidence":
-        found.append({"withdrawn": "true"})
-    if call.operation == "listIncidentEvidence":
-        found.append({"with_ended": "true"})
-    if call.operation in CHANGES_BY_GET:
-        found = [{**call.query, "format": "csv"}, {**call.query, "disclose": "all"}]
-    if call.operation in PAGES:
-        found = [{"limit": "200"}]
-    if call.operation == "getContent" or "purpose" in operations()[call.operation].parameters("query"):
-        found = [{"purpose": "verification", **each} for each in found]
-    return found
 
 
 def test_operations_when_new_then_somebody_says_whether_they_lead_outward() -> None:
@@ -113,74 +82,15 @@ def searched(outward: Outward) -> Iterator[tuple[str, str, str, httpx.Response]]
                 yield documented.name, "case", caller, answer
 
 
-def answers(outward: Outward) -> Iterator[tuple[str, str, str, httpx.Response]]:
-    """Operation, which object, who asked, and the answer; fails for an operation that nobody says how to call."""
-    calls = {call.operation: call for call in CALLS}
-    assert {name for name in operations() if is_outward(name)} <= calls.keys()
-    for call in (call for call in CALLS if is_outward(call.operation)):
-        names = operations()[call.operation].parameters("path") - call.path.keys()
-        for which, parameters in objects_for(outward, call.kind, names).items():
-            outward.world.objects.setdefault(call.kind, {})[which] = parameters
-            request = call.request(outward.world, which)
-            for query in ways(call):
-                made = {**request, "params": {**request["params"], **_filled(query, parameters)}}
-                for caller, client in callers_for(outward, call).items():
-                    yield call.operation, which, caller, client.request(**made)
-
-
-def callers_for(outward: Outward, call: Call) -> dict[str, httpx.Client]:
-    """Of what is public anybody's answer is everybody's."""
-    return {"outsider": outward.callers["outsider"]} if call.on == "public" else outward.callers
-
-
-def _filled(query: dict[str, str], parameters: dict[str, str]) -> dict[str, str]:
-    return {name: value.format(**parameters) if "{" in value else value for name, value in query.items()}
-
-
-def told(answer: httpx.Response) -> bytes:
-    """All that an answer says: headers and body."""
-    return "\n".join(f"{name}: {value}" for name, value in answer.headers.items()).encode() + b"\n" + answer.content
-
-
 @pytest.mark.thorough
 def test_outward_paths_when_walked_by_everybody_then_show_nothing_of_what_is_closed(
     outward: Outward, database: TestDatabase, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    closed = {
-        outward.world.objects["evidence"]["withdrawn"]["evidence_id"],
-        outward.world.objects["testimony"]["withdrawn"]["testimony_id"],
-        outward.world.objects["match"]["withdrawn"]["match_id"],
-    }
-    wrong, allowed, seen = [], set(), set()
+    walk = Walk.of(outward)
     for operation, which, caller, answer in chain(answers(outward), acts_on_withdrawn(outward), searched(outward)):
-        said, place = told(answer), f"{operation} of {which} by {caller} ({answer.status_code})"
-        if answer.status_code == 500:
-            wrong.append(f"{place}: {answer.text[:200]}")
-        if not is_outward(operation) and answer.status_code < 400:
-            wrong.append(f"{place}: done")
-        if answer.status_code not in operations()[operation].statuses:
-            wrong.append(f"{place}: not documented")
-        wrong += [f"{place}: {word}" for word in NEVER if holds(said, word)]
-        for word in (WITHDRAWN, TESTIMONY):
-            if holds(said, word):
-                is_allowed = caller == "custodian" and operation in PAGES
-                is_allowed |= caller in CARRIED_OUT_BY and operation in (
-                    *("listConsents", "listTestimonyConsents", "getEvidence"),
-                )
-                is_allowed |= caller in CARRIED_OUT_BY and operation == "listEvidence" and b"closed_at" in said
-                allowed.add((operation, caller)) if is_allowed else wrong.append(f"{place}: {word}")
-        if (
-            which != "withdrawn"
-            and operation not in LEDGER
-            and not (operation == "listEvidence" and caller in CARRIED_OUT_BY)
-        ):
-            wrong += [f"{place}: names {one}" for one in closed if one.encode() in said]
-        is_media = answer.headers.get("Content-Type", "").startswith(MEDIA) and answer.status_code < 300
-        if is_media and (which == "withdrawn" or (which == "unlabelled" and operation not in BLURRED)):
-            wrong.append(f"{place}: bytes of {answer.headers['Content-Type']}")
-        if holds(said, SEEN):
-            seen.add((operation, caller))
-    assert not wrong, "\n".join(sorted(set(wrong)))
+        walk.look_at(operation, which, caller, answer)
+    seen, allowed = walk.seen, walk.allowed
+    assert not walk.wrong, "\n".join(sorted(walk.wrong))
     # The walk is not blind: neighbours are seen, and who carries a withdrawal out sees what it is.
     assert {("listCasualties", "auditor"), ("listFindings", "researcher")} <= seen
     assert {("listEvidence", "verifier"), ("getTestimony", "researcher"), ("listTestimonies", "collector")} <= seen
@@ -191,10 +101,6 @@ def test_outward_paths_when_walked_by_everybody_then_show_nothing_of_what_is_clo
         assert not holds((logged.out + logged.err).encode(), word), f"{word} is in a log"
     _look_through(database)
     _look_through_the_rest(database, outward.data)
-
-
-BLURRED = frozenset({"getPreview", "getStrip", "getFrame"})
-"""Whose default is open for what nobody has labelled: 16 × 16 grey values."""
 
 
 def _look_through(database: TestDatabase) -> None:
