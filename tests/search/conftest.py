@@ -1,5 +1,5 @@
 """The case of facts' tests: an incident, two organisations, people."""
 
-from tests.facts.conftest import world
+from tests.facts.conftest import database, prepared, world
 
-__all__ = ["world"]
+__all__ = ["database", "prepared", "world"]
