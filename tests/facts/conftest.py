@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.primitives import new_id
 from tests.support.api import Api, Person
-from tests.support.databases import TestDatabase, TestServer, copied_database
+from tests.support.databases import TEMPLATE, TestDatabase, TestServer, copied_database
 from tests.support.journey import ok
 from tests.support.worlds import Kept, known_world, prepared_world
 
@@ -86,8 +86,12 @@ def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
 
 
 @pytest.fixture
-def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
-    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
+def database(
+    postgres: TestServer, prepared: tuple[str, Kept], request: pytest.FixtureRequest
+) -> Iterator[TestDatabase]:
+    """A fresh database, dropped afterwards; with a world in it for the tests that ask for one."""
+    template, kept = prepared if "world" in request.fixturenames else (TEMPLATE, None)
+    with copied_database(postgres, template, admin_token=kept and kept.admin_token) as made:
         yield made
 
 
