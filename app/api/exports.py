@@ -37,6 +37,7 @@ from app.api.replaying import IdempotencyKey, replay, request_digest
 from app.api.waiting import LedgerRoute
 from app.blobs.store import BlobMissing, BlobUnreadable
 from app.consent.rules import ConsentScope
+from app.erasure.places import PLACES
 from app.exports import approval, export_service, verifier_page
 from app.exports.bag_profile import profile_json
 from app.exports.dossier import package_name
@@ -58,9 +59,16 @@ Scope = Literal["case", "incident", "evidence", "selection"]
 FieldName = Annotated[str, StringConstraints(pattern=FIELD)]
 
 
-def _each_once(names: list[str]) -> list[str]:
+SEALED = frozenset(name for _, name in PLACES)
+"""Every field that some entry seals."""
+
+
+def _each_once_and_sealed(names: list[str]) -> list[str]:
+    """Whoever misspells a field would hand over a package that opens nothing, and not see it."""
     if len(set(names)) < len(names):
         raise ValueError("a name stands here twice")
+    if unknown := [name for name in names if name not in SEALED]:
+        raise ValueError(f"no entry seals {', '.join(unknown)}; there are {', '.join(sorted(SEALED))}")
     return names
 
 
@@ -94,7 +102,7 @@ class ExportCreate(Input):
     )
     disclosures: (
         Literal["none", "all"]
-        | Annotated[list[FieldName], Field(min_length=1, max_length=100), AfterValidator(_each_once)]
+        | Annotated[list[FieldName], Field(min_length=1, max_length=100), AfterValidator(_each_once_and_sealed)]
     ) = Field(
         "none",
         description="Which sealed fields are opened: none, all, or those of these names. With `rationale` or `all` "

@@ -124,6 +124,15 @@ def test_package_when_asked_for_badly_then_is_refused_with_a_reason(hub: HttpHub
     assert hub.entries("export.created") == 0
 
 
+def test_package_when_a_field_is_misspelt_then_is_refused_with_the_names_that_there_are(hub: HttpHub) -> None:
+    """It would open nothing, and whoever hands it over would not see that."""
+    refused = hub.ask(hub.anna, disclosures=["title", "file_nam"])
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request"), refused.text
+    assert "no entry seals file_nam;" in refused.text
+    assert "file_name" in refused.text
+    assert hub.entries("export.created") == 0
+
+
 def test_package_when_asked_for_twice_with_one_key_then_is_made_once(hub: HttpHub) -> None:
     body = {"scope": "case", "ids": [hub.case_id], "purpose": "court"}
     first, second = (hub.anna.post("/v1/exports", json=body, headers={"Idempotency-Key": "one"}) for _ in range(2))
