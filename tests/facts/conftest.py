@@ -90,8 +90,9 @@ def database(
     postgres: TestServer, prepared: tuple[str, Kept], request: pytest.FixtureRequest
 ) -> Iterator[TestDatabase]:
     """A fresh database, dropped afterwards; with a world in it for the tests that ask for one."""
-    template, kept = prepared if "world" in request.fixturenames else (TEMPLATE, None)
-    with copied_database(postgres, template, admin_token=kept and kept.admin_token) as made:
+    is_asked_for = "world" in request.fixturenames
+    template, token = (prepared[0], prepared[1].admin_token) if is_asked_for else (TEMPLATE, None)
+    with copied_database(postgres, template, admin_token=token) as made:
         yield made
 
 
