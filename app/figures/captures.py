@@ -10,19 +10,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy import bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
 
 from app.figures.standing import Stand
-from app.fingerprints.graph import Sets
+from app.figures.tally import Joined
+from app.kernel.numbers import joined
 
 _DECIDED = """
     WITH hidden AS MATERIALIZED (SELECT v.id, v.blind_since FROM evidence_versions v
         WHERE v.blind = 'pending' AND {stood}),
     closed AS MATERIALIZED (SELECT e.id FROM evidence e WHERE e.case_id = ANY(:cases) AND e.closed_at <= :moment)
-    SELECT d.capture, d.other_capture
+    SELECT string_agg(int8send(d.capture) || int8send(d.other_capture), ''::bytea)
     FROM (SELECT DISTINCT ON (r.case_id, r.match_id) r.capture, r.other_capture, r.is_same, r.evidence_id, r.other_id
         FROM decided_captures r
         WHERE r.case_id = ANY(:cases) AND {held}
@@ -33,15 +35,12 @@ _DECIDED = """
 """
 
 
-def joined_captures(session: Session, cases: Sequence[UUID], stand: Stand, moment: datetime) -> dict[int, int]:
-    """Number of a capture that is a copy of another one → the number by which all of them count. Their first one is
-    not here, as those are not that are no copies."""
+def joined_captures(session: Session, cases: Sequence[UUID], stand: Stand, moment: datetime) -> Joined:
+    """Numbers of captures that are copies of others, in order → the number by which all of those count."""
     decided = _DECIDED.format(held=stand.since("r.act"), stood=stand.between("v.act", "v.until_act"))
     pairs = session.execute(
         text(decided).bindparams(bindparam("cases", type_=ARRAY(UUID_TYPE))),
         {"cases": list(cases), "moment": moment},
-    ).all()
-    sets = Sets()
-    for one, other in pairs:
-        sets.join(one, other)
-    return sets.names()
+    ).scalar_one()
+    one, other = np.frombuffer(pairs or b"", ">i8").astype(np.int64).reshape(-1, 2).T
+    return joined(one, other)

@@ -8,9 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, bindparam, select, text
+from sqlalchemy import Integer, Text, bindparam, select, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
@@ -19,10 +18,11 @@ from app.consent.models import ConsentStanding
 from app.consent.rules import ConsentScope
 from app.facts.filters import EARTH_RADIUS_M, Box, box_around
 from app.facts.folding import fold_designation
-from app.figures.places import Areas, controls_of
+from app.figures.places import HELD, UNKNOWN, Areas, Controls, controls_of
 from app.figures.query import FigureQuery
 from app.figures.standing import Stand
 from app.figures.words import METHOD_BITS, By, Measure, bits_of
+from app.kernel.database import UtcTime
 from app.verification.rules import Method
 
 _TYPES: Mapping[str, Any] = {
@@ -30,12 +30,17 @@ _TYPES: Mapping[str, Any] = {
     "incidents": ARRAY(UUID_TYPE),
     "paths": ARRAY(Text),
     "keys": ARRAY(Text),
-    "copies": ARRAY(BigInteger),
-    "originals": ARRAY(BigInteger),
+    "bounds": ARRAY(UtcTime),
+    "held_cases": ARRAY(UUID_TYPE),
+    "held_paths": ARRAY(Text),
+    "held_since": ARRAY(Integer),
+    "held_until": ARRAY(Integer),
+    "held_keys": ARRAY(Text),
 }
 _COLUMNS: Mapping[By | None, str] = {
     By.MONTH: ", i.occurred_from, i.occurred_to, i.occurred_zone",
-    By.PLACE: ", i.administrative_units AS units",
+    By.PLACE: ", i.administrative_units",
+    By.CONTROL: ", i.occurred_from, i.occurred_to, i.administrative_units",
 }
 """Of incidents, besides those that every question needs: what is kept of 100,000 rows is narrow."""
 CLOSED = (
@@ -223,11 +228,15 @@ class Chosen:
             }
             found.append(f"{self._in_box(box_around(near), 'around')} AND {_DISTANCE_M} <= :radius_m")
         if filters.control:
-            self.values["controlled"] = [
-                incident for incident, key in self._controls().items() if (key or "unknown") in filters.control
-            ]
-            found.append("i.id = ANY(:controlled)")
+            found.append(self._held_by(filters.control))
         return found
+
+    def _held_by(self, holders: frozenset[str]) -> str:
+        self.values |= self._controls().values()
+        held = f"({Controls.between('i', 'i.case_id' if self.stand.is_now else 'o.case_id')}) IN (SELECT h.case_id, "
+        held += f"h.path, h.since, h.until FROM {HELD} WHERE {{}})"
+        by_these = held.format(self._among("h.key", "holders", holders))
+        return f"({by_these} OR NOT {held.format('true')})" if UNKNOWN in holders else by_these
 
     def _in_box(self, box: Box, name: str) -> str:
         self.values |= {f"{name}_{side}": value for side, value in vars(box).items()}
@@ -243,7 +252,7 @@ class Chosen:
             return []
         return [f"i.id IN ({self.linked('c.incident_id')})"]
 
-    def _controls(self) -> dict[UUID, str | None]:
+    def _controls(self) -> Controls:
         closed = select(ConsentStanding.item_id).where(
             ConsentStanding.scope.in_((ConsentScope.VERIFICATION, ConsentScope.PUBLICATION)),
             ConsentStanding.stands_until <= self.moment,
@@ -301,12 +310,12 @@ class Chosen:
         known = self.areas.keys(self.query.level)
         self.values |= {"paths": list(known), "keys": list(known.values())}
         return """SELECT r.id AS incident_id, a.key FROM chosen r
-            JOIN unnest(:paths, :keys) AS a (path, key) ON a.path = array_to_string(r.units, chr(31))"""
+            JOIN unnest(:paths, :keys) AS a (path, key) ON a.path = array_to_string(r.administrative_units, chr(31))"""
 
     def _control_parts(self) -> str:
-        found = {incident: key for incident, key in self._controls().items() if key is not None}
-        self.values |= {"incidents": list(found), "keys": list(found.values())}
-        return "SELECT a.incident_id, a.key FROM unnest(:incidents, :keys) AS a (incident_id, key)"
+        self.values |= self._controls().values()
+        return f"""SELECT r.id AS incident_id, h.key FROM chosen r
+            JOIN {HELD} ON (h.case_id, h.path, h.since, h.until) = ({Controls.between("r", "r.case_id")})"""  # noqa: S608
 
     def _methods(self) -> str:
         of_items = self.linked("c.incident_id, bit_or(c.methods) AS methods")

@@ -1,13 +1,12 @@
 """Counting: the total and the series of each measure, in questions over sets. None of them sees who asks."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
-from app.facts.words import CasualtyOutcome, PersonGroup
 from app.figures.captures import joined_captures
+from app.figures.casualties import OPEN, VICTIMS, Casualties
 from app.figures.chosen import SEXUAL_VIOLENCE, Chosen
-from app.figures.figure import CasualtyRange, Counted, Figure
-from app.figures.proof import RECORDS, sha256_of
+from app.figures.figure import Counted, Figure
+from app.figures.proof import digest_in_sql
 from app.figures.tally import IMAGE, METHODS_FROM, SENSITIVE, VIDEO, Tally
 from app.figures.words import By, Measure
 
@@ -37,30 +36,22 @@ def records_of(chosen: Chosen) -> str:
     return _counted_items(chosen, "c.evidence_id AS id, c.verdict_id AS version")
 
 
-def _digest(chosen: Chosen, records: str) -> str:
-    """How many, and what their digest is of."""
-    return f"SELECT count(*) AS count, {RECORDS[chosen.query.measure].digest} AS records FROM ({records}) r"  # noqa: S608
-
-
-def _counted(chosen: Chosen, count: int, records: bytes) -> Counted:
-    return Counted(count, sha256_of(chosen.query.measure, records))
-
-
 # --- incidents --------------------------------------------------------------------------------------------------------
 
 
 def _incidents(chosen: Chosen) -> Found:
     columns = f"count(*), count(*) FILTER (WHERE r.{_OF_SEXUAL_VIOLENCE})"
     statement = f"""
-        SELECT '{TOTAL}', NULL::text AS key, {columns}, NULL::bytea FROM chosen r
-        UNION ALL SELECT '{COUNTED}', NULL, d.count, 0, d.records FROM ({_digest(chosen, records_of(chosen))}) d"""  # noqa: S608
+        SELECT '{TOTAL}', NULL::text AS key, {columns}, NULL::text FROM chosen r
+        UNION ALL SELECT '{COUNTED}', NULL, count(*), 0, {digest_in_sql(Measure.INCIDENTS)}
+        FROM ({records_of(chosen)}) r"""  # noqa: S608
     by = chosen.query.by
     if by is not None:
         parts = f"LEFT JOIN ({chosen.parts(by)}) d ON d.incident_id = r.id"
         statement += f" UNION ALL SELECT '{SERIES}', d.key, {columns}, NULL FROM chosen r {parts} GROUP BY d.key"  # noqa: S608
     rows = chosen.run(statement).all()
     figures = {(what, key): Figure(found, sensitive=sensitive) for what, key, found, sensitive, _ in rows}
-    counted = next(_counted(chosen, found, records) for what, _, found, _, records in rows if what == COUNTED)
+    counted = next(Counted(found, digest) for what, _, found, _, digest in rows if what == COUNTED)
     series = {key: figure for (what, key), figure in figures.items() if what == SERIES}
     return figures[TOTAL, None], series, counted
 
@@ -80,52 +71,35 @@ def _counts(chosen: Chosen, columns: str) -> str:
 
 
 def _casualties(chosen: Chosen) -> Found:
+    """One pass over the counts, in the order of their records; ``Casualties`` folds and adds them."""
     columns = "f.fact_id AS id, f.version, f.incident_id, f.outcome, f.person_group, f.minimum, f.maximum"
-    records = _digest(chosen, "SELECT id, version FROM counts")
-    statement = f""", counts AS ({_counts(chosen, columns)}),
-    folded AS (SELECT c.incident_id, c.outcome, c.person_group, min(c.minimum) AS minimum, count(*) AS sources,
-        CASE WHEN count(*) = count(c.maximum) THEN max(c.maximum) END AS maximum,
-        c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE}) AS is_sensitive
-        FROM counts c GROUP BY 1, 2, 3)
-    SELECT '{COUNTED}', NULL::text AS key, NULL::text AS outcome, NULL::text AS person_group, NULL::bigint,
-        NULL::bigint, d.count, NULL::bigint, NULL::bigint, d.records FROM ({records}) d
-    {_ranges(TOTAL, "NULL::text")}"""  # noqa: S608
+    row = (
+        f"""int8send(p.number) || int2send(v.victims::smallint) || int4send(r.minimum) || int4send(coalesce(r.maximum, {OPEN}))"""
+    )
+    statement = f""", numbered AS (SELECT id, kind, row_number() OVER () AS number FROM chosen)
+    SELECT '{TOTAL}', NULL::text AS key, count(*), {digest_in_sql(Measure.CASUALTIES)}, string_agg({row}, ''::bytea)
+        FROM ({_counts(chosen, columns)}) r JOIN numbered p ON p.id = r.incident_id
+        JOIN ({_victims()}) v ON v.outcome = r.outcome AND v.person_group = r.person_group
+    UNION ALL SELECT '{SEXUAL_VIOLENCE}', NULL, NULL, NULL, string_agg(int8send(number), ''::bytea) FROM numbered
+        WHERE {_OF_SEXUAL_VIOLENCE}"""  # noqa: S608
     by = chosen.query.by
     if by is not None:
-        statement += _ranges(SERIES, "d.key", f"LEFT JOIN ({chosen.parts(by)}) d ON d.incident_id = f.incident_id")
-    rows = chosen.run(statement).all()
-    figures = {what: _with_ranges([row[1:-1] for row in rows if row[0] == what]) for what in (TOTAL, SERIES)}
-    counted = next(_counted(chosen, row[6], row[-1]) for row in rows if row[0] == COUNTED)
-    return figures[TOTAL].get(None, Figure(0, ranges=())), figures[SERIES], counted
+        statement += f""" UNION ALL SELECT '{SERIES}', d.key, NULL, NULL, string_agg(int8send(p.number), ''::bytea)
+            FROM ({chosen.parts(by)}) d JOIN numbered p ON p.id = d.incident_id GROUP BY d.key"""  # noqa: S608
+    found = chosen.run(statement).all()
+    (counted,) = [Counted(number, digest) for what, _, number, digest, _ in found if what == TOTAL]
+    rows, sensitive = (
+        next(some or b"" for what, *_, some in found if what == each) for each in (TOTAL, SEXUAL_VIOLENCE)
+    )
+    casualties = Casualties(rows, sensitive)
+    keyed = [(key, numbers) for what, key, _, _, numbers in found if what == SERIES]
+    return casualties.total(), {} if by is None else casualties.by_key(keyed), counted
 
 
-def _ranges(what: str, key: str, join: str = "") -> str:
-    """Under each key a row for each outcome and group, and one without, which tells how many incidents there are."""
-    sensitive = "count(*) FILTER (WHERE f.is_sensitive)"
-    return f"""
-    UNION ALL SELECT '{what}', {key}, f.outcome, f.person_group, sum(f.minimum)::bigint,
-        CASE WHEN count(*) = count(f.maximum) THEN sum(f.maximum)::bigint END, count(*), sum(f.sources)::bigint,
-        {sensitive}, NULL FROM folded f {join} GROUP BY 2, 3, 4
-    UNION ALL SELECT '{what}', {key}, NULL, NULL, NULL, NULL, count(*), NULL, {sensitive}, NULL
-        FROM (SELECT DISTINCT incident_id, is_sensitive FROM folded) f {join} GROUP BY 2"""  # noqa: S608
-
-
-def _with_ranges(rows: Sequence[Any]) -> Series:
-    by_key: dict[str | None, list[CasualtyRange]] = {}
-    for key, outcome, group, minimum, maximum, found, sources, sensitive in rows:
-        if outcome is not None:
-            victims = CasualtyOutcome(outcome), PersonGroup(group)
-            one = CasualtyRange(*victims, minimum, maximum, found, sources, sensitive)
-            by_key.setdefault(key, []).append(one)
-    return {
-        key: Figure(found, ranges=tuple(sorted(by_key.get(key, ()), key=_in_order_of_words)), sensitive=sensitive)
-        for key, outcome, *_, found, _sources, sensitive in rows
-        if outcome is None
-    }
-
-
-def _in_order_of_words(one: CasualtyRange) -> tuple[int, int]:
-    return list(CasualtyOutcome).index(one.outcome), list(PersonGroup).index(one.person_group)
+def _victims() -> str:
+    """The number of each outcome and group."""
+    named = ", ".join(f"('{one.outcome}', '{one.person_group}', {number})" for number, one in enumerate(VICTIMS))
+    return f"SELECT v.* FROM (VALUES {named}) AS v (outcome, person_group, victims)"  # noqa: S608
 
 
 # --- items ------------------------------------------------------------------------------------------------------------
@@ -151,15 +125,14 @@ def _items(chosen: Chosen) -> Found:
         | CASE r.media_kind WHEN 'image' THEN {IMAGE} WHEN 'video' THEN {VIDEO} ELSE 0 END
         | CASE WHEN r.id IN ({labelled}) OR r.id IN ({of_sexual_violence}) THEN {SENSITIVE} ELSE 0 END"""
     columns = "c.evidence_id AS id, c.verdict_id AS version, c.item, c.capture, c.media_kind, c.methods"
-    number, records, rows = chosen.run(
-        f""" SELECT count(*), {RECORDS[Measure.ITEMS].digest}, coalesce(string_agg(
+    number, digest, rows = chosen.run(
+        f""" SELECT count(*), {digest_in_sql(Measure.ITEMS)}, coalesce(string_agg(
             int8send(r.item) || int8send(r.capture) || int4send({flags}), ''::bytea ORDER BY r.id), ''::bytea)
         FROM ({_counted_items(chosen, columns)}) r"""  # noqa: S608
     ).one()
     joined = joined_captures(chosen.session, chosen.query.cases, chosen.stand, chosen.moment)
     tally = Tally(rows, joined)
-    counted = _counted(chosen, number, records)
-    return tally.total(), _series_of_items(chosen, tally), counted
+    return tally.total(), _series_of_items(chosen, tally), Counted(number, digest)
 
 
 def _series_of_items(chosen: Chosen, tally: Tally) -> Series:

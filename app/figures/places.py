@@ -1,8 +1,11 @@
 """Places of a case's incidents, by the names of their units however they are spelt; and who held them at their time."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, TextClause, bindparam, select, text
@@ -16,6 +19,7 @@ from app.facts.folding import fold_area
 from app.facts.models import TerritoryControl
 from app.facts.service import stands
 from app.figures.standing import Stand
+from app.kernel.database import UtcTime
 
 SEPARATOR = "\x1f"
 """Between the units of a path: SQL's ``array_to_string`` writes the same."""
@@ -46,17 +50,17 @@ class Areas:
     def within(self, area: Sequence[str]) -> list[str]:
         """The paths in this area."""
         wanted = fold_area(tuple(area))
-        return [path for path in self._paths() if f"{_key(path)}/".startswith(f"{wanted}/")]
+        return [path for path in self._paths if f"{_key(path)}/".startswith(f"{wanted}/")]
 
     def keys(self, level: int) -> dict[str, str]:
         """Path → the folded path down to a level, of those that reach it."""
-        cut = {path: path.split(SEPARATOR)[:level] for path in self._paths()}
+        cut = {path: path.split(SEPARATOR)[:level] for path in self._paths}
         return {path: fold_area(tuple(units)) for path, units in cut.items() if len(units) == level}
 
     def names(self, level: int) -> dict[str, str]:
         """Folded path → how it is spelt, the first of its spellings."""
         spelt: dict[str, str] = {}
-        for path in sorted(self._paths()):
+        for path in sorted(self._paths):
             units = path.split(SEPARATOR)[:level]
             spelt.setdefault(fold_area(tuple(units)), " / ".join(units))
         return spelt
@@ -69,6 +73,7 @@ class Areas:
         )
         return sorted(known)
 
+    @cached_property
     def _paths(self) -> list[str]:
         return [path for path in self._session.scalars(_PATHS, {"cases": self._cases}) if path]
 
@@ -77,9 +82,35 @@ def _key(path: str) -> str:
     return fold_area(tuple(path.split(SEPARATOR)))
 
 
-def controls_of(session: Session, cases: Sequence[UUID], stand: Stand, closed: Select[UUID]) -> dict[UUID, str | None]:
-    """Per incident of these cases who held its place at its time: ``contested``, the organisation's id, or None.
-    ``closed``: items that no fact may rest on."""
+@dataclass(frozen=True)
+class Controls:
+    """Who held the places of these cases' incidents. ``bounds``: every moment at which anything that is stated begins
+    or ends, in order. Between the same bounds each incident of a place has the same answer, so the database tells which
+    of these there are, and each is resolved once. ``held``: case, path, how many bounds are not after the beginning
+    and the end, and the holder: ``contested``, or the organisation's id; what nobody surely held is not there."""
+
+    bounds: tuple[datetime, ...]
+    held: tuple[tuple[UUID, str, int, int, str], ...]
+
+    @staticmethod
+    def between(row: str, case_id: str) -> str:
+        """The first four of an incident, as SQL; of one without a time or place what no holder has."""
+        path = f"coalesce(array_to_string({row}.administrative_units, chr(31)), '')"
+        moments = (f"coalesce(width_bucket({row}.{name}, :bounds), -1)" for name in ("occurred_from", "occurred_to"))
+        return ", ".join((case_id, path, *moments))
+
+    def values(self) -> dict[str, Any]:
+        """What ``HELD`` names, and ``bounds``."""
+        columns = zip(*self.held, strict=True) if self.held else ((),) * 5
+        return {"bounds": list(self.bounds)} | dict(zip(_HELD_NAMES, map(list, columns), strict=True))
+
+
+_HELD_NAMES = ("held_cases", "held_paths", "held_since", "held_until", "held_keys")
+HELD = f"unnest({', '.join(f':{name}' for name in _HELD_NAMES)}) AS h (case_id, path, since, until, key)"
+
+
+def controls_of(session: Session, cases: Sequence[UUID], stand: Stand, closed: Select[UUID]) -> Controls:
+    """``closed``: items that no fact may rest on."""
     stated: dict[tuple[UUID, str], list[Held]] = {}
     query = select(TerritoryControl).where(
         TerritoryControl.case_id.in_(cases),
@@ -88,28 +119,38 @@ def controls_of(session: Session, cases: Sequence[UUID], stand: Stand, closed: S
     )
     for row in session.scalars(query):
         stated.setdefault((row.case_id, row.area_key or ""), []).append(held_of(row))
+    bounds = bounds_of(held for here in stated.values() for held in here)
     places: dict[tuple[UUID, str], _Place] = {}
-    found: dict[UUID, str | None] = {}
-    for identity, since, until, path, case_id in session.execute(_incidents(stand), {"cases": list(cases)}):
+    found = []
+    asked = {"cases": list(cases), "bounds": bounds}
+    for case_id, path, since, until in session.execute(_between(stand), asked):
         if (place := places.get((case_id, path))) is None:
-            keys = area_keys(path.split(SEPARATOR)) if path else []
-            place = _Place(path, [held for key in keys for held in stated.get((case_id, key), ())])
-            places[case_id, path] = place
-        found[identity] = place.holder(since, until)
-    return found
+            here = [held for key in area_keys(path.split(SEPARATOR)) for held in stated.get((case_id, key), ())]
+            place = places[case_id, path] = _Place(path, here)
+        if (holder := place.holder(_moment(bounds, since), _moment(bounds, until))) is not None:
+            found.append((case_id, path, since, until, holder))
+    return Controls(tuple(bounds), tuple(found))
+
+
+def bounds_of(stated: Iterable[Held]) -> list[datetime]:
+    return sorted({each for held in stated for each in (held.valid_from, held.valid_to) if each is not None})
+
+
+def _moment(bounds: Sequence[datetime], passed: int) -> datetime:
+    """One of those at which so many bounds have passed."""
+    return bounds[passed - 1] if passed else datetime.min.replace(tzinfo=UTC)
 
 
 class _Place:
-    """What is stated of one place. Who held it follows from which of the statements' bounds lie before an incident's
-    times and which after, whatever the times are: it is resolved once for all between the same bounds."""
+    """What is stated of one place. Who held it follows from which of these statements' bounds lie before an incident's
+    times and which after: it is resolved once for all between the same ones."""
 
-    def __init__(self, path: str | None, here: list[Held]) -> None:
-        self._units, self._here = path.split(SEPARATOR) if path else [], here
-        self._bounds = sorted({each for held in here for each in (held.valid_from, held.valid_to) if each is not None})
+    def __init__(self, path: str, here: list[Held]) -> None:
+        self._units, self._here, self._bounds = path.split(SEPARATOR), here, bounds_of(here)
         self._known: dict[tuple[int, int], str | None] = {}
 
-    def holder(self, since: datetime | None, until: datetime | None) -> str | None:
-        if not self._here or since is None or until is None:
+    def holder(self, since: datetime, until: datetime) -> str | None:
+        if not self._here:
             return None
         between = bisect_right(self._bounds, since), bisect_right(self._bounds, until)
         if between not in self._known:
@@ -123,12 +164,15 @@ def _holder(resolved: Resolved) -> str | None:
     return CONTESTED if resolved.controller_id is None else str(resolved.controller_id)
 
 
-def _incidents(stand: Stand) -> TextClause:
-    columns = "i.id, i.occurred_from, i.occurred_to, array_to_string(i.administrative_units, chr(31)) AS path"
+def _between(stand: Stand) -> TextClause:
     source = (
-        f"SELECT {columns}, i.case_id FROM incidents i WHERE i.case_id = ANY(:cases)"  # noqa: S608
+        f"SELECT DISTINCT {Controls.between('i', 'i.case_id')} FROM incidents i WHERE i.case_id = ANY(:cases)"  # noqa: S608
         if stand.is_now
-        else f"""SELECT {columns}, o.case_id FROM incident_versions i JOIN incidents o ON o.id = i.id
+        else f"""SELECT DISTINCT {Controls.between("i", "o.case_id")} FROM incident_versions i
+            JOIN incidents o ON o.id = i.id
             WHERE o.case_id = ANY(:cases) AND {stand.between("i.act", "i.until_act")}"""  # noqa: S608
     )
-    return text(source).bindparams(bindparam("cases", type_=ARRAY(UUID_TYPE)))
+    known = " AND i.occurred_from IS NOT NULL AND i.occurred_to IS NOT NULL AND cardinality(i.administrative_units) > 0"
+    return text(source + known).bindparams(
+        bindparam("cases", type_=ARRAY(UUID_TYPE)), bindparam("bounds", type_=ARRAY(UtcTime))
+    )

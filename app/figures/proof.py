@@ -19,14 +19,14 @@ FORM = "exhibit-figures/v1"
 
 @dataclass(frozen=True)
 class RecordKind:
-    """``name`` as the ledger and the API name the thing; ``digest``: the records' bytes in SQL, over ``r``."""
+    """``name`` as the ledger and the API name the thing; ``bytes``: a record of ``r`` in SQL."""
 
     name: str
     version: str
 
     @property
-    def digest(self) -> str:
-        return f"coalesce(string_agg(uuid_send(r.id) || {self.version}, ''::bytea ORDER BY r.id), ''::bytea)"
+    def bytes(self) -> str:
+        return f"uuid_send(r.id) || {self.version}"
 
 
 RECORDS: Mapping[Measure, RecordKind] = MappingProxyType(
@@ -38,8 +38,14 @@ RECORDS: Mapping[Measure, RecordKind] = MappingProxyType(
 )
 
 
-def sha256_of(measure: Measure, records: bytes) -> str:
-    return hashlib.sha256(f"{FORM} {measure}\n".encode() + records).hexdigest()
+def digest_in_sql(measure: Measure) -> str:
+    """Of the records ``r``, hexadecimal: the bytes of all of them are many, and stay in the database."""
+    records = f"coalesce(string_agg({RECORDS[measure].bytes}, ''::bytea ORDER BY r.id), ''::bytea)"
+    return f"encode(sha256(decode('{_title(measure).hex()}', 'hex') || {records}), 'hex')"
+
+
+def _title(measure: Measure) -> bytes:
+    return f"{FORM} {measure}\n".encode()
 
 
 def record_bytes(identity: UUID, version: int | UUID) -> bytes:
@@ -48,4 +54,5 @@ def record_bytes(identity: UUID, version: int | UUID) -> bytes:
 
 def digest_of(measure: Measure, records: Iterable[tuple[UUID, int | UUID]]) -> str:
     """Of all records, in any order."""
-    return sha256_of(measure, b"".join(record_bytes(*one) for one in sorted(records, key=lambda one: one[0].bytes)))
+    in_order = sorted(records, key=lambda one: one[0].bytes)
+    return hashlib.sha256(_title(measure) + b"".join(record_bytes(*one) for one in in_order)).hexdigest()

@@ -4,12 +4,11 @@ A row is an item's number, the number of its bytes, and its flags. An item count
 capture's copies under one key, one.
 """
 
-from collections.abc import Iterable, Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
 from app.figures.figure import Figure, MediaCount
+from app.figures.keyed import Keyed, places_by_key
 from app.figures.words import METHOD_BITS
 from app.kernel.numbers import Numbers, distinct
 
@@ -21,13 +20,15 @@ _ROW = np.dtype([("item", ">i8"), ("capture", ">i8"), ("flags", ">i4")])
 
 Places = Numbers
 """Which rows, each once."""
+Joined = tuple[Numbers, Numbers]
+"""Numbers of copies' bytes, in order; and for each the number by which it counts."""
 Series = dict[str | None, Figure]
 
 
 class Tally:
-    """``rows``: each item once, as ``_ROW`` says; ``joined``: number of a copy's bytes → number by which it counts."""
+    """``rows``: each item once, as ``_ROW`` says; ``joined``: of copies."""
 
-    def __init__(self, rows: bytes, joined: Mapping[int, int]) -> None:
+    def __init__(self, rows: bytes, joined: Joined) -> None:
         read = np.frombuffer(rows, _ROW)
         self._items, self._flags = read["item"].astype(np.int64), read["flags"].astype(np.int32)
         captures = _replaced(read["capture"].astype(np.int64), joined)
@@ -47,26 +48,11 @@ class Tally:
         found: Series = {name: self._of_flags(bit, bit) for name, bit in bits.items()}
         return _some({**found, None: self._of_flags(sum(bits.values()), 0)})
 
-    def by_key(self, keyed: Iterable[tuple[str | None, bytes]]) -> Series:
-        """Per key the numbers of its items, of 8 bytes, some more than once. What has no key is under None, with those
-        that are there under None."""
+    def by_key(self, keyed: Keyed) -> Series:
+        """Per key the numbers of its items. What has no key is under None, with those that are there under None."""
         order = np.argsort(self._items, kind="stable")
-        in_order = self._items[order]
-        has_key = np.zeros(len(in_order), bool)
-        found: Series = {}
-        of_none = np.empty(0, np.int64)
-        for key, numbers in keyed:
-            named = distinct(np.frombuffer(numbers, ">i8").astype(np.int64))
-            at = np.searchsorted(in_order, named)
-            at = at[in_order.take(at, mode="clip") == named] if len(in_order) else at[:0]
-            if key is None:
-                of_none = at
-            else:
-                has_key[at] = True
-                found[key] = self._figure(order[at])
-        has_key_alone = has_key.copy()
-        has_key_alone[of_none] = False
-        return _some({**found, None: self._figure(order[~has_key_alone])})
+        places = places_by_key(self._items[order], keyed)
+        return _some({key: self._figure(order[at]) for key, at in places.items()})
 
     def _of_flags(self, mask: int, wanted: int) -> Figure:
         return self._figure(np.flatnonzero(self._flags & mask == wanted))
@@ -91,14 +77,12 @@ class Tally:
         return int(np.count_nonzero(is_there))
 
 
-def _replaced(captures: NDArray[np.int64], joined: Mapping[int, int]) -> NDArray[np.int64]:
-    if not joined:
+def _replaced(captures: NDArray[np.int64], joined: Joined) -> NDArray[np.int64]:
+    copies, names = joined
+    if not len(copies):
         return captures
-    copies = np.fromiter(joined.keys(), np.int64, len(joined))
-    order = np.argsort(copies)
-    copies, originals = copies[order], np.fromiter(joined.values(), np.int64, len(joined))[order]
     at = np.minimum(np.searchsorted(copies, captures), len(copies) - 1)
-    return np.where(copies[at] == captures, originals[at], captures)
+    return np.where(copies[at] == captures, names[at], captures)
 
 
 def _some(series: Series) -> Series:

@@ -1,4 +1,4 @@
-"""Arrays of whole numbers: each once. Pure."""
+"""Arrays of whole numbers: each once, and the sets that pairs of them make. Pure."""
 
 import numpy as np
 
@@ -15,6 +15,24 @@ def distinct(numbers: Numbers) -> Numbers:
 def begins(ordered: Numbers) -> Numbers:
     """Where each number that occurs in what is in order is first."""
     return np.flatnonzero(_begins(ordered))
+
+
+def joined(one: Numbers, other: Numbers) -> tuple[Numbers, Numbers]:
+    """Every number of these pairs, in order, and the smallest of those that it is joined with: as
+    ``app.fingerprints.graph.Sets``, all at once. Roots hang below smaller ones until no pair leads to two, each round
+    halving the ways at least."""
+    numbers, place = np.unique(np.concatenate((one, other)), return_inverse=True)
+    ends = np.split(place, 2)
+    above = np.arange(len(numbers))
+    while True:
+        roots = [above[end] for end in ends]
+        if np.array_equal(*roots):
+            return numbers, numbers[above]
+        lower = np.minimum(*roots)
+        for root in roots:
+            np.minimum.at(above, root, lower)
+        while not np.array_equal(above, higher := above[above]):
+            above = higher
 
 
 def _begins(ordered: Numbers) -> np.ndarray:

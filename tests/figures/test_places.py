@@ -34,4 +34,3 @@ def test_place_when_asked_of_many_incidents_then_says_of_each_what_is_resolved_f
         found = resolve_control(["Ukraine", "Kyiv"], since, until, stated)
         expected = None if found.control is None else str(found.controller_id or CONTESTED)
         assert place.holder(since, until) == expected
-    assert place.holder(None, None) is None

@@ -2,6 +2,7 @@
 
 import struct
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +33,8 @@ def series(parts: dict[str | None, Items]) -> dict[str | None, Figure]:
 
 
 def tally(items: Items) -> Tally:
-    return Tally(b"".join(struct.pack(">qqi", item, *rest) for item, rest in items.items()), COPIES)
+    joined = np.array(sorted(COPIES)), np.array([COPIES[copy] for copy in sorted(COPIES)])
+    return Tally(b"".join(struct.pack(">qqi", item, *rest) for item, rest in items.items()), joined)
 
 
 @given(ITEMS)
