@@ -1,7 +1,7 @@
 """Casualty counts as arrays, and the ranges of many incidents together. Pure.
 
-A row is one source's count: its incident's number, of whom (a place in ``VICTIMS``), and the bounds. Those of the same
-victims are folded into a hull as ``app.facts.ranges`` does, which a test holds; hulls are added over incidents.
+A row is one source's count: its incident's number and of whom (a place in ``VICTIMS``), and the bounds. Those of the
+same victims are folded into a hull as ``app.facts.ranges`` does, which a test holds; hulls are added over incidents.
 """
 
 from collections.abc import Iterator
@@ -21,8 +21,9 @@ VICTIMS = tuple(Victims(*one) for one in product(CasualtyOutcome, PersonGroup))
 """In the order of their words, in which a figure gives them."""
 OPEN = 2**31 - 1
 """A maximum that is none: the highest that PostgreSQL's ``integer`` holds, and higher than any that is stated."""
-_ROW = np.dtype([("incident", ">i8"), ("victims", ">i2"), ("minimum", ">i4"), ("maximum", ">i4")])
-"""As PostgreSQL's ``int8send``, ``int2send`` and ``int4send`` write it."""
+_ROW = np.dtype([("of", ">i8"), ("minimum", ">i4"), ("maximum", ">i4")])
+"""As PostgreSQL's ``int8send`` and ``int4send`` write it. ``of``: the incident's number times ``len(VICTIMS)``, and of
+whom."""
 Series = dict[str | None, Figure]
 
 
@@ -31,10 +32,10 @@ class Casualties:
 
     def __init__(self, rows: bytes, sensitive: bytes) -> None:
         read = np.frombuffer(rows, _ROW)
-        folded = read["incident"].astype(np.int64) * len(VICTIMS) + read["victims"]
-        order = np.argsort(folded, kind="stable")
-        first = begins(folded[order])
-        incidents, self._victims = np.divmod(folded[order[first]], len(VICTIMS))
+        of = read["of"].astype(np.int64)
+        order = np.argsort(of, kind="stable")
+        first = begins(of[order])
+        incidents, self._victims = np.divmod(of[order[first]], len(VICTIMS))
         self._minima = _reduced(np.minimum, read["minimum"][order], first)
         self._maxima = _reduced(np.maximum, read["maximum"][order], first)
         self._sources = _lengths(first, len(order))
@@ -81,8 +82,9 @@ class Casualties:
             group[first].tolist(), *added, strict=True
         ):
             of, victims = divmod(each, len(VICTIMS))
+            outcome, group_of = VICTIMS[victims]
             highest = None if opened else maximum
-            yield of, CasualtyRange(*VICTIMS[victims], minimum, highest, incidents, sources, sensitive)
+            yield of, CasualtyRange(outcome, group_of, minimum, highest, incidents, sources, sensitive)
 
 
 def _lengths(first: Numbers, end: int) -> Numbers:

@@ -85,8 +85,9 @@ class Chosen:
     def standing(self, table: str, columns: str, where: str, *, scope: str | None = None) -> str:
         """Rows of a table of versions that stood."""
         within = scope or self.of_cases("f.case_id")
+        superseding = scope or self.of_cases("l.case_id")
         return f"""SELECT {columns} FROM {table} f WHERE {within} AND {self.stand.since("f.act")} AND ({where})
-            AND NOT EXISTS (SELECT FROM {table} l WHERE l.supersedes = f.id AND l.supersedes IS NOT NULL
+            AND f.id NOT IN (SELECT l.supersedes FROM {table} l WHERE {superseding} AND l.supersedes IS NOT NULL
                 AND {self.stand.since("l.act")})"""  # noqa: S608
 
     def facts(self, table: str, columns: str, where: str = "true") -> str:
@@ -100,10 +101,11 @@ class Chosen:
 
     # --- items --------------------------------------------------------------------------------------------------------
 
-    def alone(self, columns: str) -> str:
+    def alone(self, columns: str, where: str = "true") -> str:
         """Verified items that stood, may be counted, and pass the filters that are about items: each once."""
         stood = self.stand.between("c.verified_act", "c.verified_until")
-        return f"""SELECT {columns} FROM counted_items c WHERE c.incident_id IS NULL AND {self._countable(stood)}"""  # noqa: S608
+        return f"""SELECT {columns} FROM counted_items c WHERE c.incident_id IS NULL AND ({where})
+            AND {self._countable(stood)}"""  # noqa: S608
 
     def linked(self, columns: str, where: str = "true") -> str:
         """The same, once for each incident in which they count."""
@@ -302,9 +304,13 @@ class Chosen:
     def _months(self) -> str:
         self.values["zones"] = self.areas.zones()
         zone = "CASE WHEN occurred_zone = ANY(:zones) THEN occurred_zone ELSE 'UTC' END"
-        month = f"date_trunc('month', {{}} AT TIME ZONE {zone})"
-        begins, ends = month.format("occurred_from"), month.format("occurred_to")
-        return _of_rows(f"CASE WHEN {begins} = {ends} THEN {begins}::date::text END")
+        begins, ends = (
+            f"date_trunc('month', {moment} AT TIME ZONE zone)" for moment in ("occurred_from", "occurred_to")
+        )
+        # `OFFSET 0`: what is named twice is computed once; the time in a zone is what takes long.
+        return f"""SELECT id AS incident_id, CASE WHEN begins = ends THEN begins::date::text END AS key
+            FROM (SELECT id, {begins} AS begins, {ends} AS ends FROM (
+                SELECT id, occurred_from, occurred_to, {zone} AS zone FROM chosen OFFSET 0) z OFFSET 0) m"""  # noqa: S608
 
     def _places(self) -> str:
         known = self.areas.keys(self.query.level)
@@ -318,9 +324,12 @@ class Chosen:
             JOIN {HELD} ON (h.case_id, h.path, h.since, h.until) = ({Controls.between("r", "r.case_id")})"""  # noqa: S608
 
     def _methods(self) -> str:
+        """There are few different sets of methods: the names are looked up for each of these."""
         of_items = self.linked("c.incident_id, bit_or(c.methods) AS methods")
-        return f"""SELECT c.incident_id, m.key FROM ({of_items} GROUP BY c.incident_id) c
-            JOIN ({self.method_names()}) m ON c.methods & m.bit <> 0"""  # noqa: S608
+        return f"""WITH of_items AS MATERIALIZED ({of_items} GROUP BY c.incident_id)
+            SELECT c.incident_id, n.key FROM of_items c JOIN (SELECT s.methods, m.key FROM
+                (SELECT DISTINCT methods FROM of_items) s JOIN ({self.method_names()}) m ON s.methods & m.bit <> 0) n
+                ON n.methods = c.methods"""  # noqa: S608
 
     @staticmethod
     def method_names() -> str:

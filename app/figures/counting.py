@@ -7,7 +7,7 @@ from app.figures.casualties import OPEN, VICTIMS, Casualties
 from app.figures.chosen import SEXUAL_VIOLENCE, Chosen
 from app.figures.figure import Counted, Figure
 from app.figures.proof import digest_in_sql
-from app.figures.tally import IMAGE, METHODS_FROM, SENSITIVE, VIDEO, Tally
+from app.figures.tally import IMAGE, METHODS_FROM, VIDEO, Tally
 from app.figures.words import By, Measure
 
 Series = dict[str | None, Figure]
@@ -32,7 +32,7 @@ def records_of(chosen: Chosen) -> str:
     if chosen.query.measure is Measure.INCIDENTS:
         return "SELECT id, version FROM chosen"
     if chosen.query.measure is Measure.CASUALTIES:
-        return _counts(chosen, "f.fact_id AS id, f.version")
+        return _counts(chosen, "f.fact_id AS id, f.version", "f.incident_id IN (SELECT id FROM chosen)")
     return _counted_items(chosen, "c.evidence_id AS id, c.verdict_id AS version")
 
 
@@ -59,13 +59,12 @@ def _incidents(chosen: Chosen) -> Found:
 # --- casualties -------------------------------------------------------------------------------------------------------
 
 
-def _counts(chosen: Chosen, columns: str) -> str:
-    """Standing counts of the chosen incidents. Whoever is counted in a part of an incident is among those counted in
-    the whole: where both are chosen and state the same outcome and group, the whole alone counts."""
+def _counts(chosen: Chosen, columns: str, where: str = "true") -> str:
+    """Standing counts. Whoever is counted in a part of an incident is among those counted in the whole: where both are
+    chosen and state the same outcome and group, the whole alone counts."""
     of_chosen = "f.incident_id IN (SELECT id FROM chosen)"
-    counts = chosen.facts("casualty_counts", columns, of_chosen)
     of_wholes = chosen.facts("casualty_counts", "f.incident_id, f.outcome, f.person_group", of_chosen)
-    return f"""{counts} AND (f.incident_id, f.outcome, f.person_group) NOT IN (
+    return f"""{chosen.facts("casualty_counts", columns, where)} AND (f.incident_id, f.outcome, f.person_group) NOT IN (
         SELECT a.part, w.outcome, w.person_group FROM ({chosen.wholes()}) a JOIN ({of_wholes}) w
             ON w.incident_id = a.whole)"""  # noqa: S608
 
@@ -73,9 +72,8 @@ def _counts(chosen: Chosen, columns: str) -> str:
 def _casualties(chosen: Chosen) -> Found:
     """One pass over the counts, in the order of their records; ``Casualties`` folds and adds them."""
     columns = "f.fact_id AS id, f.version, f.incident_id, f.outcome, f.person_group, f.minimum, f.maximum"
-    row = (
-        f"""int8send(p.number) || int2send(v.victims::smallint) || int4send(r.minimum) || int4send(coalesce(r.maximum, {OPEN}))"""
-    )
+    row = f"int8send(p.number * {len(VICTIMS)} + v.victims)"
+    row += f" || int4send(r.minimum) || int4send(coalesce(r.maximum, {OPEN}))"
     statement = f""", numbered AS (SELECT id, kind, row_number() OVER () AS number FROM chosen)
     SELECT '{TOTAL}', NULL::text AS key, count(*), {digest_in_sql(Measure.CASUALTIES)}, string_agg({row}, ''::bytea)
         FROM ({_counts(chosen, columns)}) r JOIN numbered p ON p.id = r.incident_id
@@ -104,34 +102,34 @@ def _victims() -> str:
 
 # --- items ------------------------------------------------------------------------------------------------------------
 
-_CHOSEN = "c.incident_id IN (SELECT id FROM chosen)"
-
 
 def _counted_items(chosen: Chosen, columns: str) -> str:
     """Verified items, each once: all; of incidents only, if the query is of incidents, those in the chosen ones."""
     if chosen.query.filters.is_of_incidents:
-        return chosen.linked(f"DISTINCT {columns}", _CHOSEN)
+        return chosen.linked(f"DISTINCT {columns}", "c.incident_id IN (SELECT id FROM chosen)")
     return chosen.alone(columns)
 
 
 def _items(chosen: Chosen) -> Found:
-    """PostgreSQL reads the rows from an index, in the order of their records; ``tally`` counts them."""
-    labelled = chosen.labelled_sexual_violence()
-    of_sexual_violence = chosen.linked(
-        "c.evidence_id",
+    """PostgreSQL reads the rows from an index, in the order of their records; ``Tally`` counts them. Of sexual violence
+    are few: they are told apart, for looking each row up among them takes longer than reading it."""
+    flags = f"""r.methods << {METHODS_FROM}
+        | CASE r.media_kind WHEN 'image' THEN {IMAGE} WHEN 'video' THEN {VIDEO} ELSE 0 END"""
+    columns = "c.evidence_id AS id, c.verdict_id AS version, c.item, c.capture, c.media_kind, c.methods"
+    labelled = chosen.alone("c.item", f"c.evidence_id IN ({chosen.labelled_sexual_violence()})")
+    of_incidents = chosen.linked(
+        "c.item",
         f"c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE})",  # noqa: S608
     )
-    flags = f"""r.methods << {METHODS_FROM}
-        | CASE r.media_kind WHEN 'image' THEN {IMAGE} WHEN 'video' THEN {VIDEO} ELSE 0 END
-        | CASE WHEN r.id IN ({labelled}) OR r.id IN ({of_sexual_violence}) THEN {SENSITIVE} ELSE 0 END"""
-    columns = "c.evidence_id AS id, c.verdict_id AS version, c.item, c.capture, c.media_kind, c.methods"
-    number, digest, rows = chosen.run(
-        f""" SELECT count(*), {digest_in_sql(Measure.ITEMS)}, coalesce(string_agg(
-            int8send(r.item) || int8send(r.capture) || int4send({flags}), ''::bytea ORDER BY r.id), ''::bytea)
-        FROM ({_counted_items(chosen, columns)}) r"""  # noqa: S608
-    ).one()
+    (number, digest, rows), (_, _, sensitive) = chosen.run(
+        f""" SELECT count(*), {digest_in_sql(Measure.ITEMS)},
+            string_agg(int8send(r.item) || int8send(r.capture) || int4send({flags}), ''::bytea)
+        FROM ({_counted_items(chosen, columns)}) r
+        UNION ALL SELECT NULL, NULL, string_agg(int8send(s.item), ''::bytea)
+        FROM ({labelled} UNION ALL {of_incidents}) s"""  # noqa: S608
+    )
     joined = joined_captures(chosen.session, chosen.query.cases, chosen.stand, chosen.moment)
-    tally = Tally(rows, joined)
+    tally = Tally(rows or b"", sensitive or b"", joined)
     return tally.total(), _series_of_items(chosen, tally), Counted(number, digest)
 
 
@@ -143,11 +141,12 @@ def _series_of_items(chosen: Chosen, tally: Tally) -> Series:
         return tally.by_media_type()
     if by is By.METHOD:
         return tally.by_method()
-    linked = chosen.linked("c.item, c.incident_id", _CHOSEN)
+    linked = chosen.linked("c.incident_id, string_agg(int8send(c.item), ''::bytea) AS items")
     return tally.by_key(
         chosen.run(
-            f""", parts AS MATERIALIZED ({chosen.parts(by)})
-            SELECT p.key, string_agg(int8send(l.item), ''::bytea) FROM ({linked}) l
-            JOIN parts p ON p.incident_id = l.incident_id GROUP BY p.key"""  # noqa: S608
+            f""", links AS ({linked} GROUP BY c.incident_id)
+            SELECT d.key, string_agg(l.items, ''::bytea) FROM ({chosen.parts(by)}) d
+            JOIN links l ON l.incident_id = d.incident_id
+            WHERE d.incident_id IN (SELECT id FROM chosen) GROUP BY d.key"""  # noqa: S608
         ).all()
     )

@@ -172,7 +172,8 @@ def _between(stand: Stand) -> TextClause:
             JOIN incidents o ON o.id = i.id
             WHERE o.case_id = ANY(:cases) AND {stand.between("i.act", "i.until_act")}"""  # noqa: S608
     )
-    known = " AND i.occurred_from IS NOT NULL AND i.occurred_to IS NOT NULL AND cardinality(i.administrative_units) > 0"
+    known = " AND i.occurred_from IS NOT NULL AND i.occurred_to IS NOT NULL"
+    known += " AND array_to_string(i.administrative_units, chr(31)) <> ''"
     return text(source + known).bindparams(
         bindparam("cases", type_=ARRAY(UUID_TYPE)), bindparam("bounds", type_=ARRAY(UtcTime))
     )

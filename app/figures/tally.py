@@ -26,11 +26,13 @@ Series = dict[str | None, Figure]
 
 
 class Tally:
-    """``rows``: each item once, as ``_ROW`` says; ``joined``: of copies."""
+    """``rows``: each item once, as ``_ROW`` says, in which none is ``SENSITIVE``; ``sensitive``: the numbers of those
+    that are, of 8 bytes, with others; ``joined``: of copies."""
 
-    def __init__(self, rows: bytes, joined: Joined) -> None:
+    def __init__(self, rows: bytes, sensitive: bytes, joined: Joined) -> None:
         read = np.frombuffer(rows, _ROW)
         self._items, self._flags = read["item"].astype(np.int64), read["flags"].astype(np.int32)
+        self._flags[np.isin(self._items, np.frombuffer(sensitive, ">i8").astype(np.int64))] |= SENSITIVE
         captures = _replaced(read["capture"].astype(np.int64), joined)
         distinct, self._captures = np.unique(captures, return_inverse=True)
         self._number_of_captures = len(distinct)

@@ -22,15 +22,15 @@ def joined(one: Numbers, other: Numbers) -> tuple[Numbers, Numbers]:
     ``app.fingerprints.graph.Sets``, all at once. Roots hang below smaller ones until no pair leads to two, each round
     halving the ways at least."""
     numbers, place = np.unique(np.concatenate((one, other)), return_inverse=True)
-    ends = np.split(place, 2)
+    one, other = np.split(place, 2)
     above = np.arange(len(numbers))
     while True:
-        roots = [above[end] for end in ends]
-        if np.array_equal(*roots):
+        root, other_root = above[one], above[other]
+        if np.array_equal(root, other_root):
             return numbers, numbers[above]
-        lower = np.minimum(*roots)
-        for root in roots:
-            np.minimum.at(above, root, lower)
+        lower = np.minimum(root, other_root)
+        np.minimum.at(above, root, lower)
+        np.minimum.at(above, other_root, lower)
         while not np.array_equal(above, higher := above[above]):
             above = higher
 

@@ -34,7 +34,9 @@ def series(parts: dict[str | None, Items]) -> dict[str | None, Figure]:
 
 def tally(items: Items) -> Tally:
     joined = np.array(sorted(COPIES)), np.array([COPIES[copy] for copy in sorted(COPIES)])
-    return Tally(b"".join(struct.pack(">qqi", item, *rest) for item, rest in items.items()), joined)
+    rows = (struct.pack(">qqi", item, capture, flags & ~SENSITIVE) for item, (capture, flags) in items.items())
+    sensitive = (struct.pack(">q", item) for item, (_, flags) in items.items() if flags & SENSITIVE)
+    return Tally(b"".join(rows), b"".join(sensitive), joined)
 
 
 @given(ITEMS)
