@@ -1,6 +1,7 @@
 """Small cases counted by hand: what is a verified item, a copy, a range, an unknown."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -192,6 +193,22 @@ def test_incidents_when_by_control_then_who_held_the_place_and_else_unknown(desk
     assert answer.unknown.share == 0.5
     assert desk.ask(Measure.INCIDENTS, control={"unknown"}).total.count == 1
     assert desk.ask(Measure.INCIDENTS, control={str(desk.service)}).total.count == 1
+
+
+def test_incidents_when_control_changed_at_a_moment_then_who_held_it_from_then_on_and_else_unknown(desk: Desk) -> None:
+    units, changed = ("Ukraine", "Kyiv"), datetime(2024, 7, 8, 7, 30, tzinfo=UTC)
+    for holder, since, until in ((desk.service, datetime(2022, 1, 1, tzinfo=UTC), changed), (desk.ngo, changed, None)):
+        held_by: dict[str, Any] = {"controller_id": holder, "valid_from": since, "valid_to": until}
+        what = stated.TerritoryControl(area=units, control=Control.CONTROLLED, basis=None, **held_by)
+        desk.state(kinds.TERRITORY, what)
+    desk.incident(units=units, occurred="2024-07-08T07:29:59+00:00")
+    desk.incident(units=units, occurred="2024-07-08T07:30:00+00:00")
+    desk.incident(units=units, occurred=("2024-07-08T07:29:59+00:00", "2024-07-08T07:30:00+00:00"))
+    desk.incident(units=units, occurred="2021-12-31T23:59:59+00:00")
+    desk.incident(units=units, occurred=None)
+    held = {str(desk.service): 1, str(desk.ngo): 1, None: 3}
+    assert counts(desk.ask(Measure.INCIDENTS, By.CONTROL)) == held
+    assert desk.ask(Measure.INCIDENTS, control={"unknown", str(desk.ngo)}).total.count == 4
 
 
 @pytest.mark.thorough
