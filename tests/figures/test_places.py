@@ -31,8 +31,8 @@ def test_place_when_asked_of_many_incidents_then_says_of_each_what_is_resolved_f
     stated: list[Held], elsewhere: list[Held], asked: list[list[datetime]]
 ) -> None:
     place, bounds = _Place("Ukraine\x1fKyiv", stated), bounds_of([*stated, *elsewhere])
-    for times in asked:
-        found = resolve_control(["Ukraine", "Kyiv"], *times, stated)
+    for since, until in asked:
+        found = resolve_control(["Ukraine", "Kyiv"], since, until, stated)
         expected = None if found.control is None else str(found.controller_id or CONTESTED)
         # The database tells of each time how many bounds are not after it.
-        assert place.holder(*(_moment(bounds, bisect_right(bounds, time)) for time in times)) == expected
+        assert place.holder(*(_moment(bounds, bisect_right(bounds, time)) for time in (since, until))) == expected
