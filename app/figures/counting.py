@@ -141,12 +141,11 @@ def _series_of_items(chosen: Chosen, tally: Tally) -> Series:
         return tally.by_media_type()
     if by is By.METHOD:
         return tally.by_method()
-    linked = chosen.linked("c.incident_id, string_agg(int8send(c.item), ''::bytea) AS items")
     return tally.by_key(
         chosen.run(
-            f""", links AS ({linked} GROUP BY c.incident_id)
-            SELECT d.key, string_agg(l.items, ''::bytea) FROM ({chosen.parts(by)}) d
-            JOIN links l ON l.incident_id = d.incident_id
-            WHERE d.incident_id IN (SELECT id FROM chosen) GROUP BY d.key"""  # noqa: S608
+            f""", parts AS MATERIALIZED (SELECT d.incident_id, d.key FROM ({chosen.parts(by)}) d
+                WHERE d.incident_id IN (SELECT id FROM chosen))
+            SELECT p.key, string_agg(int8send(l.item), ''::bytea) FROM ({chosen.linked("c.item, c.incident_id")}) l
+            JOIN parts p ON p.incident_id = l.incident_id GROUP BY p.key"""  # noqa: S608
         ).all()
     )
