@@ -109,10 +109,10 @@ $(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed-dev
 	$(RUN) -m pip install --quiet --require-hashes --no-deps --requirement requirements-bench.lock
 	@touch $@
 
-# Apart from ours, whose OpenCV and Pillow are others. pdqhash exists as source only: see above.
+# Apart from ours, whose OpenCV and Pillow are others. pdqhash exists as source only (see above), and asks for numpy to be built.
 $(PEERS)/.installed: requirements-peers.lock | $(VENV)/bin/python
 	$(PYTHON) -m venv $(PEERS)
-	awk '/^(cython|setuptools|wheel)==/ { take = 1 } take; !/\\$$/ { take = 0 }' requirements-peers.lock > $(PEERS)/build-tools.lock
+	awk '/^(cython|numpy|setuptools|wheel)==/ { take = 1 } take; !/\\$$/ { take = 0 }' requirements-peers.lock > $(PEERS)/build-tools.lock
 	$(PEERS)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement $(PEERS)/build-tools.lock
 	$(PEERS)/bin/python -m pip install --quiet --require-hashes --no-deps --no-build-isolation --requirement requirements-peers.lock
 	@touch $@

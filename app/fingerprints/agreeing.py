@@ -11,7 +11,7 @@ for the pictures, which are read when they are asked for.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import atan2, degrees
+from math import degrees
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from app.fingerprints.geometry import Geometry, find_geometry
 from app.fingerprints.grounds import NO_PICTURES, Thresholds
 from app.fingerprints.overlap import LEAST_ALIKE, share_alike
 from app.fingerprints.prints import Luma, Prints
+from app.fingerprints.projective import moved, turns
 from app.fingerprints.views import IDENTITY, MIRROR, Part
 
 MAXIMUM_PAIRS = 400
@@ -100,13 +101,13 @@ def _looked_at(agreement: Agreement, laid: "_Laid", query: Prints, reference: Pr
     if mine is None or theirs is None:
         return replace(agreement, held_back=NO_PICTURES)
     # What is around a part is another picture.
-    matrix = laid.found.matrix.copy()
+    matrix = laid.found.matrix
     if laid.query_part is not None:
         mine = laid.query_part.of_picture(mine)
-        matrix[:, 2] += matrix[:, :2] @ [laid.query_part.left, laid.query_part.top]
+        matrix = matrix @ _shift(laid.query_part)
     if laid.reference_part is not None:
         theirs = laid.reference_part.of_picture(theirs)
-        matrix[:, 2] -= [laid.reference_part.left, laid.reference_part.top]
+        matrix = np.linalg.inv(_shift(laid.reference_part)) @ matrix
     alike = share_alike(mine, theirs, matrix)
     if alike is None:
         return replace(agreement, held_back=TOO_LITTLE)
@@ -168,17 +169,23 @@ def _laid_so(mine: Mapping[str, Points], theirs: Mapping[str, Points], query: st
 
 def _of_wholes(found: Geometry, query: Part | None, reference: Part | None) -> Geometry:
     """The same in the pixels of the whole pictures."""
-    linear, shift, pairs = found.matrix[:, :2], found.matrix[:, 2], found.pairs.copy()
+    matrix, pairs = found.matrix, found.pairs.copy()
     if query is not None:
-        offset = np.array([query.left, query.top], np.float64)
-        linear = linear / query.scale
-        shift = shift - linear @ offset
-        pairs[:, :2] = pairs[:, :2] * query.scale + offset
+        matrix = matrix @ np.linalg.inv(_in_whole(query))
+        pairs[:, :2] = pairs[:, :2] * query.scale + [query.left, query.top]
     if reference is not None:
-        offset = np.array([reference.left, reference.top], np.float64)
-        linear, shift = linear * reference.scale, shift * reference.scale + offset
-        pairs[:, 2:] = pairs[:, 2:] * reference.scale + offset
-    return Geometry(found.inliers, np.column_stack([linear, shift]), pairs)
+        matrix = _in_whole(reference) @ matrix
+        pairs[:, 2:] = pairs[:, 2:] * reference.scale + [reference.left, reference.top]
+    return Geometry(found.inliers, matrix / matrix[2, 2], pairs)
+
+
+def _in_whole(part: Part) -> Array:
+    """From the pixels of the part to those of the whole."""
+    return _shift(part) @ np.diag([part.scale, part.scale, 1.0])
+
+
+def _shift(part: Part) -> Array:
+    return np.array([[1.0, 0.0, part.left], [0.0, 1.0, part.top], [0.0, 0.0, 1.0]])
 
 
 def _pixels(size: Size | None) -> Size | None:
@@ -201,8 +208,8 @@ def _agreement(
 
 def _symmetry(laid: _Laid) -> str:
     """The nearest of the eight."""
-    matrix = laid.found.matrix
-    quarters = round(degrees(atan2(matrix[1, 0] - matrix[0, 1], matrix[0, 0] + matrix[1, 1])) / 90) % 4
+    middle = laid.found.pairs[:, :2].mean(axis=0) @ [1, 1j]
+    quarters = round(degrees(float(np.angle(turns(laid.found.matrix, middle)))) / 90) % 4
     if laid.is_query_mirrored:
         return TURNS_OF_MIRROR[quarters]
     if laid.is_reference_mirrored:
@@ -214,8 +221,9 @@ def _symmetry(laid: _Laid) -> str:
 def _outline(laid: _Laid, mine: Size, theirs: Size) -> tuple[tuple[int, int], ...]:
     width, height = mine
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
-    moved = _unmirrored(corners, mine, laid.is_query_mirrored) @ laid.found.matrix[:, :2].T + laid.found.matrix[:, 2]
-    places = _thousandths(_unmirrored(moved, theirs, laid.is_reference_mirrored), theirs)
+    there = moved(laid.found.matrix, _unmirrored(corners, mine, laid.is_query_mirrored) @ [1, 1j])
+    there = np.stack([there.real, there.imag], axis=1)
+    places = _thousandths(_unmirrored(there, theirs, laid.is_reference_mirrored), theirs)
     return tuple((int(x), int(y)) for x, y in places)
 
 

@@ -3,7 +3,8 @@
 Points are paired by their descriptors (each the other's nearest), and every pair of points by itself says how the
 picture was turned, scaled and moved: by its octaves and directions. Two pairs that say nearly the same propose a
 similarity; all such proposals are tried in a fixed order, none by chance, so that the answer is always the same. The
-best is refined to an affine transformation, by which further points are paired that were not each other's nearest.
+best is refined to an affine transformation, by which further points are paired that were not each other's nearest; and
+to a perspective, where a camera saw the picture from the side (``projective``).
 
 What counts as an inlier is meant to accuse nobody wrongly: a place counts once, on either side, however many octaves
 saw it; what turns, scales or shears more than an edit does is nothing; and what lies alike has to be most of what could
@@ -19,6 +20,17 @@ from typing import Any
 import numpy as np
 
 from app.fingerprints.algorithms.local_features import Points
+from app.fingerprints.projective import (
+    FEWEST_FOR_TILT,
+    LARGEST_SCALE,
+    fitted,
+    flat,
+    inverse,
+    is_possible,
+    is_seen,
+    moved,
+    turns,
+)
 
 FEWEST_INLIERS = 6
 """Below, there is nothing to say: pictures that have nothing in common reach this now and then."""
@@ -43,9 +55,18 @@ MOST_NEAREST = 250
 MOST_PROPOSALS = 400
 REFINED_PROPOSALS = 4
 
-LARGEST_SCALE = 6.0
-LARGEST_STRETCH = 1.4
-"""The most that one direction may be scaled more than another."""
+TILTS = 6
+"""So often is a perspective fitted to what lies alike by the one before."""
+TILT_FROM = 0.5
+"""The mean square of how far places lie off, in the exactness of each, from which on a perspective is sought: half of
+what is not seen from the side has less."""
+TILT_LEAVES = 0.75
+"""Of the mean square of how far places lie off, at most so much may be left by a perspective, which explains a little
+more of anything."""
+
+TILT_PIXELS = 64.0
+"""So far a perspective may move a place."""
+
 PLACE_PIXELS = 5.0
 """What is nearer than this to another inlier is the same place, in the pixels that the points were seen with: a point
 is described by the 31 pixels around it, so near ones are much the same."""
@@ -89,7 +110,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Geometry:
     """How one picture lies in the other.
 
-    ``matrix``: 2 × 3, float64, from the query's pixels to the reference's · ``pairs``: inliers × 4, float64, the places
+    ``matrix``: 3 × 3, float64, from the query's pixels to the reference's · ``pairs``: inliers × 4, float64, the places
     ``x, y`` in the query and ``x, y`` in the reference, the surest first.
     """
 
@@ -222,7 +243,7 @@ def find_geometry(
     matrix, pairs = found
     q, r = pairs.q, pairs.r
     if is_swapped:
-        matrix, q, r = _inverse(matrix), r, q
+        matrix, q, r = inverse(matrix), r, q
     return Geometry(len(pairs), matrix, np.stack([q.real, q.imag, r.real, r.imag], axis=1))
 
 
@@ -243,7 +264,7 @@ def _find(query: _Side, reference: _Side, shown: tuple[float, float]) -> tuple[A
             best = refined
     if best is None:
         return None
-    matrix, inliers = best
+    matrix, inliers = _tilted(possible, flat(best[0]), best[1])
     count = _trusted(query, reference, matrix, inliers, shown)
     if count > MOST_DOUBTFUL and _confirmed(query, reference, matrix, bits) < LEAST_CONFIRMED:
         count = MOST_DOUBTFUL
@@ -286,6 +307,12 @@ class _Guided:
         may_be = np.flatnonzero(self.apart.apart(_heading(a)).may_be_alike())
         pairs = _Pairs.of(self.query, self.reference, self.possible.those(may_be))
         return _taken(pairs, _fits(pairs, matrix))
+
+    def near(self, matrix: Array, pixels: float) -> _Pairs:
+        """Which pairs lie within so many pixels of where the 3 × 3 matrix says, however they turn."""
+        there = moved(matrix, self.query.places)[self.possible.rows]
+        is_near = np.abs(there - self.reference.places[self.possible.columns]) <= pixels
+        return _Pairs.of(self.query, self.reference, self.possible.those(np.flatnonzero(is_near)))
 
 
 def _heading(a: Any) -> _Headings:
@@ -398,6 +425,47 @@ def _refine(possible: _Guided, nearest: _Pairs, a: complex, b: complex) -> tuple
     return matrix, inliers
 
 
+def _tilted(possible: _Guided, matrix: Array, inliers: _Pairs) -> tuple[Array, _Pairs]:
+    """The same, or what a camera sees of the picture from the side, where clearly more lies alike so."""
+    best, off = (matrix, inliers), _off(matrix, inliers)
+    if len(inliers) < FEWEST_FOR_TILT or off < TILT_FROM:
+        return best
+    least, now = TILT_LEAVES * off, inliers
+    near = possible.near(matrix, TILT_PIXELS)
+    for _ in range(TILTS):
+        tilted = fitted(now.q, now.r, 1 / np.hypot(now.q_scales, now.r_scales))
+        if tilted is None or not is_seen(tilted, now.q, possible.query.places):
+            break
+        before, now = now, _taken(near, _fits_tilted(near, tilted))
+        now = _distinct(_taken(now, _is_mutual(now)))
+        if len(now) < len(inliers) or _is_same(now, before):
+            break
+        off = _off(tilted, now)
+        if off < least and is_seen(inverse(tilted), now.r, possible.reference.places):
+            best, least = (tilted, now), off
+    return best
+
+
+def _is_same(some: _Pairs, others: _Pairs) -> bool:
+    return np.array_equal(some.rows, others.rows) and np.array_equal(some.columns, others.columns)
+
+
+def _off(matrix: Array, pairs: _Pairs) -> float:
+    """The mean square of how far the pairs lie from where the 3 × 3 matrix says, in the exactness of each."""
+    sigma = _sigma(pairs.q_scales, pairs.r_scales, np.abs(turns(matrix, pairs.q)))
+    return float(np.mean((np.abs(moved(matrix, pairs.q) - pairs.r) / sigma) ** 2))
+
+
+def _fits_tilted(pairs: _Pairs, matrix: Array) -> Array:
+    """Which pairs lie and turn as the 3 × 3 matrix says."""
+    turn = turns(matrix, pairs.q)
+    is_fit: Array = np.abs(moved(matrix, pairs.q) - pairs.r) <= TOLERANCE * _sigma(
+        pairs.q_scales, pairs.r_scales, np.abs(turn)
+    )
+    is_fit &= _is_alike(pairs.turn, turn)
+    return is_fit
+
+
 def _is_near(matrix: Array, pairs: _Pairs) -> bool:
     """Whether few pairs lie as exactly, and are as like, as those of an edited picture."""
     sigma = _sigma(pairs.q_scales, pairs.r_scales, abs(_similar_part(matrix)))
@@ -422,22 +490,12 @@ def _fitted(pairs: _Pairs) -> Array | None:
         rows = np.stack([x, y, ones], axis=1) * weights[:, None]
         solved = np.linalg.lstsq(rows, np.stack([target[: len(x)], target[len(x) :]], axis=1), rcond=None)[0]
         matrix: Array = solved.T
-        if _is_possible(matrix):
+        if is_possible(matrix[:, :2]):
             return matrix
     rows = np.concatenate([np.stack([x, -y, ones, zeros], axis=1), np.stack([y, x, zeros, ones], axis=1)])
     c, s, dx, dy = np.linalg.lstsq(rows * np.tile(weights, 2)[:, None], target, rcond=None)[0]
     matrix = np.array([[c, -s, dx], [s, c, dy]])
-    return matrix if _is_possible(matrix) else None
-
-
-def _is_possible(matrix: Array) -> bool:
-    long, short = np.linalg.svd(matrix[:, :2], compute_uv=False)
-    return bool(
-        matrix[0, 0] * matrix[1, 1] > matrix[0, 1] * matrix[1, 0]
-        and long <= LARGEST_SCALE
-        and short >= 1 / LARGEST_SCALE
-        and long <= LARGEST_STRETCH * short
-    )
+    return matrix if is_possible(matrix[:, :2]) else None
 
 
 def _applied(matrix: Array, places: Array) -> Array:
@@ -467,8 +525,8 @@ def _distinct(pairs: _Pairs) -> _Pairs:
 def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs, shown: tuple[float, float]) -> int:
     """How many of the inliers count, by whether what both pictures show is alike all over: a caption, a logo or an
     application's controls are so in some rows and columns alone."""
-    moved = _applied(matrix, query.places)
-    (low_q, high_q), (low_r, high_r) = _box(moved), _box(reference.places)
+    laid = moved(matrix, query.places)
+    (low_q, high_q), (low_r, high_r) = _box(laid), _box(reference.places)
     low = complex(max(low_q.real, low_r.real), max(low_q.imag, low_r.imag))
     high = complex(min(high_q.real, high_r.real), min(high_q.imag, high_r.imag))
     size = high - low
@@ -479,7 +537,7 @@ def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs, shown
 
     def shares(cells: int, fewest: int) -> tuple[float, float]:
         """Of what speaks, how much is alike: the least of rows and columns, and of cells."""
-        ours, theirs, alike = (_in_cells(one, low, size, cells) for one in (moved, reference.places, pairs.r))
+        ours, theirs, alike = (_in_cells(one, low, size, cells) for one in (laid, reference.places, pairs.r))
         both = np.minimum(ours, theirs)
         sums = [(both.sum(axis=axis), alike.sum(axis=axis)) for axis in (0, 1)]
         lines, whole = [_share(*one, fewest) for one in sums], _share(both, alike, fewest)
@@ -492,9 +550,9 @@ def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs, shown
 
 def _confirmed(query: _Side, reference: _Side, matrix: Array, bits: Array) -> float:
     """Of the query's points with a point of the reference where they should lie: the share that is like one of them."""
-    scale = abs(_similar_part(matrix))
+    scale = np.abs(turns(matrix, query.places))[:, None]
     sigma = _sigma(query.scales[:, None], reference.scales[None, :], scale)
-    is_there = np.abs(_applied(matrix, query.places)[:, None] - reference.places) <= CONFIRMED_WITHIN * sigma
+    is_there = np.abs(moved(matrix, query.places)[:, None] - reference.places) <= CONFIRMED_WITHIN * sigma
     ratio = reference.scales[None, :] / (query.scales[:, None] * scale)
     is_there &= (ratio <= CONFIRMED_SCALES_APART) & (ratio >= 1 / CONFIRMED_SCALES_APART)
     is_like = (is_there & (bits <= GUIDED_BITS)).any(axis=1)
@@ -525,8 +583,3 @@ def _in_cells(places: Array, low: complex, size: complex, cells: int) -> Array:
     column, row = np.minimum(x[is_inside], cells - 1), np.minimum(y[is_inside], cells - 1)
     counts = np.bincount((row * cells + column).astype(np.int64), minlength=cells * cells)
     return counts.reshape(cells, cells)
-
-
-def _inverse(matrix: Array) -> Array:
-    turned = np.linalg.inv(matrix[:, :2])
-    return np.concatenate([turned, -turned @ matrix[:, 2:]], axis=1)

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from app.fingerprints.projective import around, inverse
+
 Array = np.ndarray[Any, np.dtype[Any]]
 Luma = np.ndarray[Any, np.dtype[np.uint8]]
 """Height × width, brightness."""
@@ -35,6 +37,8 @@ LEAST_BRIGHTNESS = 0.75
 of bricks and of façades 0.7 and less: below, what is alike counts for so much less."""
 FAINTEST, FAINTEST_OF_ALL, FAINT_SHARE = 3.0, 8.0, 0.15
 """What a cell shows is something from this standard deviation on: a share of that of the whole, between these."""
+_CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+"""From the middle of a pixel to its corner."""
 OFFSETS = (-3, -1, 0, 1, 3)
 """Pixels by which a cell may lie elsewhere: paper bends, and a screen is photographed from the side."""
 
@@ -42,12 +46,10 @@ OFFSETS = (-3, -1, 0, 1, 3)
 def share_alike(query: Luma, reference: Luma, matrix: Array) -> float | None:
     """Of what both show, how much is alike, from 0 to 1; None: too little can be compared.
 
-    ``matrix``: 2 × 3, from the query's pixels to the reference's. The same whichever of the two is called the query.
+    ``matrix``: 3 × 3, from the query's pixels to the reference's. The same whichever of the two is called the query.
     """
     if (reference.shape, reference.tobytes()) < (query.shape, query.tobytes()):
-        turned = np.linalg.inv(matrix[:, :2])
-        query, reference = reference, query
-        matrix = np.concatenate([turned, -turned @ matrix[:, 2:]], axis=1)
+        query, reference, matrix = reference, query, inverse(matrix)
     small = _Cells.of(*_laid(query, reference, matrix))
     if small is None:
         return None
@@ -61,16 +63,16 @@ def share_alike(query: Luma, reference: Luma, matrix: Array) -> float | None:
 
 def _laid(query: Luma, reference: Luma, matrix: Array) -> tuple[Array, Array, Array]:
     """Both pictures at the scale of the coarser one, in the reference's place; and where the query reaches."""
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    height, width = query.shape
+    scale = float(np.sqrt(abs(np.linalg.det(around(matrix, np.complex128(complex(width, height) / 2))))))
     mine, theirs = _reduced(query, scale), _reduced(reference, 1 / scale)
-    ours = _matrix_of(query, mine) @ np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
-    back = ours @ np.linalg.inv(_matrix_of(reference, theirs))
+    back = _matrix_of(query, mine) @ inverse(matrix) @ inverse(_matrix_of(reference, theirs))
     # Pillow asks from where the middle of each pixel comes, and counts from its corner.
-    corner = back[:2, 2] + 0.5 - back[:2, :2] @ np.array([0.5, 0.5])
-    data = (*back[0, :2], corner[0], *back[1, :2], corner[1])
-    moved = mine.transform(theirs.size, Image.Transform.AFFINE, data, Image.Resampling.BICUBIC)
+    back = _CORNER @ back @ inverse(_CORNER)
+    data = (back / back[2, 2]).ravel()[:8].tolist()
+    moved = mine.transform(theirs.size, Image.Transform.PERSPECTIVE, data, Image.Resampling.BICUBIC)
     whole = Image.new("L", mine.size, 255)
-    is_there = whole.transform(theirs.size, Image.Transform.AFFINE, data, Image.Resampling.NEAREST)
+    is_there = whole.transform(theirs.size, Image.Transform.PERSPECTIVE, data, Image.Resampling.NEAREST)
     return np.asarray(moved, np.float32), np.asarray(theirs, np.float32), np.asarray(is_there) > 0
 
 

@@ -16,13 +16,16 @@ from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import Prints, explain, thresholds_of
 from app.fingerprints.overlap import LEAST_ALIKE, Luma, share_alike
 from app.fingerprints.pictures import HeldPictures
+from app.fingerprints.projective import inverse
 from app.fingerprints.wording import explain_in_words
 from app.media.frames import WorkingFrames
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.examples import examples
 
 BY_POINTS = thresholds_of({"pdq": 0, "phash": 0, "dhash": 0})
-IDENTITY = np.array([[1.0, 0, 0], [0, 1, 0]])
+IDENTITY = np.eye(3)
+CORNER = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
+"""Pillow counts from a pixel's corner."""
 
 
 def sheet(seed: int) -> Image.Image:
@@ -182,16 +185,28 @@ def test_crop_when_it_is_laid_upon_its_source_then_it_is_alike_from_either_side(
     crop = crop.resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
     crop = ImageEnhance.Brightness(crop).enhance(brightness)
     across, down = width / crop.width, height / crop.height
-    matrix = np.array([[across, 0, x + (across - 1) / 2], [0, down, y + (down - 1) / 2]])
-    back = np.array([[1 / across, 0, -matrix[0, 2] / across], [0, 1 / down, -matrix[1, 2] / down]])
+    matrix = np.array([[across, 0, x + (across - 1) / 2], [0, down, y + (down - 1) / 2], [0, 0, 1]])
     forth = share_alike(luma(crop), luma(image), matrix)
-    other = share_alike(luma(image), luma(crop), back)
+    other = share_alike(luma(image), luma(crop), inverse(matrix))
     assert forth == pytest.approx(other, abs=0.02)
     if crop.width * crop.height >= 20_000:
         assert forth is not None
         assert forth >= LEAST_ALIKE
-    shifted = matrix + np.array([[0, 0, 60], [0, 0, 0]])
+    shifted = matrix + np.array([[0, 0, 60], [0, 0, 0], [0, 0, 0]])
     assert (share_alike(luma(crop), luma(image), shifted) or 0.0) < LEAST_ALIKE
+
+
+def test_picture_when_a_camera_saw_it_from_the_side_then_it_is_alike_by_its_perspective_alone() -> None:
+    image = photograph(0)
+    seen_so = np.array([[0.9, 0.04, 30], [-0.02, 0.93, 20], [-0.00035, 0.00015, 1]])
+    back = (CORNER @ inverse(seen_so) @ inverse(CORNER)).ravel()
+    seen = image.transform((680, 640), Image.Transform.PERSPECTIVE, (back / back[8])[:8].tolist())
+    by_perspective = share_alike(luma(image), luma(seen), seen_so)
+    assert by_perspective is not None
+    assert by_perspective > 0.95
+    assert by_perspective == pytest.approx(share_alike(luma(seen), luma(image), inverse(seen_so)), abs=0.02)
+    laid_flat = np.vstack([seen_so[:2], (0, 0, 1)])
+    assert (share_alike(luma(image), luma(seen), laid_flat) or 0.0) < LEAST_ALIKE
 
 
 def test_pictures_when_too_little_of_them_is_common_then_nothing_is_said() -> None:
