@@ -46,6 +46,9 @@ class Plan:
     is_decoded: bool
     """There is a decoding by which the item was not settled yet (another item on the same bytes caused it): its results
     are used."""
+    is_held_here: bool = True
+    """Whether an item of the same case is on these bytes. Where only others are, they are decoded all the same, and
+    what is there already is used: else how soon the item is done would tell that another case holds them."""
     has_sealed_claims: bool = True
     """Whether the bytes claim what is sealed in each item's own stream: kept nowhere, so it is read from them again."""
 
@@ -70,7 +73,15 @@ def plan(session: Session, *, evidence_id: str) -> Plan | None:
     is_decoded = number > evidence.settled_decoding
     best = best_decoding(session, evidence.blob_sha256)
     has_sealed_claims = best is None or bool(best.claims.get(claims.SEALED, True))
-    return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded, has_sealed_claims)
+    is_held_here = not is_decoded or _is_held_here(session, evidence)
+    return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded, is_held_here, has_sealed_claims)
+
+
+def _is_held_here(session: Session, evidence: Evidence) -> bool:
+    """Also by the item itself, which was settled before: whoever has it decoded again knows that it is."""
+    others = Evidence.case_id == evidence.case_id, Evidence.blob_sha256 == evidence.blob_sha256
+    query = select(Evidence.id).where(*others, Evidence.settled_decoding > 0)
+    return session.scalar(query.limit(1)) is not None
 
 
 def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Sequence[SealedClaim]:
@@ -173,12 +184,19 @@ def fingerprint_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
 
     def work(plan: Plan, resources: MediaResources) -> Result:
         """Raises what :func:`decode` raises."""
-        if not plan.is_decoded:
-            with resources.progress.following(plan.evidence_id) as report:
+        if plan.is_decoded and plan.is_held_here:
+            sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else ()
+            return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
+        with resources.progress.following(plan.evidence_id) as report:
+            try:
                 decoded = decode(plan.sha256, resources, catalog, report)
-            return Result(plan.evidence_id, plan.sha256, decoded, plan.number)
-        sealed = _read_sealed(plan.sha256, resources) if plan.has_sealed_claims else ()
-        return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
+            except DecoderDied:
+                if not plan.is_decoded:
+                    raise
+                return Result(plan.evidence_id, plan.sha256, None, plan.number)  # As ``_read_sealed`` does.
+        if plan.is_decoded:
+            return Result(plan.evidence_id, plan.sha256, None, plan.number, decoded.sealed)
+        return Result(plan.evidence_id, plan.sha256, decoded, plan.number)
 
     return (Job(FINGERPRINT, plan, work, store, give_up, NOT_NOW, waiting),)
 

@@ -64,7 +64,7 @@ def share_alike(query: Luma, reference: Luma, matrix: Array) -> float | None:
 def _laid(query: Luma, reference: Luma, matrix: Array) -> tuple[Array, Array, Array]:
     """Both pictures at the scale of the coarser one, in the reference's place; and where the query reaches."""
     height, width = query.shape
-    scale = float(np.sqrt(abs(np.linalg.det(around(matrix, np.complex128(complex(width, height) / 2))))))
+    scale = float(np.sqrt(abs(np.linalg.det(around(matrix, np.array(complex(width, height) / 2))))))
     mine, theirs = _reduced(query, scale), _reduced(reference, 1 / scale)
     back = _matrix_of(query, mine) @ inverse(matrix) @ inverse(_matrix_of(reference, theirs))
     # Pillow asks from where the middle of each pixel comes, and counts from its corner.

@@ -35,9 +35,10 @@ def inverse(matrix: Array) -> Array:
 
 def moved(matrix: Array, places: Array) -> Array:
     """Where it puts these places."""
-    x, y = places.real, places.imag
-    found: Array = (matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / depth(matrix, places)
-    return found + 1j * ((matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / depth(matrix, places))
+    x, y, far = places.real, places.imag, depth(matrix, places)
+    found: Array = np.array((matrix[0, 0] * x + matrix[0, 1] * y + matrix[0, 2]) / far, np.complex128)
+    found += 1j * ((matrix[1, 0] * x + matrix[1, 1] * y + matrix[1, 2]) / far)
+    return found
 
 
 def depth(matrix: Array, places: Array) -> Array:

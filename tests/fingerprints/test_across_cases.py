@@ -12,7 +12,10 @@ from PIL import Image
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import proposing
+from app.fingerprints.decodings import Decoded
+from app.kernel.primitives import Sha256Hex, sha256_hex
 from tests import media_samples as samples
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api, Person
@@ -177,6 +180,31 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
     assert kinds[0] == [kind if kind != "evidence.compared" else "evidence.matched" for kind in kinds[1]]
     assert shown[0] == shown[1]
     assert notices(cases.coordinator_b, cases.b), "and yet it was found"
+
+
+def test_bytes_that_another_case_holds_then_are_decoded_as_new_ones_are_and_nothing_of_it_is_kept(
+    cases: TwoCases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = list[str]()
+    decode = fingerprint_jobs.decode
+
+    def watched(sha256: Sha256Hex, *rest: Any) -> Decoded:
+        decoded.append(sha256)
+        return decode(sha256, *rest)
+
+    monkeypatch.setattr(fingerprint_jobs, "decode", watched)
+    content = PHOTO.read_bytes()
+    first = cases.receive(cases.collector_a, cases.a, content)
+    before = cases.entries(first["id"])
+    second = cases.receive(cases.collector_b, cases.b, content)
+    assert decoded == [sha256_hex(content)] * 2, "one is done as soon as the other"
+    cases.receive(cases.collector_b, cases.b, content)
+    assert len(decoded) == 2, "who holds a copy may know it"
+
+    assert {entry["type"] for entry in cases.entries(first["id"])[len(before) :]} == {"evidence.matched"}
+    assert cases.collector_b.get(f"/v1/evidence/{second['id']}").json()["fingerprint_status"] == "done"
+    with cases.api.app.state.services.sessions() as session:
+        assert session.scalars(text("SELECT number FROM decodings")).all() == [1]
 
 
 @pytest.mark.thorough
