@@ -55,6 +55,18 @@ def test_digest_when_made_from_the_pages_of_members_then_is_the_answers(desk: De
     assert read_query(answer.query.document()) == answer.query
 
 
+def test_casualties_when_a_count_is_corrected_later_then_are_equal_as_of_the_tree_before(desk: Desk) -> None:
+    incident = desk.incident()
+    first = desk.casualties(incident, 5)
+    then = desk.ask(Measure.CASUALTIES, By.KIND)
+    desk.casualties(incident, 9, supersedes=first.id)
+    desk.sign()
+    again = desk.ask(Measure.CASUALTIES, By.KIND, at=then.position)
+    assert (numbers_of(again), again.counted) == (numbers_of(then), then.counted)
+    (now,) = desk.ask(Measure.CASUALTIES).total.ranges or ()
+    assert now.minimum == 9
+
+
 def test_answer_when_anything_follows_then_is_equal_as_of_its_tree_and_another_one_now(desk: Desk) -> None:
     strike = desk.incident()
     item = desk.verified(strike)
