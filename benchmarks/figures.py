@@ -44,6 +44,7 @@ FILTERED = {
     "of one weapon": Filters(weapon="Kh-101"),
     "by shadows": Filters(method=frozenset({"shadow_analysis"})),
     "confirmed": Filters(grading=frozenset({"confirmed"})),
+    "missiles on contested places": Filters(kind=frozenset({"missile_strike"}), control=frozenset({"contested"})),
 }
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, Text, bindparam, select, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import Text, bindparam, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.dialects.postgresql import UUID as UUID_TYPE
 from sqlalchemy.orm import Session
 
@@ -18,7 +18,7 @@ from app.consent.models import ConsentStanding
 from app.consent.rules import ConsentScope
 from app.facts.filters import EARTH_RADIUS_M, Box, box_around
 from app.facts.folding import fold_designation
-from app.figures.places import HELD, UNKNOWN, Areas, Controls, controls_of
+from app.figures.places import UNKNOWN, Areas, Controls, controls_of
 from app.figures.query import FigureQuery
 from app.figures.standing import Stand
 from app.figures.words import METHOD_BITS, By, Measure, bits_of
@@ -31,11 +31,7 @@ _TYPES: Mapping[str, Any] = {
     "paths": ARRAY(Text),
     "keys": ARRAY(Text),
     "bounds": ARRAY(UtcTime),
-    "held_cases": ARRAY(UUID_TYPE),
-    "held_paths": ARRAY(Text),
-    "held_since": ARRAY(Integer),
-    "held_until": ARRAY(Integer),
-    "held_keys": ARRAY(Text),
+    "held": JSONB,
 }
 _COLUMNS: Mapping[By | None, str] = {
     By.MONTH: ", i.occurred_from, i.occurred_to, i.occurred_zone",
@@ -235,10 +231,8 @@ class Chosen:
 
     def _held_by(self, holders: frozenset[str]) -> str:
         self.values |= self._controls().values()
-        held = f"({Controls.between('i', 'i.case_id' if self.stand.is_now else 'o.case_id')}) IN (SELECT h.case_id, "
-        held += f"h.path, h.since, h.until FROM {HELD} WHERE {{}})"
-        by_these = held.format(self._among("h.key", "holders", holders))
-        return f"({by_these} OR NOT {held.format('true')})" if UNKNOWN in holders else by_these
+        holder = Controls.holder("i", "i.case_id" if self.stand.is_now else "o.case_id")
+        return self._among(f"coalesce({holder}, '{UNKNOWN}')", "holders", holders)
 
     def _in_box(self, box: Box, name: str) -> str:
         self.values |= {f"{name}_{side}": value for side, value in vars(box).items()}
@@ -320,8 +314,10 @@ class Chosen:
 
     def _control_parts(self) -> str:
         self.values |= self._controls().values()
-        return f"""SELECT r.id AS incident_id, h.key FROM chosen r
-            JOIN {HELD} ON (h.case_id, h.path, h.since, h.until) = ({Controls.between("r", "r.case_id")})"""  # noqa: S608
+        # `OFFSET 0`: it is looked up once, and not again to see whether it is there.
+        return f"""SELECT incident_id, key FROM (
+            SELECT r.id AS incident_id, {Controls.holder("r", "r.case_id")} AS key FROM chosen r OFFSET 0) h
+            WHERE key IS NOT NULL"""  # noqa: S608
 
     def _methods(self) -> str:
         """There are few different sets of methods: the names are looked up for each of these."""

@@ -93,20 +93,23 @@ class Controls:
     held: tuple[tuple[UUID, str, int, int, str], ...]
 
     @staticmethod
-    def between(row: str, case_id: str) -> str:
+    def between(row: str, case_id: str) -> tuple[str, ...]:
         """The first four of an incident, as SQL; of one without a time or place what no holder has."""
         path = f"coalesce(array_to_string({row}.administrative_units, chr(31)), '')"
         moments = (f"coalesce(width_bucket({row}.{name}, :bounds), -1)" for name in ("occurred_from", "occurred_to"))
-        return ", ".join((case_id, path, *moments))
+        return case_id, path, *moments
+
+    @staticmethod
+    def holder(row: str, case_id: str) -> str:
+        """Who held an incident's place, as SQL; null: unknown. Looked up in one value row by row, and not joined: no
+        plan knows that a row has one holder at the most, nor how few incidents several filters leave."""
+        case, path, since, until = Controls.between(row, case_id)
+        return f"(:held ->> concat_ws('|', {case}, {since}, {until}, {path}))"
 
     def values(self) -> dict[str, Any]:
-        """What ``HELD`` names, and ``bounds``."""
-        columns = zip(*self.held, strict=True) if self.held else ((),) * 5
-        return {"bounds": list(self.bounds)} | dict(zip(_HELD_NAMES, map(list, columns), strict=True))
-
-
-_HELD_NAMES = ("held_cases", "held_paths", "held_since", "held_until", "held_keys")
-HELD = f"unnest({', '.join(f':{name}' for name in _HELD_NAMES)}) AS h (case_id, path, since, until, key)"
+        """What ``holder`` names."""
+        held = {f"{case_id}|{since}|{until}|{path}": key for case_id, path, since, until, key in self.held}
+        return {"bounds": list(self.bounds), "held": held}
 
 
 def controls_of(session: Session, cases: Sequence[UUID], stand: Stand, closed: Select[UUID]) -> Controls:
@@ -165,11 +168,11 @@ def _holder(resolved: Resolved) -> str | None:
 
 
 def _between(stand: Stand) -> TextClause:
+    between = ", ".join(Controls.between("i", "i.case_id" if stand.is_now else "o.case_id"))
     source = (
-        f"SELECT DISTINCT {Controls.between('i', 'i.case_id')} FROM incidents i WHERE i.case_id = ANY(:cases)"  # noqa: S608
+        f"SELECT DISTINCT {between} FROM incidents i WHERE i.case_id = ANY(:cases)"  # noqa: S608
         if stand.is_now
-        else f"""SELECT DISTINCT {Controls.between("i", "o.case_id")} FROM incident_versions i
-            JOIN incidents o ON o.id = i.id
+        else f"""SELECT DISTINCT {between} FROM incident_versions i JOIN incidents o ON o.id = i.id
             WHERE o.case_id = ANY(:cases) AND {stand.between("i.act", "i.until_act")}"""  # noqa: S608
     )
     known = " AND i.occurred_from IS NOT NULL AND i.occurred_to IS NOT NULL"
