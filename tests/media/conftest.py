@@ -9,7 +9,7 @@ import pytest
 
 from tests.media.people import METADATA, Hub, HubFacts
 from tests.support.api import Api, running_api
-from tests.support.databases import TestDatabase, TestServer, copied_database, filled_template
+from tests.support.databases import TEMPLATE, TestDatabase, TestServer, copied_database, filled_template
 
 Receive = Callable[..., dict[str, Any]]
 
@@ -34,8 +34,11 @@ def database(
     prepared: tuple[str, HubFacts],
     request: pytest.FixtureRequest,
 ) -> Iterator[TestDatabase]:
-    """A fresh database, dropped afterwards, with an administrator; with a hub in it for the tests that ask for one."""
+    """A fresh database, dropped afterwards, with an administrator; with a hub in it for the tests that ask for one, and
+    with nothing for those that start the product, which makes its administrator itself."""
     template, token = (prepared[0], prepared[1].admin_token) if "hub" in request.fixturenames else administered
+    if "server" in request.fixturenames:
+        template, token = TEMPLATE, None
     with copied_database(postgres, template, admin_token=token) as made:
         yield made
 
