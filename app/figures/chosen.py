@@ -258,7 +258,8 @@ class Chosen:
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def parts(self, by: By) -> str:
-        """``incident_id, key`` of what of ``chosen`` belongs to a point of the series: each pair once."""
+        """``incident_id, key`` of what of ``chosen`` belongs to a point of the series: each pair once. A key is a text,
+        or what becomes one."""
         made: Mapping[By, Callable[[], str]] = {
             By.CASE: lambda: _of_rows("case_id::text"),
             By.INCIDENT: lambda: _of_rows("id::text"),
@@ -302,7 +303,7 @@ class Chosen:
             f"date_trunc('month', {moment} AT TIME ZONE zone)" for moment in ("occurred_from", "occurred_to")
         )
         # `OFFSET 0`: what is named twice is computed once; the time in a zone is what takes long.
-        return f"""SELECT id AS incident_id, CASE WHEN begins = ends THEN begins::date::text END AS key
+        return f"""SELECT id AS incident_id, CASE WHEN begins = ends THEN begins::date END AS key
             FROM (SELECT id, {begins} AS begins, {ends} AS ends FROM (
                 SELECT id, occurred_from, occurred_to, {zone} AS zone FROM chosen OFFSET 0) z OFFSET 0) m"""  # noqa: S608
 

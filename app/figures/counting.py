@@ -1,20 +1,27 @@
 """Counting: the total and the series of each measure, in questions over sets. None of them sees who asks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 from app.figures.captures import joined_captures
 from app.figures.casualties import OPEN, VICTIMS, Casualties
 from app.figures.chosen import SEXUAL_VIOLENCE, Chosen
 from app.figures.figure import Counted, Figure
+from app.figures.keyed import Keyed, linked_with
 from app.figures.proof import digest_in_sql
 from app.figures.tally import IMAGE, METHODS_FROM, VIDEO, Tally
 from app.figures.words import By, Measure
 
 Series = dict[str | None, Figure]
 Found = tuple[Figure, Series, Counted]
-TOTAL, SERIES, COUNTED = "total", "series", "counted"
+Rows = Sequence[Any]
+"""What a row is the answer to, its key, a number, a digest, and numbers as bytes."""
+TOTAL, SERIES, COUNTED, LINKS = "total", "series", "counted", "links"
 """Of which question a row is the answer: several are one statement, so that what they share is looked for once."""
 _OF_SEXUAL_VIOLENCE = f"kind = '{SEXUAL_VIOLENCE}'"
+_NUMBERED = ", numbered AS MATERIALIZED (SELECT id, kind, row_number() OVER () AS number FROM chosen)"
+"""Incidents by a number of 8 bytes, which holds for one statement."""
 
 
 def count(chosen: Chosen) -> Found:
@@ -36,6 +43,20 @@ def records_of(chosen: Chosen) -> str:
     return _counted_items(chosen, "c.evidence_id AS id, c.verdict_id AS version")
 
 
+def _numbers_by_key(chosen: Chosen, by: By) -> str:
+    return f""" UNION ALL SELECT '{SERIES}', d.key::text, NULL, NULL, string_agg(int8send(n.number), ''::bytea)
+        FROM ({chosen.parts(by)}) d JOIN numbered n ON n.id = d.incident_id GROUP BY d.key"""  # noqa: S608
+
+
+def _packed(found: Rows, wanted: str) -> bytes:
+    """Of the row that is called so; empty without one."""
+    return next((packed or b"" for what, *_, packed in found if what == wanted), b"")
+
+
+def _keyed(found: Rows) -> Keyed:
+    return [(key, packed) for what, key, *_, packed in found if what == SERIES]
+
+
 # --- incidents --------------------------------------------------------------------------------------------------------
 
 
@@ -48,7 +69,7 @@ def _incidents(chosen: Chosen) -> Found:
     by = chosen.query.by
     if by is not None:
         parts = f"LEFT JOIN ({chosen.parts(by)}) d ON d.incident_id = r.id"
-        statement += f" UNION ALL SELECT '{SERIES}', d.key, {columns}, NULL FROM chosen r {parts} GROUP BY d.key"  # noqa: S608
+        statement += f" UNION ALL SELECT '{SERIES}', d.key::text, {columns}, NULL FROM chosen r {parts} GROUP BY d.key"  # noqa: S608
     rows = chosen.run(statement).all()
     figures = {(what, key): Figure(found, sensitive=sensitive) for what, key, found, sensitive, _ in rows}
     counted = next(Counted(found, digest) for what, _, found, _, digest in rows if what == COUNTED)
@@ -74,7 +95,7 @@ def _casualties(chosen: Chosen) -> Found:
     columns = "f.fact_id AS id, f.version, f.incident_id, f.outcome, f.person_group, f.minimum, f.maximum"
     row = f"int8send(p.number * {len(VICTIMS)} + v.victims)"
     row += f" || int4send(r.minimum) || int4send(coalesce(r.maximum, {OPEN}))"
-    statement = f""", numbered AS (SELECT id, kind, row_number() OVER () AS number FROM chosen)
+    statement = f"""{_NUMBERED}
     SELECT '{TOTAL}', NULL::text AS key, count(*), {digest_in_sql(Measure.CASUALTIES)}, string_agg({row}, ''::bytea)
         FROM ({_counts(chosen, columns)}) r JOIN numbered p ON p.id = r.incident_id
         JOIN ({_victims()}) v ON v.outcome = r.outcome AND v.person_group = r.person_group
@@ -82,16 +103,11 @@ def _casualties(chosen: Chosen) -> Found:
         WHERE {_OF_SEXUAL_VIOLENCE}"""  # noqa: S608
     by = chosen.query.by
     if by is not None:
-        statement += f""" UNION ALL SELECT '{SERIES}', d.key, NULL, NULL, string_agg(int8send(p.number), ''::bytea)
-            FROM ({chosen.parts(by)}) d JOIN numbered p ON p.id = d.incident_id GROUP BY d.key"""  # noqa: S608
+        statement += _numbers_by_key(chosen, by)
     found = chosen.run(statement).all()
     (counted,) = [Counted(number, digest) for what, _, number, digest, _ in found if what == TOTAL]
-    rows, sensitive = (
-        next(some or b"" for what, *_, some in found if what == each) for each in (TOTAL, SEXUAL_VIOLENCE)
-    )
-    casualties = Casualties(rows, sensitive)
-    keyed = [(key, numbers) for what, key, _, _, numbers in found if what == SERIES]
-    return casualties.total(), {} if by is None else casualties.by_key(keyed), counted
+    casualties = Casualties(_packed(found, TOTAL), _packed(found, SEXUAL_VIOLENCE))
+    return casualties.total(), {} if by is None else casualties.by_key(_keyed(found)), counted
 
 
 def _victims() -> str:
@@ -121,31 +137,28 @@ def _items(chosen: Chosen) -> Found:
         "c.item",
         f"c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE})",  # noqa: S608
     )
-    (number, digest, rows), (_, _, sensitive) = chosen.run(
-        f""" SELECT count(*), {digest_in_sql(Measure.ITEMS)},
+    by = chosen.query.by
+    is_by_incidents = by is not None and by not in (By.MEDIA_TYPE, By.METHOD)
+    statement = f"""{_NUMBERED if is_by_incidents else ""}
+        SELECT '{TOTAL}', NULL::text AS key, count(*), {digest_in_sql(Measure.ITEMS)},
             string_agg(int8send(r.item) || int8send(r.capture) || int4send({flags}), ''::bytea)
         FROM ({_counted_items(chosen, columns)}) r
-        UNION ALL SELECT NULL, NULL, string_agg(int8send(s.item), ''::bytea)
+        UNION ALL SELECT '{SEXUAL_VIOLENCE}', NULL, NULL, NULL, string_agg(int8send(s.item), ''::bytea)
         FROM ({labelled} UNION ALL {of_incidents}) s"""  # noqa: S608
-    )
+    if by is not None and is_by_incidents:
+        statement += f"""
+            UNION ALL SELECT '{LINKS}', NULL, NULL, NULL, string_agg(int8send(n.number) || int8send(l.item), ''::bytea)
+            FROM ({chosen.linked("c.item, c.incident_id")}) l JOIN numbered n ON n.id = l.incident_id
+            {_numbers_by_key(chosen, by)}"""  # noqa: S608
+    found = chosen.run(statement).all()
+    (counted,) = [Counted(number, digest) for what, _, number, digest, _ in found if what == TOTAL]
+    rows, sensitive, links = (_packed(found, each) for each in (TOTAL, SEXUAL_VIOLENCE, LINKS))
     joined = joined_captures(chosen.session, chosen.query.cases, chosen.stand, chosen.moment)
-    tally = Tally(rows or b"", sensitive or b"", joined)
-    return tally.total(), _series_of_items(chosen, tally), Counted(number, digest)
-
-
-def _series_of_items(chosen: Chosen, tally: Tally) -> Series:
-    by = chosen.query.by
-    if by is None:
-        return {}
-    if by is By.MEDIA_TYPE:
-        return tally.by_media_type()
-    if by is By.METHOD:
-        return tally.by_method()
-    return tally.by_key(
-        chosen.run(
-            f""", parts AS MATERIALIZED (SELECT d.incident_id, d.key FROM ({chosen.parts(by)}) d
-                WHERE d.incident_id IN (SELECT id FROM chosen))
-            SELECT p.key, string_agg(int8send(l.item), ''::bytea) FROM ({chosen.linked("c.item, c.incident_id")}) l
-            JOIN parts p ON p.incident_id = l.incident_id GROUP BY p.key"""  # noqa: S608
-        ).all()
-    )
+    tally = Tally(rows, sensitive, joined)
+    series: Mapping[By | None, Callable[[], Series]] = {
+        None: dict,
+        By.MEDIA_TYPE: tally.by_media_type,
+        By.METHOD: tally.by_method,
+    }
+    by_incidents = partial(tally.by_key, linked_with(links, _keyed(found)))
+    return tally.total(), series.get(by, by_incidents)(), counted

@@ -38,7 +38,7 @@ def database(
     with nothing for those that start the product, which makes its administrator itself."""
     template, token = (prepared[0], prepared[1].admin_token) if "hub" in request.fixturenames else administered
     if "server" in request.fixturenames:
-        template, token = TEMPLATE, None
+        template, token = TEMPLATE, None  # type: ignore[assignment]
     with copied_database(postgres, template, admin_token=token) as made:
         yield made
 
