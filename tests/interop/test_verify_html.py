@@ -3,6 +3,7 @@
 import io
 import json
 import random
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -395,6 +396,19 @@ def test_page_when_used_by_keyboard_and_ear_then_keeps_the_place_and_says_each_q
         ready.page.keyboard.press("Space")
         ready.page.locator("#verdict h2").wait_for()
         assert ready.page.inner_text("#verdict h2").startswith("PROVEN.")
+
+
+def test_page_when_its_browser_remembers_what_a_check_disabled_then_can_be_used_again(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """As Firefox does of a page that is loaded again meanwhile."""
+    remembered = re.sub(
+        r'(<(?:input|textarea) [^>]*id="[a-z-]+"|<button type="button" id="check")', r"\1 disabled", page()
+    )
+    assert remembered.count(" disabled") >= 7
+    (tmp_path / "page.html").write_text(remembered, encoding="utf-8")
+    with open_page(browser, (tmp_path / "page.html").as_uri()) as ready:
+        assert ready.page.locator("#ask :disabled").count() == 0
 
 
 def test_names_when_written_from_right_to_left_then_stand_apart_from_hashes_in_unbroken_words(
