@@ -194,8 +194,9 @@ class EvidenceShape(EvidenceSummary, Changed):
     as_first_stated: dict[str, str | None] = Field(description="Only the fields that were corrected since.")
     corrections: list[CorrectionShape]
     claims: dict[str, Any] | None = Field(
-        description="What the file says of itself: claims, not facts. Null until decoded. `sealed` names those that "
-        "identify a person, a place or a device: `GET …/claims` shows them to whoever may read the original."
+        description="What the file says of itself: claims, not facts. Null until decoded, and of an item that a "
+        "withdrawn consent closed. `sealed` names those that identify a person, a place or a device: `GET …/claims` "
+        "shows them to whoever may read the original."
     )
     decoding: DecodingShape | None = Field(description="Null until the item is fingerprinted.")
     fingerprint_progress: ProgressShape | None = Field(

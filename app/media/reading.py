@@ -15,8 +15,9 @@ from app.access.rules import Operation
 from app.cases.service import Grant, authorise, may, visible_cases
 from app.kernel.database import is_one_of
 from app.kernel.errors import Forbidden
+from app.kernel.primitives import utc_now
 from app.ledger.positions import Position, standing_at
-from app.media.closing import is_open, may_touch_closed
+from app.media.closing import is_closed, is_open, may_touch_closed
 from app.media.items import find_evidence
 from app.media.models import Blob, Decoding, Derivative, Evidence, EvidenceCorrection, EvidenceVersion
 from app.media.progress import Progress, progress_of
@@ -57,7 +58,7 @@ class ItemDetails:
     current: dict[str, Any]
     """The correctable fields as they read now."""
     claims: dict[str, Any] | None
-    """What the file says of itself; None until this item was fingerprinted."""
+    """What the file says of itself; None until this item was fingerprinted, and of what a withdrawn consent closed."""
     decoding: Decoding | None
     """By which this item was fingerprinted last; None until it was."""
     kept: Decoding | None
@@ -171,7 +172,7 @@ def _details(session: Session, actor: Actor, evidence: Evidence, grant: Grant) -
         blob,
         corrections,
         current_values(evidence, corrections),
-        None if best is None else best.claims,
+        None if best is None or is_closed(evidence.closed_at, utc_now()) else best.claims,
         decoding,
         None if best is decoding else best,
         progress_of(session, evidence),
@@ -189,7 +190,7 @@ def _details_at(session: Session, evidence: Evidence, at: Position) -> ItemDetai
         None if stood.blob_sha256 is None else session.get(Blob, stood.blob_sha256),
         corrections,
         current_values(stood, corrections),
-        None if best is None else best.claims,
+        None if best is None or is_closed(evidence.closed_at, utc_now()) else best.claims,
         decoding,
         None if best is decoding else best,
         None,

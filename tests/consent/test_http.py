@@ -318,6 +318,7 @@ def test_what_was_found_when_its_item_is_withdrawn_then_closed_to_those_who_carr
     said = {"dimension": "content", "result": "not_established", "confidence": "low", "rationale": "Vemblithorn burns."}
     ok(house.verifier.post(f"{house.path}/findings", json=said), 201)
     assert "Vemblithorn" in house.custodian.get(f"{house.path}/findings").text
+    assert ok(house.custodian.get(house.path))["claims"]
     ok(house.withdraw(house.consent()["subject_id"]), 201)
     closed = (
         *("findings", "verdicts", "second-verdicts", "reviews", "relations", "matches", "group", "suggestions"),
@@ -326,7 +327,8 @@ def test_what_was_found_when_its_item_is_withdrawn_then_closed_to_those_who_carr
     similar = {"similar_to": house.item}
     for role in CARRYING_OUT:
         person = house.people[role]
-        assert ok(person.get(house.path))["id"] == house.item
+        item = ok(person.get(house.path))
+        assert (item["id"], item["claims"]) == (house.item, None)
         assert person.get(f"{house.path}/consents").status_code == 200
         answers = {each: person.get(f"{house.path}/{each}") for each in closed}
         assert {each: code(answer) for each, answer in answers.items()} == dict.fromkeys(
