@@ -1,6 +1,5 @@
 """Where a 3 × 3 matrix puts a place of one picture in another: laid flat upon it, or seen from the side. Pure.
 
-
 Places are complex numbers, ``x + iy``. Of an affine transformation the last row is ``0 0 1``; of a screen or a sheet of
 paper that was photographed it is not: what is further away is smaller.
 """
