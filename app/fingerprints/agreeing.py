@@ -20,7 +20,7 @@ from app.fingerprints.geometry import Geometry, find_geometry
 from app.fingerprints.grounds import NO_PICTURES, Thresholds
 from app.fingerprints.overlap import LEAST_ALIKE, share_alike
 from app.fingerprints.prints import Luma, Prints
-from app.fingerprints.projective import moved, turns
+from app.fingerprints.projective import depth, moved, turns
 from app.fingerprints.views import IDENTITY, MIRROR, Part
 
 MAXIMUM_PAIRS = 400
@@ -218,13 +218,18 @@ def _symmetry(laid: _Laid) -> str:
     return TURNS[quarters]
 
 
-def _outline(laid: _Laid, mine: Size, theirs: Size) -> tuple[tuple[int, int], ...]:
+def _outline(laid: _Laid, mine: Size, theirs: Size) -> tuple[tuple[int, int], ...] | None:
+    """None: of a picture around a part, some would lie behind the camera that saw the part from the side."""
     width, height = mine
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64)
-    there = moved(laid.found.matrix, _unmirrored(corners, mine, laid.is_query_mirrored) @ [1, 1j])
+    places = _unmirrored(corners, mine, laid.is_query_mirrored) @ [1, 1j]
+    far, far_of_pairs = (depth(laid.found.matrix, each) for each in (places, laid.found.pairs[:, :2] @ [1, 1j]))
+    if (far * np.sign(far_of_pairs[0])).min() <= 0:
+        return None
+    there = moved(laid.found.matrix, places)
     there = np.stack([there.real, there.imag], axis=1)
-    places = _thousandths(_unmirrored(there, theirs, laid.is_reference_mirrored), theirs)
-    return tuple((int(x), int(y)) for x, y in places)
+    outline = _thousandths(_unmirrored(there, theirs, laid.is_reference_mirrored), theirs)
+    return tuple((int(x), int(y)) for x, y in outline)
 
 
 def _points_of(laid: _Laid, mine: Size, theirs: Size) -> tuple[tuple[int, int, int, int], ...]:

@@ -195,7 +195,8 @@ def _pictures(facts: Facts, pair: ShownPair, ground: Ground | None) -> list[Bloc
         pair.reference, "Reference", _label(facts.reference, pair.wanted.reference), area=pair.reference_area
     )
     blocks = [pictures_block(query, reference, how)]
-    if facts.is_blurred or (how.outline is None and not _are_places_known(ground, pair)):
+    # Points without an outline: nobody can say where the rest of the picture would lie.
+    if facts.is_blurred or (how.outline is None and (how.points or not _are_places_known(ground, pair))):
         return blocks
     aligned = aligned_block(query, reference, how)
     return blocks if aligned is None else [*blocks, aligned]

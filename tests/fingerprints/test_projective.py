@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from app.fingerprints.agreeing import _Laid, _of_wholes, _outline
+from app.fingerprints.geometry import Geometry
 from app.fingerprints.projective import fitted, inverse, is_seen, moved, turns
+from app.fingerprints.views import Part
 
 WIDTH, HEIGHT = 640.0, 480.0
 FLAT = np.array([[0.5, -0.5, 100], [0.5, 0.5, 20], [0, 0, 1]])
@@ -50,3 +53,16 @@ def test_plane_when_the_rest_of_its_picture_lies_behind_the_camera_then_is_not_s
     matrix, far = tilted(1.3), np.append(PLACES, 4 * WIDTH)
     assert is_seen(matrix, PLACES, PLACES)
     assert not is_seen(matrix, PLACES, far)
+
+
+@pytest.mark.parametrize(("left", "is_told"), [(536, False), (0, True)], ids=["behind the camera", "further away"])
+def test_outline_when_the_picture_around_a_part_is_not_before_the_camera_then_is_none(left: int, is_told: bool) -> None:
+    """An inset that was seen from the side is; its picture goes on beyond where the camera stands."""
+    matrix = tilted(0.8)
+    for one, places in ((matrix, PLACES), (inverse(matrix), moved(matrix, PLACES))):
+        assert is_seen(one, places, places)
+    there = moved(matrix, PLACES)
+    pairs = np.stack([PLACES.real, PLACES.imag, there.real, there.imag], axis=1)
+    found = _of_wholes(Geometry(len(PLACES), matrix, pairs), Part(left, 200, 104, 78, 640), None)
+    outline = _outline(_Laid(found), (640, 480), (640, 480))
+    assert (outline is not None) is is_told
