@@ -96,10 +96,16 @@ def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Sequence[Seale
 
 
 def decode(
-    sha256: Sha256Hex, resources: MediaResources, catalog: Catalog, on_progress: OnProgress | None = None
+    sha256: Sha256Hex,
+    resources: MediaResources,
+    catalog: Catalog,
+    on_progress: OnProgress | None = None,
+    *,
+    is_kept: bool = True,
 ) -> Decoded:
     """All that is taken from a blob by one decoding. Raises NOT_NOW, and DecoderDied, which counts: the file may be
-    what kills its decoder."""
+    what kills its decoder. Where it is not to be kept, the renderings are made and not stored: no row would own them.
+    """
     strip, frames = FrameStrip(), WorkingFrames()
     hasher = Hasher(catalog.current, on_shot=frames.take_shot, on_further=frames.take_further)
 
@@ -120,6 +126,7 @@ def decode(
         os.close(fd)
     hasher.end_video(result.end_ms)
     claimed = claims.divide(result.claims)
+    renderings = [*render_all(hasher.shown, strip.tiles), *frames.packed()]
     limits = None if result.sniffed is None else limits_of(resources.decoder.limits, result.sniffed)
     return Decoded(
         decoder=decoder_text(resources.decoder.versions(), limits),
@@ -128,7 +135,7 @@ def decode(
         claims=claimed.open,
         sealed=claimed.sealed,
         prints=hasher.prints,
-        renderings=store_files(resources.blobs, [*render_all(hasher.shown, strip.tiles), *frames.packed()]),
+        renderings=store_files(resources.blobs, renderings if is_kept else []),
         features=hasher.features,
         rules=() if result.sniffed is None else catalog.rules_for(result.sniffed.kind),
         limits={} if limits is None else limits.as_json(),
@@ -189,7 +196,7 @@ def fingerprint_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
             return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
         with resources.progress.following(plan.evidence_id) as report:
             try:
-                decoded = decode(plan.sha256, resources, catalog, report)
+                decoded = decode(plan.sha256, resources, catalog, report, is_kept=not plan.is_decoded)
             except DecoderDied:
                 if not plan.is_decoded:
                     raise

@@ -19,8 +19,8 @@ def begins(ordered: Numbers) -> Numbers:
 
 def joined(one: Numbers, other: Numbers) -> tuple[Numbers, Numbers]:
     """Every number of these pairs, in order, and the smallest of those that it is joined with: as
-    ``app.fingerprints.graph.Sets``, all at once. Roots hang below smaller ones until no pair leads to two; of those that
-    pairs lead from, two rounds leave half at the most."""
+    ``app.fingerprints.graph.Sets``, all at once. Roots hang below smaller ones until no pair leads to two; of those
+    that pairs lead from, two rounds leave half at the most."""
     numbers, place = np.unique(np.concatenate((one, other)), return_inverse=True)
     one, other = np.split(place, 2)
     above = np.arange(len(numbers))

@@ -185,12 +185,14 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
 def test_bytes_that_another_case_holds_then_are_decoded_as_new_ones_are_and_nothing_of_it_is_kept(
     cases: TwoCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoded = list[str]()
+    decoded, stored = list[str](), list[int]()
     decode = fingerprint_jobs.decode
 
-    def watched(sha256: Sha256Hex, *rest: Any) -> Decoded:
+    def watched(sha256: Sha256Hex, *rest: Any, **kept: Any) -> Decoded:
+        made = decode(sha256, *rest, **kept)
         decoded.append(sha256)
-        return decode(sha256, *rest)
+        stored.append(len(made.renderings))
+        return made
 
     monkeypatch.setattr(fingerprint_jobs, "decode", watched)
     content = PHOTO.read_bytes()
@@ -198,6 +200,8 @@ def test_bytes_that_another_case_holds_then_are_decoded_as_new_ones_are_and_noth
     before = cases.entries(first["id"])
     second = cases.receive(cases.collector_b, cases.b, content)
     assert decoded == [sha256_hex(content)] * 2, "one is done as soon as the other"
+    assert stored[0] > 0
+    assert stored[1] == 0, "no row would own these files"
     cases.receive(cases.collector_b, cases.b, content)
     assert len(decoded) == 2, "who holds a copy may know it"
 

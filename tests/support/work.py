@@ -88,7 +88,12 @@ def work_of(api: Api, *, decodes_anew: bool = False) -> Iterator[Work]:
 
 
 def _decode_once(
-    sha256: Sha256Hex, resources: MediaResources, catalog: Catalog, on_progress: OnProgress | None = None
+    sha256: Sha256Hex,
+    resources: MediaResources,
+    catalog: Catalog,
+    on_progress: OnProgress | None = None,
+    *,
+    is_kept: bool = True,
 ) -> Decoded:
     """By what the file's bytes are now, whatever its name says. What killed its decoder is not remembered."""
     fd = resources.blobs.open(sha256)
@@ -98,10 +103,13 @@ def _decode_once(
     finally:
         os.close(fd)
     if key not in _decoded:
-        _decoded[key] = _decode(sha256, resources, catalog, on_progress)
-        return _decoded[key]
+        made = _decode(sha256, resources, catalog, on_progress, is_kept=is_kept)
+        if is_kept:
+            _decoded[key] = made
+        return made
     known = _decoded[key]
-    return replace(known, renderings=store_files(resources.blobs, [each.rendering for each in known.renderings]))
+    renderings = [each.rendering for each in known.renderings] if is_kept else []
+    return replace(known, renderings=store_files(resources.blobs, renderings))
 
 
 def close_decoder() -> None:
