@@ -5,6 +5,7 @@ from sqlalchemy import text
 
 from app.access.rules import Role
 from app.kernel.errors import Forbidden, WrongState
+from app.kernel.primitives import utc_now
 from app.media.reading import get_evidence
 from app.media.rules import BlindState, State, Transition, events_from
 from app.verification.agreement import measure_agreement
@@ -40,8 +41,7 @@ def test_blind_round_when_ended_then_is_shown_reviewed_as_any_other_and_no_agree
     assert reviews(blind)[0][0] == "end_blind"  # For ever, also when the item's present round is another.
     assert "evidence.blind_ended" in blind.entry_types()
     with blind.sessions() as session:
-        now = session.scalar(text("SELECT now()"))
-        figures = measure_agreement(session, blind.coordinator, [blind.case_id], as_of=now)
+        figures = measure_agreement(session, blind.coordinator, [blind.case_id], as_of=utc_now())
     assert figures.rounds == 0
 
 
