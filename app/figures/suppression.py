@@ -11,6 +11,7 @@ outcome and group.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import compress
 
 from app.facts.ranges import Victims
 from app.figures.figure import CasualtyRange, Figure, Point
@@ -73,18 +74,18 @@ def _hide_more(points: Sequence[Numbers], hides: list[bool], threshold: int) -> 
     """Hide further points until none can be computed back; False: there are not enough."""
     others = [place for place, hidden in enumerate(hides) if not hidden and any(points[place])]
     others.sort(key=lambda place: (points[place], place))
-    while not all(
-        _is_safe(hidden, threshold)
-        for hidden in zip(*(one for one, is_hidden in zip(points, hides, strict=True) if is_hidden), strict=True)
-    ):
-        if not others:
-            return False
-        hides[others.pop(0)] = True
-    return True
+    several = hides.count(True)
+    sums = [sum(column) for column in zip(*compress(points, hides), strict=True)]
+    for place in others:
+        if all(_is_safe(together, several, threshold) for together in sums):
+            return True
+        hides[place] = True
+        several += 1
+        sums = [together + number for together, number in zip(sums, points[place], strict=True)]
+    return all(_is_safe(together, several, threshold) for together in sums)
 
 
-def _is_safe(hidden: Sequence[int], threshold: int) -> bool:
-    """Whether of numbers whose sum is known none is known: also to one who guesses that each is at least one, or that
-    all are below the threshold."""
-    together, several = sum(hidden), len(hidden)
+def _is_safe(together: int, several: int, threshold: int) -> bool:
+    """Whether of several hidden numbers whose sum is known none is known: also to one who guesses that each is at least
+    one, or that all are below the threshold."""
     return together == 0 or (several > 1 and together > several and together != several * (threshold - 1))
