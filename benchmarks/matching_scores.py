@@ -2,6 +2,8 @@
 
 A pair is a query and a reference. Of an edit, recall is the share of its true pairs that were answered; where the
 source is shown beside others (an inset, a collage), what it is shown beside counts by itself, as ``… (around it)``.
+Pieces of one film (``1a2b3c4d-8``, ``1a2b3c4d-16``) share shots, also one that the cut between them goes through:
+whether one is found by another is nobody's merit and nobody's fault, and counts as neither.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -84,12 +86,14 @@ def _sum(edits: Iterable[Edit]) -> Edit:
 def score(queries: Sequence[Mapping[str, Any]], references: Sequence[str], answers: Answers) -> Scores:
     """``queries``: rows of the corpus's manifest. A query without an answer found nothing; a source that
     is not among the references cannot be found."""
-    scores, there = Scores(pairs=len(queries) * len(references)), set(references)
+    scores, there = Scores(), set(references)
     ranked: list[tuple[float, bool]] = []
     for row in queries:
-        answered = {one.reference: one for one in answers.get(row["file"], ())}
-        matched = {name: one for name, one in answered.items() if one.is_match}
         truth = {source["reference"] for source in row["sources"]} & there
+        same_film = _same_film(row, there) - truth
+        answered = {one.reference: one for one in answers.get(row["file"], ()) if one.reference not in same_film}
+        matched = {name: one for name, one in answered.items() if one.is_match}
+        scores.pairs += len(references) - len(same_film)
         ranked += [(one.score, name in truth) for name, one in answered.items()]
         _count_wrong(scores, row, matched, truth)
         for name in sorted(truth):
@@ -103,6 +107,16 @@ def score(queries: Sequence[Mapping[str, Any]], references: Sequence[str], answe
         _count_spans(scores, row, matched, truth)
     scores.micro_ap, scores.recall_at_99, scores.recall_at_no_wrong = _ranked(ranked, scores.all.pairs)
     return scores
+
+
+def film_of(name: str) -> str:
+    return name.partition("-")[0]
+
+
+def _same_film(row: Mapping[str, Any], references: Iterable[str]) -> set[str]:
+    """Pieces of what the query shows pieces of."""
+    shown = {film_of(row["of"]), *(film_of(source["reference"]) for source in row["sources"])}
+    return {name for name in references if film_of(name) != name and film_of(name) in shown}
 
 
 def edit_of(row: Mapping[str, Any], name: str) -> str:

@@ -65,14 +65,16 @@ _LEFT_OUT = (
         "motorcycle_right",
         "aloeR",
         "leuvenB",
+        "bigbuckbunny",
     ),
 )
-"""Thumbnails, figures, drawings, and second pictures of the same scene: not sources of their own."""
+"""No sources of their own: thumbnails, figures, drawings, second pictures of the same scene, and a second file of the
+trailer's film."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One photograph or video that shares no picture with any other source."""
+    """One photograph or video that shares no picture with any other source, but for pieces of one film."""
 
     name: str
     """Eight hexadecimal digits of the file's SHA-256, and where in it: ``1a2b3c4d`` or ``1a2b3c4d-2``."""

@@ -39,6 +39,14 @@ def test_wrong_pairs_are_told_by_tier_and_for_queries_that_match_nothing() -> No
     assert scores.nothing_likely_share == pytest.approx(1 / 3)
 
 
+def test_another_piece_of_the_same_film_counts_as_neither_true_nor_wrong() -> None:
+    references = ["f-0", "f-8", "g"]
+    row = {**query("1", "f-8", kind="video"), "of": "f-8"}
+    scores = score([row], references, {"1": [found("f-0", 3.0), found("f-8"), found("g", 1.0)]})
+    assert (scores.pairs, scores.all.recall, scores.wrong_files) == (2, 1.0, ["1 → g (same_picture)"])
+    assert scores.recall_at_no_wrong == 1.0
+
+
 def test_what_an_inset_is_shown_beside_counts_by_itself() -> None:
     scores = score([query("1", "a", "b", edit="picture_in_picture")], REFERENCES, {"1": [found("b")]})
     assert scores.edits["picture_in_picture"].recall == 0
