@@ -15,7 +15,7 @@ from app.facts.ranges import Victims
 from app.facts.words import CasualtyOutcome, PersonGroup
 from app.figures.figure import CasualtyRange, Figure
 from app.figures.keyed import Keyed, places_by_key
-from app.kernel.numbers import Numbers, begins
+from app.kernel.numbers import Numbers, begins, spread
 
 VICTIMS = tuple(Victims(*one) for one in product(CasualtyOutcome, PersonGroup))
 """In the order of their words, in which a figure gives them."""
@@ -68,8 +68,7 @@ class Casualties:
         point = np.repeat(np.arange(len(points)), [len(places) for places in points])
         places = np.concatenate(points)
         lengths = self._lengths[places]
-        before = np.cumsum(lengths) - lengths
-        rows = np.repeat(self._begins[places] - before, lengths) + np.arange(lengths.sum())
+        rows = spread(self._begins[places], lengths)
         group = np.repeat(point, lengths) * len(VICTIMS) + self._victims[rows]
         order = np.argsort(group, kind="stable")
         rows, group, is_sensitive = rows[order], group[order], np.repeat(self._is_sensitive[places], lengths)[order]

@@ -27,7 +27,6 @@ from app.verification.rules import Method
 
 _TYPES: Mapping[str, Any] = {
     "cases": ARRAY(UUID_TYPE),
-    "incidents": ARRAY(UUID_TYPE),
     "paths": ARRAY(Text),
     "keys": ARRAY(Text),
     "bounds": ARRAY(UtcTime),

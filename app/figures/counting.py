@@ -1,7 +1,6 @@
 """Counting: the total and the series of each measure, in questions over sets. None of them sees who asks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from app.figures.captures import joined_captures
@@ -118,6 +117,9 @@ def _victims() -> str:
 
 # --- items ------------------------------------------------------------------------------------------------------------
 
+_BY_ITEMS = frozenset({None, By.MEDIA_TYPE, By.METHOD})
+"""What is counted without asking in which incidents an item is."""
+
 
 def _counted_items(chosen: Chosen, columns: str) -> str:
     """Verified items, each once: all; of incidents only, if the query is of incidents, those in the chosen ones."""
@@ -138,7 +140,7 @@ def _items(chosen: Chosen) -> Found:
         f"c.incident_id IN (SELECT id FROM chosen WHERE {_OF_SEXUAL_VIOLENCE})",  # noqa: S608
     )
     by = chosen.query.by
-    is_by_incidents = by is not None and by not in (By.MEDIA_TYPE, By.METHOD)
+    is_by_incidents = by not in _BY_ITEMS
     statement = f"""{_NUMBERED if is_by_incidents else ""}
         SELECT '{TOTAL}', NULL::text AS key, count(*), {digest_in_sql(Measure.ITEMS)},
             string_agg(int8send(r.item) || int8send(r.capture) || int4send({flags}), ''::bytea)
@@ -152,13 +154,16 @@ def _items(chosen: Chosen) -> Found:
             {_numbers_by_key(chosen, by)}"""  # noqa: S608
     found = chosen.run(statement).all()
     (counted,) = [Counted(number, digest) for what, _, number, digest, _ in found if what == TOTAL]
-    rows, sensitive, links = (_packed(found, each) for each in (TOTAL, SEXUAL_VIOLENCE, LINKS))
     joined = joined_captures(chosen.session, chosen.query.cases, chosen.stand, chosen.moment)
-    tally = Tally(rows, sensitive, joined)
-    series: Mapping[By | None, Callable[[], Series]] = {
-        None: dict,
-        By.MEDIA_TYPE: tally.by_media_type,
-        By.METHOD: tally.by_method,
-    }
-    by_incidents = partial(tally.by_key, linked_with(links, _keyed(found)))
-    return tally.total(), series.get(by, by_incidents)(), counted
+    tally = Tally(_packed(found, TOTAL), _packed(found, SEXUAL_VIOLENCE), joined)
+    return tally.total(), _series_of_items(by, tally, found), counted
+
+
+def _series_of_items(by: By | None, tally: Tally, found: Rows) -> Series:
+    if by is None:
+        return {}
+    if by is By.MEDIA_TYPE:
+        return tally.by_media_type()
+    if by is By.METHOD:
+        return tally.by_method()
+    return tally.by_key(linked_with(_packed(found, LINKS), _keyed(found)))

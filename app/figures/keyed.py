@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from app.kernel.numbers import Numbers, begins, distinct
+from app.kernel.numbers import Numbers, begins, distinct, spread
 
 Keyed = Iterable[tuple[str | None, bytes]]
 """Per key numbers as PostgreSQL's ``int8send`` writes them, some more than once."""
@@ -20,9 +20,7 @@ def linked_with(links: bytes, keyed: Keyed) -> Keyed:
     known, lengths = ones[order[first]], np.diff(first, append=len(order))
     for key, numbers in keyed:
         at = _places(known, numbers)
-        before = np.cumsum(lengths[at]) - lengths[at]
-        runs = np.repeat(first[at] - before, lengths[at]) + np.arange(lengths[at].sum())
-        yield key, others[runs].tobytes()
+        yield key, others[spread(first[at], lengths[at])].tobytes()
 
 
 def places_by_key(known: Numbers, keyed: Keyed) -> dict[str | None, Numbers]:

@@ -1,4 +1,4 @@
-"""Arrays of whole numbers: each once, and the sets that pairs of them make. Pure."""
+"""Arrays of whole numbers: each once, runs of them, and the sets that pairs of them make. Pure."""
 
 import numpy as np
 
@@ -15,6 +15,13 @@ def distinct(numbers: Numbers) -> Numbers:
 def begins(ordered: Numbers) -> Numbers:
     """Where each number that occurs in what is in order is first."""
     return np.flatnonzero(_begins(ordered))
+
+
+def spread(first: Numbers, lengths: Numbers) -> Numbers:
+    """The places in runs, one run after the other, of each of which it is told where it begins and how long it is."""
+    before = np.cumsum(lengths) - lengths
+    places: Numbers = np.repeat(first - before, lengths) + np.arange(lengths.sum())
+    return places
 
 
 def joined(one: Numbers, other: Numbers) -> tuple[Numbers, Numbers]:

@@ -172,12 +172,17 @@ def _details(session: Session, actor: Actor, evidence: Evidence, grant: Grant) -
         blob,
         corrections,
         current_values(evidence, corrections),
-        None if best is None or is_closed(evidence.closed_at, utc_now()) else best.claims,
+        _open_claims(evidence, best),
         decoding,
         None if best is decoding else best,
         progress_of(session, evidence),
         _events_for(actor, grant, evidence),
     )
+
+
+def _open_claims(evidence: Evidence, decoding: Decoding | None) -> dict[str, Any] | None:
+    is_open_now = not is_closed(evidence.closed_at, utc_now())
+    return decoding.claims if decoding is not None and is_open_now else None
 
 
 def _details_at(session: Session, evidence: Evidence, at: Position) -> ItemDetails:
@@ -190,7 +195,7 @@ def _details_at(session: Session, evidence: Evidence, at: Position) -> ItemDetai
         None if stood.blob_sha256 is None else session.get(Blob, stood.blob_sha256),
         corrections,
         current_values(stood, corrections),
-        None if best is None or is_closed(evidence.closed_at, utc_now()) else best.claims,
+        _open_claims(evidence, best),
         decoding,
         None if best is decoding else best,
         None,

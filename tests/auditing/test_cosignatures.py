@@ -16,8 +16,9 @@ def note_in(content: bytes) -> str:
     return str(json.loads(content.splitlines()[1])["note"])
 
 
-def test_months_log_when_its_tree_was_cosigned_then_carries_that_and_proves_itself(desk: Desk, tmp_path: Path) -> None:
-    resources = Resources(tmp_path)
+def cosigned_log(desk: Desk, directory: Path) -> bytes:
+    """A month's log, in whose tree both witnesses had signed when it was made."""
+    resources = Resources(directory)
     made = schedule(desk, desk.auditor, None)
     begin(desk, later(1))
     with desk.hub.sessions() as session:
@@ -28,6 +29,11 @@ def test_months_log_when_its_tree_was_cosigned_then_carries_that_and_proves_itse
     run_jobs(desk, resources)
     (log,) = logs_of(desk, made)
     content = resources.bytes_of(log)
+    resources.packages.close()
+    return content
+
+
+def test_months_log_when_its_tree_was_cosigned_then_carries_that_and_proves_itself(desk: Desk, tmp_path: Path) -> None:
+    content = cosigned_log(desk, tmp_path)
     assert [each.key for each in cosignatures_of(note_in(content), KEYS)] == KEYS
     assert desk.check(content).findings == []
-    resources.packages.close()

@@ -142,7 +142,12 @@ def _is_named(part: Part, reason: str) -> bool:
     """By its number or its name, of which the flip may have altered one letter or the length; or it ends too late."""
     said = reason.partition(":")[0]
     altered = sum(a != b for a, b in zip(said, part.member, strict=False)) <= 1
-    return altered or said == f"member {part.number}" or part.member in reason or "ends too early" in reason
+    return (
+        (len(said) > 1 and altered)
+        or said == f"member {part.number}"
+        or part.member in reason
+        or "ends too early" in reason
+    )
 
 
 @pytest.mark.thorough

@@ -1,6 +1,7 @@
 """Casualties as arrays: any counts fold and add as the facts' own rule says, one incident after the other."""
 
 import struct
+from random import Random
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,9 +73,9 @@ def test_counts_when_there_are_any_then_fold_within_incidents_and_add_over_them(
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
-def test_counts_when_in_any_order_then_are_the_same(counts: Counts, order: object) -> None:
+def test_counts_when_in_any_order_then_are_the_same(counts: Counts, order: Random) -> None:
     before = casualties(counts).total()
-    order.shuffle(counts)  # type: ignore[attr-defined]
+    order.shuffle(counts)
     assert casualties(counts).total() == before
 
 

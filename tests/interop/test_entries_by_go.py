@@ -9,14 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from app.auditing import making
 from app.auditing.selection import Filters
 from tests.auditing.conftest import desk, shared_desk
 from tests.auditing.logs import Desk
-from tests.auditing.test_cosignatures import note_in
-from tests.auditing.test_schedules import Resources, begin, later, logs_of, run_jobs, schedule
+from tests.auditing.test_cosignatures import cosigned_log, note_in
 from tests.support.golang import build_go
-from tests.support.witnesses import keep_cosignatures, witness_key
+from tests.support.witnesses import witness_key
 
 pytestmark = pytest.mark.interop
 __all__ = ["desk", "shared_desk"]  # Fixtures.
@@ -65,18 +63,7 @@ def test_range_when_a_line_is_left_out_changed_or_moved_then_go_refuses_it(goran
 def test_months_log_when_cosigned_then_go_finds_the_logs_and_the_witnesses_signatures(
     gorange: Path, program: Path, desk: Desk, tmp_path: Path
 ) -> None:
-    resources = Resources(tmp_path)
-    made = schedule(desk, desk.auditor, None)
-    begin(desk, later(1))
-    with desk.hub.sessions() as session:
-        (arguments,) = making.waiting(session)
-        plan = making.plan(session, log_id=arguments["log_id"])
-    assert plan is not None
-    keep_cosignatures(desk.hub.sessions, plan.own, 1, 2)
-    run_jobs(desk, resources)
-    (log,) = logs_of(desk, made)
-    content = resources.bytes_of(log)
-    resources.packages.close()
+    content = cosigned_log(desk, tmp_path)
     assert checked(gorange, desk, content).returncode == 0
 
     (tmp_path / "log.vkey").write_text(desk.hub.vkey.encode())

@@ -36,9 +36,14 @@ def database(
 ) -> Iterator[TestDatabase]:
     """A fresh database, dropped afterwards, with an administrator; with a hub in it for the tests that ask for one, and
     with nothing for those that start the product, which makes its administrator itself."""
-    template, token = (prepared[0], prepared[1].admin_token) if "hub" in request.fixturenames else administered
+    template: str
+    token: str | None
     if "server" in request.fixturenames:
-        template, token = TEMPLATE, None  # type: ignore[assignment]
+        template, token = TEMPLATE, None
+    elif "hub" in request.fixturenames:
+        template, token = prepared[0], prepared[1].admin_token
+    else:
+        template, token = administered
     with copied_database(postgres, template, admin_token=token) as made:
         yield made
 
