@@ -20,6 +20,18 @@ from typing import Any
 import numpy as np
 
 from app.fingerprints.algorithms.local_features import Points
+from app.fingerprints.point_pairs import (
+    Headings,
+    Pairs,
+    Possible,
+    Side,
+    distances_bits,
+    heading,
+    is_alike,
+    is_mutual,
+    sigma_of,
+    taken,
+)
 from app.fingerprints.projective import (
     FEWEST_FOR_TILT,
     LARGEST_SCALE,
@@ -35,15 +47,10 @@ from app.fingerprints.projective import (
 FEWEST_INLIERS = 6
 """Below, there is nothing to say: pictures that have nothing in common reach this now and then."""
 
-ROWS_AT_ONCE = 64
 NEAREST_BITS = 72
 """Of two points that are each other's nearest. Two by chance differ in 128 of 256 bits, the nearest of 500 in 60-90."""
 GUIDED_BITS = 84
 """Of two points that lie where they should."""
-SCALES_APART = 1.6
-"""By how much two points' octaves may scale otherwise than the picture: they are 1.2 apart, and a corner is seen in the
-next ones too."""
-DEGREES_APART = 25.0
 LOOSE_SHARE = 0.25
 """Of its distance, that a place may lie elsewhere than another pair of points alone says."""
 TOLERANCE = 3.0
@@ -98,11 +105,6 @@ CONFIRMED_WITHIN = 2.0
 CONFIRMED_SCALES_APART = 1.3
 """By how much its octave may scale otherwise: one octave."""
 
-TURN_STEPS, SCALE_STEPS = 1 << 16, 1 << 10
-"""Of a full turn, and of twice the size, as whole numbers of 16 bits say them: a turn wraps around as they do."""
-STEPS_OFF = 4
-"""So many steps more are let through than two may be apart: what is rounded to steps is off by two at most."""
-
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -119,118 +121,13 @@ class Geometry:
     pairs: Array
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """Places as complex numbers, ``x + iy``: a similarity is then ``a z + b``."""
-
-    places: Array
-    scales: Array
-    angles: Array
-    """Radians."""
-    words: Array
-    headings: "_Headings"
-
-    @classmethod
-    def of(cls, points: Points) -> "_Side":
-        xy = points.xy.astype(np.float64)
-        words = np.ascontiguousarray(points.descriptors).view(np.uint64)
-        scales, angles = points.scales.astype(np.float64), np.deg2rad(points.angles, dtype=float)
-        return cls(xy[:, 0] + 1j * xy[:, 1], scales, angles, words, _Headings.of(scales, angles))
-
-    def key(self) -> tuple[int, bytes, bytes]:
-        return len(self.places), self.words.tobytes(), self.places.tobytes()
-
-
-@dataclass(frozen=True, slots=True)
-class _Headings:
-    """Turns and scales in whole steps, int16: what cannot be alike is told by them in a twentieth of the time."""
-
-    turned: Array
-    scaled: Array
-
-    @classmethod
-    def of(cls, scales: Any, angles: Any) -> "_Headings":
-        turned = np.rint(np.asarray(angles) * (TURN_STEPS / (2 * np.pi))).astype(np.int64).astype(np.int16)
-        return cls(turned, np.rint(np.log2(scales) * SCALE_STEPS).astype(np.int16))
-
-    def apart(self, other: "_Headings", which: Any = np.s_[:], others: Any = np.s_[:]) -> "_Headings":
-        """From those of the others to those of these, as numpy broadcasts them."""
-        return _Headings(
-            self.turned[which] - other.turned[others],
-            self.scaled[which] - other.scaled[others],
-        )
-
-    def may_be_alike(self) -> Array:
-        """Of differences: all that :func:`_is_alike` says of what they are between, and a few more."""
-        may_be: Array = _is_within(self.turned, DEGREES_APART / 360 * TURN_STEPS)
-        may_be &= _is_within(self.scaled, np.log2(SCALES_APART) * SCALE_STEPS)
-        return may_be
-
-
-def _is_within(apart: Array, steps: float) -> Array:
-    """Whether differences are so small, either way; one comparison, for what lies below wraps around to the top."""
-    most = np.int16(int(steps) + STEPS_OFF)
-    is_within: Array = (apart + most).view(np.uint16) <= np.uint16(2 * most)
-    return is_within
-
-
-@dataclass(frozen=True, slots=True)
-class _Possible:
-    """Which points of both sides may be one point, a pair a row, the likest first."""
-
-    rows: Array
-    columns: Array
-    bits: Array
-
-    @classmethod
-    def of(cls, bits: Array, most_bits: int) -> "_Possible":
-        places = np.flatnonzero(bits <= most_bits)
-        apart = bits.ravel()[places]
-        order = np.argsort(apart, kind="stable")
-        rows, columns = np.divmod(places[order], bits.shape[1])
-        return cls(rows, columns, apart[order])
-
-    def those(self, which: Array) -> "_Possible":
-        return _Possible(self.rows[which], self.columns[which], self.bits[which])
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pairs:
-    """Points of both sides, one pair a row."""
-
-    rows: Array
-    columns: Array
-    bits: Array
-    q: Array
-    r: Array
-    q_scales: Array
-    r_scales: Array
-    turn: Array
-    """What each pair says of the transformation: scale and turn as one complex number."""
-
-    @classmethod
-    def of(cls, query: _Side, reference: _Side, possible: _Possible) -> "_Pairs":
-        rows, columns = possible.rows, possible.columns
-        q_scales, r_scales = query.scales[rows], reference.scales[columns]
-        turn = r_scales / q_scales * np.exp(1j * (reference.angles[columns] - query.angles[rows]))
-        return cls(
-            rows, columns, possible.bits, query.places[rows], reference.places[columns], q_scales, r_scales, turn
-        )
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
 def find_geometry(
     query: Points, reference: Points, *, of_query: float = 0.0, of_reference: float = 0.0
 ) -> Geometry | None:
     """How the query's picture lies in the reference's (or in the mirrored one, where the points are of that); None when
     fewer than six places lie alike, or too little of what both show does. ``of_query``, ``of_reference``: of either
     picture, the least share that has to be shown by both."""
-    first, second = _Side.of(query), _Side.of(reference)
+    first, second = Side.of(query), Side.of(reference)
     if min(len(first.places), len(second.places)) < FEWEST_INLIERS:
         return None
     is_swapped = second.key() < first.key()
@@ -247,17 +144,17 @@ def find_geometry(
     return Geometry(len(pairs), matrix, np.stack([q.real, q.imag, r.real, r.imag], axis=1))
 
 
-def _find(query: _Side, reference: _Side, shown: tuple[float, float]) -> tuple[Array, _Pairs] | None:
-    bits = _distances_bits(query.words, reference.words)
-    near = _Possible.of(bits, NEAREST_BITS)
-    nearest = _Pairs.of(query, reference, near.those(_is_mutual(near)))
+def _find(query: Side, reference: Side, shown: tuple[float, float]) -> tuple[Array, Pairs] | None:
+    bits = distances_bits(query.words, reference.words)
+    near = Possible.of(bits, NEAREST_BITS)
+    nearest = Pairs.of(query, reference, near.those(is_mutual(near)))
     if len(nearest) < FEWEST_INLIERS // 2:
         return None
-    proposals = _proposals(_taken(nearest, np.s_[:MOST_NEAREST]))
+    proposals = _proposals(taken(nearest, np.s_[:MOST_NEAREST]))
     if not proposals:
         return None
-    possible = _Guided.of(query, reference, _Possible.of(bits, GUIDED_BITS))
-    best: tuple[Array, _Pairs] | None = None
+    possible = _Guided.of(query, reference, Possible.of(bits, GUIDED_BITS))
+    best: tuple[Array, Pairs] | None = None
     for a, b in proposals:
         refined = _refine(possible, nearest, a, b)
         if refined is not None and (best is None or len(refined[1]) > len(best[1])):
@@ -268,73 +165,40 @@ def _find(query: _Side, reference: _Side, shown: tuple[float, float]) -> tuple[A
     count = _trusted(query, reference, matrix, inliers, shown)
     if count > MOST_DOUBTFUL and _confirmed(query, reference, matrix, bits) < LEAST_CONFIRMED:
         count = MOST_DOUBTFUL
-    return (matrix, _taken(inliers, np.s_[:count])) if count else None
-
-
-def _distances_bits(some: Array, others: Array) -> Array:
-    """``(some, others)``, uint16. A few rows at a time: what is between then stays in the processor's cache."""
-    total = np.empty((len(some), len(others)), np.uint16)
-    words = np.ascontiguousarray(others.T)
-    differs = np.empty((ROWS_AT_ONCE, len(others)), np.uint64)
-    counts = np.empty((ROWS_AT_ONCE, len(others)), np.uint8)
-    for start in range(0, len(some), ROWS_AT_ONCE):
-        rows, into = some[start : start + ROWS_AT_ONCE], total[start : start + ROWS_AT_ONCE]
-        of_word, in_bits = differs[: len(rows)], counts[: len(rows)]
-        into[...] = 0
-        for word in range(rows.shape[1]):
-            np.bitwise_xor(rows[:, word, None], words[word], out=of_word)
-            into += np.bitwise_count(of_word, out=in_bits)
-    return total
+    return (matrix, taken(inliers, np.s_[:count])) if count else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Guided:
     """All that may be one point, and how each pair turns and scales."""
 
-    query: _Side
-    reference: _Side
-    possible: _Possible
-    apart: _Headings
+    query: Side
+    reference: Side
+    possible: Possible
+    apart: Headings
 
     @classmethod
-    def of(cls, query: _Side, reference: _Side, possible: _Possible) -> "_Guided":
+    def of(cls, query: Side, reference: Side, possible: Possible) -> "_Guided":
         apart = reference.headings.apart(query.headings, possible.columns, possible.rows)
         return cls(query, reference, possible, apart)
 
-    def fitting(self, matrix: Array) -> _Pairs:
+    def fitting(self, matrix: Array) -> Pairs:
         """Which pairs lie and turn as the matrix says."""
         a = _similar_part(matrix)
-        may_be = np.flatnonzero(self.apart.apart(_heading(a)).may_be_alike())
-        pairs = _Pairs.of(self.query, self.reference, self.possible.those(may_be))
-        return _taken(pairs, _fits(pairs, matrix))
+        may_be = np.flatnonzero(self.apart.apart(heading(a)).may_be_alike())
+        pairs = Pairs.of(self.query, self.reference, self.possible.those(may_be))
+        return taken(pairs, _fits(pairs, matrix))
 
-    def near(self, matrix: Array, pixels: float) -> _Pairs:
+    def near(self, matrix: Array, pixels: float) -> Pairs:
         """Which pairs lie within so many pixels of where the 3 × 3 matrix says, however they turn."""
         there = moved(matrix, self.query.places)[self.possible.rows]
         is_near = np.abs(there - self.reference.places[self.possible.columns]) <= pixels
-        return _Pairs.of(self.query, self.reference, self.possible.those(np.flatnonzero(is_near)))
+        return Pairs.of(self.query, self.reference, self.possible.those(np.flatnonzero(is_near)))
 
 
-def _heading(a: Any) -> _Headings:
-    """Of similarities."""
-    some = np.atleast_1d(a)
-    return _Headings.of(np.abs(some), np.angle(some))
-
-
-def _is_mutual(pairs: _Possible | _Pairs) -> Array:
-    """Which pairs, in order of likeness, are the first of both their points."""
-    places = np.arange(len(pairs))
-    is_both = np.ones(len(pairs), bool)
-    for points in (pairs.rows, pairs.columns):
-        first = np.empty(int(points.max(initial=-1)) + 1, np.int64)
-        first[points[::-1]] = places[::-1]  # Of each point, what is written last stays: its first pair.
-        is_both &= first[points] == places
-    return is_both
-
-
-def _proposals(pairs: _Pairs) -> list[tuple[complex, complex]]:
+def _proposals(pairs: Pairs) -> list[tuple[complex, complex]]:
     """Similarities ``(a, b)`` by two pairs that agree, with which most pairs agree; the best, unlike each other."""
-    headings = _heading(pairs.turn)
+    headings = heading(pairs.turn)
     some, others = _agreeing(pairs, headings)
     support = 1 + np.bincount(np.concatenate([some, others]), minlength=len(pairs))
     if support.max() < FEWEST_INLIERS // 2:
@@ -360,63 +224,51 @@ def _proposals(pairs: _Pairs) -> list[tuple[complex, complex]]:
     return chosen
 
 
-def _agreeing(pairs: _Pairs, headings: _Headings) -> tuple[Array, Array]:
+def _agreeing(pairs: Pairs, headings: Headings) -> tuple[Array, Array]:
     """Every two pairs, the first before the second, of which each says nearly where the other lies."""
     apart = headings.apart(headings, np.s_[:, None], np.s_[None, :])
     some, others = np.nonzero(np.triu(apart.may_be_alike(), 1))
     across_q, across_r = pairs.q[others] - pairs.q[some], pairs.r[others] - pairs.r[some]
-    sigma = _sigma(pairs.q_scales, pairs.r_scales, np.abs(pairs.turn))
+    sigma = sigma_of(pairs.q_scales, pairs.r_scales, np.abs(pairs.turn))
     slack = TOLERANCE * (sigma[some] + sigma[others]) + LOOSE_SHARE * np.abs(across_r)
-    agrees = _is_alike(pairs.turn[some], pairs.turn[others])
+    agrees = is_alike(pairs.turn[some], pairs.turn[others])
     for one in (some, others):
         agrees &= np.abs(across_q * pairs.turn[one] - across_r) <= slack
     return some[agrees], others[agrees]
 
 
-def _fitting_similarities(pairs: _Pairs, headings: _Headings, a: Array, b: Array) -> Array:
+def _fitting_similarities(pairs: Pairs, headings: Headings, a: Array, b: Array) -> Array:
     """Of each similarity ``a z + b``, how many pairs lie and turn as it says."""
-    apart = headings.apart(_heading(a), np.s_[None, :], np.s_[:, None])
+    apart = headings.apart(heading(a), np.s_[None, :], np.s_[:, None])
     which, at = np.nonzero(apart.may_be_alike())
     a_of, b_of = a[which], b[which]
-    sigma = _sigma(pairs.q_scales[at], pairs.r_scales[at], np.abs(a)[which])
+    sigma = sigma_of(pairs.q_scales[at], pairs.r_scales[at], np.abs(a)[which])
     is_fit = np.abs(a_of * pairs.q[at] + b_of - pairs.r[at]) <= TOLERANCE * sigma
-    is_fit &= _is_alike(pairs.turn[at], a_of)
+    is_fit &= is_alike(pairs.turn[at], a_of)
     return np.bincount(which[is_fit], minlength=len(a))
 
 
-def _fits(pairs: _Pairs, matrix: Array) -> Array:
+def _lie_so(pairs: Pairs, there: Array, turn: Any) -> Array:
+    """Which pairs' places in the query lie there in the reference, and turn so."""
+    is_there: Array = np.abs(there - pairs.r) <= TOLERANCE * sigma_of(pairs.q_scales, pairs.r_scales, np.abs(turn))
+    is_there &= is_alike(pairs.turn, turn)
+    return is_there
+
+
+def _fits(pairs: Pairs, matrix: Array) -> Array:
     """Which pairs lie and turn as the matrix says."""
-    a = _similar_part(matrix)
-    sigma = _sigma(pairs.q_scales, pairs.r_scales, abs(a))
-    is_fit: Array = np.abs(_applied(matrix, pairs.q) - pairs.r) <= TOLERANCE * sigma
-    is_fit &= _is_alike(pairs.turn, a)
-    return is_fit
+    return _lie_so(pairs, _applied(matrix, pairs.q), _similar_part(matrix))
 
 
-def _sigma(q_scales: Array, r_scales: Array, scale: Any) -> Array:
-    """How exactly a pair's place in the reference can be told, in its pixels."""
-    sigma: Array = np.hypot(q_scales * scale, r_scales)
-    return sigma
-
-
-def _is_alike(some: Any, others: Any) -> Array:
-    """Whether two transformations turn and scale nearly alike."""
-    ratio = some / others
-    size = np.abs(ratio)
-    alike: Array = (size <= SCALES_APART) & (size >= 1 / SCALES_APART)
-    alike &= np.abs(np.angle(ratio)) <= np.deg2rad(DEGREES_APART)
-    return alike
-
-
-def _refine(possible: _Guided, nearest: _Pairs, a: complex, b: complex) -> tuple[Array, _Pairs] | None:
+def _refine(possible: _Guided, nearest: Pairs, a: complex, b: complex) -> tuple[Array, Pairs] | None:
     """The affine transformation of all that lies alike, and those pairs: each place once."""
     matrix = np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
-    inliers = _taken(nearest, _fits(nearest, matrix))
+    inliers = taken(nearest, _fits(nearest, matrix))
     for _ in range(4):
         fitted = _fitted(inliers)
         matrix = matrix if fitted is None else fitted
         inliers = possible.fitting(matrix)
-        inliers = _taken(inliers, _is_mutual(inliers))
+        inliers = taken(inliers, is_mutual(inliers))
         if len(inliers) < FEWEST_INLIERS:
             return None
     inliers = _distinct(inliers)
@@ -425,7 +277,7 @@ def _refine(possible: _Guided, nearest: _Pairs, a: complex, b: complex) -> tuple
     return matrix, inliers
 
 
-def _tilted(possible: _Guided, matrix: Array, inliers: _Pairs) -> tuple[Array, _Pairs]:
+def _tilted(possible: _Guided, matrix: Array, inliers: Pairs) -> tuple[Array, Pairs]:
     """The same, or what a camera sees of the picture from the side, where clearly more lies alike so."""
     best, off = (matrix, inliers), _off(matrix, inliers)
     if len(inliers) < FEWEST_FOR_TILT or off < TILT_FROM:
@@ -436,8 +288,8 @@ def _tilted(possible: _Guided, matrix: Array, inliers: _Pairs) -> tuple[Array, _
         tilted = fitted(now.q, now.r, 1 / np.hypot(now.q_scales, now.r_scales))
         if tilted is None or not is_seen(tilted, now.q, possible.query.places):
             break
-        before, now = now, _taken(near, _fits_tilted(near, tilted))
-        now = _distinct(_taken(now, _is_mutual(now)))
+        before, now = now, taken(near, _fits_tilted(near, tilted))
+        now = _distinct(taken(now, is_mutual(now)))
         if len(now) < len(inliers) or _is_same(now, before):
             break
         off = _off(tilted, now)
@@ -446,38 +298,29 @@ def _tilted(possible: _Guided, matrix: Array, inliers: _Pairs) -> tuple[Array, _
     return best
 
 
-def _is_same(some: _Pairs, others: _Pairs) -> bool:
+def _is_same(some: Pairs, others: Pairs) -> bool:
     return np.array_equal(some.rows, others.rows) and np.array_equal(some.columns, others.columns)
 
 
-def _off(matrix: Array, pairs: _Pairs) -> float:
+def _off(matrix: Array, pairs: Pairs) -> float:
     """The mean square of how far the pairs lie from where the 3 × 3 matrix says, in the exactness of each."""
-    sigma = _sigma(pairs.q_scales, pairs.r_scales, np.abs(turns(matrix, pairs.q)))
+    sigma = sigma_of(pairs.q_scales, pairs.r_scales, np.abs(turns(matrix, pairs.q)))
     return float(np.mean((np.abs(moved(matrix, pairs.q) - pairs.r) / sigma) ** 2))
 
 
-def _fits_tilted(pairs: _Pairs, matrix: Array) -> Array:
+def _fits_tilted(pairs: Pairs, matrix: Array) -> Array:
     """Which pairs lie and turn as the 3 × 3 matrix says."""
-    turn = turns(matrix, pairs.q)
-    is_fit: Array = np.abs(moved(matrix, pairs.q) - pairs.r) <= TOLERANCE * _sigma(
-        pairs.q_scales, pairs.r_scales, np.abs(turn)
-    )
-    is_fit &= _is_alike(pairs.turn, turn)
-    return is_fit
+    return _lie_so(pairs, moved(matrix, pairs.q), turns(matrix, pairs.q))
 
 
-def _is_near(matrix: Array, pairs: _Pairs) -> bool:
+def _is_near(matrix: Array, pairs: Pairs) -> bool:
     """Whether few pairs lie as exactly, and are as like, as those of an edited picture."""
-    sigma = _sigma(pairs.q_scales, pairs.r_scales, abs(_similar_part(matrix)))
+    sigma = sigma_of(pairs.q_scales, pairs.r_scales, abs(_similar_part(matrix)))
     off = np.abs(_applied(matrix, pairs.q) - pairs.r) / sigma
     return bool(np.mean(off**2) * np.median(pairs.bits) <= LOOSEST)
 
 
-def _taken(pairs: _Pairs, which: Any) -> _Pairs:
-    return _Pairs(*(getattr(pairs, name)[which] for name in _Pairs.__slots__))
-
-
-def _fitted(pairs: _Pairs) -> Array | None:
+def _fitted(pairs: Pairs) -> Array | None:
     """By least squares, weighed by how exactly each place is known; a similarity for few. None: no picture is edited
     like that."""
     if len(pairs) < 3:
@@ -510,7 +353,7 @@ def _similar_part(matrix: Array) -> complex:
     return complex((matrix[0, 0] + matrix[1, 1]) / 2, (matrix[1, 0] - matrix[0, 1]) / 2)
 
 
-def _distinct(pairs: _Pairs) -> _Pairs:
+def _distinct(pairs: Pairs) -> Pairs:
     """Leave out what has a surer inlier at its place, on either side."""
     is_same = np.zeros((len(pairs), len(pairs)), bool)
     for places, scales in ((pairs.q, pairs.q_scales), (pairs.r, pairs.r_scales)):
@@ -519,10 +362,10 @@ def _distinct(pairs: _Pairs) -> _Pairs:
     for place in range(len(pairs)):
         if is_left[place]:
             is_left[place + 1 :] &= ~is_same[place, place + 1 :]
-    return _taken(pairs, is_left)
+    return taken(pairs, is_left)
 
 
-def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs, shown: tuple[float, float]) -> int:
+def _trusted(query: Side, reference: Side, matrix: Array, pairs: Pairs, shown: tuple[float, float]) -> int:
     """How many of the inliers count, by whether what both pictures show is alike all over: a caption, a logo or an
     application's controls are so in some rows and columns alone."""
     laid = moved(matrix, query.places)
@@ -548,10 +391,10 @@ def _trusted(query: _Side, reference: _Side, matrix: Array, pairs: _Pairs, shown
     return len(pairs) if shares(*STRICT[:2])[0] >= STRICT[2] else MOST_DOUBTFUL
 
 
-def _confirmed(query: _Side, reference: _Side, matrix: Array, bits: Array) -> float:
+def _confirmed(query: Side, reference: Side, matrix: Array, bits: Array) -> float:
     """Of the query's points with a point of the reference where they should lie: the share that is like one of them."""
     scale = np.abs(turns(matrix, query.places))[:, None]
-    sigma = _sigma(query.scales[:, None], reference.scales[None, :], scale)
+    sigma = sigma_of(query.scales[:, None], reference.scales[None, :], scale)
     is_there = np.abs(moved(matrix, query.places)[:, None] - reference.places) <= CONFIRMED_WITHIN * sigma
     ratio = reference.scales[None, :] / (query.scales[:, None] * scale)
     is_there &= (ratio <= CONFIRMED_SCALES_APART) & (ratio >= 1 / CONFIRMED_SCALES_APART)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from app.fingerprints import geometry
+from app.fingerprints import point_pairs
 from app.fingerprints.algorithms.local_features import Points, unpack_points
 from app.fingerprints.algorithms.orb import local_features
 from app.fingerprints.geometry import find_geometry
@@ -274,7 +274,7 @@ def test_geometry_when_no_pair_is_left_out_by_whole_steps_then_says_the_same(
     edited = points_of(make(small(TEMPLE)))
     others = [points for path in (TEMPLE, TABLE) for points in (take(path) for take in AS_IT_IS_AND_MIRRORED)]
     found = [find_geometry(edited, other) for other in others]
-    monkeypatch.setattr(geometry, "_is_within", lambda apart, _: np.ones(apart.shape, bool))
+    monkeypatch.setattr(point_pairs, "_is_within", lambda apart, _: np.ones(apart.shape, bool))
     for one, slow in zip(found, (find_geometry(edited, other) for other in others), strict=True):
         assert (one is None) == (slow is None)
         if one is not None and slow is not None:
