@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from tests.exports.custody_cases import integrating, publish_key
-from tests.support.api import Api, Person, running_api
-from tests.support.databases import TestDatabase, TestServer, copied_database
+from tests.support.api import Api, Person
+from tests.support.databases import TestDatabase
 from tests.support.journey import ok
 from tests.support.work import work_of
-from tests.support.worlds import Kept, prepared_world
+from tests.support.worlds import Kept, on_copies, running_copy
 
 PICTURE = Path(__file__).parents[1] / "assets" / "table.jpg"
 METADATA = {
@@ -64,24 +64,10 @@ class House:
         return (person or self.verifier).post(f"{self.path}/consents/withdrawals", json=body)
 
 
-@pytest.fixture(scope="session")
-def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
-    """The template with a house in it, and who and what is there."""
-    return prepared_world(postgres, run_directory, "consent", lambda api: furnish(api).told())
-
-
-@pytest.fixture
-def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
-    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
-        yield made
-
-
 @pytest.fixture
 def house(database: TestDatabase, prepared: tuple[str, Kept], tmp_path: Path) -> Iterator[House]:
-    kept = prepared[1]
-    kept.copy_data(tmp_path / "data")
-    with running_api(database, tmp_path / "data", checkpoint_wait_s=0.02) as api:
-        yield House(api, kept.people_at(api), **kept.texts)
+    with running_copy(database, prepared[1], tmp_path / "data", checkpoint_wait_s=0.02) as api:
+        yield House(api, prepared[1].people_at(api), **prepared[1].texts)
 
 
 def furnish(api: Api) -> House:
@@ -92,6 +78,9 @@ def furnish(api: Api) -> House:
     with work_of(api) as work:
         work.finish()
     return made
+
+
+prepared, database = on_copies("consent", lambda api: furnish(api).told())
 
 
 def receive(person: Person, case_id: str) -> str:

@@ -1,8 +1,7 @@
 """Incidents and links over HTTP: what is stated, who may, and the entry in each of the two streams."""
 
 import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Self
 from uuid import UUID
 
@@ -17,8 +16,7 @@ from app.access.rules import Scope
 from app.kernel.primitives import new_id
 from tests.factories import NO_LABELS, make_item
 from tests.support.api import Api, Person
-from tests.support.databases import TestDatabase, TestServer, copied_database
-from tests.support.worlds import Kept, known_world, prepared_world
+from tests.support.worlds import Kept, known_world, on_copies
 
 STATED: dict[str, Any] = {
     "code": "KY-2026-014",
@@ -76,16 +74,7 @@ class World:
             return [json.loads(bytes(body)) for body in session.scalars(query, {"stream": stream})]
 
 
-@pytest.fixture(scope="session")
-def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
-    """The template with a world in it, and who and what is there."""
-    return prepared_world(postgres, run_directory, "incidents", lambda api: vars(World.of(api)))
-
-
-@pytest.fixture
-def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
-    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
-        yield made
+prepared, database = on_copies("incidents", lambda api: vars(World.of(api)))
 
 
 @pytest.fixture

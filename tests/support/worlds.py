@@ -1,13 +1,16 @@
 """Worlds over HTTP that are made once in a run: who and what is in one, for the tests on copies of its database."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from tests.support.api import Api, Person, running_api
-from tests.support.databases import TestDatabase, TestServer, filled_template
+from tests.support.databases import TestDatabase, TestServer, copied_database, filled_template
 
 World = TypeVar("World")
 
@@ -43,6 +46,30 @@ def prepared_world(
             return Kept(api.admin.token, people, texts, data)
 
     return filled_template(server, directory, name, fill)
+
+
+def on_copies(name: str, make: Callable[[Api], Mapping[str, object]]) -> tuple[Any, Any]:
+    """The fixtures ``prepared`` (the template with this world, and who and what is there) and ``database`` (a copy of
+    it) of a folder or file all of whose tests begin with one world."""
+
+    @pytest.fixture(scope="session")
+    def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
+        return prepared_world(postgres, run_directory, name, make)
+
+    @pytest.fixture
+    def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
+        with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
+            yield made
+
+    return prepared, database
+
+
+@contextmanager
+def running_copy(database: TestDatabase, kept: Kept, data: Path, **settings: Any) -> Iterator[Api]:
+    """The API over a copy of the world's database, with its files and secrets."""
+    kept.copy_data(data)
+    with running_api(database, data, **settings) as api:
+        yield api
 
 
 def known_world(kind: type[World], kept: Kept, api: Api, **more: Any) -> World:

@@ -12,9 +12,9 @@ import psycopg
 import pytest
 
 from tests.support.api import Api, Person, running_api
-from tests.support.databases import TestDatabase, TestServer, copied_database
+from tests.support.databases import TestDatabase
 from tests.support.journey import ok
-from tests.support.worlds import Kept, prepared_world
+from tests.support.worlds import Kept, on_copies, running_copy
 
 NAME = "Quillonvexa Tarrow"
 IDENTITY = {"name": NAME, "contacts": ["messenger 4711-Quillonvexa"], "precautions": "Never by day."}
@@ -57,24 +57,10 @@ class House:
         return [entry for entry in found if ".identity_" in entry["type"] or entry["type"].endswith("erased")]
 
 
-@pytest.fixture(scope="session")
-def prepared(postgres: TestServer, run_directory: Path) -> tuple[str, Kept]:
-    """The template with a house in it, and who and what is there."""
-    return prepared_world(postgres, run_directory, "vault", lambda api: furnish(api).told())
-
-
-@pytest.fixture
-def database(postgres: TestServer, prepared: tuple[str, Kept]) -> Iterator[TestDatabase]:
-    with copied_database(postgres, prepared[0], admin_token=prepared[1].admin_token) as made:
-        yield made
-
-
 @pytest.fixture
 def house(database: TestDatabase, prepared: tuple[str, Kept], tmp_path: Path) -> Iterator[House]:
-    kept = prepared[1]
-    kept.copy_data(tmp_path / "data")
-    with running_api(database, tmp_path / "data", checkpoint_wait_s=0.02) as api:
-        yield House(api, kept.people_at(api), **kept.texts)
+    with running_copy(database, prepared[1], tmp_path / "data", checkpoint_wait_s=0.02) as api:
+        yield House(api, prepared[1].people_at(api), **prepared[1].texts)
 
 
 def furnish(api: Api) -> House:
@@ -86,6 +72,9 @@ def furnish(api: Api) -> House:
     lead = {"lead_claim": "A film of the bridge"}
     made.item = ok(made.people["collector"].post(f"/v1/cases/{made.case_id}/evidence", json=lead), 201)["id"]
     return made
+
+
+prepared, database = on_copies("vault", lambda api: furnish(api).told())
 
 
 def code(answer: Any) -> tuple[int, str]:

@@ -8,9 +8,8 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.kernel.database import open_engine, session_factory
-from tests.support.api import running_api
 from tests.support.databases import TestDatabase, TestServer, copied_database, filled_template
-from tests.support.worlds import Kept, known_world, prepared_world
+from tests.support.worlds import Kept, known_world, prepared_world, running_copy
 from tests.verification.bench import Bench
 from tests.verification.http_hub import Hub, make_hub
 
@@ -58,7 +57,5 @@ def bench(sessions: sessionmaker[Session], prepared: tuple[str, dict[str, Any]])
 
 @pytest.fixture
 def hub(database: TestDatabase, prepared_hub: tuple[str, Kept], tmp_path: Path) -> Iterator[Hub]:
-    kept = prepared_hub[1]
-    kept.copy_data(tmp_path / "data")
-    with running_api(database, tmp_path / "data") as api:
-        yield known_world(Hub, kept, api)
+    with running_copy(database, prepared_hub[1], tmp_path / "data") as api:
+        yield known_world(Hub, prepared_hub[1], api)
