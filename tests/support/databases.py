@@ -87,11 +87,16 @@ def _in_memory() -> Path | None:
 
 
 def remove_left_over_runs() -> None:
-    """Stop servers and remove directories of runs that were killed."""
-    for directory in [found for place in (Path(tempfile.gettempdir()), MEMORY) for found in place.glob(f"{PREFIX}*")]:
-        pid = int(directory.name.removeprefix(PREFIX).split("-")[0])
-        if not Path("/proc", str(pid)).exists():
-            remove_run_directory(directory)
+    """Stop servers and remove directories of runs that were killed; of two runs that begin at once, one after the
+    other."""
+    with Path(tempfile.gettempdir(), f"exhibit-left-over-{os.geteuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for directory in [
+            found for place in (Path(tempfile.gettempdir()), MEMORY) for found in place.glob(f"{PREFIX}*")
+        ]:
+            pid = int(directory.name.removeprefix(PREFIX).split("-")[0])
+            if not Path("/proc", str(pid)).exists():
+                remove_run_directory(directory)
 
 
 def remove_run_directory(directory: Path) -> None:
