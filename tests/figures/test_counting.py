@@ -21,8 +21,9 @@ from app.facts.words import (
 )
 from app.figures.words import By, Measure
 from app.incidents.rules import IncidentKind
-from app.verification.rules import Outcome
+from app.verification.rules import Method, Outcome
 from tests.figures.desk import Desk, counts, ranges
+from tests.verification.bench import REQUIRED
 
 
 def test_items_when_signed_off_as_verified_then_count_raw_and_without_their_copies(desk: Desk) -> None:
@@ -211,6 +212,19 @@ def test_incidents_when_control_changed_at_a_moment_then_who_held_it_from_then_o
     assert desk.ask(Measure.INCIDENTS, control={"unknown", str(desk.ngo)}).total.count == 4
 
 
+def test_incident_when_something_changed_elsewhere_meanwhile_then_who_held_its_own_place_all_the_time(
+    desk: Desk,
+) -> None:
+    held, began, changed, ended = (datetime(2024, 7, day, tzinfo=UTC) for day in (1, 2, 3, 4))
+    for place, since in (("Kyiv", held), ("Lviv", changed)):
+        held_by: dict[str, Any] = {"controller_id": desk.service, "valid_from": since, "valid_to": None}
+        what = stated.TerritoryControl(area=("Ukraine", place), control=Control.CONTROLLED, basis=None, **held_by)
+        desk.state(kinds.TERRITORY, what)
+    desk.incident(units=("Ukraine", "Kyiv"), occurred=(began.isoformat(), ended.isoformat()))
+    assert counts(desk.ask(Measure.INCIDENTS, By.CONTROL)) == {str(desk.service): 1}
+    assert desk.ask(Measure.INCIDENTS, control={str(desk.service)}).total.count == 1
+
+
 @pytest.mark.thorough
 def test_items_when_by_method_and_media_type_then_those_of_their_verdicts(desk: Desk) -> None:
     strike = desk.incident(IncidentKind.DRONE)
@@ -220,3 +234,18 @@ def test_items_when_by_method_and_media_type_then_those_of_their_verdicts(desk: 
     assert counts(desk.ask(Measure.INCIDENTS, By.METHOD)) == {"metadata": 1}
     assert desk.ask(Measure.ITEMS, method={"shadow_analysis"}).total.count == 0
     assert desk.ask(Measure.INCIDENTS, verdict={"verified"}).total.count == 1
+
+
+@pytest.mark.thorough
+def test_incidents_when_their_items_rest_on_other_methods_then_each_is_under_its_own_alone(desk: Desk) -> None:
+    bench, other = desk.bench, desk.incident()
+    desk.verified(desk.incident())
+    bench.item = item = desk.item()
+    bench.open(bench.olena)
+    for dimension in REQUIRED:
+        bench.find(bench.olena, dimension, methods=(Method.METADATA, Method.SHADOW_ANALYSIS))
+    bench.submit(bench.olena)
+    bench.concur(bench.petro)
+    bench.sign_off(bench.rita)
+    desk.link(item, other)
+    assert counts(desk.ask(Measure.INCIDENTS, By.METHOD)) == {"metadata": 2, "shadow_analysis": 1}

@@ -44,15 +44,19 @@ def verified(desk: Desk, old: Kept, actor: Any = None) -> Verification:
 
 @pytest.mark.parametrize("measure", list(Measure))
 def test_digest_when_made_from_the_pages_of_members_then_is_the_answers(desk: Desk, measure: Measure) -> None:
-    strike, other = desk.incident(), desk.incident()
+    strike, other, elsewhere = desk.incident(), desk.incident(), desk.incident(IncidentKind.DRONE)
     desk.casualties(strike, 2)
     desk.casualties(other, 3, source=desk.service)
+    desk.casualties(elsewhere, 4)
     desk.verified(strike, other)
-    answer = desk.ask(measure, By.KIND)
-    records = desk.members(answer.query)
-    assert len(records) == answer.counted.count == {"incidents": 2, "items": 1, "casualties": 2}[measure]
-    assert digest_of(measure, records) == answer.counted.sha256
-    assert read_query(answer.query.document()) == answer.query
+    desk.verified(elsewhere)
+    expected = {"incidents": (3, 2), "items": (2, 1), "casualties": (3, 2)}[measure]
+    for filters, number in zip(({}, {"kind": {"missile_strike"}}), expected, strict=True):
+        answer = desk.ask(measure, By.KIND, **filters)
+        records = desk.members(answer.query)
+        assert len(records) == answer.counted.count == number
+        assert digest_of(measure, records) == answer.counted.sha256
+        assert read_query(answer.query.document()) == answer.query
 
 
 def test_casualties_when_a_count_is_corrected_later_then_are_equal_as_of_the_tree_before(desk: Desk) -> None:
@@ -157,6 +161,19 @@ def test_members_when_their_number_is_not_given_then_are_not_listed(desk: Desk) 
     assert {one for one, _ in desk.members(desk.query(Measure.INCIDENTS))} == enough
     with pytest.raises(FigureSuppressed):
         desk.members(desk.query(Measure.INCIDENTS, kind={"sexual_violence"}))
+
+
+@pytest.mark.parametrize("is_labelled", [True, False], ids=["by its label", "by its incident"])
+def test_items_when_few_and_one_is_of_sexual_violence_then_no_number_nor_member_is_given(
+    desk: Desk, is_labelled: bool
+) -> None:
+    """Each way of knowing is enough."""
+    kind = IncidentKind.SHOOTING if is_labelled else IncidentKind.SEXUAL_VIOLENCE
+    desk.verified(desk.incident(kind), sexual_violence=is_labelled)
+    answer = desk.ask(Measure.ITEMS, By.INCIDENT)
+    assert [figure.count for figure in (answer.total, *(point.figure for point in answer.series))] == [None, None]
+    with pytest.raises(FigureSuppressed):
+        desk.members(desk.query(Measure.ITEMS))
 
 
 def test_series_when_it_has_too_many_points_then_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
