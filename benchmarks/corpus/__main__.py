@@ -1,7 +1,8 @@
 """``make corpus``: fetches the sources and writes references, queries and ``manifest.json`` into ``.corpus``.
 
 ``python -m benchmarks.corpus [--directory .corpus] [--seed 1] [--split tune|test] [--photographs N] [--videos N]``
-Of fewer sources than there are, those that the seed chooses: real videos before filmed photographs.
+Of fewer sources than there are, those that the seed chooses: real videos before filmed photographs, and a piece of
+every film before a second piece of one.
 
 Of every five sources one is unknown: its edits are queries that must match nothing. Of every fifteen photographs one is
 filmed (a pan by hand) instead of being a photograph. The same seed gives the same files, with the same libraries.
@@ -12,7 +13,8 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from fractions import Fraction
@@ -177,6 +179,16 @@ def _make_compilation(query: Callable[..., None], writer: Writer, used: list[Sou
     query("compilation", joined, spans)
 
 
+def each_film_first(drawn: Iterable[Source]) -> list[Source]:
+    """One piece of every film, then a second of those that have more, and so on, otherwise as they were drawn."""
+    before: Counter[str] = Counter()
+    turns: list[tuple[int, Source]] = []
+    for source in drawn:
+        turns.append((before[film_of(source.name)], source))
+        before[film_of(source.name)] += 1
+    return [source for _, source in sorted(turns, key=lambda turn: turn[0])]
+
+
 def chosen_sources(directory: Path, options: argparse.Namespace) -> tuple[list[Source], list[Source]]:
     """The videos, those filmed from photographs last, and the photographs."""
     found = sources.photographs(directory)
@@ -185,7 +197,7 @@ def chosen_sources(directory: Path, options: argparse.Namespace) -> tuple[list[S
     for kind in kinds:
         kept = [source for source in kind if options.split in (None, source.split)]
         drawn.append(sorted(kept, key=lambda source: Random(f"{options.seed} {source.name} drawn").random()))
-    return [*drawn[0], *drawn[1]][: options.videos], drawn[2][: options.photographs]
+    return [*each_film_first(drawn[0]), *drawn[1]][: options.videos], drawn[2][: options.photographs]
 
 
 def main() -> None:

