@@ -3,12 +3,17 @@ is recomputed."""
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
+from app.access.rules import Role
+from app.cases.policy import Policy
+from app.cases.service import change_policy
 from app.consent.rules import ConsentScope
 from app.facts.stated import Source
+from app.facts.words import CasualtyOutcome
 from app.figures import service
 from app.figures.errors import FigureSuppressed, NotAnAnswer, SeriesTooLong
 from app.figures.proof import digest_of
@@ -19,7 +24,7 @@ from app.figures.verifying import Difference, Kept, Verification, verify_answer
 from app.figures.words import By, Measure
 from app.incidents.rules import IncidentKind
 from app.kernel.errors import NotFound
-from tests.factories import make_person
+from tests.factories import make_case, make_person
 from tests.figures.desk import Desk, counts
 
 
@@ -161,6 +166,37 @@ def test_members_when_their_number_is_not_given_then_are_not_listed(desk: Desk) 
     assert {one for one, _ in desk.members(desk.query(Measure.INCIDENTS))} == enough
     with pytest.raises(FigureSuppressed):
         desk.members(desk.query(Measure.INCIDENTS, kind={"sexual_violence"}))
+
+
+def test_casualties_when_one_range_alone_is_not_given_then_their_counts_are_not_listed(desk: Desk) -> None:
+    """They would give it."""
+    few, *others = [desk.incident(IncidentKind.SEXUAL_VIOLENCE), *(desk.incident() for _ in range(4))]
+    for incident in (few, *others):
+        desk.casualties(incident, 2)
+    query = desk.query(Measure.CASUALTIES)
+    desk.sign()
+    assert len(desk.members(query)) == 5
+    desk.casualties(few, 2, outcome=CasualtyOutcome.INJURED)
+    answer = desk.ask(Measure.CASUALTIES)
+    assert (answer.total.count, answer.suppressed) == (5, 1)
+    with pytest.raises(FigureSuppressed):
+        desk.members(query)
+
+
+def test_figure_when_policies_of_its_cases_ask_then_the_strictest_holds_from_when_it_was_set(desk: Desk) -> None:
+    bench = desk.bench
+    other = make_case(bench.sessions, bench.coordinator, [(bench.rita, Role.RESEARCHER)])
+    both = (bench.case_id, other)
+    for _ in range(3):
+        desk.incident()
+    before = desk.sign()
+    for case_id, smallest in zip(both, (3, 4), strict=True):
+        policy = Policy(smallest_figure=smallest)
+        set_policy = partial(change_policy, actor=bench.coordinator, case_id=case_id, version=1, policy=policy)
+        desk.commit(set_policy)
+    assert desk.ask(Measure.INCIDENTS).total.count == 3
+    assert desk.ask(Measure.INCIDENTS, cases=both).total.count is None
+    assert desk.ask(Measure.INCIDENTS, cases=both, at=before).total.count == 3
 
 
 @pytest.mark.parametrize("is_labelled", [True, False], ids=["by its label", "by its incident"])

@@ -35,6 +35,8 @@ def test_small_figure_when_sexual_violence_is_in_it_then_is_not_given_nor_what_i
 
 def test_small_figure_when_there_is_no_other_to_hide_then_the_total_is_hidden() -> None:
     assert shown((3, 1), (0, 0)) == [None, None, 0]
+    assert shown((4, 4), (4, 4)) == [None, None, None]
+    assert shown(*[(1, 1)] * 5) == [None] * 6
     total, series = suppress(Figure(8, sensitive=0), points((8, 8)), parts_total=True, smallest=None)
     assert (total.count, series[0].figure.count) == (8, 8)
 
@@ -42,6 +44,7 @@ def test_small_figure_when_there_is_no_other_to_hide_then_the_total_is_hidden() 
 def test_policy_when_it_asks_then_holds_for_every_figure_and_never_loosens() -> None:
     assert shown((7, 0), (30, 0), (20, 0), smallest=10) == [57, None, 30, None]
     assert shown((4, 4), (50, 0), (60, 0), smallest=2) == [114, None, None, 60]
+    assert shown((0, 0), (12, 0), smallest=10) == [12, 0, 12]
 
 
 def test_figure_when_hidden_then_has_no_number_left() -> None:
@@ -67,6 +70,9 @@ def test_range_when_few_are_counted_in_many_incidents_then_it_alone_is_not_given
     whole = Figure(20, ranges=(killed(2, 0), raped), sensitive=20)
     total, _ = suppress(whole, [], parts_total=False, smallest=None)
     assert (total.count, total.suppressed, total.ranges) == (20, False, (killed(2, 0), raped.hidden()))
+    many_in_few = CasualtyRange(CasualtyOutcome.KILLED, PersonGroup.WOMAN, 40, 40, 2, 2, sensitive=2)
+    total, _ = suppress(Figure(20, ranges=(many_in_few,), sensitive=2), [], parts_total=False, smallest=None)
+    assert (total.suppressed, total.ranges) == (False, (many_in_few.hidden(),))
     parts = [
         Point(str(of), None, Figure(20, ranges=(killed(minimum, of),))) for minimum, of in ((3, 1), (7, 0), (9, 0))
     ]
