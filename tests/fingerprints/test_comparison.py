@@ -242,6 +242,19 @@ def test_side_when_it_is_tall_then_it_fits_and_stands_in_the_middle() -> None:
     assert image.height < PANEL_HEIGHT + 120
 
 
+def test_points_when_nobody_can_say_where_the_picture_lies_then_nothing_is_laid_upon_anything() -> None:
+    """Without an outline the rest of a part would lie behind the camera; by hashes alone the whole is laid upon the
+    whole."""
+    points = [(100, 100, 200, 100), (900, 100, 800, 150), (500, 800, 500, 700)]
+    outline = [(150, 100), (850, 100), (850, 800), (150, 800)]
+    by_points, with_outline, by_hashes = (
+        drawn(facts(one), photograph(), photograph()).height
+        for one in (ground(points), ground(points, outline), ground())
+    )
+    assert by_points < with_outline
+    assert by_points < by_hashes
+
+
 def test_plot_when_drawn_then_each_span_lies_between_its_times_and_one_played_backwards_falls() -> None:
     segments = [span((0, 10_000), (20_000, 30_000)), span((20_000, 30_000), (0, 10_000), speed=-1000)]
     image = plot_block(segments, 40_000, 40_000).settle()
