@@ -29,7 +29,9 @@ class FingerprintShape(Shape):
     view: str = Field(
         description="`identity`, or the symmetry (`mirror`, `rotate_90` …) under which the picture is searched with. "
         "`trimmed.` before it: without borders, bars or blurred bands around it; `framed.`: the picture found inside a "
-        "screenshot; `folded.`: with every tone counting as its negative does.",
+        "screenshot; `folded.`: with every tone counting as its negative does; `part.`, followed by where it lies "
+        "(left, upper edge, width, height, in pixels of the picture at most 640 long, and how long the part was): "
+        "an inset, a cell of a collage, a picture on a page.",
         examples=["identity", "mirror", "trimmed.identity"],
     )
     value: str | None = Field(description="The hash, hexadecimal; null for local features.")

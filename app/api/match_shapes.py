@@ -1,10 +1,10 @@
 """The shapes of matches and of decisions about them."""
 
 from datetime import datetime
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from app.api.as_of import DatedPage, PositionShape, position_shape
 from app.api.http import Changed, Erased, Shape
@@ -32,7 +32,7 @@ Tier = Literal["exact", "same_picture", "likely"]
 LostBy = Literal["rule", "decoding", "stop_list"]
 
 
-Area = Literal["whole", "trimmed", "framed", "folded"]
+Area = Annotated[str, StringConstraints(pattern=r"^(whole|trimmed|framed|folded|part(\.[0-9]+){5})$")]
 
 
 class GroundShape(Shape):
@@ -47,7 +47,10 @@ class GroundShape(Shape):
     query_view: Area = Field(
         default="whole",
         description="What of the query's picture was looked at: all of it, what uniform borders leave, the picture"
-        " found inside a screenshot, or all of it with its tones folded: each counting as its negative does.",
+        " found inside a screenshot, all of it with its tones folded (each counting as its negative does), or a part:"
+        " an inset, a cell of a collage, a picture on a page. After `part`: left, upper edge, width, height, in pixels"
+        " of the picture at most 640 long, and how long the part itself was.",
+        examples=["whole", "framed", "part.10.12.252.155.404"],
     )
     reference_view: Area = Field(default="whole", description="The same of the reference's.")
     distance_bits: int | None = Field(default=None, description="Of hashes.")

@@ -8,7 +8,7 @@ then they are smooth, the middle is not, and a straight line divides them.
 What is found is looked at besides the whole and never in its place, so what is found wrongly hides nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,8 +75,8 @@ class Area:
 
 
 def areas_in(rgb: Pixels, picture: Reduced) -> list[Area]:
-    """The parts of the picture that may be the picture: what is left when what is around it is taken away once, and
-    what is left when that is done until nothing comes off. Empty when the picture is clearly the whole.
+    """The parts of the picture that may be the picture: what is left when what is around it is taken away once, twice
+    and a third time, each in the one before. Empty when the picture is clearly the whole.
 
     ``picture``: the same, reduced as for hashes.
     """
@@ -91,12 +91,19 @@ def areas_in(rgb: Pixels, picture: Reduced) -> list[Area]:
             break
         box = found.box.moved(box.left, box.top)
         layers.append(Area(box, found.is_framed))
-    chosen = layers[:1] + layers[1:][-1:]
     refined = [
-        Area(_refined(rgb, one.box, coarse.shape), one.is_framed) for one in chosen if _is_likely(one.box, coarse)
+        Area(_refined(rgb, one.box, coarse.shape), one.is_framed) for one in layers if _is_likely(one.box, coarse)
     ]
-    # Of a picture of a few pixels two edges may meet where the step between them is largest.
-    return [one for one in refined if min(one.box.width, one.box.height) > 0]
+    # Of a picture of a few pixels two edges may meet where the step between them is largest, and two areas be one.
+    distinct = {one.box: one for one in reversed(refined) if min(one.box.width, one.box.height) > 0}
+    return list(distinct.values())[::-1]
+
+
+def shown_in(areas: Sequence[Area]) -> list[Box]:
+    """Of the areas of a picture those that a screen shows: a framed one, and what lies in it. Which of them is the
+    picture is not known: a dark one may have a border of its own."""
+    first = next((place for place, one in enumerate(areas) if one.is_framed), len(areas))
+    return [one.box for one in areas[first:]]
 
 
 def _in_one_colour(picture: Array) -> Area | None:

@@ -258,7 +258,7 @@ def ground_in_words(ground: Ground) -> str:
     if ground.transformation != IDENTITY:
         parts.append(WORDS.get(ground.transformation, ground.transformation))
     areas = [
-        f"{side} {view}"
+        f"{side} {view.partition('.')[0]}"
         for side, view in (("query", ground.query_view), ("reference", ground.reference_view))
         if view != "whole"
     ]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from app.fingerprints.algorithms.algorithm import reduced
 from app.fingerprints.comparison_canvas import Box, Place
-from app.fingerprints.views import IDENTITY, SYMMETRIES, WHOLE, boxes_of
+from app.fingerprints.views import IDENTITY, SYMMETRIES, WHOLE, Part, boxes_of
 
 THOUSAND = 1000
 
@@ -72,7 +72,8 @@ def area_in(picture: Image.Image, view: str) -> Area | None:
     """Where what was looked at lies in a picture; None when that is the whole, or is not found in a smaller copy."""
     if view == WHOLE:
         return None
-    box = boxes_of(np.asarray(picture), reduced(picture)).get(view)
+    part = Part.of(view)
+    box = boxes_of(np.asarray(picture), reduced(picture)).get(view) if part is None else part.box
     if box is None:
         return None
     across, down = THOUSAND / picture.width, THOUSAND / picture.height

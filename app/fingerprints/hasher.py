@@ -10,19 +10,19 @@ from app.fingerprints.algorithms.orb import features_in_views, local_features
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.algorithms.reducing import folded_tones, reduced_picture
 from app.fingerprints.alignment import MINIMUM_QUALITY
+from app.fingerprints.areas import areas_in, shown_in
 from app.fingerprints.borders import Borders
 from app.fingerprints.keyframes import ChangedFrames, MovedFarFrames
 from app.fingerprints.matching import Print
-from app.fingerprints.parts import features_of_parts
+from app.fingerprints.parts import features_of_parts, features_spread, parts_of
 from app.fingerprints.shots import FoundShot, Shot, ShotFinder
 from app.fingerprints.views import (
-    FRAMED,
     IDENTITY,
     TRIMMED,
-    boxes_of,
     hashes_in_views,
     hashes_of_areas,
     hashes_of_folded,
+    named,
     view_of,
 )
 from app.media.jail.result import VideoFrame
@@ -63,14 +63,16 @@ class Hasher:
         if self.on_further is not None:
             self.on_further(0, rgb)
         picture = reduced_picture(rgb)
-        areas = boxes_of(rgb, picture)
-        framed = [box for name, box in areas.items() if name == FRAMED]
-        self.features += features_of_parts(rgb, picture, framed, self.features[0])
+        layers = areas_in(rgb, picture)
+        areas, parts = named(layers), parts_of(rgb, picture, shown_in(layers))
+        self.features += features_of_parts(rgb, parts) + features_spread(rgb, self.features[0])
         for algorithm in self.algorithms:
             if algorithm.applies_to_images:
                 found = hashes_in_views(algorithm, picture)
                 if algorithm.version == PDQ.version:
-                    found += hashes_of_areas(rgb, areas) + hashes_of_folded(reduced_picture(folded_tones(rgb)))
+                    others = {view: box for view, box in parts.items() if box not in areas.values()}
+                    found += hashes_of_areas(rgb, {**areas, **others})
+                    found += hashes_of_folded(reduced_picture(folded_tones(rgb)))
                 self.prints += [Print(algorithm.version, 0, view, one.value, one.quality) for view, one in found]
 
     def take_frame(self, frame: VideoFrame) -> None:

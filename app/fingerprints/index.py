@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.fingerprints.decodings import in_force
 from app.fingerprints.models import Fingerprint, RuleInForce
 from app.fingerprints.search.hamming import scan, words_of
-from app.fingerprints.views import UPRIGHT
+from app.fingerprints.views import IDENTITY
 from app.kernel.database import is_one_of
 
 ROWS_AT_ONCE = 65_536
@@ -64,7 +64,7 @@ class ScanIndex:
             Fingerprint.quality.is_(None) | (Fingerprint.quality >= minimum_quality),
         )
         if not any_view:
-            query = query.where(Fingerprint.view.in_(UPRIGHT))
+            query = query.where(Fingerprint.view.endswith(IDENTITY))
         wanted = words_of(hashes)
         for rows in session.execute(query).partitions(ROWS_AT_ONCE):
             near = scan(words_of([row.value for row in rows]), wanted, radius_bits).rows

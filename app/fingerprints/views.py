@@ -1,11 +1,11 @@
 """Under which views a picture is searched with: as it is, turned, mirrored, and without what was put around it. Pure.
 
 A view's name is a symmetry (``mirror``), of an area of the picture (``trimmed.mirror``); without a prefix the area is
-the whole picture. A set of points may be of a part of it (:class:`Part`). Only the query's side is turned; areas and
-parts are looked at on both sides.
+the whole picture. An area may be a part of it, and so may be what a set of points is of (:class:`Part`). Only the
+query's side is turned; areas and parts are looked at on both sides.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,16 +13,17 @@ import numpy as np
 
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels, Reduced
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.areas import Box, areas_in
+from app.fingerprints.areas import Area, Box, areas_in
 
 Array = np.ndarray[Any, Any]
 
-VIEWS_RULE = "views/4"
+VIEWS_RULE = "views/5"
 """By which views are taken of a picture or a frame; what was fingerprinted before it has fewer: ``views/1`` had no
 parts, ``views/2`` none of what was left without what is around it, and no points that are spread, ``views/3`` no folded
-tones."""
+tones, ``views/4`` no hashes of parts."""
 
 IDENTITY: Final = "identity"
+"""With it the name of a view of what is searched ends; the others are there to search with."""
 MIRROR: Final = "mirror"
 
 WHOLE: Final = "whole"
@@ -52,7 +53,7 @@ PART: Final = "part"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a picture of which points were taken by themselves: an inset, a cell of a collage.
+    """A part of a picture of which points and hashes were taken by themselves: an inset, a cell of a collage.
 
     Pixels of the picture that points are found in (``local_features.SIDE_PIXELS``); ``side`` is the longer side of the
     part as its own points were found in it.
@@ -74,13 +75,18 @@ class Part:
         """How many pixels of the whole one of the part's is."""
         return max(self.width, self.height) / self.side
 
+    @property
+    def box(self) -> Box:
+        """Where it lies in a picture as points are found in it; a working picture is as large."""
+        return Box(self.left, self.top, self.left + self.width, self.top + self.height)
+
     def of_picture(self, pixels: Array) -> Array:
         """The part of a picture as points are found in it."""
-        return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
+        return self.box.of(pixels)
 
     @classmethod
     def of(cls, view: str) -> "Part | None":
-        """None: the view is none of a part."""
+        """None: the view, or area, is none of a part."""
         name, *numbers = view.split(".")
         return cls(*map(int, numbers)) if name == PART else None
 
@@ -95,14 +101,10 @@ INVERSE = {
     view_of(area, name): view_of(area, inverse) for area in (*AREAS, FOLDED) for name, inverse in _INVERSE.items()
 }
 
-UPRIGHT = (IDENTITY, *(f"{area}.{IDENTITY}" for area in (TRIMMED, FRAMED, FOLDED)))
-"""The views of what is searched; the others are there to search with."""
-
 
 def area_of(view: str) -> str:
-    """``whole``, ``trimmed``, ``framed`` or ``folded``."""
-    area, has_prefix, _ = view.partition(".")
-    return area if has_prefix else WHOLE
+    """``whole``, ``trimmed``, ``framed``, ``folded``, or a part's name."""
+    return view.rpartition(".")[0] or WHOLE
 
 
 def symmetry_of(view: str) -> str:
@@ -111,8 +113,15 @@ def symmetry_of(view: str) -> str:
 
 
 def are_comparable(one: str, other: str) -> bool:
-    """Whether what these views show may be one picture: of folded tones both or neither."""
+    """Whether what these views show may be one picture: of folded tones both or neither; of parts one, for what two
+    pages share may be a picture of its own there."""
+    if is_part(one) and is_part(other):
+        return False
     return (area_of(one) == FOLDED) == (area_of(other) == FOLDED)
+
+
+def is_part(view: str) -> bool:
+    return view.startswith(f"{PART}.")
 
 
 def in_symmetries(value: bytes) -> Mapping[str, bytes]:
@@ -122,12 +131,15 @@ def in_symmetries(value: bytes) -> Mapping[str, bytes]:
 
 
 def boxes_of(rgb: Pixels, picture: Reduced) -> Mapping[str, Box]:
-    """Where each area lies that may be what the picture shows, besides the whole; ``picture`` is the same, reduced.
+    """Where each area lies that may be what the picture shows, besides the whole; ``picture`` is the same, reduced."""
+    return named(areas_in(rgb, picture))
 
-    At most two, of which one may be ``framed`` in a ``trimmed`` one or the other way about.
-    """
+
+def named(areas: Sequence[Area]) -> Mapping[str, Box]:
+    """The first and the last of the areas of a picture by their names: one may be ``framed`` in a ``trimmed`` one or
+    the other way about."""
     found: dict[str, Box] = {}
-    for area in areas_in(rgb, picture):
+    for area in (*areas[:1], *areas[1:][-1:]):
         name = FRAMED if area.is_framed else TRIMMED
         if name in found:
             name = TRIMMED if area.is_framed else FRAMED
@@ -143,7 +155,8 @@ def hashes_in_views(algorithm: Algorithm, picture: Pixels | Reduced) -> list[tup
 
 
 def hashes_of_areas(rgb: Pixels, areas: Mapping[str, Box]) -> list[tuple[str, Hash]]:
-    """The PDQ hashes of these areas (:func:`boxes_of`), in all eight views each; none of one that says too little."""
+    """The PDQ hashes of these areas (:func:`boxes_of`, or parts by their names), in all eight views each; none of one
+    that says too little."""
     return [
         (view_of(area, symmetry), found)
         for area, box in areas.items()

@@ -20,6 +20,7 @@ AREAS = {
     "trimmed": "without its borders",
     "framed": "as the picture found inside a screenshot",
     "folded": "with its tones folded",
+    "part": "as the inset or cell that was found in it",
 }
 FIRM = frozenset({"pdq"})
 """By whose hashes alone two pictures are the same one; by others they are alike, and a person looks at both."""
@@ -87,7 +88,7 @@ def _how(ground: Json) -> list[str]:
     if turned := TURNED.get(ground.get("transformation", "identity"), str(ground.get("transformation"))):
         parts.append(f"with the query {turned}")
     for side in ("query", "reference"):
-        area = AREAS.get(ground.get(f"{side}_view", "whole"))
+        area = AREAS.get(str(ground.get(f"{side}_view", "whole")).partition(".")[0])
         if area:
             parts.append(f"the {side} taken {area}")
     return parts

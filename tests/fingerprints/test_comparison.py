@@ -157,6 +157,7 @@ def test_area_when_the_query_has_borders_then_it_is_found_again_marked_and_laid_
     assert np.abs(np.array(area) - (*low, *high)).max() <= 8
     assert area_in(query, "whole") is None
     assert area_in(reference, "trimmed") is None
+    assert area_in(query, "part.40.100.200.80.300") == (100, 250, 600, 450)
     side = Side(query, "Query", "", area=area)
     block = aligned_block(side, Side(reference, "Reference", ""), Correspondence(symmetry))
     assert block is not None

@@ -12,7 +12,7 @@ from app.fingerprints.areas import Box
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import Explanation, Prints, explain, thresholds_of
 from app.fingerprints.panels import panels_in
-from app.fingerprints.parts import features_of_parts
+from app.fingerprints.parts import parts_of
 from app.fingerprints.pictures import HeldPictures
 from app.fingerprints.views import Part
 from app.media.frames import WorkingFrames
@@ -115,7 +115,7 @@ def test_pages_with_one_framed_mark_and_other_pictures_when_compared_then_are_no
         page.paste(mark, (20, 20))
         ImageDraw.Draw(page).rectangle((20, 20, 280, 215), outline="white", width=4)
         pages.append(page)
-    assert all(features_of_parts(np.asarray(page), reduced(page)) for page in pages)
+    assert all(parts_of(np.asarray(page), reduced(page)) for page in pages)
 
     found = explained(*map(prints_of, pages))
 
@@ -163,7 +163,7 @@ def test_areas_of_a_screen_then_are_parts_where_they_are_no_panels_and_neither_t
     rgb = np.asarray(photograph("messenger-dogs.jpg"))
 
     def places(*areas: Box) -> list[str]:
-        return [one.view for one in features_of_parts(rgb, reduced(rgb), areas)]
+        return list(parts_of(rgb, reduced(rgb), areas))
 
     shown = Box(90, 120, 510, 420)
     assert places() == []
@@ -172,5 +172,5 @@ def test_areas_of_a_screen_then_are_parts_where_they_are_no_panels_and_neither_t
     in_panel = inset().resize((480, 360))
     page = Image.new("RGB", PIXELS, (240, 240, 240))
     page.paste(ImageOps.expand(in_panel, 60, "black"), (180, 120))
-    found = [Part.of(one.view) for one in features_of_parts(np.asarray(page), reduced(np.asarray(page)))]
+    found = [Part.of(view) for view in parts_of(np.asarray(page), reduced(page))]
     assert any(part and abs(part.width - 320) <= OFF_BY and abs(part.height - 240) <= OFF_BY for part in found), found

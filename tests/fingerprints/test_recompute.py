@@ -196,7 +196,7 @@ def test_picture_from_before_there_were_views_when_recomputed_then_it_has_them_a
     (item,) = bench.receive(samples.encoded(framed))
     Work(bench.api, decoder).finish()
     bench.change(
-        "DELETE FROM rules_in_force WHERE rule = 'views/4'",
+        "DELETE FROM rules_in_force WHERE rule = 'views/5'",
         "DELETE FROM fingerprints WHERE view LIKE '%.%'",
         "DELETE FROM local_features WHERE view <> 'identity'",
     )
@@ -355,7 +355,7 @@ def test_likely_match_when_both_files_are_decoded_again_with_working_pictures_th
     (likely,) = bench.matches(items[0])
     assert (likely["tier"], likely["grounds"][0]["held_back"]) == ("likely", "no_pictures")
 
-    bench.change("DELETE FROM rules_in_force WHERE rule = 'views/4'")
+    bench.change("DELETE FROM rules_in_force WHERE rule = 'views/5'")
     with bench.api.app.state.services.sessions.begin() as session:
         assert len(enqueue_due(session, CATALOG, limit=10)) == 2
     work.finish()

@@ -55,7 +55,7 @@ def test_inverse_undoes_the_symmetry(name: str) -> None:
     assert np.array_equal(SYMMETRIES[INVERSE[name]](SYMMETRIES[name](picture)), picture)
 
 
-@pytest.mark.parametrize("area", AREAS)
+@pytest.mark.parametrize("area", [*AREAS, "folded", "part.10.12.252.155.404"])
 @pytest.mark.parametrize("symmetry", SYMMETRIES)
 def test_name_of_a_view_when_read_then_it_says_area_and_symmetry(area: str, symmetry: str) -> None:
     view = view_of(area, symmetry)
