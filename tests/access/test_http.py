@@ -2,6 +2,7 @@
 
 import concurrent.futures
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.models import StoredAnswer
 from app.kernel.primitives import utc_now
-from tests.support.api import PASSWORD, Api
+from tests.support.api import PASSWORD, Api, Person
 from tests.support.databases import TestDatabase
 
 
@@ -213,6 +214,20 @@ def test_key_when_used_for_another_body_then_422(api: Api) -> None:
     api.admin.post("/v1/users", json={"name": "A", "email": "a@hub.example"}, headers=keyed)
     other = api.admin.post("/v1/users", json={"name": "B", "email": "b@hub.example"}, headers=keyed)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_key_when_two_persons_use_the_same_then_each_is_given_their_own_answer_again(api: Api) -> None:
+    olena, anna = api.person("Olena"), api.person("Anna")
+    cases = {person.name: api.case(person) for person in (olena, anna)}
+
+    def create(person: Person) -> Any:
+        body = {"code": "I-1", "title": f"Seen by {person.name}", "kind": "air_strike"}
+        path = f"/v1/cases/{cases[person.name]}/incidents"
+        return person.post(path, json=body, headers={"Idempotency-Key": "same"}).json()
+
+    first = [create(person) for person in (olena, anna)]
+    assert [create(person) for person in (olena, anna)] == first
+    assert len({incident["id"] for incident in first}) == 2
 
 
 def test_input_when_field_is_unknown_wrong_or_holds_nul_then_422_names_it_without_echo(api: Api) -> None:

@@ -311,7 +311,7 @@ def test_policy_when_its_document_is_from_before_a_setting_was_there_then_it_rea
 
 def test_token_when_limited_to_one_case_and_role_then_other_cases_are_404_and_other_roles_403(api: Api) -> None:
     olena = api.person("Olena")
-    inside, outside = api.case(olena, verifier=(olena,)), api.case(olena)
+    inside, outside, elsewhere = (api.case(olena, verifier=members) for members in ((olena,), (olena,), ()))
     made = olena.post(
         "/v1/tokens", json={"name": "m", "scopes": ["read", "write"], "case_ids": [inside], "roles": ["verifier"]}
     )
@@ -320,6 +320,10 @@ def test_token_when_limited_to_one_case_and_role_then_other_cases_are_404_and_ot
     assert machine.get(f"/v1/cases/{outside}").status_code == 404
     assert machine.put(f"/v1/cases/{inside}/members/{olena.id}/auditor").status_code == 403
     assert [case["id"] for case in machine.get("/v1/cases").json()["items"]] == [inside]
+    made = olena.post("/v1/tokens", json={"name": "v", "scopes": ["read"], "roles": ["verifier"]})
+    verifying = api.client(made.json()["token"])
+    assert verifying.get(f"/v1/cases/{elsewhere}").status_code == 404
+    assert {case["id"] for case in verifying.get("/v1/cases").json()["items"]} == {inside, outside}
 
 
 def test_membership_when_inserted_by_raw_sql_without_an_entry_then_the_database_refuses(

@@ -171,8 +171,8 @@ def test_custody_file_when_one_may_verify_then_waits_and_else_is_taken_and_bars_
     to_first_verdict(blind)
     object_id = blind.item if scope == "evidence" else blind.case_id
     with pytest.raises(NotShownYet, match="Items verified blind, not by both yet: 1"):
-        commit_in(blind.sessions, lambda uow: _file(uow, blind.rita, scope, object_id))
-    commit_in(blind.sessions, lambda uow: _file(uow, blind.coordinator, scope, object_id))
+        commit_in(blind.sessions, lambda uow: custody_file(uow, blind.rita, scope, object_id))
+    commit_in(blind.sessions, lambda uow: custody_file(uow, blind.coordinator, scope, object_id))
     add_role(blind.sessions, blind.coordinator, blind.case_id, blind.coordinator, Role.VERIFIER)
     with pytest.raises(SecondNotBlind):
         blind.take(blind.coordinator)
@@ -186,7 +186,7 @@ def test_custody_file_when_asked_with_a_token_of_fewer_roles_then_the_roles_of_t
     add_role(blind.sessions, blind.coordinator, blind.case_id, blind.olena, Role.COORDINATOR)
     narrowed = replace(blind.olena, roles=frozenset({Role.COORDINATOR}))
     with pytest.raises(NotShownYet):
-        commit_in(blind.sessions, lambda uow: _file(uow, narrowed, "evidence", blind.item))
+        commit_in(blind.sessions, lambda uow: custody_file(uow, narrowed, "evidence", blind.item))
 
 
 def test_custody_file_when_the_first_is_no_verifier_any_more_then_waits_for_them_all_the_same(blind: Bench) -> None:
@@ -199,10 +199,10 @@ def test_custody_file_when_the_first_is_no_verifier_any_more_then_waits_for_them
         of_role: dict[str, Any] = {"case_id": blind.case_id, "account_id": olena, "role": role}
         commit_in(blind.sessions, partial(revoke_role, actor=blind.coordinator, **of_role))
     with pytest.raises(NotShownYet):
-        commit_in(blind.sessions, lambda uow: _file(uow, blind.olena, "case", blind.case_id))
+        commit_in(blind.sessions, lambda uow: custody_file(uow, blind.olena, "case", blind.case_id))
 
 
-def _file(uow: UnitOfWork, actor: Actor, scope: Scope, object_id: UUID) -> object:
+def custody_file(uow: UnitOfWork, actor: Actor, scope: Scope, object_id: UUID) -> object:
     return take_custody_file(
         uow,
         actor,
