@@ -30,6 +30,12 @@ FINDING = {
     "rationale": "The clock in the picture.",
 }
 
+_OF_RELEASE = "case_id, export_id, policy_version, log_origin, root, manifest_sha256, pins_sha256, items_count"
+_OF_RELEASE += ", figures_count, released_by, released_at"
+COPIED_RELEASE = f"(id, tree_size, {_OF_RELEASE}) SELECT gen_random_uuid(), tree_size + 1, {_OF_RELEASE} FROM releases"
+COPIED_ITEM = """(release_id, evidence_id, version, state, entries, head)
+    SELECT release_id, gen_random_uuid(), version, state, entries, head FROM release_items"""
+
 
 class Desk(HttpHub):
     """With two who verify, one who signs off, and the item ready to be verified."""
@@ -206,20 +212,23 @@ def test_release_when_consent_is_withdrawn_then_is_refused_before_and_stale_afte
 
 @pytest.mark.thorough
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "rule"),
     [
-        "UPDATE releases SET tree_size = tree_size + 1",
-        "DELETE FROM releases",
-        "UPDATE release_items SET outcome = 'excluded'",
-        "INSERT INTO release_figures SELECT id, 7, '{}' FROM releases",
+        ("UPDATE releases SET tree_size = tree_size + 1", "exhibit_refuse_change"),
+        ("DELETE FROM releases", "exhibit_refuse_change"),
+        ("UPDATE release_items SET outcome = 'excluded'", "exhibit_refuse_change"),
+        (f"INSERT INTO releases {COPIED_RELEASE}", "exhibit_release_of_ready_export"),
+        (f"INSERT INTO release_items {COPIED_ITEM}", "exhibit_release_at_once"),
+        ("INSERT INTO release_figures SELECT id, 7, '{}' FROM releases", "exhibit_release_at_once"),
     ],
 )
 def test_release_when_changed_by_raw_sql_then_the_database_refuses(
-    desk: Desk, database: TestDatabase, statement: str
+    desk: Desk, database: TestDatabase, statement: str, rule: str
 ) -> None:
     policy = f"/v1/cases/{desk.case_id}/policy"
     asked = {"required_dimensions": ["date"], "releases_need_sign_off": False}
     ok(desk.anna.change(policy, policy, "PUT", json=asked))
     ok(desk.release(desk.made(desk.anna)), 201)
-    with psycopg.connect(database.owner_url) as connection, pytest.raises(psycopg.errors.IntegrityError):
+    with psycopg.connect(database.owner_url) as connection, pytest.raises(psycopg.errors.IntegrityError) as refused:
         connection.execute(statement)
+    assert refused.value.diag.constraint_name == rule

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
@@ -189,11 +190,12 @@ def settle(hub: Hub, item: dict[str, Any], *, duration_ms: int) -> None:
     make_compared(services.sessions, item_id, item["sha256"], claims={"duration_ms": duration_ms})
 
 
-CHANGES = (
-    "UPDATE exposures SET seconds = 1",
-    "UPDATE exposures SET day = day - 1",
-    "UPDATE exposures SET last_at = now()",
-)
+CHANGES = {
+    "UPDATE exposures SET seconds = seconds - 1": "exhibit_exposure_rises",
+    "UPDATE exposures SET day = day - 1": "exhibit_exposure_rises",
+    "UPDATE exposures SET seconds = seconds + 1": "exhibit_require_entry",
+    "UPDATE exposures SET last_at = now()": "exhibit_require_entry",
+}
 
 
 def change_rows(hub: Hub, statement: str) -> None:
@@ -205,7 +207,9 @@ def change_rows(hub: Hub, statement: str) -> None:
 def test_exposure_rows_when_changed_by_hand_then_refused(hub: Hub, receive: Receive) -> None:
     """By what says that it rises, and, even where it does, by the viewing's entry that is missing."""
     look(hub.verifier, receive(DOGS))
-    for statement in CHANGES:
-        with pytest.raises(IntegrityError):
+    for statement, rule in CHANGES.items():
+        with pytest.raises(IntegrityError) as refused:
             change_rows(hub, statement)
+        assert isinstance(refused.value.orig, psycopg.Error)
+        assert refused.value.orig.diag.constraint_name == rule
     assert own(hub.verifier)[0]["seen_items"] == 1

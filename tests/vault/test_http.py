@@ -22,6 +22,13 @@ ASKED = {"purpose": "source_safety", "reason": "The channel was seized."}
 GROUND = {"reason_code": "consent_withdrawn", "authority": "data_subject_request"}
 
 
+_RECORDED = "subject_kind, subject_id, number, key_id, ciphertext_sha256, sealed_by, sealed_at"
+_NEXT = f"(id, version, case_id, stream_id, supersedes, {_RECORDED}) SELECT gen_random_uuid(), version + 1"
+SEALED_APART = f"{_NEXT}, case_id, stream_id, NULL, {_RECORDED} FROM vault_identities"
+SEALED_IN_ANOTHER_CASE = f"{_NEXT}, gen_random_uuid(), stream_id, id, {_RECORDED} FROM vault_identities"
+OTHER_CIPHERTEXT = "(identity_id, wrapped_key, ciphertext) SELECT id, 'key', 'other' FROM vault_identities"
+
+
 @dataclass
 class House:
     api: Api
@@ -237,6 +244,9 @@ def test_identity_when_a_custodian_erases_it_then_nothing_opens_it_any_more(
         ),
         ("DELETE FROM vault_secrets WHERE identity_id IS NOT NULL", "exhibit_identity_destroyed"),
         ("UPDATE vault_identities SET number = 7", "permission denied"),
+        (f"INSERT INTO vault_identities {SEALED_APART}", "exhibit_supersedes_identity_in_force"),
+        (f"INSERT INTO vault_identities {SEALED_IN_ANOTHER_CASE}", "exhibit_identity_of_its_case"),
+        (f"INSERT INTO vault_secrets {OTHER_CIPHERTEXT}", "exhibit_secret_as_recorded"),
     ],
 )
 def test_application_role_when_it_speaks_to_the_tables_itself_then_is_refused(
