@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, true, tuple_
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, delete, func, select, true, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -109,15 +109,11 @@ def _hold_case(session: Session, actor: Actor, case_id: UUID, *, is_alone: bool)
     session.execute(_HOLD[is_alone], {"case_id": case_id, "account_id": actor.account_id})
 
 
-def standing_in(actor: Actor, case_id: UUID | InstrumentedAttribute[UUID]) -> tuple[ColumnElement[Any], ...]:
-    """Columns for one round trip: the case's status (null: there is no such case), the actor's roles, its pseudonym.
+def standing_in(account_id: Any, case_id: Any) -> tuple[ColumnElement[Any], ...]:
+    """Columns for one round trip: the case's status (null: there is no such case), the account's roles, its pseudonym.
 
-    ``case_id`` may be a column of the query that they are put into.
+    Either may be a parameter, and ``case_id`` a column of the query that they are put into.
     """
-    return _standing(actor.account_id, case_id)
-
-
-def _standing(account_id: Any, case_id: Any) -> tuple[ColumnElement[Any], ...]:
     status = select(Case.status).where(Case.id == case_id)
     roles = select(func.array_agg(CaseMember.role)).where(
         CaseMember.case_id == case_id, CaseMember.account_id == account_id
@@ -139,16 +135,19 @@ def within_reach(actor: Actor, case_id: InstrumentedAttribute[UUID]) -> ColumnEl
     """
     if actor.organisation_roles:
         return true()
-    member = select(CaseMember.case_id).where(CaseMember.case_id == case_id, CaseMember.account_id == actor.account_id)
+    return is_of(actor.account_id, case_id)
+
+
+def is_of(account_id: Any, case_id: Any) -> ColumnElement[bool]:
+    """That the account has some role in the case; both as in :func:`standing_in`."""
+    member = select(CaseMember.case_id).where(CaseMember.case_id == case_id, CaseMember.account_id == account_id)
     return member.exists()
 
 
 # Nearly every request asks these: made anew they would take longer than their answers.
-_STANDING = select(*_standing(bindparam("account_id"), bindparam("case_id")))
-_IS_MEMBER = select(CaseMember.case_id).where(
-    CaseMember.case_id == bindparam("case_id"), CaseMember.account_id == bindparam("account_id")
-)
-_OF_MEMBER = select(Case.id).where(Case.id == bindparam("case_id"), _IS_MEMBER.exists())
+_ASKED: tuple[BindParameter[Any], BindParameter[Any]] = (bindparam("account_id"), bindparam("case_id"))
+_STANDING = select(*standing_in(*_ASKED))
+_OF_MEMBER = select(Case.id).where(Case.id == bindparam("case_id"), is_of(*_ASKED))
 _HOLD = {is_alone: _OF_MEMBER.with_for_update(read=not is_alone, of=Case) for is_alone in (False, True)}
 
 

@@ -33,6 +33,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sess
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.types import TypeDecorator
 
+from app.kernel.cursors import LazyCursor
+
 TESTED_AFTER_IDLE_S = 1.0
 
 NAMING_CONVENTION = {
@@ -149,6 +151,7 @@ def open_engine(database_url: str, *, pool_size: int, **options: Any) -> Engine:
         pool_use_lifo=True,  # The one used last knows the tables; one that idled may have been cut, and is asked first.
         hide_parameters=True,  # An exception's text must not carry names or addresses into a log.
         connect_args={
+            "cursor_factory": LazyCursor,
             "options": "-c timezone=utc -c synchronous_commit=on -c lock_timeout=10s",
             # A connection that was cut silently is found out within a minute, and with it the locks it held.
             "keepalives_idle": 30,

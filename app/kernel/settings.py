@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     app_database_url: str | None = None
     integrator_database_url: str | None = None
     database_pool_size: int = Field(20, ge=2, description="Connections of one API process.")
-    request_threads: int = Field(8, ge=1, description="Requests that one API process works on at once; others queue.")
+    request_threads: int = Field(4, ge=1, description="Requests that one API process works on at once; others queue.")
 
     log_origin: str | None = Field(None, description="The ledger's name; fixed by the first start for ever.")
     checkpoint_period_s: float = Field(0.2, gt=0, le=1)

@@ -73,6 +73,7 @@ def pending_among(session: Session, evidence_ids: Collection[UUID]) -> dict[UUID
     return {row.id: Blind(row.round, row.blind_since) for row in session.execute(query)}
 
 
-def seen_by(reader: UUID, *, author: Any, in_round: Any) -> ColumnElement[bool]:
-    """The same rule as a filter of a query over rows of verification that is joined with :class:`Evidence`."""
+def seen_by(reader: Any, *, author: Any, in_round: Any) -> ColumnElement[bool]:
+    """The same rule as a filter of a query over rows of verification that is joined with :class:`Evidence`; the reader
+    by their id, or a parameter for it."""
     return or_(Evidence.blind.is_distinct_from(BlindState.PENDING), in_round < Evidence.round, author == reader)

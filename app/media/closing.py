@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from app.access.rules import Operation, Role
@@ -57,4 +57,7 @@ def is_open(entity: Any = Evidence) -> ColumnElement[bool]:
 
 def closed_among(session: Session, evidence_ids: Collection[UUID]) -> set[UUID]:
     """Those of these items that are closed (no permission check)."""
-    return set(session.scalars(select(Evidence.id).where(Evidence.id.in_(evidence_ids), ~is_open())))
+    return set(session.scalars(_CLOSED_AMONG, {"ids": list(evidence_ids)})) if evidence_ids else set()
+
+
+_CLOSED_AMONG = select(Evidence.id).where(Evidence.id.in_(bindparam("ids", expanding=True)), ~is_open())

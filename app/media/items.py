@@ -1,13 +1,14 @@
 """Finding, locking and moving one evidence item: what every service that acts on items begins with."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, bindparam, select, true
+from sqlalchemy.orm import Session, contains_eager
 
 from app.access.actors import Actor
 from app.access.rules import RULES, Operation
-from app.cases.service import NOWHERE, Grant, authorise, permit, standing_in, within_reach
+from app.cases.service import NOWHERE, Grant, authorise, is_of, permit, standing_in, within_reach
 from app.kernel.errors import Forbidden, NotFound, VersionMismatch
 from app.ledger.event import EntryObject
 from app.media.closing import require_open
@@ -21,16 +22,16 @@ def find_evidence(session: Session, actor: Actor, evidence_id: UUID, operation: 
     Everything that shows or changes one item begins here: what a withdrawn consent closes is refused with
     ConsentWithdrawn, to members who could read it before.
     """
-    is_it = (Evidence.id == evidence_id, within_reach(actor, Evidence.case_id))
     if RULES[operation].changes_case:
-        evidence = session.scalar(select(Evidence).where(*is_it))
+        reached = within_reach(actor, Evidence.case_id)
+        evidence = session.scalar(select(Evidence).where(Evidence.id == evidence_id, reached))
         grant = authorise(session, actor, NOWHERE if evidence is None else evidence.case_id, operation)
         if evidence is None:
             raise NotFound()
     else:
         # In one round trip, with the blob that most readers want next.
-        query = select(Evidence, Blob, *standing_in(actor, Evidence.case_id)).where(*is_it)
-        row = session.execute(query.outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)).one_or_none()
+        query = _ANYWHERE if actor.organisation_roles else _IN_OWN_CASES
+        row = session.execute(query, {"evidence_id": evidence_id, "account_id": actor.account_id}).one_or_none()
         if row is None:
             raise NotFound()
         evidence = row.Evidence
@@ -48,16 +49,35 @@ def lock_evidence(
     Raises VersionMismatch (412) besides; ``version`` None skips that check.
     """
     # An outsider is refused before anything is locked; and the case comes before its items, for everybody.
-    case_id = session.scalar(select(Evidence.case_id).where(Evidence.id == evidence_id))
+    case_id = session.scalar(_CASE_OF, {"evidence_id": evidence_id})
     grant = authorise(session, actor, case_id or NOWHERE, operation)
-    query = select(Evidence, Blob).outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)
-    query = query.where(Evidence.id == evidence_id).with_for_update(of=Evidence)
-    evidence, _ = session.execute(query.execution_options(populate_existing=True)).one()
+    evidence = session.scalars(_LOCKED, {"evidence_id": evidence_id}).one()
     _hold_to_own(evidence, grant)
     require_open(evidence, grant, operation)
     if version is not None and evidence.version != version:
         raise VersionMismatch(f"The item is at version {evidence.version}. Read it again, then repeat the change.")
     return evidence, grant
+
+
+def _with_standing(reach: ColumnElement[bool]) -> Select[Evidence, *tuple[Any, ...]]:
+    standing = standing_in(bindparam("account_id"), Evidence.case_id)
+    query = select(Evidence, *standing).outerjoin(Evidence.blob).options(contains_eager(Evidence.blob))
+    return query.where(_IS_IT, reach)
+
+
+# Nearly every request about an item asks one of these: made anew they would take longer than their answers.
+_IS_IT = Evidence.id == bindparam("evidence_id")
+_ANYWHERE = _with_standing(true())
+_IN_OWN_CASES = _with_standing(is_of(bindparam("account_id"), Evidence.case_id))
+_CASE_OF = select(Evidence.case_id).where(_IS_IT)
+_LOCKED = (
+    select(Evidence)
+    .outerjoin(Evidence.blob)
+    .options(contains_eager(Evidence.blob))
+    .where(_IS_IT)
+    .with_for_update(of=Evidence)
+    .execution_options(populate_existing=True)
+)
 
 
 def _hold_to_own(evidence: Evidence, grant: Grant) -> None:

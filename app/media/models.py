@@ -16,7 +16,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel.database import Acted, Base, Erasable, HexDigest, UtcTime, Versioned, one_of
 from app.media.rules import BlindState, FingerprintStatus, State
@@ -141,6 +141,9 @@ class Evidence(Erasable, Base):
     database alone."""
     source_number: Mapped[int | None]
     """The pseudonym of its source in the case, once who that is lies sealed in the vault (``app.vault``)."""
+
+    blob: Mapped[Blob | None] = relationship(viewonly=True, lazy="raise")
+    """As it was read with the item, if it was. A session forgets what nobody holds: held here, its ``get`` finds it."""
 
 
 class EvidenceVersion(Versioned, Base):

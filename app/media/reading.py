@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, case, or_, select, tuple_
+from sqlalchemy import BindParameter, ColumnElement, bindparam, case, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -30,6 +30,21 @@ UNLABELLED = "unlabelled"
 MAX_DECODINGS = 2**31 - 1
 
 _RANK = case(OUTCOME_RANKS, value=Decoding.outcome, else_=0)
+
+# Asked by most readings of items and lists: made anew they would take longer than their answers.
+_AMONG: BindParameter[UUID] = bindparam("ids", expanding=True)
+_ITEMS_OF = select(Evidence, Blob).outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256).where(Evidence.id.in_(_AMONG))
+_CORRECTED_FIELDS = (
+    select(EvidenceCorrection.evidence_id, EvidenceCorrection.field)
+    .distinct()
+    .where(EvidenceCorrection.evidence_id.in_(_AMONG))
+    .order_by(EvidenceCorrection.field)
+)
+_DECODINGS = (
+    select(Decoding)
+    .where(Decoding.blob_sha256 == bindparam("sha256"), Decoding.number <= bindparam("last"))
+    .order_by(_RANK.desc(), Decoding.number.desc())
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,10 +118,7 @@ def list_evidence(
 
 def items_of(session: Session, evidence_ids: Sequence[UUID]) -> list[tuple[Evidence, Blob | None]]:
     """These items, in this order (no permission check: for who found the ids)."""
-    query = select(Evidence, Blob).outerjoin(Blob, Blob.sha256 == Evidence.blob_sha256)
-    rows = {
-        evidence.id: (evidence, blob) for evidence, blob in session.execute(query.where(Evidence.id.in_(evidence_ids)))
-    }
+    rows = {evidence.id: (evidence, blob) for evidence, blob in session.execute(_ITEMS_OF, {"ids": list(evidence_ids)})}
     return [rows[evidence_id] for evidence_id in evidence_ids]
 
 
@@ -114,10 +126,9 @@ def corrected_fields(
     session: Session, evidence_ids: Collection[UUID], at: Position | None = None
 ) -> dict[UUID, list[str]]:
     """The fields of these items that were corrected, in one query; items without any are left out."""
-    query = select(EvidenceCorrection.evidence_id, EvidenceCorrection.field).distinct()
-    query = query.where(EvidenceCorrection.evidence_id.in_(evidence_ids), standing_at(at, EvidenceCorrection.act))
+    query = _CORRECTED_FIELDS if at is None else _CORRECTED_FIELDS.where(standing_at(at, EvidenceCorrection.act))
     found: dict[UUID, list[str]] = {}
-    for evidence_id, field in session.execute(query.order_by(EvidenceCorrection.field)):
+    for evidence_id, field in session.execute(query, {"ids": list(evidence_ids)}):
         found.setdefault(evidence_id, []).append(field)
     return found
 
@@ -215,8 +226,7 @@ def _decodings(session: Session, evidence: Evidence) -> tuple[Decoding | None, D
         return None, None
     # An item that was given up before it had results shows what its bytes gave all the same.
     last = evidence.settled_decoding or MAX_DECODINGS
-    query = select(Decoding).where(Decoding.blob_sha256 == evidence.blob_sha256, Decoding.number <= last)
-    found = session.scalars(query.order_by(_RANK.desc(), Decoding.number.desc())).all()
+    found = session.scalars(_DECODINGS, {"sha256": evidence.blob_sha256, "last": last}).all()
     latest = max(found, key=lambda decoding: decoding.number, default=None)
     return latest, found[0] if found else None
 

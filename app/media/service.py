@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -354,9 +354,15 @@ def correct_field(
 
 def corrections_of(session: Session, evidence_id: UUID, at: Position | None = None) -> list[EvidenceCorrection]:
     """In the order in which they were made."""
-    query = select(EvidenceCorrection).where(EvidenceCorrection.evidence_id == evidence_id)
-    query = query.where(standing_at(at, EvidenceCorrection.act))
-    return list(session.scalars(query.order_by(EvidenceCorrection.number)))
+    query = _CORRECTIONS if at is None else _CORRECTIONS.where(standing_at(at, EvidenceCorrection.act))
+    return list(session.scalars(query, {"evidence_id": evidence_id}))
+
+
+_CORRECTIONS = (
+    select(EvidenceCorrection)
+    .where(EvidenceCorrection.evidence_id == bindparam("evidence_id"))
+    .order_by(EvidenceCorrection.number)
+)
 
 
 def current_values(evidence: Evidence, corrections: list[EvidenceCorrection]) -> dict[str, Any]:

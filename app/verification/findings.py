@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_, union
+from sqlalchemy import ColumnElement, bindparam, func, or_, select, tuple_, union
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import Session
 
@@ -212,18 +212,28 @@ def list_findings(
     """All findings of the item, superseded ones too, in order of time; of a pending blind round the reader's own,
     whatever ``at`` is: who may not see it now may not see it as of then."""
     _, grant = find_evidence(session, actor, evidence_id, Operation.READ_METADATA)
-    query = select(Finding).join(Evidence, Evidence.id == Finding.evidence_id).where(Finding.evidence_id == evidence_id)
-    query = query.where(seen_by(grant.account_id, author=Finding.author_id, in_round=Finding.round))
-    query = query.where(standing_at(at, Finding.act))
+    query = _SEEN if at is None else _SEEN.where(standing_at(at, Finding.act))
     if after is not None:
         query = query.where(tuple_(Finding.recorded_at, Finding.id) > after)
-    return session.scalars(query.order_by(Finding.recorded_at, Finding.id).limit(limit)).all()
+    asked = {"evidence_id": evidence_id, "reader": grant.account_id, "most": limit}
+    return session.scalars(query, asked).all()
 
 
 def cited_by(session: Session, finding_ids: Collection[UUID]) -> set[UUID]:
     """The items that these findings refer to (no permission check)."""
-    query = select(FindingCitation.cited_id).where(FindingCitation.finding_id.in_(finding_ids))
-    return set(session.scalars(query)) if finding_ids else set()
+    return set(session.scalars(_CITED_BY, {"ids": list(finding_ids)})) if finding_ids else set()
+
+
+# Asked by every reading of an item's findings: made anew they would take longer than their answers.
+_SEEN = (
+    select(Finding)
+    .join(Evidence, Evidence.id == Finding.evidence_id)
+    .where(Finding.evidence_id == bindparam("evidence_id"))
+    .where(seen_by(bindparam("reader"), author=Finding.author_id, in_round=Finding.round))
+    .order_by(Finding.recorded_at, Finding.id)
+    .limit(bindparam("most"))
+)
+_CITED_BY = select(FindingCitation.cited_id).where(FindingCitation.finding_id.in_(bindparam("ids", expanding=True)))
 
 
 def standing_findings(session: Session, evidence_id: UUID, person: UUID) -> dict[str, UUID]:

@@ -45,7 +45,7 @@ READS = {
     "/v1/cases/{case}/evidence?limit=20": 5,  # Which they are, and then the items.
     "/v1/cases/{case}/incidents": 7,  # The same; three for what holds of them: grading, standard, classifications.
     "/v1/evidence/{item}": 3,  # A lead; an item with a file has its decoding besides.
-    "/v1/evidence/{item}/findings": 4,  # The fourth: what they cite, which a withdrawal may have closed.
+    "/v1/evidence/{item}/findings": 3,  # With findings a fourth: what they cite; a fifth: what of it is closed.
     "/v1/evidence/{item}/verdicts": 4,
 }
 

@@ -205,6 +205,14 @@ def test_list_after_corrections_names_the_corrected_fields_and_asks_no_more_for_
     assert queries_of(hub, f"{listing}?limit=50") == few
 
 
+def test_item_with_a_file_when_read_then_its_bytes_are_asked_for_with_the_item(hub: Hub, receive: Receive) -> None:
+    address = f"/v1/evidence/{receive(DOGS)['id']}"
+    assert hub.verifier.get(address).json()["size_bytes"] > 0  # The first use of a token in a minute is noted.
+
+    # Who asks, the item with its bytes, its corrections, how far its decoding is.
+    assert queries_of(hub, address) == 4
+
+
 def queries_of(hub: Hub, path: str) -> int:
     """How many statements the API sends to the database to answer."""
     engine = hub.api.app.state.services.sessions.kw["bind"]
