@@ -149,7 +149,9 @@ def test_release_when_something_stands_in_its_way_then_all_of_it_is_named(desk: 
     export_id = desk.made(desk.anna)
     with psycopg.connect(database.owner_url) as connection:
         connection.execute("ALTER TABLE evidence DISABLE TRIGGER USER")
-        connection.execute("UPDATE evidence SET labels = NULL, blind = 'pending', blind_since = now()")
+        connection.execute(
+            "UPDATE evidence SET labels = NULL, blind = 'pending', blind_since = now(), state = 'quarantined'"
+        )
         connection.execute("ALTER TABLE evidence ENABLE TRIGGER USER")
         connection.execute("ALTER TABLE ledger_bodies DISABLE TRIGGER USER")
         connection.execute("ALTER TABLE ledger_bodies DROP CONSTRAINT ck_ledger_bodies_commitment_is_hash")
@@ -159,7 +161,9 @@ def test_release_when_something_stands_in_its_way_then_all_of_it_is_named(desk: 
         )
         connection.execute("ALTER TABLE ledger_bodies ENABLE TRIGGER USER")
     found = obstacles(desk.release(export_id))
-    assert set(found) == {"entries_altered", "integrity_mismatch", "labels_missing", "blind_pending"}
+    assert set(found) == {
+        *("entries_altered", "integrity_mismatch", "labels_missing", "blind_pending", "quarantined", "not_signed_off")
+    }
     assert all(named == [desk.item] for named in found.values()), found
 
 

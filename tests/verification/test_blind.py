@@ -431,6 +431,8 @@ def test_review_rows_when_out_of_turn_in_a_blind_round_then_refused(blind: Bench
     assert refused_by(blind, row) == "exhibit_reviewed_by_second"
     row = review_row(blind, blind.sofia, "concur", "awaiting_sign_off")
     assert refused_by(blind, row) == "exhibit_outcomes_agree"
+    withdrawal = text("INSERT INTO verdict_withdrawals SELECT id, evidence_id, author_id, now() FROM verdicts")
+    assert refused_by(blind, lambda session: session.execute(withdrawal)) == "exhibit_verified_twice"
 
 
 @pytest.mark.parametrize(
