@@ -152,6 +152,13 @@ def test_witness_when_sealed_then_two_persons_open_it_as_a_source(house: House) 
     assert [receipt["type"] for receipt in told["receipts"]] == ["incident.identity_unsealed"]
 
 
+COPIED = """
+    INSERT INTO testimonies SELECT (jsonb_populate_record(
+        t, jsonb_build_object('id', another, 'fact_id', another, 'number', number + 1)
+    )).* FROM testimonies t, gen_random_uuid() another
+"""
+
+
 @pytest.mark.parametrize(
     ("statement", "refusal"),
     [
@@ -171,6 +178,15 @@ def test_application_role_when_it_changes_a_testimony_then_the_database_refuses(
         assert refusal in (refused.value.diag.constraint_name or str(refused.value))
     finally:
         application.close()
+
+
+def test_testimony_when_written_by_hand_without_its_witnesss_consent_then_the_database_refuses(
+    house: House, database: TestDatabase
+) -> None:
+    ok(house.record(), 201)
+    with pytest.raises(psycopg.errors.IntegrityError) as refused, psycopg.connect(database.owner_url) as owner:
+        owner.execute(COPIED)
+    assert refused.value.diag.constraint_name == "exhibit_testimony_has_consent"
 
 
 def test_testimony_when_its_custody_is_read_then_opened_to_whoever_may_read_testimonies_alone(house: House) -> None:
