@@ -1,6 +1,7 @@
 """Testimonies over HTTP: recorded with consent, stated anew, withdrawn from every way that shows them."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,8 @@ def test_testimony_when_written_by_hand_without_its_witnesss_consent_then_the_da
     house: House, database: TestDatabase
 ) -> None:
     ok(house.record(), 201)
-    with pytest.raises(psycopg.errors.IntegrityError) as refused, psycopg.connect(database.owner_url) as owner:
+    owner = psycopg.connect(database.owner_url)
+    with closing(owner), pytest.raises(psycopg.errors.IntegrityError) as refused, owner.transaction():
         owner.execute(COPIED)
     assert refused.value.diag.constraint_name == "exhibit_testimony_has_consent"
 
