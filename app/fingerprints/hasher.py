@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from app.fingerprints.algorithms.algorithm import Algorithm, Hash, Pixels
 from app.fingerprints.algorithms.catalog import ALGORITHMS
 from app.fingerprints.algorithms.local_features import LocalFeatures
@@ -28,8 +30,8 @@ from app.fingerprints.views import (
 from app.media.jail.result import VideoFrame
 
 MOST_FEATURE_SETS = 4_000
-"""Of one recording, two for each shot and one for each further frame: 72 MB at the most in the worker. What comes
-after that has its hashes alone."""
+"""Of one recording, two for each shot, one for each part of its frame, one for each further frame: 72 MB at the most in
+the worker. What comes after that has its hashes alone."""
 TRIMMED_FRAME = view_of(TRIMMED, IDENTITY)
 
 
@@ -134,6 +136,17 @@ class Hasher:
             if self.on_shot is not None:
                 self.on_shot(one.shot.shown_ms, one.shown)
             self._add_features(features_in_views(one.shown, one.shot.shown_ms))
+            self._add_parts(one.shown, one.shot.shown_ms)
+
+    def _add_parts(self, rgb: Pixels, time_ms: int) -> None:
+        """Of the frame that stands for a shot: an inset, a picture on a page. Not turned: whoever asks turns them."""
+        picture = reduced_picture(rgb)
+        parts = parts_of(rgb, picture, shown_in(areas_in(rgb, picture)))
+        self._add_features(each.at(time_ms) for each in features_of_parts(rgb, parts))
+        for part, box in parts.items():
+            found = PDQ.compute(np.ascontiguousarray(box.of(rgb)))
+            if (found.quality or 0) >= PDQ.minimum_quality:
+                self.prints.append(Print(PDQ.version, time_ms, view_of(part, IDENTITY), found.value, found.quality))
 
     def _add_features(self, found: Iterable[LocalFeatures]) -> None:
         """A further frame may be the one that stands for the shot, too."""

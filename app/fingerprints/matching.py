@@ -15,6 +15,7 @@ The answer is the same whichever of the two is called the query, but for what it
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from app.fingerprints.agreeing import PICTURES_DIFFER, Agreement, agreements
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
@@ -43,7 +44,7 @@ from app.fingerprints.grounds import (
 from app.fingerprints.overlap import LEAST_ALIKE
 from app.fingerprints.point_spans import FramePair, align_points
 from app.fingerprints.prints import Print, Prints
-from app.fingerprints.views import AREAS, IDENTITY, INVERSE, WHOLE, are_comparable, area_of, symmetry_of
+from app.fingerprints.views import AREAS, IDENTITY, INVERSE, WHOLE, are_comparable, area_of, is_part, symmetry_of
 
 __all__ = [
     "LIKELY",
@@ -59,6 +60,9 @@ __all__ = [
     "rule_of",
     "thresholds_of",
 ]
+
+MOST_PARTS_OF_SHOTS = 100
+"""Of a recording that are sought in another one."""
 
 Moments = Sequence[tuple[int, int]]
 """Frames that may show the same: times in the query and in the reference."""
@@ -87,9 +91,9 @@ def explain(
 
 def _explain_frames(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
     found = _explain_moving(pdq, query, reference, threshold_bits)
-    if found is not None or (query.is_video and reference.is_video):
-        return found
-    return _explain_moments(pdq, query, reference, threshold_bits)
+    if found is None and not (query.is_video and reference.is_video):
+        found = _explain_moments(pdq, query, reference, threshold_bits)
+    return found or _explain_parts(pdq, query, reference, threshold_bits)
 
 
 def _common(versions: Sequence[Algorithm], query: Prints, reference: Prints) -> Algorithm | None:
@@ -286,6 +290,29 @@ def _explain_moments(pdq: Algorithm, query: Prints, reference: Prints, threshold
         return None
     ground = _by_frames(pdq, segments, threshold_bits)
     return Explanation(SAME_PICTURE, [ground], segments[:MAXIMUM_SEGMENTS])
+
+
+def _explain_parts(pdq: Algorithm, query: Prints, reference: Prints, threshold_bits: int) -> Explanation | None:
+    """Two of which one is a sequence: each part of a picture, or of the frame that stands for a shot, that is a frame
+    of the other. An inset is seen while its shot lasts; a part is a still, and so is the span."""
+    segments: list[Segment] = []
+    for part in _parts_of_shots(query, pdq):
+        still = _timed([replace(part, view=IDENTITY)])
+        found = align(still, _timed(reference.of(pdq)), radius_bits=threshold_bits, minimum_quality=pdq.minimum_quality)
+        segments += [replace(each, query_view=area_of(part.view)) for each in found]
+    for part in _parts_of_shots(reference, pdq):
+        still = _timed([replace(part, view=IDENTITY)])
+        found = align(_timed(query.of(pdq)), still, radius_bits=threshold_bits, minimum_quality=pdq.minimum_quality)
+        segments += [replace(each, reference_view=area_of(part.view)) for each in found]
+    if not segments:
+        return None
+    return Explanation(SAME_PICTURE, [_by_frames(pdq, segments, threshold_bits)], segments[:MAXIMUM_SEGMENTS])
+
+
+def _parts_of_shots(prints: Prints, pdq: Algorithm) -> list[Print]:
+    """Evenly so many at most, as they are."""
+    upright = [one for one in prints.of(pdq, view=None) if is_part(one.view) and symmetry_of(one.view) == IDENTITY]
+    return upright[:: 1 + len(upright) // MOST_PARTS_OF_SHOTS]
 
 
 def _timed(prints: Sequence[Print]) -> list[TimedHash]:

@@ -14,8 +14,9 @@ from app.fingerprints.matching import Explanation, Prints, explain, thresholds_o
 from app.fingerprints.panels import panels_in
 from app.fingerprints.parts import parts_of
 from app.fingerprints.pictures import HeldPictures
-from app.fingerprints.views import Part
+from app.fingerprints.views import Part, area_of, is_part
 from app.media.frames import WorkingFrames
+from app.media.jail.result import VideoFrame
 from tests.media_samples import ASSETS, PHOTOGRAPHS, upright
 
 PIXELS = (960, 720)
@@ -174,3 +175,59 @@ def test_areas_of_a_screen_then_are_parts_where_they_are_no_panels_and_neither_t
     page.paste(ImageOps.expand(in_panel, 60, "black"), (180, 120))
     found = [Part.of(view) for view in parts_of(np.asarray(page), reduced(page))]
     assert any(part and abs(part.width - 320) <= OFF_BY and abs(part.height - 240) <= OFF_BY for part in found), found
+
+
+def reaction(*, is_mirrored: bool = False) -> Image.Image:
+    """The temple plays in a corner of the dogs, as large as a decoder gives frames."""
+    frame = photograph("park-dogs.jpg").resize((512, 384))
+    small = photograph("temple.jpg").resize((224, 168))
+    frame.paste(ImageOps.mirror(small) if is_mirrored else small, (270, 16))
+    return frame
+
+
+def recording_of(picture: Image.Image) -> Prints:
+    """A second of one picture."""
+    hasher, rgb = Hasher(), np.asarray(picture.resize((512, 384)))
+    for number in range(10):
+        hasher.take_frame(VideoFrame(100 * number, rgb))
+    hasher.end_video(1000)
+    return Prints(True, hasher.prints, hasher.features)
+
+
+def test_frame_that_stands_for_a_shot_then_its_insets_have_points_and_a_hash_of_their_own() -> None:
+    found = recording_of(reaction())
+
+    places = {one.view for one in found.features if Part.of(one.view)}
+    assert places
+    assert {area_of(one.view) for one in found.prints if is_part(one.view)} <= places
+    assert any(is_part(one.view) for one in found.prints)
+    assert {one.time_ms for one in found.features if Part.of(one.view)} == {
+        one.time_ms for one in found.features if one.view == "mirror"
+    }
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True])
+def test_recording_within_a_recording_when_compared_by_hashes_then_the_span_says_in_which_part_from_either_side(
+    is_mirrored: bool,
+) -> None:
+    within, original = recording_of(reaction(is_mirrored=is_mirrored)), recording_of(photograph("temple.jpg"))
+    sides = [replace(each, features=()) for each in (within, original)]
+
+    found, back = explained(*sides), explained(*sides[::-1])
+
+    assert found is not None
+    assert back is not None
+    (span,), (span_back,) = found.segments, back.segments
+    assert (found.tier, span.transformation) == ("same_picture", "mirror" if is_mirrored else "identity")
+    assert (is_part(f"{span.query_view}."), span.reference_view) == (True, "whole")
+    assert (span_back.query_view, span_back.reference_view) == (span.reference_view, span.query_view)
+
+
+def test_still_that_shows_a_recording_on_a_page_when_compared_by_hashes_then_it_is_found() -> None:
+    still, recording = (
+        replace(each, features=()) for each in (prints_of(reaction()), recording_of(photograph("temple.jpg")))
+    )
+    found = explained(still, recording)
+    assert found is not None
+    assert found.tier == "same_picture"
+    assert explained(still, replace(recording_of(photograph("messenger-dogs.jpg")), features=())) is None
