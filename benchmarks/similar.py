@@ -12,7 +12,6 @@ Then a photograph is sent to be searched with. Times are what the client waits; 
 import argparse
 import hashlib
 import json
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -22,6 +21,7 @@ import httpx
 import numpy as np
 import psycopg
 
+from app.api.health import IN_FILE
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.search.block import read_blocks
@@ -113,11 +113,10 @@ def searched_by_file(person: Person, searches: int) -> list[float]:
     return taken
 
 
-def search_is_ready(base_url: str) -> int | None:
-    """How many hashes of the file a process that answered searches in; None while it has none."""
+def search_is_ready(base_url: str) -> bool:
+    """Whether a process that answered searches in the file."""
     detail = httpx.get(f"{base_url}/readyz").json()["components"].get("search", {}).get("detail", "")
-    found = re.match(r"(\d+) hashes in the file", detail)
-    return int(found[1]) if found and int(found[1]) else None
+    return bool(detail == IN_FILE)
 
 
 def fill(data: Path, blobs: int, **ids: str) -> None:
@@ -189,7 +188,7 @@ def main() -> None:
                       f"{opened.size_bytes / 1e9:.2f} GB")  # fmt: skip
                 del opened
             product = start_product(data, **AS_SHIPPED)
-            while search_is_ready(product.base_url) is None:
+            while not search_is_ready(product.base_url):
                 time.sleep(0.2)
             print(f"{start}: searching {time.monotonic() - began:.1f} s after the start "
                   f"({json.dumps({'ready': round(product.ready_s, 1)})})")  # fmt: skip

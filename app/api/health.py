@@ -28,6 +28,7 @@ router = APIRouter(tags=["Health"])
 INTEGRATOR_PATIENCE_S = 15
 AUDIT_PATIENCE_S = 1800
 WORKER_PATIENCE_S = 60
+IN_FILE, IN_MEMORY = "searches in the worker's file", "searches in memory: there is no file yet, or nothing in it"
 
 _LEDGER_BACKLOG_S = text("""
     SELECT coalesce(extract(epoch FROM clock_timestamp() - min(e.recorded_at)), 0)
@@ -161,12 +162,12 @@ def _index(name: str, newest: IndexCheck | None) -> dict[str, Component]:
 
 def _search(standing: Standing | None) -> dict[str, Component]:
     """The index in the process that answers: limited while there are more hashes than it reads without a file, and no
-    worker on its machine has made one."""
+    worker on its machine has made one. Not how many it holds: whoever sent a file, and saw that they are no more, would
+    know that another case had it."""
     if standing is None or not standing.is_ready:
         detail = "no index yet: searches by hashes are refused until a worker on this machine has made its file"
         return {"search": Component(status="limited", detail=detail)}
-    held = f"{standing.rows_in_file} hashes in the file, {standing.rows_beside} beside it"
-    return {"search": Component(status="ready", detail=held)}
+    return {"search": Component(status="ready", detail=IN_FILE if standing.rows_in_file else IN_MEMORY)}
 
 
 def _outside(session: Session, policy: Policy | None) -> dict[str, Component]:
@@ -179,13 +180,16 @@ def _outside(session: Session, policy: Policy | None) -> dict[str, Component]:
 
 
 def _storage(request: Request) -> Component:
+    """Not how much is free, which administrators read in the metrics: bytes that another case holds take no more."""
     held = services(request)
     try:
         free_bytes = held.blobs.free_bytes()
     except (BlobStorageFailed, OSError) as error:
         return Component(status="not_ready", detail=f"cannot be read ({type(error).__name__})")
     reserve_bytes = held.settings.free_space_reserve_bytes
-    return _component(free_bytes > reserve_bytes, f"{free_bytes // 2**20} MiB free")
+    if free_bytes > reserve_bytes:
+        return Component(status="ready", detail="more than the reserve is free")
+    return Component(status="not_ready", detail="the reserve is all that is free")
 
 
 def _component(is_ready: bool, detail: str) -> Component:

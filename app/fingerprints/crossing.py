@@ -1,7 +1,8 @@
 """The job ``match_across``: compare a settled item with the items of other cases, for those who may see both.
 
 It runs after the item has settled, so that neither how long that takes nor what the item shows says whether another
-case has the same. No lock is needed: of two items that settle at once, the one whose job plans later sees the other.
+case has the same; and when nothing else waits, so that what is sent meanwhile does not wait for it. No lock is needed:
+of two items that settle at once, the one whose job plans later sees the other.
 
 The product's own thresholds hold, whatever the cases say, so that no case can widen what it learns of another; and only
 firm matches count, since nobody outside both cases could look at a likely one.

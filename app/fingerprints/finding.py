@@ -1,4 +1,4 @@
-"""Finding matches: an item against the settled items of its case, each pair of blobs computed once.
+"""Finding matches: an item against the settled items of its case, each pair of blobs computed once in a case.
 
 Plan (reads), compare (pure), then under the case's lock: is it complete, store. See ``match_job``.
 """
@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, text
+from sqlalchemy.orm import Session, aliased
 
 from app.blobs.store import BlobStore
 from app.cases.policy import Policy
@@ -25,7 +25,7 @@ from app.fingerprints.matching import (
     rule_of,
     thresholds_of,
 )
-from app.fingerprints.models import BlobMatch, BlobStops, Fingerprint
+from app.fingerprints.models import BlobMatch, BlobStops, Fingerprint, Match
 from app.fingerprints.pair_rules import Settled, newest, pair_rule, stops_of
 from app.fingerprints.pictures import with_store
 from app.fingerprints.proposing import Moments, Proposed, proposed
@@ -129,7 +129,8 @@ def plan_comparison(
     prints = query_prints(session, sha256, catalog)
     fresh = {one.blob for one in settled - seen_before} - {sha256}
     candidates = Proposed() if prints is None else proposed(session, fresh, prints, thresholds, catalog)
-    return plan_pairs(session, own, prints, candidates, settled, thresholds, earlier, catalog)
+    here = _matched_here(session, evidence.case_id, sha256)
+    return plan_pairs(session, own, prints, candidates, settled, thresholds, earlier, catalog, explained_among=here)
 
 
 def query_prints(session: Session, sha256: str, catalog: Catalog = CATALOG) -> Prints | None:
@@ -146,16 +147,20 @@ def plan_pairs(
     thresholds: Thresholds,
     earlier: Compared | None,
     catalog: Catalog,
+    explained_among: Collection[str] | None = None,
 ) -> Comparison:
     """What is to be compared of the candidates: not what is known, and of the rest so many as memory holds. What is
     left for another round is not in ``seen``. ``own`` and ``settled`` were read before any prints: so what is compared
-    knows of these decodings and these changes of the stop list."""
+    knows of these decodings and these changes of the stop list. ``explained_among``: the blobs with which a stored
+    explanation is used, whoever had it made; None: all."""
     rule = rule_of(thresholds, catalog)
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     fresh = {one.blob for one in settled - seen_before}
     theirs = newest(settled)
     rules = {other: pair_rule(rule, own, theirs.get(other, Settled(other))) for other in candidates}
     known = _known(session, own.blob, rules)
+    if explained_among is not None:
+        known.intersection_update(explained_among)
     now, later = _at_once(session, candidates.only(candidates.keys() - known))
     explained = {} if earlier is None else earlier.explained
     found = {blob: explanation for blob, explanation in explained.items() if blob not in fresh}
@@ -343,6 +348,21 @@ def settled_where(session: Session, *conditions: ColumnElement[bool]) -> frozens
         .group_by(Evidence.blob_sha256)
     )
     return frozenset(Settled(blob, *rest) for blob, *rest in session.execute(query) if blob is not None)
+
+
+def _matched_here(session: Session, case_id: UUID, sha256: str) -> set[str]:
+    """The blobs with which this one is matched in the case. What another case had explained is explained anew: else how
+    soon an item is done would tell that another case has the same and something like it."""
+    own, other = aliased(Evidence), aliased(Evidence)
+    query = (
+        select(other.blob_sha256)
+        .distinct()
+        .select_from(own)
+        .join(Match, or_(Match.first_id == own.id, Match.second_id == own.id))
+        .join(other, other.id == case((Match.first_id == own.id, Match.second_id), else_=Match.first_id))
+        .where(own.case_id == case_id, own.blob_sha256 == sha256, Match.other_case_id.is_(None))
+    )
+    return {blob for blob in session.scalars(query) if blob is not None}
 
 
 def _known(session: Session, sha256: str, rules: Mapping[str, str]) -> set[str]:

@@ -25,6 +25,7 @@ from app.media.jail.result import DecodeOutcome, DecodeResult, Pixels, VideoFram
 from app.media.jobs import MediaResources
 from app.media.limits import decoder_text, limits_of
 from app.media.models import Decoding, Evidence
+from app.media.orphans import remove_if_orphan
 from app.media.previews import FrameStrip, render_all
 from app.media.progress import clear_progress
 from app.media.reading import best_decoding, latest_decoding
@@ -47,8 +48,9 @@ class Plan:
     """There is a decoding by which the item was not settled yet (another item on the same bytes caused it): its results
     are used."""
     is_held_here: bool = True
-    """Whether an item of the same case is on these bytes. Where only others are, they are decoded all the same, and
-    what is there already is used: else how soon the item is done would tell that another case holds them."""
+    """Whether an item of the same case is on these bytes. Where only others are, they are decoded and stored all the
+    same, that is taken back, and what is there already is used: else how soon the item is done would tell that another
+    case holds them."""
     has_sealed_claims: bool = True
     """Whether the bytes claim what is sealed in each item's own stream: kept nowhere, so it is read from them again."""
 
@@ -61,6 +63,8 @@ class Result:
     number: int = 1
     sealed: Sequence[SealedClaim] = ()
     """Claims for this item's stream, of bytes that were decoded before."""
+    is_kept: bool = True
+    """Of what was decoded: False where an earlier decoding's results are used."""
 
 
 def plan(session: Session, *, evidence_id: str) -> Plan | None:
@@ -73,7 +77,7 @@ def plan(session: Session, *, evidence_id: str) -> Plan | None:
     is_decoded = number > evidence.settled_decoding
     best = best_decoding(session, evidence.blob_sha256)
     has_sealed_claims = best is None or bool(best.claims.get(claims.SEALED, True))
-    is_held_here = not is_decoded or _is_held_here(session, evidence)
+    is_held_here = _is_held_here(session, evidence)  # Asked of new bytes, too: all are asked the same.
     return Plan(evidence.id, Sha256Hex(evidence.blob_sha256), number + 1, is_decoded, is_held_here, has_sealed_claims)
 
 
@@ -96,16 +100,10 @@ def _read_sealed(sha256: Sha256Hex, resources: MediaResources) -> Sequence[Seale
 
 
 def decode(
-    sha256: Sha256Hex,
-    resources: MediaResources,
-    catalog: Catalog,
-    on_progress: OnProgress | None = None,
-    *,
-    is_kept: bool = True,
+    sha256: Sha256Hex, resources: MediaResources, catalog: Catalog, on_progress: OnProgress | None = None
 ) -> Decoded:
     """All that is taken from a blob by one decoding. Raises NOT_NOW, and DecoderDied, which counts: the file may be
-    what kills its decoder. Where it is not to be kept, the renderings are made and not stored: no row would own them.
-    """
+    what kills its decoder."""
     strip, frames = FrameStrip(), WorkingFrames()
     hasher = Hasher(catalog.current, on_shot=frames.take_shot, on_further=frames.take_further)
 
@@ -135,7 +133,7 @@ def decode(
         claims=claimed.open,
         sealed=claimed.sealed,
         prints=hasher.prints,
-        renderings=store_files(resources.blobs, renderings if is_kept else []),
+        renderings=store_files(resources.blobs, renderings),
         features=hasher.features,
         rules=() if result.sniffed is None else catalog.rules_for(result.sniffed.kind),
         limits={} if limits is None else limits.as_json(),
@@ -149,22 +147,42 @@ def _outcome_of(result: DecodeResult) -> str:
 
 def store(uow: UnitOfWork, result: Result) -> None:
     """Idempotent by the keys of what belongs to the blob; a second ``match`` finds the item settled."""
-    if result.decoded is not None and store_decoding(uow.session, result.sha256, result.number, result.decoded):
-        enqueue_others(uow, result.sha256, besides=result.evidence_id, decoded=result.decoded)
+    if result.decoded is not None:
+        is_stored = _store(uow.session, result, result.decoded)
+        others = others_settled(uow.session, result.sha256, besides=result.evidence_id)
+        if is_stored:
+            enqueue_others(uow, others, result.decoded)
     seal_claims(uow, result.evidence_id, result.sealed if result.decoded is None else result.decoded.sealed)
     clear_progress(uow.session, result.evidence_id)
     uow.enqueue(MATCH, evidence_id=str(result.evidence_id))
 
 
-def enqueue_others(uow: UnitOfWork, sha256: Sha256Hex, *, besides: UUID | None, decoded: Decoded | None = None) -> None:
-    """Have every item on these bytes settled anew that was settled before: its fingerprints are others now, and its
-    own stream must say so, with what this decoding read that is sealed."""
+def _store(session: Session, result: Result, decoded: Decoded) -> bool:
+    """Whether it stays. What is not kept is stored all the same, and then taken back."""
+    with session.begin_nested() as storing:
+        is_stored = store_decoding(session, result.sha256, result.number, decoded)
+        if result.is_kept:
+            return is_stored
+        storing.rollback()
+    for each in decoded.renderings:  # Another release may make other files than those which are there.
+        remove_if_orphan(session, each.blobs, each.file)
+    return False
+
+
+def others_settled(session: Session, sha256: Sha256Hex, *, besides: UUID | None = None) -> list[UUID]:
+    """The items on these bytes that were settled before."""
     query = select(Evidence.id).where(Evidence.blob_sha256 == sha256, Evidence.settled_decoding > 0)
-    for evidence_id in uow.session.scalars(query.order_by(Evidence.registered_at, Evidence.id)):
-        if evidence_id != besides:
-            if decoded is not None:
-                seal_claims(uow, evidence_id, decoded.sealed)
-            uow.enqueue_at(IN_BULK, MATCH, evidence_id=str(evidence_id))
+    found = session.scalars(query.order_by(Evidence.registered_at, Evidence.id))
+    return [evidence_id for evidence_id in found if evidence_id != besides]
+
+
+def enqueue_others(uow: UnitOfWork, others: Sequence[UUID], decoded: Decoded | None = None) -> None:
+    """Have these items settled anew: their fingerprints are others now, and their own streams must say so, with what
+    this decoding read that is sealed."""
+    for evidence_id in others:
+        if decoded is not None:
+            seal_claims(uow, evidence_id, decoded.sealed)
+        uow.enqueue_at(IN_BULK, MATCH, evidence_id=str(evidence_id))
 
 
 def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
@@ -196,14 +214,12 @@ def fingerprint_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
             return Result(plan.evidence_id, plan.sha256, None, plan.number, sealed)
         with resources.progress.following(plan.evidence_id) as report:
             try:
-                decoded = decode(plan.sha256, resources, catalog, report, is_kept=not plan.is_decoded)
+                decoded = decode(plan.sha256, resources, catalog, report)
             except DecoderDied:
                 if not plan.is_decoded:
                     raise
                 return Result(plan.evidence_id, plan.sha256, None, plan.number)  # As ``_read_sealed`` does.
-        if plan.is_decoded:
-            return Result(plan.evidence_id, plan.sha256, None, plan.number, decoded.sealed)
-        return Result(plan.evidence_id, plan.sha256, decoded, plan.number)
+        return Result(plan.evidence_id, plan.sha256, decoded, plan.number, is_kept=not plan.is_decoded)
 
     return (Job(FINGERPRINT, plan, work, store, give_up, NOT_NOW, waiting),)
 

@@ -29,7 +29,7 @@ from app.fingerprints.finding import (
 )
 from app.fingerprints.keeping import store_matches
 from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, VideoShot
-from app.jobs import Job
+from app.jobs import IN_BULK, Job
 from app.kernel.primitives import sha256_hex
 from app.media.derivatives import record_derived
 from app.media.items import entry_object
@@ -112,7 +112,7 @@ def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:
     _record_fingerprinted(uow, evidence, decoding, best, result.digest)
     record_derived(uow, evidence)
     store_matches(uow, evidence, result.compared)
-    uow.enqueue(MATCH_ACROSS, evidence_id=str(evidence.id))
+    uow.enqueue_at(IN_BULK, MATCH_ACROSS, evidence_id=str(evidence.id))
     return None
 
 
@@ -129,7 +129,7 @@ def settle_as_failed(uow: UnitOfWork, evidence_id: UUID, error: str) -> None:
     evidence.fingerprint_reason = error
     _record_given_up(uow, evidence, error, PrintsDigest((), 0, sha256_hex(b"")))
     store_matches(uow, evidence, None)
-    uow.enqueue(MATCH_ACROSS, evidence_id=str(evidence.id))
+    uow.enqueue_at(IN_BULK, MATCH_ACROSS, evidence_id=str(evidence.id))
 
 
 def _give_up_again(uow: UnitOfWork, evidence: Evidence, error: str) -> None:

@@ -199,7 +199,7 @@ class VideoShot(Base):
 
 
 class BlobMatch(Base):
-    """A similarity of two blobs by one rule, computed once and explained."""
+    """A similarity of two blobs by one rule, kept once and explained."""
 
     __tablename__ = "blob_matches"
     __table_args__ = (

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.decodings import Decoded, store_decoding
-from app.fingerprints.jobs import NOT_NOW, decode, enqueue_others
+from app.fingerprints.jobs import NOT_NOW, decode, enqueue_others, others_settled
 from app.fingerprints.models import RuleInForce
 from app.jobs import IN_BULK, Job, enqueue
 from app.kernel.primitives import Sha256Hex
@@ -84,7 +84,7 @@ def _plan(session: Session, catalog: Catalog, sha256: Sha256Hex) -> Plan | None:
 def store(uow: UnitOfWork, result: Result) -> None:
     """Idempotent by the decoding's number."""
     if store_decoding(uow.session, result.sha256, result.number, result.decoded):
-        enqueue_others(uow, result.sha256, besides=None, decoded=result.decoded)
+        enqueue_others(uow, others_settled(uow.session, result.sha256), result.decoded)
 
 
 @dataclass(frozen=True)

@@ -65,13 +65,14 @@ class World:
 
 
 @contextmanager
-def open_world(database: TestDatabase, data: Path) -> Iterator[World]:
-    """The API on a database of its own with everything in it. No integrator runs, so no request waits for one long."""
+def open_world(database: TestDatabase, data: Path, *, foreign: bytes | None = None) -> Iterator[World]:
+    """The API on a database of its own with everything in it. No integrator runs, so no request waits for one long.
+    ``foreign``: what the items of case B show; else the same as those of case A."""
     with running_api(database, data, checkpoint_wait_s=0.02, search_wait_s=0.02) as api:
         _publish_key(api)
         world = World(api)
         _people_and_cases(world)
-        _objects(world)
+        _objects(world, PICTURE.read_bytes() if foreign is None else foreign)
         _handed_over(world, database)
         _callers(world)
         yield world
@@ -100,13 +101,14 @@ def _people_and_cases(world: World) -> None:
     world.cases["B"] = api.case(everyone, collector=(people["foreign collector"], everyone), **foreign)
 
 
-def _objects(world: World) -> None:
+def _objects(world: World, shown_abroad: bytes) -> None:
     people, cases = world.people, world.cases
-    own = receive(people["collector"], cases["A"])
-    other = receive(people["second collector"], cases["A"])
-    foreign = receive(people["foreign collector"], cases["B"])
-    receive(people["everyone"], cases["B"])
     with work_of(world.api) as work:
+        foreign = receive(people["foreign collector"], cases["B"], shown_abroad)
+        receive(people["everyone"], cases["B"], shown_abroad)
+        work.finish()
+        own = receive(people["collector"], cases["A"])
+        other = receive(people["second collector"], cases["A"])
         work.finish()
     lead = people["verifier"].post(f"/v1/cases/{cases['A']}/evidence", json={"lead_claim": "A film of the bridge"})
     items = {"own": own["id"], "other": other["id"], "foreign": foreign["id"], "missing": MISSING}
@@ -277,9 +279,11 @@ def form(**facts: Any) -> list[tuple[str, Any]]:
     return [("metadata", (None, json.dumps({**METADATA, **facts}))), ("file", ("table.jpg", b"not a picture"))]
 
 
-def receive(person: Person, case_id: str) -> dict[str, Any]:
+def receive(person: Person, case_id: str, content: bytes | None = None) -> dict[str, Any]:
+    """An item on these bytes; else on the picture's."""
+    content = PICTURE.read_bytes() if content is None else content
     answer = person.post(
-        f"/v1/cases/{case_id}/evidence", files=[form(labels=LABELS)[0], ("file", ("table.jpg", PICTURE.read_bytes()))]
+        f"/v1/cases/{case_id}/evidence", files=[form(labels=LABELS)[0], ("file", ("table.jpg", content))]
     )
     assert answer.status_code == 201, answer.text
     item: dict[str, Any] = answer.json()
@@ -361,9 +365,9 @@ def redaction(person: Person, evidence_id: str) -> str:
 
 
 def notice(person: Person, case_id: str) -> str:
-    """That the picture lies in the other case too."""
-    found: str = person.get(f"/v1/cases/{case_id}/notices").json()["items"][0]["id"]
-    return found
+    """That the picture lies in the other case too; MISSING where it does not."""
+    found = person.get(f"/v1/cases/{case_id}/notices").json()["items"]
+    return str(found[0]["id"]) if found else MISSING
 
 
 def match(person: Person, evidence_id: str) -> str:

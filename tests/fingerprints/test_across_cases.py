@@ -3,6 +3,7 @@ more; and uploading a file tells nobody whether another case has it."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import proposing
 from app.fingerprints.decodings import Decoded
 from app.kernel.primitives import Sha256Hex, sha256_hex
+from app.media.derivatives import store_files
 from tests import media_samples as samples
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api, Person
@@ -51,10 +53,15 @@ class TwoCases:
         return self.people[name]
 
     def receive(self, person: Person, case_id: str, content: bytes) -> dict[str, Any]:
+        received = self.send(person, case_id, content)
+        self.work.finish()
+        return received
+
+    def send(self, person: Person, case_id: str, content: bytes) -> dict[str, Any]:
+        """The same, and its jobs wait."""
         form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file", content))]
         answer = person.post(f"/v1/cases/{case_id}/evidence", files=form)
         assert answer.status_code == 201, answer.text
-        self.work.finish()
         received: dict[str, Any] = answer.json()
         return received
 
@@ -185,14 +192,16 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
 def test_bytes_that_another_case_holds_then_are_decoded_as_new_ones_are_and_nothing_of_it_is_kept(
     cases: TwoCases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    decoded, stored = list[str](), list[int]()
+    decoded = list[str]()
     decode = fingerprint_jobs.decode
 
-    def watched(sha256: Sha256Hex, *rest: Any, **kept: Any) -> Decoded:
-        made = decode(sha256, *rest, **kept)
+    def watched(sha256: Sha256Hex, *rest: Any) -> Decoded:
+        made = decode(sha256, *rest)
         decoded.append(sha256)
-        stored.append(len(made.renderings))
-        return made
+        if len(decoded) == 1:
+            return made
+        others = [replace(each.rendering, parts=(b"By another release.",)) for each in made.renderings]
+        return replace(made, prints=made.prints[:1], renderings=store_files(cases.work.resources.blobs, others))
 
     monkeypatch.setattr(fingerprint_jobs, "decode", watched)
     content = PHOTO.read_bytes()
@@ -200,8 +209,10 @@ def test_bytes_that_another_case_holds_then_are_decoded_as_new_ones_are_and_noth
     before = cases.entries(first["id"])
     second = cases.receive(cases.collector_b, cases.b, content)
     assert decoded == [sha256_hex(content)] * 2, "one is done as soon as the other"
-    assert stored[0] > 0
-    assert stored[1] == 0, "no row would own these files"
+    with cases.api.app.state.services.sessions() as session:
+        rows = "SELECT encode(sha256, 'hex') FROM blobs UNION SELECT encode(sha256, 'hex') FROM derivatives"
+        owned = set(session.scalars(text(rows)))
+    assert set(cases.work.resources.blobs.untouched(-1)) == owned, "no file without a row"
     cases.receive(cases.collector_b, cases.b, content)
     assert len(decoded) == 2, "who holds a copy may know it"
 
@@ -209,6 +220,16 @@ def test_bytes_that_another_case_holds_then_are_decoded_as_new_ones_are_and_noth
     assert cases.collector_b.get(f"/v1/evidence/{second['id']}").json()["fingerprint_status"] == "done"
     with cases.api.app.state.services.sessions() as session:
         assert session.scalars(text("SELECT number FROM decodings")).all() == [1]
+        assert session.scalars(text("SELECT DISTINCT decoding FROM fingerprints")).all() == [1]
+
+
+def test_two_files_when_sent_at_once_then_neither_waits_for_what_the_other_resembles_elsewhere(cases: TwoCases) -> None:
+    cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())
+    for content in (PHOTO.read_bytes(), plain(UNLIKE)):
+        cases.send(cases.collector_b, cases.b, content)
+    ran = cases.work.finish()
+    assert ran.index("match_across") > max(place for place, name in enumerate(ran) if name == "match")
+    assert ran.count("match_across") == 2
 
 
 @pytest.mark.thorough

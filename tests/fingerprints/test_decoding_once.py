@@ -45,12 +45,3 @@ def test_decoding_when_given_again_then_is_that_of_the_same_bytes_and_its_files_
         damaged.write_bytes(content[: len(content) // 2])
         assert fingerprint_jobs.decode(sha256_hex(content), second, CATALOG).prints != decoded.prints
     assert fingerprint_jobs.decode is remembering._decode
-
-
-def test_decoding_when_it_is_not_kept_then_its_renderings_are_made_and_not_stored(api: Api, tmp_path: Path) -> None:
-    with work_of(api, decodes_anew=True) as work, closing(LocalBlobStore(tmp_path / "other")) as other:
-        sha256, resources = stored(other, resized(PHOTOGRAPHS[1], 0.2)), replace(work.resources, blobs=other)
-        decoded = fingerprint_jobs.decode(sha256, resources, CATALOG, is_kept=False)
-        assert decoded.prints
-        assert not decoded.renderings
-        assert [path.name for path in (tmp_path / "other").glob("??/??/*")] == [sha256]

@@ -92,8 +92,6 @@ def _decode_once(
     resources: MediaResources,
     catalog: Catalog,
     on_progress: OnProgress | None = None,
-    *,
-    is_kept: bool = True,
 ) -> Decoded:
     """By what the file's bytes are now, whatever its name says. What killed its decoder is not remembered."""
     fd = resources.blobs.open(sha256)
@@ -103,12 +101,10 @@ def _decode_once(
     finally:
         os.close(fd)
     if key not in _decoded:
-        made = _decode(sha256, resources, catalog, on_progress, is_kept=is_kept)
-        if is_kept:
-            _decoded[key] = made
-        return made
+        _decoded[key] = _decode(sha256, resources, catalog, on_progress)
+        return _decoded[key]
     known = _decoded[key]
-    renderings = [each.rendering for each in known.renderings] if is_kept else []
+    renderings = [each.rendering for each in known.renderings]
     return replace(known, renderings=store_files(resources.blobs, renderings))
 
 
