@@ -11,14 +11,16 @@ for the pictures, which are read when they are asked for.
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import degrees
 
 import numpy as np
 
-from app.fingerprints.algorithms.local_features import SIDE_PIXELS, Array, LocalFeatures, Points, unpack_points
-from app.fingerprints.geometry import Geometry, find_geometry
+from app.fingerprints.algorithms.local_features import SIDE_PIXELS, Array, LocalFeatures, unpack_points
+from app.fingerprints.geometry import Geometry, geometry_of
 from app.fingerprints.grounds import NO_PICTURES, Thresholds
 from app.fingerprints.overlap import LEAST_ALIKE, share_alike
+from app.fingerprints.point_pairs import Side
 from app.fingerprints.prints import Luma, Prints
 from app.fingerprints.projective import depth, moved, turns
 from app.fingerprints.views import IDENTITY, MIRROR, Part
@@ -37,6 +39,8 @@ SHOWN_BY_PART = 0.4
 """Of the other picture, by a part of one: a logo, a bar or a button that both contain is no picture in a picture."""
 LARGEST_PLACE = 100_000
 """Thousandths: a corner that lies farther outside lies there."""
+SIDES_HELD = 64
+"""Sets of points, 35 kB each."""
 TURNS = ("identity", "rotate_90", "rotate_180", "rotate_270")
 TURNS_OF_MIRROR = ("mirror", "transverse", "flip", "transpose")
 """The mirrored picture, turned clockwise by so many quarters."""
@@ -132,13 +136,19 @@ def _laid(
     """The strongest way in which the one lies upon the other; the first kind of way in which one is sure."""
     if query[IDENTITY].version != reference[IDENTITY].version:
         return None
-    mine, theirs = ({view: unpack_points(one.points) for view, one in sets.items()} for sets in (query, reference))
+    mine, theirs = ({view: _side(one.points) for view, one in sets.items()} for sets in (query, reference))
     found: list[_Laid] = []
     for ways in _ways(mine, theirs):
         found += [laid for laid in (_laid_so(mine, theirs, *way) for way in ways) if laid is not None]
         if any(one.found.inliers >= SURELY_PLAIN * thresholds.inliers for one in found):
             break
     return max(found, key=lambda one: one.found.inliers, default=None)
+
+
+@lru_cache(maxsize=SIDES_HELD)
+def _side(points: bytes) -> Side:
+    """The points as they are compared: those of a picture that is laid upon twenty others are made ready once."""
+    return Side.of(unpack_points(points))
 
 
 def _ways(query: Collection[str], reference: Collection[str]) -> Iterator[list[tuple[str, str]]]:
@@ -154,9 +164,9 @@ def _ways(query: Collection[str], reference: Collection[str]) -> Iterator[list[t
     ]
 
 
-def _laid_so(mine: Mapping[str, Points], theirs: Mapping[str, Points], query: str, reference: str) -> _Laid | None:
+def _laid_so(mine: Mapping[str, Side], theirs: Mapping[str, Side], query: str, reference: str) -> _Laid | None:
     mine_of, theirs_of = Part.of(query), Part.of(reference)
-    found = find_geometry(
+    found = geometry_of(
         mine[query],
         theirs[reference],
         of_query=SHOWN_BY_PART if theirs_of else 0.0,

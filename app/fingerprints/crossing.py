@@ -106,10 +106,11 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
         return None
     if earlier is not None and earlier.compared.own != own:
         earlier = None
-    prints = query_prints(session, sha256, catalog)
-    near = Proposed()
+    prints, near = None, Proposed()
     # Most installations have a case that nothing is beside: then there is nothing to be asked of the indexes.
-    if prints is not None and session.scalar(select(exists().where(*_elsewhere(evidence)))):
+    if session.scalar(select(exists().where(*_elsewhere(evidence)))):
+        prints = query_prints(session, sha256, catalog)
+    if prints is not None:
         near = proposed_anywhere(session, prints, thresholds, catalog, excluding=_here_alone(session, evidence))
     near.pop(sha256, None)
     settled = settled_where(session, is_one_of(Evidence.blob_sha256, near), *_elsewhere(evidence))

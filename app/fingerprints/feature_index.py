@@ -7,13 +7,13 @@ it proposes only what is in force is answered; that is read from the database, a
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import structlog
-from sqlalchemy import and_, exists, or_, select, tuple_, type_coerce
+from sqlalchemy import and_, exists, or_, select, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -54,6 +54,8 @@ class Candidate:
     query_view: str
     votes: int
     """Thousandths: a point that no other picture answers counts 1,000."""
+    is_by_chance: bool = False
+    """Whether in no view more points agree than do of two pictures that have nothing in common."""
 
 
 @dataclass(frozen=True)
@@ -149,15 +151,14 @@ class FeatureIndex(Follower[OpenedPoints, SetsBeside]):
         limit: int,
     ) -> list[Candidate]:
         best: dict[tuple[int, str, int], Candidate] = {}
+        standing: dict[str, int | None] = {}
         for query in sets:
             found = vote(blocks, query.points, ASKED_AGAIN * limit, allowed)
-            for one in _in_force(session, found, limit):
-                candidate = Candidate(
-                    bytes(one.which["blob"]).hex(), int(one.which["time_ms"]), query.time_ms, query.view, one.votes
-                )
-                key = (query.time_ms, candidate.blob_sha256, candidate.time_ms)
-                if key not in best or best[key].votes < candidate.votes:
-                    best[key] = candidate
+            for one in _in_force(session, found, limit, standing):
+                blob, time_ms = bytes(one.which["blob"]).hex(), int(one.which["time_ms"])
+                candidate = Candidate(blob, time_ms, query.time_ms, query.view, one.votes, one.is_by_chance)
+                key = (query.time_ms, blob, time_ms)
+                best[key] = _in_both(best.get(key, candidate), candidate)
         return _first_of_each(best.values(), limit)
 
     def blocks(self, session: Session) -> list[PointBlock] | None:
@@ -237,15 +238,22 @@ def _are_of(blocks: Sequence[PointBlock], among: Collection[str]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty(0, bool)
 
 
-def _in_force(session: Session, found: Sequence[Voted], limit: int) -> list[Voted]:
-    """The first of these that are in force."""
-    if not found:
-        return []
+def _in_force(session: Session, found: Sequence[Voted], limit: int, standing: dict[str, int | None]) -> list[Voted]:
+    """The first of these that are in force. ``standing``: of each blob that was asked for before, its decoding that
+    is; it is added to."""
     keys = [(bytes(one.which["blob"]).hex(), int(one.which["decoding"])) for one in found]
-    rule = tuple_(RuleInForce.blob_sha256, RuleInForce.decoding)
-    query = select(RuleInForce.blob_sha256, RuleInForce.decoding).where(RuleInForce.rule == VERSION, rule.in_(keys))
-    standing = {tuple(row) for row in session.execute(query)}
-    return [one for one, key in zip(found, keys, strict=True) if key in standing][:limit]
+    unknown = {blob for blob, _ in keys} - standing.keys()
+    if unknown:
+        query = select(RuleInForce.blob_sha256, RuleInForce.decoding)
+        rows = session.execute(query.where(RuleInForce.rule == VERSION, is_one_of(RuleInForce.blob_sha256, unknown)))
+        standing |= dict.fromkeys(unknown) | dict(rows.all())
+    return [one for one, (blob, decoding) in zip(found, keys, strict=True) if standing[blob] == decoding][:limit]
+
+
+def _in_both(known: Candidate, other: Candidate) -> Candidate:
+    """Of one picture in two views the one that has more votes, and what both say of chance."""
+    strongest = other if other.votes > known.votes else known
+    return replace(strongest, is_by_chance=known.is_by_chance and other.is_by_chance)
 
 
 def _first_of_each(candidates: Collection[Candidate], limit: int) -> list[Candidate]:

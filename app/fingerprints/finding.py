@@ -90,6 +90,8 @@ class Compared:
     seen: frozenset[Settled]
     explained: dict[str, Explanation | None]
     """Per similar blob its explanation; None: it was stored before."""
+    prints: Prints | None = None
+    """What it was compared by: another round of the same decoding need not read it again."""
     is_part: bool = False
 
     @property
@@ -126,7 +128,7 @@ def plan_comparison(
         earlier = None
     seen_before: frozenset[Settled] = frozenset() if earlier is None else earlier.seen
     settled = _settled_blobs(session, evidence.case_id)
-    prints = query_prints(session, sha256, catalog)
+    prints = query_prints(session, sha256, catalog) if earlier is None else earlier.prints
     fresh = {one.blob for one in settled - seen_before} - {sha256}
     candidates = Proposed() if prints is None else proposed(session, fresh, prints, thresholds, catalog)
     here = _matched_here(session, evidence.case_id, sha256)
@@ -214,7 +216,7 @@ def compare(comparison: Comparison, blobs: BlobStore) -> Compared:
         return explain(query, reference, comparison.thresholds, comparison.catalog, moments)
 
     explained = comparison.found | _explained(comparison.moments, with_other)
-    return Compared(comparison.own, comparison.rule, comparison.seen, explained, comparison.is_part)
+    return Compared(comparison.own, comparison.rule, comparison.seen, explained, comparison.prints, comparison.is_part)
 
 
 def _explained(

@@ -25,7 +25,6 @@ from app.fingerprints.point_pairs import (
     Pairs,
     Possible,
     Side,
-    distances_bits,
     heading,
     is_alike,
     is_mutual,
@@ -43,6 +42,7 @@ from app.fingerprints.projective import (
     moved,
     turns,
 )
+from app.fingerprints.search.hamming import distances_between
 
 FEWEST_INLIERS = 6
 """Below, there is nothing to say: pictures that have nothing in common reach this now and then."""
@@ -127,7 +127,11 @@ def find_geometry(
     """How the query's picture lies in the reference's (or in the mirrored one, where the points are of that); None when
     fewer than six places lie alike, or too little of what both show does. ``of_query``, ``of_reference``: of either
     picture, the least share that has to be shown by both."""
-    first, second = Side.of(query), Side.of(reference)
+    return geometry_of(Side.of(query), Side.of(reference), of_query=of_query, of_reference=of_reference)
+
+
+def geometry_of(first: Side, second: Side, *, of_query: float = 0.0, of_reference: float = 0.0) -> Geometry | None:
+    """The same of points that are made ready: a picture is laid upon many."""
     if min(len(first.places), len(second.places)) < FEWEST_INLIERS:
         return None
     is_swapped = second.key() < first.key()
@@ -145,23 +149,24 @@ def find_geometry(
 
 
 def _find(query: Side, reference: Side, shown: tuple[float, float]) -> tuple[Array, Pairs] | None:
-    bits = distances_bits(query.words, reference.words)
-    near = Possible.of(bits, NEAREST_BITS)
+    bits = distances_between(query.words, reference.words)
+    possible = Possible.of(bits, GUIDED_BITS)
+    near = possible.within(NEAREST_BITS)
     nearest = Pairs.of(query, reference, near.those(is_mutual(near)))
     if len(nearest) < FEWEST_INLIERS // 2:
         return None
     proposals = _proposals(taken(nearest, np.s_[:MOST_NEAREST]))
     if not proposals:
         return None
-    possible = _Guided.of(query, reference, Possible.of(bits, GUIDED_BITS))
+    guided = _Guided.of(query, reference, possible)
     best: tuple[Array, Pairs] | None = None
     for a, b in proposals:
-        refined = _refine(possible, nearest, a, b)
+        refined = _refine(guided, nearest, a, b)
         if refined is not None and (best is None or len(refined[1]) > len(best[1])):
             best = refined
     if best is None:
         return None
-    matrix, inliers = _tilted(possible, flat(best[0]), best[1])
+    matrix, inliers = _tilted(guided, flat(best[0]), best[1])
     count = _trusted(query, reference, matrix, inliers, shown)
     if count > MOST_DOUBTFUL and _confirmed(query, reference, matrix, bits) < LEAST_CONFIRMED:
         count = MOST_DOUBTFUL
@@ -267,10 +272,12 @@ def _refine(possible: _Guided, nearest: Pairs, a: complex, b: complex) -> tuple[
     for _ in range(4):
         fitted = _fitted(inliers)
         matrix = matrix if fitted is None else fitted
-        inliers = possible.fitting(matrix)
+        before, inliers = inliers, possible.fitting(matrix)
         inliers = taken(inliers, is_mutual(inliers))
         if len(inliers) < FEWEST_INLIERS:
             return None
+        if _is_same(inliers, before):
+            break  # The same places are fitted by the same matrix.
     inliers = _distinct(inliers)
     if len(inliers) < FEWEST_INLIERS or not (len(inliers) >= INLIERS_BY_CHANCE or _is_near(matrix, inliers)):
         return None

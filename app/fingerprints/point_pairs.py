@@ -7,7 +7,6 @@ import numpy as np
 
 from app.fingerprints.algorithms.local_features import Points
 
-ROWS_AT_ONCE = 64
 SCALES_APART = 1.6
 """By how much two points' octaves may scale otherwise than the picture: they are 1.2 apart, and a corner is seen in the
 next ones too."""
@@ -91,7 +90,11 @@ class Possible:
         rows, columns = np.divmod(places[order], bits.shape[1])
         return cls(rows, columns, apart[order])
 
-    def those(self, which: Array) -> "Possible":
+    def within(self, most_bits: int) -> "Possible":
+        """Those that are as near: the first."""
+        return self.those(np.s_[: np.searchsorted(self.bits, most_bits, side="right")])
+
+    def those(self, which: Any) -> "Possible":
         return Possible(self.rows[which], self.columns[which], self.bits[which])
 
     def __len__(self) -> int:
@@ -123,22 +126,6 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.rows)
-
-
-def distances_bits(some: Array, others: Array) -> Array:
-    """``(some, others)``, uint16. A few rows at a time: what is between then stays in the processor's cache."""
-    total = np.empty((len(some), len(others)), np.uint16)
-    words = np.ascontiguousarray(others.T)
-    differs = np.empty((ROWS_AT_ONCE, len(others)), np.uint64)
-    counts = np.empty((ROWS_AT_ONCE, len(others)), np.uint8)
-    for start in range(0, len(some), ROWS_AT_ONCE):
-        rows, into = some[start : start + ROWS_AT_ONCE], total[start : start + ROWS_AT_ONCE]
-        of_word, in_bits = differs[: len(rows)], counts[: len(rows)]
-        into[...] = 0
-        for word in range(rows.shape[1]):
-            np.bitwise_xor(rows[:, word, None], words[word], out=of_word)
-            into += np.bitwise_count(of_word, out=in_bits)
-    return total
 
 
 def heading(a: Any) -> Headings:

@@ -6,6 +6,7 @@ a hash that was turned is some bits off.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -33,6 +34,9 @@ FRAMES_BY_POINTS = 200
 PICTURES_OF_A_PICTURE = 100
 """So many stored pictures and frames are laid upon a picture, those with the most votes."""
 PICTURES_OF_A_FRAME = 20
+MOST_BY_CHANCE = 3
+"""So many are laid upon a picture of those with no more votes than pictures have that have nothing in common: a copy is
+hardly ever among them. Measured: docs/decisions/0076."""
 MOMENTS_OF_A_BLOB = 400
 MOMENTS_IN_ALL = 1_000
 """Pairs of frames that are laid upon each other for one query, those with the most votes: a minute of one processor at
@@ -142,8 +146,18 @@ def _by_points(
     return FEATURES.candidates(session, among, asked, limit, excluding=excluding)
 
 
+def _without_chance(by_hashes: Collection[str], by_points: Sequence[Candidate]) -> list[Candidate]:
+    """The same without the blobs that have no more votes than any two have, but for those with the most."""
+    beyond_chance = {one.blob_sha256 for one in by_points if not one.is_by_chance}.union(by_hashes)
+    by_chance = dict.fromkeys(one.blob_sha256 for one in by_points if one.blob_sha256 not in beyond_chance)
+    kept = beyond_chance.union(islice(by_chance, MOST_BY_CHANCE))
+    return [one for one in by_points if one.blob_sha256 in kept]
+
+
 def _with_moments(by_hashes: Collection[str], by_points: Sequence[Candidate], *, is_picture: bool) -> Proposed:
     found = Proposed({blob: [] for blob in by_hashes})
+    if is_picture:
+        by_points = _without_chance(found, by_points)
     left = MOMENTS_IN_ALL
     for one in by_points:
         if not left:

@@ -1,6 +1,6 @@
 """Reading what blobs are compared by: all their hashes, and the local features of frames that were proposed."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -44,8 +44,9 @@ def prints_of(
         .where(is_one_of(Fingerprint.blob_sha256, wanted))
         .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
     )
-    kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(Blob.sha256.in_(wanted))).all())
-    sizes, pictures = _sizes_of(session, wanted), _pictures_of(session, wanted)
+    kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(is_one_of(Blob.sha256, wanted))).all())
+    shown = _shown_of(session, wanted)
+    sizes, pictures = _sizes_of(shown), _pictures_of(shown)
     features = _features_of(session, wanted, moments, catalog)
     grouped: dict[str, list[Print]] = {blob: [] for blob in features}
     for row in rows:
@@ -109,31 +110,32 @@ def _read(session: Session, which: Any, catalog: Catalog) -> dict[str, list[Loca
     return found
 
 
-def _pictures_of(session: Session, blobs: Collection[str]) -> dict[str, PackedPictures]:
-    """Where the newest working pictures of each lie."""
-    rows = session.execute(
-        select(Derivative.blob_sha256, Derivative.sha256, Derivative.details)
-        .where(Derivative.blob_sha256.in_(blobs), Derivative.kind == "frames")
-        .order_by(Derivative.made_at, Derivative.id.desc())
+def _shown_of(session: Session, blobs: Collection[str]) -> Sequence[Any]:
+    """The previews of these blobs, and then their working pictures, the newest last."""
+    query = (
+        select(Derivative.blob_sha256, Derivative.sha256, Derivative.kind, Derivative.details)
+        .where(is_one_of(Derivative.blob_sha256, blobs), Derivative.kind.in_(("frames", "preview")))
+        .order_by(Derivative.kind.desc(), Derivative.made_at, Derivative.id.desc())
     )
+    return session.execute(query).all()
+
+
+def _pictures_of(shown: Sequence[Any]) -> dict[str, PackedPictures]:
+    """Where the newest working pictures of each lie."""
     return {
         row.blob_sha256: PackedPictures(
             Sha256Hex(row.sha256), {frame.time_ms: frame for frame in index_of(row.details)}
         )
-        for row in rows
+        for row in shown
+        if row.kind == "frames"
     }
 
 
-def _sizes_of(session: Session, blobs: Collection[str]) -> dict[str, tuple[int, int]]:
+def _sizes_of(shown: Sequence[Any]) -> dict[str, tuple[int, int]]:
     """Width and height of the working picture, else of the preview: as the picture is displayed, and as near to the
     decoder's size as is known."""
-    rows = session.execute(
-        select(Derivative.blob_sha256, Derivative.kind, Derivative.details)
-        .where(Derivative.blob_sha256.in_(blobs), Derivative.kind.in_(("frames", "preview")))
-        .order_by(Derivative.kind.desc(), Derivative.made_at)
-    )
     return {
         row.blob_sha256: (int(row.details["width"]), int(row.details["height"]))
-        for row in rows
+        for row in shown
         if {"width", "height"} <= row.details.keys()
     }

@@ -5,6 +5,7 @@ from functools import cache
 from itertools import combinations
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from app.fingerprints import point_pairs
+from app.fingerprints import geometry, point_pairs
 from app.fingerprints.algorithms.local_features import Points, unpack_points
 from app.fingerprints.algorithms.orb import local_features
 from app.fingerprints.geometry import find_geometry
+from app.fingerprints.point_pairs import Pairs
 from app.fingerprints.projective import inverse, moved
 from tests.media_samples import ASSETS, PHOTOGRAPHS, upright
 from tests.support.examples import examples
@@ -281,6 +283,35 @@ def test_geometry_when_no_pair_is_left_out_by_whole_steps_then_says_the_same(
             np.testing.assert_array_equal(one.matrix, slow.matrix)
             np.testing.assert_array_equal(one.pairs, slow.pairs)
     assert found[0] is not None
+
+
+def test_geometry_when_places_are_fitted_on_although_they_stay_the_same_then_says_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is fitted by the same places as before need not be fitted again."""
+    edited = [points_of(make(small(TEMPLE))) for make, _ in list(EDITS.values())[:4]]
+    others = [take(path) for path in (TEMPLE, TABLE) for take in AS_IT_IS_AND_MIRRORED]
+    pairs = [(one, other) for one in edited for other in others]
+    fitted, fit = list[int](), geometry._fitted
+
+    def noted(pairs: Pairs) -> Any:
+        fitted.append(len(pairs))
+        return fit(pairs)
+
+    monkeypatch.setattr(geometry, "_fitted", noted)
+    monkeypatch.setattr(geometry, "_tilted", lambda _, matrix, inliers: (matrix, inliers))
+    found = [find_geometry(*pair) for pair in pairs]
+    times = len(fitted)
+    monkeypatch.setattr(geometry, "_is_same", lambda some, others: False)
+    on_and_on = [find_geometry(*pair) for pair in pairs]
+
+    assert any(found)
+    assert len(fitted) - times > times
+    for one, other in zip(found, on_and_on, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None and other is not None:
+            np.testing.assert_array_equal(one.matrix, other.matrix)
+            np.testing.assert_array_equal(one.pairs, other.pairs)
 
 
 @pytest.mark.thorough

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.fingerprints import finding
 from app.fingerprints.algorithms.catalog import CATALOG
 from app.fingerprints.finding import Compared, plan_pairs
 from app.fingerprints.grounds import WITHOUT_PICTURES, Explanation, Ground
@@ -123,6 +124,27 @@ def test_two_copies_planned_before_either_is_stored_then_the_later_one_goes_anot
     assert (first.rounds, second.rounds) == (1, 2)
     assert matched_with(hub, first.item) == {second.item}
     assert hub.entries(first.item, "evidence.matched") == hub.entries(second.item, "evidence.matched") == 1
+
+
+def test_round_that_follows_another_then_what_the_item_is_compared_by_is_not_read_again(
+    hub: Hub, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (
+        Steps(hub, runner, fingerprinted(hub, runner, samples.recompressed(PHOTO, quality))) for quality in (60, 80)
+    )
+    read, query_prints = list[str](), finding.query_prints
+
+    def noted(session: Any, sha256: str, catalog: Any) -> Any:
+        read.append(sha256)
+        return query_prints(session, sha256, catalog)
+
+    monkeypatch.setattr(finding, "query_prints", noted)
+    for one in (first, second, first, second, first, second, second, second, second):
+        one.step()
+
+    assert (first.rounds, second.rounds, second.is_done) == (1, 2, True)
+    assert len(read) == len(set(read)) == 2
+    assert matched_with(hub, first.item) == {second.item}
 
 
 @pytest.mark.thorough

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.fingerprints.algorithms.local_features import OCTAVES, SIDE_PIXELS, pack_points
+from app.fingerprints.algorithms.local_features import OCTAVES, POINT_BYTES, SIDE_PIXELS, pack_points
 from app.fingerprints.search import points
 from app.fingerprints.search.files import open_index, writing
 from app.fingerprints.search.points import (
@@ -174,6 +174,62 @@ def test_keys_when_too_many_points_lie_under_them_then_the_rarest_are_looked_up(
     assert [(voted.which.tobytes(), voted.votes) for voted in vote([crowd, one], query, 200, own)] == [
         (voted.which.tobytes(), voted.votes) for voted in vote([one], query, 200)
     ]
+    monkeypatch.setattr(points, "MOST_COMPARED", 40)
     monkeypatch.setattr(points, "MOST_FILTERED", 500)
     hits = near_points([crowd, one], unpacked(query)[0], own)
     assert [len(found.rows) for found in hits] == [0, 1], "beyond that, of everybody's again"
+
+
+@given(st.integers(0, 2**32), st.lists(st.integers(1, 4), min_size=1, max_size=4))
+@settings(max_examples=examples(20))
+def test_votes_when_few_sets_are_asked_for_then_each_point_is_compared_and_says_what_the_tables_say(
+    seed: int, divided: list[int]
+) -> None:
+    drawn = Drawn(seed)
+    parts = [drawn.sets(count) for count in divided]
+    blocks, query = [PointBlock.in_memory(rows_of(part)) for part in parts], drawn.points()
+    allowed = drawn.chance.random(sum(divided)) < 0.5
+    found = vote(blocks, query, 100, allowed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(points, "_few_rows", lambda *_: None)
+        by_tables = vote(blocks, query, 100, allowed)
+    assert [(one.which.tobytes(), *one[1:]) for one in found] == [(one.which.tobytes(), *one[1:]) for one in by_tables]
+
+
+def sharing(chance: np.random.Generator, count: int, shared: int) -> tuple[bytes, bytes]:
+    """Points of two pictures, of which so many are the same, all turned and scaled alike."""
+    descriptors = chance.integers(0, 256, (2, count, 32), dtype=np.uint8)
+    descriptors[1, :shared] = descriptors[0, :shared]
+    xy, none = chance.integers(0, SIDE_PIXELS, (count, 2)), np.zeros(count)
+    packed = [pack_points(xy, none, none, one) for one in descriptors]
+    return packed[0], packed[1]
+
+
+@pytest.mark.parametrize(
+    ("count", "shared", "is_by_chance"),
+    [(500, 23, True), (500, 24, False), (250, 5, True), (250, 6, False), (40, 1, False)],
+)
+def test_votes_when_no_more_points_agree_than_of_pictures_with_nothing_in_common_then_are_by_chance(
+    count: int, shared: int, is_by_chance: bool
+) -> None:
+    query, other = sharing(np.random.default_rng(7), count, shared)
+    crowd = PointBlock.in_memory(rows_of([(key(b"\2" * 32, 0), other), (key(b"\1" * 32, 0), query)]))
+    last = PointBlock.in_memory(rows_of([(key(b"\3" * 32, 0), other)]))
+
+    found = {bytes(one.which["blob"])[:1]: one.is_by_chance for one in vote([crowd, last], query, 9)}
+
+    assert found == {b"\1": False, b"\2": is_by_chance, b"\3": is_by_chance}
+
+
+def test_votes_when_crowded_keys_were_left_out_then_none_is_said_to_be_by_chance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    query, other = sharing(np.random.default_rng(7), 500, 10)
+    sets = [(key(b"\1" * 32, 0), other), (key(b"\2" * 32, 0), other[: 5 * POINT_BYTES])]
+    block = PointBlock.in_memory(rows_of(sets))
+    found = {one.which.tobytes(): one.is_by_chance for one in vote([block], query, 9)}
+    assert found == {sets[0][0]: True, sets[1][0]: False}
+
+    monkeypatch.setattr(points, "_rarest", lambda counts, _: counts <= 1)
+
+    assert [(one.which.tobytes(), one.is_by_chance) for one in vote([block], query, 9)] == [(sets[0][0], False)]

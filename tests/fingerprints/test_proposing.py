@@ -20,6 +20,31 @@ def test_frames_when_more_are_proposed_than_are_laid_upon_each_other_then_those_
     assert found == {"by hashes": [], "a": [(0, 0), (1_000, 1_000)], "b": [(0, 0)]}
 
 
+@pytest.mark.parametrize("is_picture", [True, False], ids=["a picture", "a recording"])
+def test_blobs_when_a_picture_agrees_with_them_by_chance_alone_then_only_the_first_few_are_laid_upon_it(
+    is_picture: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(proposing, "MOST_BY_CHANCE", 2)
+    votes = [
+        ("chance 1", True),
+        ("copy", False),
+        ("chance 2", True),
+        ("copy", True),
+        ("chance 3", True),
+        ("near", True),
+    ]
+    candidates = [
+        Candidate(blob, 1_000 * place, 0, "identity", 900 - place, is_by_chance)
+        for place, (blob, is_by_chance) in enumerate(votes)
+    ]
+
+    found = proposing._with_moments({"near"}, candidates, is_picture=is_picture)
+
+    assert found["copy"] == [(0, 1_000), (0, 3_000)], "all frames of what more than chance speaks for"
+    assert found["near"] == [(0, 5_000)], "hashes speak for it"
+    assert set(found) - {"copy", "near"} == {"chance 1", "chance 2"} | ({"chance 3"} if not is_picture else set())
+
+
 @pytest.mark.parametrize(
     ("copies", "asked"),
     [

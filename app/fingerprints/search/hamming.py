@@ -1,7 +1,7 @@
 """Hashes as rows of 64-bit words, the bits in which two of them differ, and the plain scan over all of them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,9 +10,13 @@ from app.kernel.numbers import Numbers
 WORD_BYTES = 8
 ROWS_AT_ONCE = 16_384
 """So many rows, and what is computed of them, stay in a processor's cache."""
+ROWS_BESIDE_ALL = 64
+"""So many, where each is compared with some hundreds of others."""
 
 Words = np.ndarray[tuple[int, int], np.dtype[np.uint64]]
 """One hash a row."""
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 Distances = np.ndarray[tuple[int], np.dtype[np.uint16]]
 
@@ -40,6 +44,24 @@ def distances_bits(some: Words, others: Words) -> Distances:
     total: Distances = counts[:, 0].astype(np.uint16)
     for column in range(1, counts.shape[1]):
         total += counts[:, column]
+    return total
+
+
+def distances_between(some: Words, others: Words) -> Array:
+    """Of every row of the one to every row of the other: ``(some, others)``, uint16.
+
+    A few rows at a time: what is between then stays in the processor's cache."""
+    total: Array = np.empty((len(some), len(others)), np.uint16)
+    words = np.ascontiguousarray(others.T)
+    differs = np.empty((ROWS_BESIDE_ALL, len(others)), np.uint64)
+    counts = np.empty((ROWS_BESIDE_ALL, len(others)), np.uint8)
+    for start in range(0, len(some), ROWS_BESIDE_ALL):
+        rows, into = some[start : start + ROWS_BESIDE_ALL], total[start : start + ROWS_BESIDE_ALL]
+        of_word, in_bits = differs[: len(rows)], counts[: len(rows)]
+        into[...] = 0
+        for word in range(rows.shape[1]):
+            np.bitwise_xor(rows[:, word, None], words[word], out=of_word)
+            into += np.bitwise_count(of_word, out=in_bits)
     return total
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from app.fingerprints.algorithms.local_features import DESCRIPTOR_BYTES, OCTAVES, POINT_BYTES
-from app.fingerprints.search.hamming import Hits, Words, distances_bits
+from app.fingerprints.search.hamming import NO_HITS, Hits, Words, distances_between, distances_bits
 from app.fingerprints.search.multi_index import (
     Bands,
     Table,
@@ -32,7 +32,7 @@ from app.fingerprints.search.multi_index import (
     near_among,
     table_shapes,
 )
-from app.kernel.numbers import Numbers, begins, distinct
+from app.kernel.numbers import Numbers, begins, distinct, spread
 
 BANDS = Bands(12, 20)
 STEPS = 1
@@ -41,6 +41,10 @@ MOST_COMPARED = 16_000_000
 """Points for one set of a query: 2 s of one processor at most."""
 MOST_FILTERED = 256_000_000
 """Points of which it is looked up whose they are, where a search is among some sets: again 2 to 3 s at most."""
+
+CHANCE = 24 / 500**2
+"""Of two sets that have nothing in common, so many points agree in turn and scale for each pair of points that there
+is, or fewer: 24 where both have 500. Measured: docs/decisions/0076."""
 
 TURN_BINS = 16
 """Steps of a full turn; a vote counts in two neighbouring ones."""
@@ -90,6 +94,11 @@ class PointRows:
             np.concatenate(owners),
             np.concatenate([part.sets for part in parts]),
         )
+
+    def spans(self, sets: Numbers) -> tuple[Numbers, Numbers]:
+        """Where the points of each of these sets begin and end: they are in order of their sets."""
+        first, end = (np.searchsorted(self.owners, sets.astype(np.uint32), side) for side in ("left", "right"))
+        return first, end
 
 
 def unpacked(packed: bytes) -> tuple[Words, Array]:
@@ -201,6 +210,8 @@ class Voted(NamedTuple):
 
     which: Any
     votes: int
+    is_by_chance: bool
+    """Whether no more points agree than do of two pictures that have nothing in common."""
 
 
 @dataclass(frozen=True)
@@ -213,6 +224,8 @@ class _Answers:
     """In 512 steps of a full turn."""
     scaled: Numbers
     """In octaves, from 0 for the query's being seven above."""
+    are_all: bool
+    """Whether no key was left out for being crowded."""
 
     @cached_property
     def pairs(self) -> Numbers:
@@ -236,29 +249,54 @@ def vote(blocks: Sequence[PointBlock], packed: bytes, limit: int, allowed: Array
         return []
     answers = _answers(blocks, words, turns, allowed)
     sums = _sums(answers, len(sets))
-    votes = _votes(answers, _most(sums))
+    votes, agreeing = _votes(answers, _most(sums))
     some = np.flatnonzero(votes)
     if len(some) > limit:
         some = some[votes[some] >= np.partition(votes[some], -limit)[-limit]]
     order = np.lexsort((sets["time_ms"][some], sets["blob"][some].view("S32"), -votes[some]))[:limit]
-    return [Voted(sets[place], int(votes[place])) for place in some[order]]
+    some = some[order]
+    # Where keys were left out, more would agree than is known.
+    is_by_chance = (agreeing[some] < CHANCE * len(words) * _counts(blocks, some)) & answers.are_all
+    voted = zip(sets[some], votes[some].tolist(), is_by_chance.tolist(), strict=True)
+    return [Voted(*one) for one in voted]
+
+
+def _counts(blocks: Sequence[PointBlock], sets: Numbers) -> Numbers:
+    """How many points each of these sets has, which are numbered over all blocks."""
+    counts, before = np.zeros(len(sets), np.int64), 0
+    for block in blocks:
+        own = np.flatnonzero((sets >= before) & (sets < before + len(block.rows.sets)))
+        first, end = block.rows.spans(sets[own] - before)
+        counts[own] = end - first
+        before += len(block.rows.sets)
+    return counts
 
 
 def _answers(blocks: Sequence[PointBlock], words: Words, turns: Array, allowed: Array | None) -> _Answers:
     found: list[tuple[Numbers, ...]] = []
     before = 0
-    for block, hits in zip(blocks, near_points(blocks, words, allowed), strict=True):
+    near, is_all = _near(blocks, words, allowed)
+    for block, hits in zip(blocks, near, strict=True):
         theirs, ours = block.rows.turns[hits.rows].astype(np.int64), turns[hits.queries].astype(np.int64)
         turned, scaled = ((theirs >> 3) - (ours >> 3)) % 512, (theirs & 7) - (ours & 7) + OCTAVES
         found.append((hits.queries, block.rows.owners[hits.rows].astype(np.int64) + before, turned, scaled))
         before += len(block.rows.sets)
-    return _Answers(*(np.concatenate(column) for column in zip(*found, strict=True)))
+    points, sets, turns_between, scales_between = (np.concatenate(column) for column in zip(*found, strict=True))
+    return _Answers(points, sets, turns_between, scales_between, is_all)
 
 
 def near_points(blocks: Sequence[PointBlock], words: Words, allowed: Array | None = None) -> list[Hits]:
     """What answers each of the query's points, in each block. ``allowed``: see :func:`vote`."""
+    return _near(blocks, words, allowed)[0]
+
+
+def _near(blocks: Sequence[PointBlock], words: Words, allowed: Array | None) -> tuple[list[Hits], bool]:
+    """See :func:`near_points`; and whether that is all: no key was left out."""
     if not blocks:
-        return []
+        return [], True
+    few = None if allowed is None else _few_rows(blocks, allowed, len(words))
+    if few is not None:
+        return [_answering(block, rows, words) for block, rows in zip(blocks, few, strict=True)], True
     keys = BANDS.keys(words)[:, :, None] ^ masks_within(BANDS.width, STEPS)
     spans = [block.tables.spans(keys) for block in blocks]
     ends = np.cumsum([len(block.rows.sets) for block in blocks])
@@ -275,9 +313,37 @@ def near_points(blocks: Sequence[PointBlock], words: Words, allowed: Array | Non
                 is_own = own[block.rows.owners[pairs.rows]]
                 pairs = Hits(pairs.queries[is_own], pairs.rows[is_own])
             parts.append(near_among(block.rows.words, pairs, words, RADIUS_BITS))
-        none = [Hits(np.empty(0, np.int64), np.empty(0, np.int64))]
-        hits.append(Hits(*(np.concatenate(column) for column in zip(*none, *parts, strict=True))))
-    return hits
+        hits.append(Hits(*(np.concatenate(column) for column in zip(NO_HITS, *parts, strict=True))))
+    return hits, bool(chosen.all())
+
+
+def _few_rows(blocks: Sequence[PointBlock], allowed: Array, points: int) -> list[Numbers] | None:
+    """Where the points of the sets that are asked for lie in each block; None: they are too many to be compared with
+    each of the query's. So few that no key would be left out for them are, in less time than all keys are looked up."""
+    if np.count_nonzero(allowed) * points * BANDS.count > MOST_COMPARED:  # Of one point each.
+        return None
+    ends = np.cumsum([len(block.rows.sets) for block in blocks])
+    found = []
+    for block, own in zip(blocks, np.split(allowed, ends[:-1]), strict=True):
+        first, end = block.rows.spans(np.flatnonzero(own))
+        found.append(spread(first, end - first))
+    return found if sum(map(len, found)) * points * BANDS.count <= MOST_COMPARED else None
+
+
+def _answering(block: PointBlock, rows: Numbers, words: Words) -> Hits:
+    """Which of these rows answer each of the query's points, by the rule itself."""
+    if not len(rows):
+        return NO_HITS
+    theirs = block.rows.words[rows]
+    queries, near = np.nonzero(distances_between(words, theirs) <= RADIUS_BITS)
+    is_filed = _share_a_key(BANDS.keys(words)[queries], BANDS.keys(theirs)[near])
+    return Hits(queries[is_filed], rows[near[is_filed]])
+
+
+def _share_a_key(some: Array, others: Array) -> Array:
+    """Of rows of keys, which are filed where the others are looked up."""
+    shares: Array = np.any(np.bitwise_count(some ^ others) <= STEPS, axis=1)
+    return shares
 
 
 def _chosen(blocks: Sequence[PointBlock], spans: Sequence[tuple[Array, Array]], asked: Sequence[Array | None]) -> Array:
@@ -332,9 +398,10 @@ def _most(sums: Numbers) -> Array:
     return chosen
 
 
-def _votes(answers: _Answers, is_counted: Array) -> Numbers:
-    """Of each set the votes for the turn and scale that has most; a point votes once for each."""
-    best = np.zeros(len(is_counted), np.int64)
+def _votes(answers: _Answers, is_counted: Array) -> tuple[Numbers, Numbers]:
+    """Of each set the votes for the turn and scale that has most, and the most points that agree in one; a point votes
+    once for each."""
+    best, most = np.zeros((2, len(is_counted)), np.int64)
     taken = np.flatnonzero(is_counted[answers.sets])
     points, owners = answers.points[taken], answers.sets[taken]
     fine, scaled = answers.turned[taken] * TURN_BINS // 512, answers.scaled[taken]
@@ -347,9 +414,10 @@ def _votes(answers: _Answers, is_counted: Array) -> Numbers:
     begin = begins(once >> 16)
     if len(begin):
         cells = once[begin] >> 16
-        weights = np.add.reduceat(answers.weights[once & 0xFFFF], begin)
-        np.maximum.at(best, cells // (TURN_BINS * (SCALE_BINS + 2)), weights)
-    return best
+        owners = cells // (TURN_BINS * (SCALE_BINS + 2))
+        np.maximum.at(best, owners, np.add.reduceat(answers.weights[once & 0xFFFF], begin))
+        np.maximum.at(most, owners, np.diff(begin, append=len(once)))
+    return best, most
 
 
 def shapes_of(points: int, sets: int) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -377,7 +445,6 @@ def block_of(arrays: Any) -> PointBlock:
 
 def is_answer(words: Words, query: Words) -> Array:
     """Which of the points answer one (a row), by the rule itself, without tables."""
-    apart = BANDS.keys(words) ^ BANDS.keys(query)
-    is_filed: Array = (np.bitwise_count(apart) <= STEPS).any(axis=1)
+    is_filed = _share_a_key(BANDS.keys(words), BANDS.keys(query))
     is_filed &= distances_bits(words, query) <= RADIUS_BITS
     return is_filed
