@@ -196,6 +196,18 @@ def test_votes_when_few_sets_are_asked_for_then_each_point_is_compared_and_says_
     assert [(one.which.tobytes(), *one[1:]) for one in found] == [(one.which.tobytes(), *one[1:]) for one in by_tables]
 
 
+@pytest.mark.parametrize(("differing", "answers"), [(23, 1), (24, 0)], ids=["one band in one bit", "each in two"])
+def test_point_when_every_band_differs_in_more_than_a_bit_then_answers_nobody_however_few_are_asked(
+    differing: int, answers: int
+) -> None:
+    """Bit ``i`` is of band ``i % 12``; all is far below the radius."""
+    bits = np.zeros((2, 256), np.uint8)
+    bits[1, :differing] = 1
+    query, other = (pack_points(np.zeros((1, 2)), np.zeros(1), np.zeros(1), np.packbits(one[None], 1)) for one in bits)
+    block = PointBlock.in_memory(rows_of([(key(b"\1" * 32, 0), other)]))
+    assert [len(vote([block], query, 9, allowed)) for allowed in (None, np.ones(1, bool))] == [answers, answers]
+
+
 def sharing(chance: np.random.Generator, count: int, shared: int) -> tuple[bytes, bytes]:
     """Points of two pictures, of which so many are the same, all turned and scaled alike."""
     descriptors = chance.integers(0, 256, (2, count, 32), dtype=np.uint8)
