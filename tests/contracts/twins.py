@@ -33,7 +33,19 @@ MOST_PAGES = 12
 CALLERS = ("verifier", "coordinator", "custodian", "auditor", "outsider")
 ASKED_IN_FULL = ("own", "excerpt")
 """These objects are asked for in every form, and lists of them page by page."""
-BY_IDS = frozenset({"listMembers", "createExport"})
+COPIES = dict.fromkeys(("own", "other"), "either")
+"""Items on the same bytes: which of them stands for both is a matter of their random ids."""
+BY_IDS = frozenset(
+    {
+        "listMembers",
+        "createExport",
+        "getGroup",
+        "listGroups",
+        "listGroupMembers",
+        "getIncidentOrigins",
+        "listIncidentOrigins",
+    }
+)
 """Answered in the order of random ids."""
 NOT_ASKED = ("missing", "other")
 """:mod:`tests.contracts.test_access_matrix` asks for them."""
@@ -200,7 +212,7 @@ def _walk(world: World, told_here: Told) -> None:
     for kind, objects in world.objects.items():
         for which, parameters in objects.items():
             for value in parameters.values():
-                names.known.setdefault(value, f"<{which} {kind}>")
+                names.known.setdefault(value, f"<{COPIES.get(which, which)} {kind}>")
     for call in sorted(CALLS, key=lambda call: call.operation == "acknowledgeNotice"):  # Last: it leaves an entry.
         if call.operation == "deleteCurrentSession":
             continue  # Everybody's walk would be over.
