@@ -56,7 +56,8 @@ def test_digest_when_made_from_the_pages_of_members_then_is_the_answers(desk: De
     desk.verified(strike, other)
     desk.verified(elsewhere)
     expected = {"incidents": (3, 2), "items": (2, 1), "casualties": (3, 2)}[measure]
-    for filters, number in zip(({}, {"kind": {"missile_strike"}}), expected, strict=True):
+    asked: list[dict[str, Any]] = [{}, {"kind": {"missile_strike"}}]
+    for filters, number in zip(asked, expected, strict=True):
         answer = desk.ask(measure, By.KIND, **filters)
         records = desk.members(answer.query)
         assert len(records) == answer.counted.count == number
