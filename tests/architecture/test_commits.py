@@ -21,6 +21,7 @@ MAY_COMMIT = (
     "anchors/stamping.py",  # A runner beside the jobs: a stamp that came and its entry.
 )
 RELATING = ("relationship", "backref")
+HOLDING = {"viewonly": True, "lazy": "raise"}
 
 
 @cache
@@ -71,7 +72,8 @@ def test_ledger_when_appended_to_then_by_the_unit_of_work_alone() -> None:
 
 
 def test_models_when_written_then_relate_by_ids_and_load_nothing_by_themselves() -> None:
-    """A lazy relationship is a query that nobody sees, and a way around ``authorise``."""
+    """A lazy relationship is a query that nobody sees, and a way around ``authorise``. One that only holds what a
+    statement named, and raises where none did, is neither."""
     named = {
         f"{file}:{node.lineno}"
         for file, node in nodes()
@@ -80,6 +82,7 @@ def test_models_when_written_then_relate_by_ids_and_load_nothing_by_themselves()
             (isinstance(node.func, ast.Name) and node.func.id in RELATING)
             or (isinstance(node.func, ast.Attribute) and node.func.attr in RELATING)
         )
+        and HOLDING != {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
     }
     assert named == set()
 
