@@ -82,7 +82,7 @@ def test_models_when_written_then_relate_by_ids_and_load_nothing_by_themselves()
             (isinstance(node.func, ast.Name) and node.func.id in RELATING)
             or (isinstance(node.func, ast.Attribute) and node.func.attr in RELATING)
         )
-        and HOLDING != {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords}
+        and {keyword.arg: ast.literal_eval(keyword.value) for keyword in node.keywords} != HOLDING
     }
     assert named == set()
 
