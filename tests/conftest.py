@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
@@ -43,8 +44,15 @@ def pytest_configure(config: pytest.Config) -> None:
         remove_left_over_runs()
         os.environ[RUN_DIRECTORY] = str(make_run_directory())
     refuse_other_hosts()
+    log_to_what_is_held()
     hash_passwords_cheaply()
     share_compiled_statements()
+
+
+def log_to_what_is_held() -> None:
+    """The API of a test logs from threads of its own, while pytest puts another file in the place of ``sys.stdout``.
+    ``print``, by which structlog writes, does not hold the one that it writes to: CPython 3.11 crashes then."""
+    structlog.configure(logger_factory=structlog.WriteLoggerFactory())
 
 
 SLOW_FILES = (
