@@ -15,6 +15,7 @@ from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce
 from app.fingerprints.pictures import PackedPictures
 from app.fingerprints.prints import Print, Prints
 from app.fingerprints.stop_list import is_stopped
+from app.fingerprints.views import area_of, is_part
 from app.kernel.database import is_one_of
 from app.kernel.primitives import Sha256Hex
 from app.media.frames import index_of
@@ -69,11 +70,19 @@ def without_stopped(session: Session, found: Mapping[str, Prints]) -> dict[str, 
 
 
 def _without(prints: Prints, stopped: Collection[bytes]) -> Prints:
-    times = {one.time_ms for one in prints.prints if one.version == PDQ.version and one.value in stopped}
+    """Where a part shows a stopped frame, the part alone: what is around it is another picture, and whoever puts a test
+    card beside a picture does not hide it."""
+    found = [one for one in prints.prints if one.version == PDQ.version and one.value in stopped]
+    times = {one.time_ms for one in found if not is_part(one.view)}
+    parts = {(one.time_ms, area_of(one.view)) for one in found if is_part(one.view)}
+
+    def is_left(time_ms: int, area: str) -> bool:
+        return time_ms not in times and (time_ms, area) not in parts
+
     return replace(
         prints,
-        prints=[one for one in prints.prints if one.time_ms not in times],
-        features=[one for one in prints.features if one.time_ms not in times],
+        prints=[one for one in prints.prints if is_left(one.time_ms, area_of(one.view))],
+        features=[one for one in prints.features if is_left(one.time_ms, one.view)],
     )
 
 

@@ -13,9 +13,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.fingerprints import stop_list
+from app.fingerprints.algorithms.local_features import LocalFeatures
 from app.fingerprints.following import FollowingIndex
+from app.fingerprints.prints import Print, Prints
 from app.fingerprints.search.hamming import words_of
 from app.fingerprints.stop_list_finding import Demands, propose_frames
+from app.fingerprints.stored_prints import without_stopped
 from app.fingerprints.views import in_symmetries
 from tests import media_samples as samples
 from tests.factories import commit_in
@@ -88,6 +91,31 @@ def test_frame_when_turned_or_mirrored_then_is_stopped_too(api: Api) -> None:
         turned = list(in_symmetries(value).values())
         assert len(set(turned)) == 8
         assert stop_list.is_stopped(session, PDQ, turned) == set(turned)
+
+
+@pytest.mark.parametrize(
+    ("shown", "left"),
+    [
+        ("identity", ["8000 identity"]),
+        ("part.9.9.90.60.180.mirror", ["0 identity", "0 part.200.9.90.60.180", "8000 identity"]),
+    ],
+    ids=["whole", "a part"],
+)
+def test_frame_when_stopped_as_all_of_a_picture_or_a_part_of_it_then_that_alone_counts_no_more(
+    api: Api, shown: str, left: list[str]
+) -> None:
+    with sessions_of(api)() as session:
+        assert stop_list.is_stopped(session, PDQ, [VALUE]) == set()  # This process looked at another database before.
+    put_there(api)
+    views = ("identity", "part.9.9.90.60.180.identity", "part.9.9.90.60.180.mirror", "part.200.9.90.60.180.identity")
+    hashes = [Print(PDQ, 0, view, VALUE if view == shown else bytes(32), 90) for view in views]
+    sets = [(0, "identity"), (0, "part.9.9.90.60.180"), (0, "part.200.9.90.60.180"), (8000, "identity")]
+    features = [LocalFeatures("orb/1", time_ms, b"", view) for time_ms, view in sets]
+    prints = Prints(True, [*hashes, Print(PDQ, 8000, "identity", bytes(32), 90)], features)
+    with sessions_of(api)() as session:
+        found = without_stopped(session, {"film": prints})["film"]
+    assert sorted(f"{one.time_ms} {one.view}" for one in found.features) == left
+    assert sorted({f"{one.time_ms} {one.view.removesuffix('.identity')}" for one in found.prints}) == left
 
 
 @pytest.mark.thorough
