@@ -24,6 +24,7 @@ import numpy as np
 
 from app.fingerprints.frame_pairs import Array, Frames, Integers, Pairs, Plane, TimedHash, frames_of, pairs_alike
 from app.fingerprints.lines import Line, line_at_same_speed, strongest_line
+from app.fingerprints.reach import Standing
 from app.fingerprints.views import AREAS, IDENTITY, INVERSE
 
 __all__ = ["Segment", "TimedHash", "align", "wider_radius"]
@@ -118,17 +119,20 @@ def align(
     limits = (MAXIMUM_FRAMES_LONGER, MAXIMUM_FRAMES_OTHER)
     a_limit, b_limit = limits if is_a_longer else limits[::-1]
     gap_ms = int(LARGEST_GAP_MS * max(1.0, len(a) / a_limit, len(b) / b_limit))
+    is_thinned, standing = len(a) > a_limit or len(b) > b_limit, None
     a, b = a.thinned(a_limit), b.thinned(b_limit)
     if has_single_frame:
         spans = _occurrences(pairs_alike(a, b, radius_bits), len(a) == 1, gap_ms)
     else:
         wider = pairs_alike(a, b, wider_radius(radius_bits))
         spans = _Spans(a, b, radius_bits, gap_ms).of(wider)
+        # Of a side that was thinned the frames that are left stand for more than they were kept for.
+        standing = None if is_thinned else Standing.of(a, b, wider)
         if not spans and (a.is_still(radius_bits) or b.is_still(radius_bits)):
             is_a_still = a.is_still(radius_bits)
             a, b = (a.thinned(FEW_OF_A_STILL), b) if is_a_still else (a, b.thinned(FEW_OF_A_STILL))
             spans = _occurrences(pairs_alike(a, b, radius_bits), is_a_still, gap_ms)
-    return _in_order([_segment(span, is_turned_back) for span in spans])
+    return _in_order([_segment(span, is_turned_back, standing) for span in spans])
 
 
 def _in_order(segments: list[Segment]) -> list[Segment]:
@@ -268,9 +272,10 @@ def _outside(pairs: Pairs, span: Pairs) -> Array:
     return outside
 
 
-def _ends(span: _Span) -> list[tuple[int, int]]:
+def _ends(span: _Span, standing: Standing | None) -> list[tuple[int, int]]:
     """From when to when on either side: where the line enters and leaves what the pairs cover, so that the ends, too,
-    are the same moments. The first frame of one side may have its partner within the tolerance only."""
+    are the same moments; and on, as far as what stands there stays alike. The first frame of one side may have its
+    partner within the tolerance only."""
     box = [(int(side.min()), int(side.max())) for side in (span.pairs.a_ms, span.pairs.b_ms)]
     if span.line is None:
         return box
@@ -279,18 +284,20 @@ def _ends(span: _Span) -> list[tuple[int, int]]:
     begin, end = max(box[0][0], enters), min(box[0][1], leaves)
     if begin >= end:
         return box
+    if standing is not None:
+        begin, end = standing.reached(span.symmetry, span.line, begin, end)
     there = sorted((speed * begin + shift_ms, speed * end + shift_ms))
     return [(round(begin), round(end)), (round(there[0]), round(there[1]))]
 
 
-def _segment(span: _Span, is_turned_back: bool) -> Segment:
+def _segment(span: _Span, is_turned_back: bool, standing: Standing | None = None) -> Segment:
     pairs = span.pairs
     order = np.argsort(pairs.a, kind="stable")
     _, starts = np.unique(pairs.a[order], return_index=True)
     nearest = np.minimum.reduceat(pairs.distance[order], starts)
     numbers, counts = np.unique(pairs.areas, return_counts=True)
     of_a, of_b = divmod(int(numbers[np.argmax(counts)]), 10)
-    times = _ends(span)
+    times = _ends(span, standing)
     areas = [AREAS[of_a], AREAS[of_b]]
     speed, symmetry = 1.0 if span.line is None else span.line.speed, span.symmetry
     if is_turned_back:

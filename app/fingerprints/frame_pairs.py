@@ -58,6 +58,8 @@ class Frames:
     has: dict[str, Array]
     turned: dict[tuple[str, str], tuple[Array, Array]]
     """By area and symmetry the hashes that were stored turned: at which places, and which."""
+    blank_ms: Integers
+    """The moments that say nothing, in order."""
     _made: dict[str, Mapping[str, Array]] = field(default_factory=dict)
     """By area the hashes turned here, all symmetries at once."""
     _columns: dict[str, Array] = field(default_factory=dict)
@@ -123,7 +125,8 @@ class Frames:
             is_kept = number[places] >= 0
             turned[view] = (number[places[is_kept]], values[is_kept])
         plain = {area: hashes[kept] for area, hashes in self.plain.items()}
-        return Frames(self.times_ms[kept], plain, {area: has[kept] for area, has in self.has.items()}, turned)
+        has = {area: has[kept] for area, has in self.has.items()}
+        return Frames(self.times_ms[kept], plain, has, turned, self.blank_ms)
 
 
 def frames_of(hashes: Sequence[TimedHash], minimum_quality: int) -> Frames:
@@ -152,7 +155,8 @@ def frames_of(hashes: Sequence[TimedHash], minimum_quality: int) -> Frames:
         for view, found in sorted(turned.items())
         if view[0] in plain and view[1] in SYMMETRIES
     }
-    return Frames(times, {area: plain[area] for area in areas}, {area: has[area] for area in areas}, stored)
+    blank = np.setdiff1d(np.array([one.time_ms for one in hashes], np.int64), times)
+    return Frames(times, {area: plain[area] for area in areas}, {area: has[area] for area in areas}, stored, blank)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.alignment import Segment
 from app.fingerprints.views import IDENTITY, VIEWS_RULE, WHOLE
 
-RULE = "match/6"
+RULE = "match/7"
 WITHOUT_PICTURES = " without_pictures"
 """Follows the rule's name where points agree and there were no working pictures to be laid upon each other: such a pair
 is compared anew whenever one of the two is, as after a recompute has made them."""
