@@ -28,6 +28,8 @@ QUEUE = "exhibit"
 IN_BULK = -10
 """The priority of what is done over many stored files at once: after whatever else waits, which has 0."""
 
+Waiting = Callable[[Session], Sequence[Mapping[str, Any]]]
+
 _enqueuing = App(connector=SyncPsycopgConnector())
 """Never opened: every insertion goes through the connection of the session that enqueues."""
 
@@ -44,7 +46,7 @@ class Job:
     run): the job is tried again without a limit, and the attempt is not counted.
 
     ``waiting(session)`` gives the arguments of everything that by its own state waits for this job: what has no job in
-    the queue gets one.
+    the queue gets one, before what is done in bulk. ``waiting_in_bulk`` gives what comes after all else, ``IN_BULK``.
     """
 
     name: str
@@ -53,7 +55,8 @@ class Job:
     store: Callable[[Any, Any], Any]
     on_exhausted: Callable[[Any, Mapping[str, Any], str], None] | None = None
     not_now: tuple[type[Exception], ...] = ()
-    waiting: Callable[[Session], Sequence[Mapping[str, Any]]] | None = None
+    waiting: Waiting | None = None
+    waiting_in_bulk: Waiting | None = None
 
 
 @dataclass(frozen=True)
@@ -153,10 +156,11 @@ def enqueue_forgotten(session: Session, jobs: Sequence[Job]) -> list[tuple[str, 
         return []
     found: list[tuple[str, int]] = []
     for job in jobs:
-        waiting = [] if job.waiting is None else job.waiting(session)
-        known = {_as_key(known) for known in session.scalars(_KNOWN, {"task": job.name})} if waiting else set()
-        forgotten = [arguments for arguments in waiting if _as_key(arguments) not in known]
-        found.extend((job.name, enqueue(session, job.name, arguments)) for arguments in forgotten)
+        for find, priority in ((job.waiting, 0), (job.waiting_in_bulk, IN_BULK)):
+            waiting = [] if find is None else find(session)
+            known = {_as_key(known) for known in session.scalars(_KNOWN, {"task": job.name})} if waiting else set()
+            forgotten = [arguments for arguments in waiting if _as_key(arguments) not in known]
+            found.extend((job.name, enqueue(session, job.name, each, priority=priority)) for each in forgotten)
     return found
 
 

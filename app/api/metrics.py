@@ -24,6 +24,7 @@ from app.api.http import Requires, Services, reading, services
 from app.api.problems import problem_responses
 from app.audits.service import newest_audit
 from app.blobs.store import BlobStorageFailed
+from app.fingerprints.crossing import MATCH_ACROSS
 from app.fingerprints.reading import newest_check
 
 router = APIRouter(tags=["Health"])
@@ -44,6 +45,11 @@ _QUEUE = text("""
         SELECT extract(epoch FROM clock_timestamp() - e.recorded_at)
         FROM (SELECT entry_id FROM ledger_queue ORDER BY entry_id LIMIT 1) q
         JOIN ledger_entries e ON e.id = q.entry_id), 0) AS oldest_s
+""")
+_OLDEST_ACROSS_S = text("""
+    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(at)), 0) FROM procrastinate_events
+    WHERE type = 'deferred'
+        AND job_id = (SELECT min(id) FROM procrastinate_jobs WHERE status = 'todo' AND task_name = :task)
 """)
 _JOBS = text("SELECT CAST(status AS text) AS state, count(*) FROM procrastinate_jobs GROUP BY status")
 
@@ -127,7 +133,12 @@ def _of_jobs(session: Session) -> list[Metric]:
     jobs = GaugeMetricFamily("exhibit_jobs", "Background jobs by state.", labels=["state"])
     for state in JOB_STATES:
         jobs.add_metric([state], counts.get(state, 0.0))
-    return [jobs]
+    oldest = _gauge(
+        "exhibit_jobs_oldest_across_seconds",
+        "How long the oldest comparison across cases has waited: it comes after all else. 0: none waits.",
+        session.scalar(_OLDEST_ACROSS_S, {"task": MATCH_ACROSS}),
+    )
+    return [jobs, oldest]
 
 
 def _of_index(session: Session) -> list[Metric]:

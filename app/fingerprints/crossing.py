@@ -37,7 +37,7 @@ from app.fingerprints.notices import groundless_notices
 from app.fingerprints.pair_rules import Settled, stops_of, stops_of_item
 from app.fingerprints.proposing import Proposed, proposed_anywhere
 from app.fingerprints.tiers import keep_changed_tiers, keep_losses
-from app.jobs import Job
+from app.jobs import IN_BULK, Job
 from app.kernel.database import is_one_of
 from app.kernel.primitives import new_id, utc_now
 from app.media.items import entry_object
@@ -250,6 +250,11 @@ def _record_losses(uow: UnitOfWork, evidence: Evidence, compared: Compared) -> N
             )
 
 
+def enqueue_across(uow: UnitOfWork, evidence_id: UUID) -> None:
+    """Have a settled item compared, after whatever else waits: what is sent next must not be done later for it."""
+    uow.enqueue_at(IN_BULK, MATCH_ACROSS, evidence_id=str(evidence_id))
+
+
 def waiting(session: Session, catalog: Catalog = CATALOG) -> list[Mapping[str, str]]:
     """Some of the items that were not compared by the rule in force: since it changed, or their case takes part now."""
     rule = rule_of(thresholds_of(catalog=catalog), catalog)
@@ -274,7 +279,7 @@ def crossing_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
     def plan(session: Session, *, evidence_id: str, earlier: Result | None = None) -> Plan | None:
         return _plan(session, catalog, evidence_id, earlier)
 
-    return (Job(MATCH_ACROSS, plan, work, _store, None, (), lambda session: waiting(session, catalog)),)
+    return (Job(MATCH_ACROSS, plan, work, _store, waiting_in_bulk=lambda session: waiting(session, catalog)),)
 
 
 JOBS = crossing_jobs()

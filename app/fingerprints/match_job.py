@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, type_coerce
+from sqlalchemy import ColumnElement, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
-from app.fingerprints.crossing import MATCH_ACROSS
+from app.fingerprints.crossing import enqueue_across
 from app.fingerprints.decodings import in_force
 from app.fingerprints.events import EvidenceFingerprinted
 from app.fingerprints.finding import (
@@ -29,7 +29,7 @@ from app.fingerprints.finding import (
 )
 from app.fingerprints.keeping import store_matches
 from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, VideoShot
-from app.jobs import IN_BULK, Job
+from app.jobs import Job
 from app.kernel.primitives import sha256_hex
 from app.media.derivatives import record_derived
 from app.media.items import entry_object
@@ -112,7 +112,7 @@ def _store(uow: UnitOfWork, catalog: Catalog, result: Result) -> Result | None:
     _record_fingerprinted(uow, evidence, decoding, best, result.digest)
     record_derived(uow, evidence)
     store_matches(uow, evidence, result.compared)
-    uow.enqueue_at(IN_BULK, MATCH_ACROSS, evidence_id=str(evidence.id))
+    enqueue_across(uow, evidence.id)
     return None
 
 
@@ -129,7 +129,7 @@ def settle_as_failed(uow: UnitOfWork, evidence_id: UUID, error: str) -> None:
     evidence.fingerprint_reason = error
     _record_given_up(uow, evidence, error, PrintsDigest((), 0, sha256_hex(b"")))
     store_matches(uow, evidence, None)
-    uow.enqueue_at(IN_BULK, MATCH_ACROSS, evidence_id=str(evidence.id))
+    enqueue_across(uow, evidence.id)
 
 
 def _give_up_again(uow: UnitOfWork, evidence: Evidence, error: str) -> None:
@@ -170,12 +170,19 @@ def give_up(uow: UnitOfWork, arguments: Mapping[str, Any], error: str) -> None:
 
 
 def waiting(session: Session) -> list[Mapping[str, str]]:
+    return _due(session, Evidence.fingerprint_status == FingerprintStatus.PENDING)
+
+
+def waiting_in_bulk(session: Session) -> list[Mapping[str, str]]:
+    """What was settled before, and whose bytes were decoded again for another item or by a recompute."""
+    return _due(session, Evidence.fingerprint_status != FingerprintStatus.PENDING, Evidence.settled_decoding > 0)
+
+
+def _due(session: Session, *conditions: ColumnElement[bool]) -> list[Mapping[str, str]]:
     newer = select(Decoding).where(
         Decoding.blob_sha256 == Evidence.blob_sha256, Decoding.number > Evidence.settled_decoding
     )
-    # Also what was settled before, and whose bytes were decoded again for another item or by a recompute.
-    is_due = or_(Evidence.fingerprint_status == FingerprintStatus.PENDING, Evidence.settled_decoding > 0)
-    query = select(Evidence.id).where(is_due, newer.exists())
+    query = select(Evidence.id).where(*conditions, newer.exists())
     return [{"evidence_id": str(found)} for found in session.scalars(query.order_by(Evidence.registered_at))]
 
 
@@ -260,7 +267,7 @@ def match_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
     def store(uow: UnitOfWork, result: Result) -> Result | None:
         return _store(uow, catalog, result)
 
-    return (Job(MATCH, plan, work, store, give_up, (), waiting),)
+    return (Job(MATCH, plan, work, store, give_up, (), waiting, waiting_in_bulk),)
 
 
 JOBS = match_jobs()

@@ -132,7 +132,7 @@ def rematching_jobs(catalog: Catalog = CATALOG) -> tuple[Job, ...]:
     def store(uow: UnitOfWork, result: Result) -> Result | None:
         return _store(uow, catalog, result)
 
-    return (Job(MATCH_AGAIN, plan, work, store, None, (), lambda session: waiting(session, catalog)),)
+    return (Job(MATCH_AGAIN, plan, work, store, waiting_in_bulk=lambda session: waiting(session, catalog)),)
 
 
 JOBS = rematching_jobs()

@@ -102,4 +102,4 @@ def waiting(session: Session) -> Sequence[Mapping[str, Any]]:
     return [{}] if last_change(session) > (passed_on or 0) else []
 
 
-JOBS = (Job(SPREAD_STOPS, _plan, _work, _store, None, (), waiting),)
+JOBS = (Job(SPREAD_STOPS, _plan, _work, _store, waiting_in_bulk=waiting),)

@@ -16,6 +16,8 @@ from sqlalchemy.exc import IntegrityError
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import proposing
 from app.fingerprints.decodings import Decoded
+from app.job_table import JOBS
+from app.jobs import enqueue_forgotten
 from app.kernel.primitives import Sha256Hex, sha256_hex
 from app.media.derivatives import store_files
 from tests import media_samples as samples
@@ -230,6 +232,38 @@ def test_two_files_when_sent_at_once_then_neither_waits_for_what_the_other_resem
     ran = cases.work.finish()
     assert ran.index("match_across") > max(place for place, name in enumerate(ran) if name == "match")
     assert ran.count("match_across") == 2
+
+
+def test_item_that_a_worker_finds_uncompared_across_cases_then_it_comes_after_what_is_sent_next(
+    cases: TwoCases,
+) -> None:
+    cases.send(cases.collector_a, cases.a, PHOTO.read_bytes())
+    while cases.work.run_one() != "match":
+        pass
+    with cases.api.app.state.services.sessions.begin() as session:
+        session.execute(text("DELETE FROM procrastinate_jobs"))
+    with cases.api.app.state.services.sessions.begin() as session:
+        assert [name for name, _ in enqueue_forgotten(session, JOBS)] == ["match_across"]
+
+    cases.send(cases.collector_b, cases.b, plain(UNLIKE))
+
+    assert cases.work.finish() == ["preserve", "fingerprint", "match", "match_across", "match_across"]
+
+
+def test_comparison_across_cases_when_it_waits_then_the_metrics_tell_for_how_long(cases: TwoCases) -> None:
+    def oldest_s() -> float:
+        metrics = cases.api.admin.get("/metrics").text
+        (line,) = [line for line in metrics.splitlines() if line.startswith("exhibit_jobs_oldest_across_seconds ")]
+        return float(line.split()[1])
+
+    cases.send(cases.collector_a, cases.a, PHOTO.read_bytes())
+    while cases.work.run_one() != "match":
+        assert oldest_s() == 0, "other jobs wait"
+    with cases.api.app.state.services.sessions.begin() as session:
+        session.execute(text("UPDATE procrastinate_events SET at = at - interval '1 hour'"))
+    assert 3600 <= oldest_s() < 3660
+    cases.work.finish()
+    assert oldest_s() == 0
 
 
 @pytest.mark.thorough

@@ -20,7 +20,7 @@ from app.fingerprints.algorithms.catalog import CATALOG, Catalog
 from app.fingerprints.match_job import match_jobs
 from app.fingerprints.recompute import enqueue_due, lacking
 from app.fingerprints_command import feed
-from app.jobs import enqueue_forgotten
+from app.jobs import IN_BULK, enqueue_forgotten
 from app.media.jail.decoder import Decoder
 from app.media.jail.limits import DecodeLimits
 from tests import media_samples as samples
@@ -284,6 +284,7 @@ def test_search_that_was_forgotten_after_recomputing_then_a_worker_finds_it(benc
         session.execute(text("DELETE FROM procrastinate_jobs"))
     with bench.api.app.state.services.sessions.begin() as session:
         assert [name for name, _ in enqueue_forgotten(session, match_jobs(CHANGED))] == ["match"]
+    assert bench.rows("SELECT priority FROM procrastinate_jobs") == [(IN_BULK,)], "nobody new waits for it"
     assert (work.finish(), bench.lacking().unsettled) == (["match", "match_across"], 0)
 
 
