@@ -153,7 +153,8 @@ def _side(points: bytes) -> Side:
 
 def _ways(query: Collection[str], reference: Collection[str]) -> Iterator[list[tuple[str, str]]]:
     """Which view of the one is laid upon which of the other: the pictures as they are, a part of either upon the other,
-    and both again mirrored. No part is laid upon a part: what two pages share may be a picture of its own there."""
+    and both again mirrored. No part is laid upon a part: what two pages share may be a picture of its own there. At
+    most 15 of two frames of recordings, 35 of such a frame and a picture, 55 of two pictures, some 2 ms each."""
     mine, theirs = ([view for view in views if Part.of(view)] for views in (query, reference))
     yield [(IDENTITY, IDENTITY)]
     yield [(part, IDENTITY) for part in mine] + [(IDENTITY, part) for part in theirs]

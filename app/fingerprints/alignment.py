@@ -27,7 +27,7 @@ from app.fingerprints.lines import Line, line_at_same_speed, strongest_line
 from app.fingerprints.reach import Standing
 from app.fingerprints.views import AREAS, IDENTITY, INVERSE
 
-__all__ = ["Segment", "TimedHash", "align", "wider_radius"]
+__all__ = ["Segment", "TimedHash", "align", "align_frames", "wider_radius"]
 
 RADIUS_BITS = 31
 WIDER_BITS = 17
@@ -106,7 +106,14 @@ def align(
     given turned is turned here. A span needs two distinct frames on either side, unless one side has only one frame
     that says anything (a still, or a short static recording).
     """
-    sides = frames_of(query, minimum_quality), frames_of(reference, minimum_quality)
+    return align_frames(
+        frames_of(query, minimum_quality), frames_of(reference, minimum_quality), radius_bits=radius_bits
+    )
+
+
+def align_frames(query: Frames, reference: Frames, *, radius_bits: int = RADIUS_BITS) -> list[Segment]:
+    """The same of sides that were made ready before, as one that is compared again and again is."""
+    sides = query, reference
     if not all(side.plain for side in sides):
         return []
     orders = [side.order for side in sides]

@@ -30,6 +30,7 @@ from app.fingerprints.pair_rules import Settled, newest, pair_rule, stops_of
 from app.fingerprints.pictures import with_store
 from app.fingerprints.proposing import Moments, Proposed, proposed
 from app.fingerprints.stored_prints import prints_of, without_stopped
+from app.fingerprints.views import SETS_OF_A_FRAME, SETS_OF_A_PICTURE
 from app.kernel.database import is_one_of
 from app.kernel.primitives import sha256_hex
 from app.media.models import Evidence
@@ -39,8 +40,8 @@ PRINTS_AT_ONCE = 200_000
 """Hashes of candidates that are held at a time: some 60 MB."""
 MOST_IN_VAIN = 20
 """Pictures that points alone proposed and that are nothing, one after the other. Measured: docs/decisions/0038."""
-SET_IN_PRINTS = 120
-"""A frame's local features in both views take as much memory as so many hashes."""
+SET_IN_PRINTS = 60
+"""A set of local features takes as much memory as so many hashes."""
 SETTLED = (FingerprintStatus.DONE, FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED)
 _MATCHING_LOCK = 0x4D41
 
@@ -190,7 +191,8 @@ def _at_once(session: Session, blobs: Proposed) -> tuple[Proposed, set[str]]:
     )
     total, now = 0, set[str]()
     for blob in sorted(blobs):
-        total += counts.get(blob, 0) + SET_IN_PRINTS * max(1, len(blobs[blob]))
+        # One frame may be a picture with all the parts that a picture may have; several are a recording's.
+        total += counts.get(blob, 0) + SET_IN_PRINTS * max(SETS_OF_A_PICTURE, SETS_OF_A_FRAME * len(blobs[blob]))
         if now and total > PRINTS_AT_ONCE:
             break
         now.add(blob)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from app.fingerprints.algorithms.pdq import PDQ
+from app.fingerprints.search.hamming import distances_between, words_of
 from app.fingerprints.views import AREAS, IDENTITY, SYMMETRIES, WHOLE, area_of, symmetry_of
 
 SHIFT_TOLERANCE_MS = 300
@@ -205,7 +206,7 @@ def pairs_alike(a: Frames, b: Frames, radius_bits: int) -> dict[Plane, Pairs]:
 def _worth_looking_at(a: Frames, b: Frames, radius_bits: int) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """The symmetries, each with the pairs of areas under which some frames look alike; the plain ones always."""
     areas = [(first, second) for first in a.plain for second in b.plain]
-    symmetries = list(SYMMETRIES) if next(iter(a.plain.values())).shape[1] * 8 == PDQ.bits else [IDENTITY]
+    symmetries = list(SYMMETRIES) if _can_be_turned(next(iter(a.plain.values()))) else [IDENTITY]
     tried = len(a) * len(b) * len(areas) * len(symmetries)
     step = -(-tried // TRIED_PAIRS)
     for symmetry in symmetries:
@@ -218,6 +219,25 @@ def _worth_looking_at(a: Frames, b: Frames, radius_bits: int) -> Iterator[tuple[
         ]
         if kept:
             yield symmetry, kept
+
+
+def _can_be_turned(hashes: Array) -> bool:
+    return int(hashes.shape[1]) * 8 == PDQ.bits
+
+
+def stills_near(stills: Sequence[bytes], frames: Frames, radius_bits: int) -> list[int]:
+    """Which of these hashes, by their places, are near any of the frames as they are, under any symmetry: of many
+    stills the few that are worth aligning. Under the inverse symmetry the other side would be as near."""
+    if not stills or WHOLE not in frames.plain:
+        return []
+    hashes = np.frombuffer(b"".join(stills), np.uint8).reshape(len(stills), -1)
+    turned = PDQ.of_values_in_symmetries(hashes) if _can_be_turned(hashes) else {IDENTITY: hashes}
+    words = words_of([row.tobytes() for row in frames.plain[WHOLE][frames.has[WHOLE]]])
+    is_near = np.zeros(len(stills), np.bool_)
+    for values in turned.values():
+        distances = distances_between(words_of([row.tobytes() for row in values]), words)
+        is_near |= distances.min(axis=1) <= radius_bits
+    return np.flatnonzero(is_near).tolist()
 
 
 def _any_near(a: Frames, b: Frames, view: tuple[str, str, str], radius_bits: int, step: int) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from app.fingerprints.parts import features_of_parts, features_spread, parts_of
 from app.fingerprints.shots import FoundShot, Shot, ShotFinder
 from app.fingerprints.views import (
     IDENTITY,
+    MOST_PARTS_OF_A_FRAME,
     TRIMMED,
     hashes_in_views,
     hashes_of_areas,
@@ -30,8 +33,11 @@ from app.fingerprints.views import (
 from app.media.jail.result import VideoFrame
 
 MOST_FEATURE_SETS = 4_000
-"""Of one recording, two for each shot, one for each part of its frame, one for each further frame: 72 MB at the most in
-the worker. What comes after that has its hashes alone."""
+"""Of one recording, two for each shot and one for each further frame: 72 MB at the most in the worker. What comes after
+that has its hashes alone."""
+MOST_PARTS_OF_SHOTS = 1_000
+"""Of one recording, besides: each a set of points (18 MB) and a hash. What comes after that has no parts, but takes no
+frame's points away."""
 TRIMMED_FRAME = view_of(TRIMMED, IDENTITY)
 
 
@@ -55,6 +61,8 @@ class Hasher:
     _borders: Borders = field(default_factory=Borders)
     _finder: ShotFinder = field(default_factory=ShotFinder)
     _features_of: set[tuple[int, str]] = field(default_factory=set)
+    """Of which frames, in which views, there are points; without parts."""
+    _parts: int = 0
     _is_image: bool = False
 
     def take_picture(self, rgb: Pixels) -> None:
@@ -90,6 +98,7 @@ class Hasher:
             self.shots.clear()
             self.features.clear()
             self._features_of.clear()
+            self._parts = 0
             self._finder, self._borders = ShotFinder(), Borders()
             self._changed_inside, self._moved_far = ChangedFrames(), MovedFarFrames()
             self.shown, self._shown_quality = None, -1
@@ -110,7 +119,7 @@ class Hasher:
             self._changed_inside.store(frame.time_ms, trimmed.value)
             self._add_trimmed(frame.time_ms, trimmed)
         if self._moved_far.keep(self._finder.began_ms, frame.time_ms, moving.value):
-            self._add_features([local_features(frame.rgb, frame.time_ms)])
+            self._add_features(lambda: [local_features(frame.rgb, frame.time_ms)])
             if self.on_further is not None:
                 self.on_further(frame.time_ms, frame.rgb)
 
@@ -135,24 +144,30 @@ class Hasher:
             self.shots.append(one.shot)
             if self.on_shot is not None:
                 self.on_shot(one.shot.shown_ms, one.shown)
-            self._add_features(features_in_views(one.shown, one.shot.shown_ms))
+            self._add_features(partial(features_in_views, one.shown, one.shot.shown_ms))
             self._add_parts(one.shown, one.shot.shown_ms)
 
     def _add_parts(self, rgb: Pixels, time_ms: int) -> None:
         """Of the frame that stands for a shot: an inset, a picture on a page. Not turned: whoever asks turns them."""
+        room = min(MOST_PARTS_OF_A_FRAME, MOST_PARTS_OF_SHOTS - self._parts)
+        if not room:
+            return
         picture = reduced_picture(rgb)
-        parts = parts_of(rgb, picture, shown_in(areas_in(rgb, picture)))
-        self._add_features(each.at(time_ms) for each in features_of_parts(rgb, parts))
+        parts = dict(islice(parts_of(rgb, picture, shown_in(areas_in(rgb, picture))).items(), room))
+        self._parts += len(parts)
+        self.features += [each.at(time_ms) for each in features_of_parts(rgb, parts)]
         for part, box in parts.items():
             found = PDQ.compute(np.ascontiguousarray(box.of(rgb)))
             if (found.quality or 0) >= PDQ.minimum_quality:
                 self.prints.append(Print(PDQ.version, time_ms, view_of(part, IDENTITY), found.value, found.quality))
 
-    def _add_features(self, found: Iterable[LocalFeatures]) -> None:
+    def _add_features(self, find: Callable[[], list[LocalFeatures]]) -> None:
         """A further frame may be the one that stands for the shot, too."""
-        for one in found:
+        if len(self._features_of) >= MOST_FEATURE_SETS:
+            return
+        for one in find():
             key = (one.time_ms, one.view)
-            if len(self.features) < MOST_FEATURE_SETS and key not in self._features_of:
+            if len(self._features_of) < MOST_FEATURE_SETS and key not in self._features_of:
                 self.features.append(one)
                 self._features_of.add(key)
 

@@ -27,8 +27,10 @@ from app.fingerprints.alignment import (
     Segment,
     TimedHash,
     align,
+    align_frames,
     wider_radius,
 )
+from app.fingerprints.frame_pairs import Frames, frames_of, stills_near
 from app.fingerprints.grounds import (
     LIKELY,
     LIKELY_INLIERS,
@@ -296,17 +298,29 @@ def _explain_parts(pdq: Algorithm, query: Prints, reference: Prints, threshold_b
     """Two of which one is a sequence: each part of a picture, or of the frame that stands for a shot, that is a frame
     of the other. An inset is seen while its shot lasts; a part is a still, and so is the span."""
     segments: list[Segment] = []
-    for part in _parts_of_shots(query, pdq):
-        still = _timed([replace(part, view=IDENTITY)])
-        found = align(still, _timed(reference.of(pdq)), radius_bits=threshold_bits, minimum_quality=pdq.minimum_quality)
-        segments += [replace(each, query_view=area_of(part.view)) for each in found]
-    for part in _parts_of_shots(reference, pdq):
-        still = _timed([replace(part, view=IDENTITY)])
-        found = align(_timed(query.of(pdq)), still, radius_bits=threshold_bits, minimum_quality=pdq.minimum_quality)
-        segments += [replace(each, reference_view=area_of(part.view)) for each in found]
+    for part, still, frames in _parts_near(pdq, query, reference, threshold_bits):
+        found = align_frames(still, frames, radius_bits=threshold_bits)
+        segments += [replace(each, query_view=part) for each in found]
+    for part, still, frames in _parts_near(pdq, reference, query, threshold_bits):
+        found = align_frames(frames, still, radius_bits=threshold_bits)
+        segments += [replace(each, reference_view=part) for each in found]
     if not segments:
         return None
     return Explanation(SAME_PICTURE, [_by_frames(pdq, segments, threshold_bits)], segments[:MAXIMUM_SEGMENTS])
+
+
+def _parts_near(
+    pdq: Algorithm, within: Prints, other: Prints, threshold_bits: int
+) -> Iterator[tuple[str, Frames, Frames]]:
+    """Parts that are near a frame of the other: the name, the still, and all those frames. Of what is unlike, which
+    most pairs are, nothing is aligned."""
+    parts = _parts_of_shots(within, pdq)
+    if not parts:
+        return
+    frames = frames_of(_timed(other.of(pdq)), pdq.minimum_quality)
+    for place in stills_near([part.value for part in parts], frames, threshold_bits):
+        still = frames_of(_timed([replace(parts[place], view=IDENTITY)]), pdq.minimum_quality)
+        yield area_of(parts[place].view), still, frames
 
 
 def _parts_of_shots(prints: Prints, pdq: Algorithm) -> list[Print]:

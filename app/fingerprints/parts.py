@@ -18,16 +18,15 @@ from app.fingerprints.algorithms.reducing import reduced_picture
 from app.fingerprints.areas import Box, areas_in
 from app.fingerprints.blocks import LARGEST_SHARE, SMALLEST_SHARE, blocks_in
 from app.fingerprints.panels import panels_in
-from app.fingerprints.views import Part
+from app.fingerprints.views import MOST_PARTS, Part
 
-MOST_PARTS = 12
 NEARLY_ONE = 0.85
 """Two boxes that have so much of both in common are one."""
 
 
 def parts_of(rgb: Pixels, picture: Reduced, areas: Iterable[Box] = ()) -> dict[str, Box]:
-    """At most twelve, by the view that says where each lies; ``picture`` is the same, reduced. ``areas``: found in it,
-    on what may be a screen."""
+    """At most twelve, by the view that says where each lies, the surest first: blocks, of which the largest first, and
+    then panels. ``picture`` is the same, reduced. ``areas``: found in it, on what may be a screen."""
     by = min(1.0, SIDE_PIXELS / max(rgb.shape[:2]))
     found = {}
     for box in _boxes(rgb, picture, areas):

@@ -49,6 +49,13 @@ SYMMETRIES: dict[str, Callable[[Array], Array]] = {
 
 
 PART: Final = "part"
+MOST_PARTS = 12
+"""Of a picture."""
+MOST_PARTS_OF_A_FRAME = 3
+"""Of a recording, the surest: there are many frames, and each part is looked up and laid upon others like a frame."""
+SETS_OF_A_PICTURE = 2 + MOST_PARTS + 1
+"""Of points, at most: as it is and mirrored, of its parts, and those that are spread over it."""
+SETS_OF_A_FRAME = 2 + MOST_PARTS_OF_A_FRAME
 
 
 @dataclass(frozen=True, slots=True)
