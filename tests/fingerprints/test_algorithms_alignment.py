@@ -4,6 +4,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from app.fingerprints.alignment import (
 )
 from app.fingerprints.keyframes import ChangedFrames
 from app.fingerprints.point_spans import FramePair, align_points
+from app.fingerprints.reach import LONGEST_MS
 from app.fingerprints.views import INVERSE, SYMMETRIES, in_symmetries
 from app.media.jail.decoder import Decoder
 from app.media.jail.result import DecodeOutcome
@@ -310,15 +312,22 @@ def test_align_when_both_say_the_same_then_what_is_found_is_its_own_mirror_image
     assert all(one.distance_bits == 0 and one.speed == 1000 for one in found)
 
 
+def changes_of(side: list[TimedHash]) -> set[int]:
+    """When something else is shown: each frame, and where the next one is too far away to tell until when one was."""
+    times = sorted({frame.time_ms for frame in side})
+    return {*times, *(one + LONGEST_MS for one, following in pairwise(times) if following - one > LONGEST_MS)}
+
+
 def assert_within(one: Segment, query: list[TimedHash], reference: list[TimedHash]) -> None:
-    """A span begins with a frame of one side that says something, and at that moment of the other, which may lie
-    between two of its frames; it ends so, too."""
+    """A span begins with a change on one side, not before what says something, and at that moment of the other, which
+    may lie between two of its frames; it ends so, too."""
     of_query, of_reference = ({frame.time_ms for frame in side if frame.quality >= 30} for side in (query, reference))
-    assert min(of_query) <= one.query_start_ms <= one.query_end_ms <= max(of_query)
-    assert min(of_reference) <= one.reference_start_ms <= one.reference_end_ms <= max(of_reference)
+    in_query, in_reference = changes_of(query), changes_of(reference)
+    assert min(of_query) <= one.query_start_ms <= one.query_end_ms <= max(in_query)
+    assert min(of_reference) <= one.reference_start_ms <= one.reference_end_ms <= max(in_reference)
     there = (one.reference_start_ms, one.reference_end_ms)[:: -1 if one.speed < 0 else 1]
     for here_ms, there_ms in zip((one.query_start_ms, one.query_end_ms), there, strict=True):
-        assert here_ms in of_query or there_ms in of_reference
+        assert here_ms in in_query or there_ms in in_reference
     assert 1 <= one.frames <= min(len(of_query), len(of_reference))
     assert 0 <= (one.distance_bits or 0) <= wider_radius(31)
     assert one.speed == 1000 or 475 <= abs(one.speed) <= 2105
