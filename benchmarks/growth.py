@@ -121,13 +121,12 @@ def beside_faiss(words: Words, asked: Words, found: list[set[int]], directory: P
     told = {
         "faiss_flat_ms": milliseconds(lambda n: flat.range_search(queries[n : n + 1], RADIUS_BITS + 1), some)["p50_ms"]
     }
-    return told | (in_lists(rows, queries, found, directory, some) if len(rows) <= MOST_IN_LISTS else {})
+    return told | (in_lists(faiss, rows, queries, found, directory) if len(rows) <= MOST_IN_LISTS else {})
 
 
-def in_lists(rows: Rows, queries: Rows, found: list[set[int]], directory: Path, some: int) -> Costs:
+def in_lists(faiss: Any, rows: Rows, queries: Rows, found: list[set[int]], directory: Path) -> Costs:
     """Inverted lists on the disk, with the share of neighbours that they find."""
-    import faiss  # noqa: PLC0415 - for this benchmark alone
-
+    some = min(50, len(queries))
     lists = max(16, int(4 * len(rows) ** 0.5))
     quantizer = faiss.IndexBinaryFlat(HASH_BITS)
     inverted = faiss.IndexBinaryIVF(quantizer, HASH_BITS, lists)

@@ -63,7 +63,7 @@ __all__ = [
     "thresholds_of",
 ]
 
-MOST_PARTS_OF_SHOTS = 100
+MOST_PARTS_SOUGHT = 100
 """Of a recording that are sought in another one."""
 
 Moments = Sequence[tuple[int, int]]
@@ -326,7 +326,7 @@ def _parts_near(
 def _parts_of_shots(prints: Prints, pdq: Algorithm) -> list[Print]:
     """Evenly so many at most, as they are."""
     upright = [one for one in prints.of(pdq, view=None) if is_part(one.view) and symmetry_of(one.view) == IDENTITY]
-    return upright[:: 1 + len(upright) // MOST_PARTS_OF_SHOTS]
+    return upright[:: max(1, -(-len(upright) // MOST_PARTS_SOUGHT))]
 
 
 def _timed(prints: Sequence[Print]) -> list[TimedHash]:

@@ -35,8 +35,8 @@ class LazyCursor(Cursor[Any]):
     """psycopg's cursor, but for the description."""
 
     @property
-    def description(self) -> Columns | None:  # type: ignore[override]  # A sequence, as the DB API asks for.
+    def description(self) -> Sequence[Column] | None:  # type: ignore[override]  # psycopg promises a list; PEP 249 this.
         result = self.pgresult
         if result is None or not result.nfields:
-            return super().description  # type: ignore[return-value]  # None or, of a row without columns, empty.
+            return super().description  # None or, of a row without columns, empty.
         return Columns(self, result.nfields)

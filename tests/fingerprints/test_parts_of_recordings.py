@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy.orm import Session
 
 from app.fingerprints import finding, hasher, matching, proposing
 from app.fingerprints.algorithms.algorithm import Pixels
@@ -207,7 +208,7 @@ def test_parts_of_many_frames_when_asked_for_by_points_then_so_many_evenly_and_a
     views = ["identity", "mirror", *(Part(place, 0, 200, 100, 400).view for place in range(3))]
     features = [LocalFeatures(VERSION, time_ms, b"points", view) for time_ms in range(20) for view in views]
 
-    proposing._by_points(None, None, Prints(True, features=features), None, CATALOG)  # type: ignore[arg-type]
+    proposing._by_points(Session(), None, Prints(True, features=features), None, CATALOG)
 
     parts = [one.time_ms for one in asked if Part.of(one.view)]
     assert len(asked) - len(parts) == 2 * 10

@@ -1,5 +1,7 @@
 """Engines: which of its connections a pool gives, and what its cursors say of a result."""
 
+from typing import Any
+
 import psycopg
 import pytest
 from psycopg import Column
@@ -47,8 +49,8 @@ def test_statement_when_it_is_sent_again_then_no_column_is_described(
     described: list[str] = []
     describe = Column.__init__
 
-    def note(column: Column, *arguments: object) -> None:
-        describe(column, *arguments)  # type: ignore[arg-type]
+    def note(column: Column, *arguments: Any) -> None:
+        describe(column, *arguments)
         described.append(column.name)
 
     monkeypatch.setattr(Column, "__init__", note)
