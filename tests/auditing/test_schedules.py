@@ -7,8 +7,10 @@ from pathlib import Path
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+import psycopg
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.exc import IntegrityError
 
 from app.access.actors import Actor
 from app.access.rules import Role
@@ -176,3 +178,33 @@ def test_a_month_when_a_body_in_it_is_erased_then_its_file_goes_and_is_made_anew
     (anew,) = logs_of(desk, made)
     assert anew.state == "ready"
     assert desk.check(resources.bytes_of(anew)).findings == []
+
+
+def refusal(desk: Desk, statement: str) -> str | None:
+    """The constraint by which the application's own role is refused."""
+    with pytest.raises(IntegrityError) as refused, desk.hub.sessions.begin() as session:
+        session.execute(text(statement))
+    assert isinstance(refused.value.orig, psycopg.Error)
+    return refused.value.orig.diag.constraint_name
+
+
+def test_schedule_and_its_logs_when_changed_by_raw_sql_then_the_database_refuses(
+    desk: Desk, resources: Resources
+) -> None:
+    ended, running = (schedule(desk, desk.auditor, None) for _ in range(2))
+    begin(desk, later(1))
+    run_jobs(desk, resources)
+    commit_in(desk.hub.sessions, lambda uow: schedules.end_schedule(uow, desk.auditor, ended))
+    changes = (
+        *("purpose = 'another'", "day = 2", "filters = '{\"type\": []}'", "case_id = gen_random_uuid()"),
+        *("requested_by = gen_random_uuid()", "first_month = '2099-01'"),
+    )
+    for change in changes:
+        assert (
+            refusal(desk, f"UPDATE log_schedules SET {change} WHERE id = '{running}'") == "exhibit_log_schedule_stays"
+        )
+    for change in ("ended_at = NULL", "ended_at = ended_at + interval '1 day'"):
+        assert refusal(desk, f"UPDATE log_schedules SET {change} WHERE id = '{ended}'") == "exhibit_log_schedule_stays"
+    assert refusal(desk, f"UPDATE log_schedules SET ended_at = now() WHERE id = '{running}'") == "exhibit_require_entry"
+    for change in ("month = '2099-01'", "before = before - 1", "first = first + 1", "recorded_before = now()"):
+        assert refusal(desk, f"UPDATE stored_logs SET {change}") == "exhibit_stored_log_stays"

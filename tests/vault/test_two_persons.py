@@ -70,3 +70,17 @@ def test_opening_when_written_by_raw_sql_then_only_by_who_may_ask_and_no_approva
         row = application.execute(APPROVE_AHEAD, [house.coordinator.id]).fetchone()
         assert row == (True,)
         application.rollback()
+
+
+def test_identity_when_opened_by_raw_sql_without_its_own_entry_then_the_database_refuses(
+    house: House, database: TestDatabase
+) -> None:
+    ok(house.seal(house.collector))
+    opening = house.ask(house.researcher)
+    ok(house.decide(house.coordinator, opening))
+    with psycopg.connect(database.app_url) as application:
+        application.execute("SELECT * FROM exhibit_open_identity(%s)", [opening])
+        with pytest.raises(psycopg.Error) as refused:
+            application.execute("SET CONSTRAINTS vault_openings_unsealing IMMEDIATE")
+        application.rollback()
+    assert refused.value.diag.constraint_name == "exhibit_unsealing_has_entry"
