@@ -106,7 +106,7 @@ def test_envelope_when_deleted_while_the_rationale_stands_then_refused_by_its_ow
     assert "INITIALLY DEFERRED" in definition
 
 
-def test_request_when_decided_by_who_asked_or_twice_then_refused(filled: Any) -> None:
+def test_request_when_decided_by_who_asked_or_who_was_given_access_lately_or_twice_then_refused(filled: Any) -> None:
     database, hub = filled
     entry = hub.entry("evidence.lead_registered")
     path = f"/v1/ledger/entries/{entry['commitment']}/erasure-requests"
@@ -114,8 +114,10 @@ def test_request_when_decided_by_who_asked_or_twice_then_refused(filled: Any) ->
     assert made.status_code == 201, made.text
     approve = "UPDATE erasure_requests SET decision = 'approve', decided_at = now(), decided_by = "
     assert refusal(database, f"{approve} requested_by") == "ck_erasure_requests_second_person"
-    other = f"(SELECT id FROM accounts WHERE id <> '{hub.custodian.id}' LIMIT 1)"
+    other = f"(SELECT id FROM accounts WHERE id <> '{hub.custodian.id}' ORDER BY id LIMIT 1)"
     assert refusal(database, f"{approve} {other}") == "exhibit_require_entry"
+    given = f"UPDATE accounts SET access_given_at = now() WHERE id = {other}"
+    assert refusal(database, given, f"{approve} {other}") == "exhibit_access_given_lately"
     assert refusal(database, "UPDATE erasure_requests SET decided_at = now()") == "exhibit_decide_once"
     deleted = refusal(database, "DELETE FROM erasure_requests")
     assert deleted == "no right"

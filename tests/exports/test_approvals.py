@@ -169,6 +169,19 @@ def test_approval_when_forged_by_raw_sql_then_the_database_refuses(
         connection.rollback()
 
 
+def test_approval_when_an_administrator_gave_the_second_person_access_lately_then_the_database_refuses(
+    approving: ApprovingHub,
+) -> None:
+    export_id = approving.ask(approving.anna).json()["id"]
+    approve = "UPDATE exports SET state = 'building', decision = 'approve', decided_at = now(), decided_by = %s"
+    with psycopg.connect(approving.database.owner_url) as connection:
+        connection.execute("UPDATE accounts SET access_given_at = now() WHERE id = %s", [approving.rita.id])
+        with pytest.raises(psycopg.Error) as refused:
+            connection.execute(f"{approve} WHERE id = %s", [approving.rita.id, export_id])
+        assert refused.value.diag.constraint_name == "exhibit_access_given_lately"
+        connection.rollback()
+
+
 def test_export_when_inserted_by_raw_sql_without_approval_then_the_database_knows_the_policy(
     approving: ApprovingHub,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,16 @@ def test_monitor_that_kept_a_tree_finds_rollback_and_fork(name: str, is_resumed:
     report = check(files, kept=[head(HONEST)], done=states[-1] if is_resumed else None)
 
     assert (kind, index) in [(fault.kind, fault.log_index) for fault in report.faults], report.faults
+
+
+def test_monitor_that_kept_a_tree_of_another_log_names_both() -> None:
+    other = replace(head(HONEST), origin="log.example.org/2")
+    for kept in (other, replace(other, size=SIZE - 100, root=head(files_of(LEAVES[: SIZE - 100])).root)):
+        report = check(HONEST, kept=[kept])
+
+        assert [fault.kind for fault in report.faults] == ["fork"], "the trees are the same, and not the logs"
+        assert other.origin in report.faults[0].detail
+        assert ORIGIN in report.faults[0].detail
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 255, 256, 257, 511, 512, 513, 600])
