@@ -3,16 +3,21 @@
 import concurrent.futures
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 from sqlalchemy import text, update
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.access.actors import authenticate
 from app.access.models import StoredAnswer
+from app.access.tokens import revoke_token
 from app.kernel.primitives import utc_now
+from app.unit_of_work import unit_of_work
 from tests.support.api import PASSWORD, Api, Person
 from tests.support.databases import TestDatabase
+from tests.support.waiting import until_it_waits_for
 
 
 def entry_types(sessions: sessionmaker[Session]) -> list[str]:
@@ -317,6 +322,20 @@ def test_token_when_made_with_a_token_then_it_ends_no_later_and_with_it(api: Api
     for ended in (parent, child, grandchild):
         assert api.client(ended["token"]).get("/v1/me").status_code == 401
     assert olena.get("/v1/me").status_code == 200
+
+
+def test_token_when_its_maker_is_being_revoked_then_it_waits_and_is_not_made(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    olena = api.person("Olena")
+    body = {"name": "x", "scopes": ["read", "write"]}
+    maker = olena.post("/v1/tokens", json=body).json()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool, unit_of_work(sessions) as uow:
+        revoke_token(uow, authenticate(uow.session, olena.token), UUID(maker["id"]))
+        made = pool.submit(api.client(maker["token"]).post, "/v1/tokens", json=body)
+        until_it_waits_for(uow.session, made)
+        uow.commit()
+        assert made.result().status_code == 401
 
 
 def test_token_when_asked_for_longer_than_a_number_can_say_then_it_has_the_longest_life(api: Api) -> None:

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.consent.rules import ConsentAct, ConsentScope, Stated, permits, withdrawn_with
+from app.media.closing import is_closed
 from tests.support.databases import TestDatabase
 
 NOON = datetime(2026, 7, 14, 12, tzinfo=UTC)
@@ -32,6 +33,12 @@ def test_scope_when_one_of_two_persons_lacks_it_then_does_not_stand() -> None:
     acts = [given_by("a", ConsentScope.PUBLICATION), given_by("b")]
     assert not permits(acts, ConsentScope.PUBLICATION, NOON)
     assert permits(acts, ConsentScope.VERIFICATION, NOON)
+
+
+def test_item_when_its_end_has_come_then_is_closed_from_that_moment_on() -> None:
+    assert not is_closed(NOON, NOON - timedelta(microseconds=1))
+    assert is_closed(NOON, NOON)
+    assert not is_closed(None, NOON)
 
 
 def test_verification_when_withdrawn_then_takes_everything_with_it() -> None:

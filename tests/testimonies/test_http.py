@@ -118,6 +118,8 @@ def test_testimony_when_withdrawn_then_no_version_is_shown_to_anybody(house: Hou
             assert "W-17" not in single.text
         page = person.get(f"/v1/incidents/{house.incident}/custody", params={"limit": 200})
         assert ("Brimmoxal" in page.text) is (role == "custodian"), role
+    consents = f"/v1/testimonies/{first['id']}/consents"
+    assert {role for role in ROLES if house.people[role].get(consents).is_success} == {"coordinator", "custodian"}
     assert code(house.outsider.get(f"/v1/testimonies/{first['id']}")) == (404, "not_found")
     repeated = house.verifier.post(house.path, json=kept, headers={"Idempotency-Key": "a"})
     assert "Brimmoxal" not in repeated.text
