@@ -113,11 +113,11 @@ class _Cells:
         if rows * columns < FEWEST_CELLS or rows < 1 or columns < 1:
             return None
         here = _at(0, 0, rows, columns)
-        r = reference[here] - 128
+        query, r = query - 128, reference[here] - 128
         fixed = _summed(r, rows, columns), _summed(r * r, rows, columns)
         sums = []
         for y, x in _offsets():
-            q = query[_at(y, x, rows, columns)] - 128
+            q = query[_at(y, x, rows, columns)]
             ours = _summed(q, rows, columns), _summed(q * q, rows, columns)
             sums.append([*ours, *fixed, _summed(q * r, rows, columns)])
         is_whole = _summed(is_there[here].astype(np.float32), rows, columns) >= 0.99 * CELL_PIXELS**2
@@ -174,5 +174,8 @@ def _at(y: int, x: int, rows: int, columns: int) -> tuple[slice, slice]:
 
 
 def _summed(values: Array, rows: int, columns: int) -> Array:
-    summed: Array = values.reshape(rows, CELL_PIXELS, columns, CELL_PIXELS).sum(axis=(1, 3))
+    """First of each cell's columns, whole rows at a time, which takes a tenth of the time of both at once. What is
+    summed are whole numbers below 2^24 in all: exact, in whatever order."""
+    of_columns = values.reshape(rows, CELL_PIXELS, columns * CELL_PIXELS).sum(axis=1)
+    summed: Array = of_columns.reshape(rows, columns, CELL_PIXELS).sum(axis=2)
     return summed
