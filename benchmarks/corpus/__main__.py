@@ -105,8 +105,9 @@ def make_photograph(directory: Path, seed: int, source: Source, others: list[Sou
     seen = [sources.photograph_pixels(other) for other in others]
     inset = photograph_edits.picture_in_picture(picture, seen[0], writer.random("inset"))
     writer.query("photograph", "picture_in_picture", ".jpg", jpeg(inset), still_of(*known(source, others[0])))
-    collage = photograph_edits.collage([picture, *seen])
-    writer.query("photograph", "collage", ".jpg", jpeg(collage), still_of(*known(source, *others)))
+    for name, arrange, beside in (("collage", photograph_edits.collage, 3), ("collage9", photograph_edits.collage9, 8)):
+        collage = arrange([picture, *seen[:beside]])
+        writer.query("photograph", name, ".jpg", jpeg(collage), still_of(*known(source, *others[:beside])))
     return writer.references, writer.queries
 
 
@@ -200,6 +201,17 @@ def chosen_sources(directory: Path, options: argparse.Namespace) -> tuple[list[S
     return [*each_film_first(drawn[0]), *drawn[1]][: options.videos], drawn[2][: options.photographs]
 
 
+def drawn_beside(source: Source, chosen: Iterable[Source], counts: Iterable[int], seed: int) -> list[Source]:
+    """Others of the same split, drawn in turns of so many each: a turn more changes nothing that was drawn before."""
+    left = [other for other in chosen if other.split == source.split and other is not source]
+    drawn: list[Source] = []
+    for turn, count in enumerate(counts):
+        random = Random(f"{seed} {source.name}" + f" {turn}" * bool(turn))
+        drawn += random.sample(left, min(count, len(left)))
+        left = [other for other in left if other not in drawn]
+    return drawn
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, default=Path(".corpus"))
@@ -218,10 +230,9 @@ def main() -> None:
     queries: list[Row] = []
     with ProcessPoolExecutor(options.processes) as pool:
         work = []
-        for make, chosen, beside in ((make_photograph, photographs, 3), (make_video, videos, 2)):
+        for make, chosen, beside in ((make_photograph, photographs, (3, 5)), (make_video, videos, (2,))):
             for source in chosen:
-                same_split = [other for other in chosen if other.split == source.split and other is not source]
-                others = Random(f"{options.seed} {source.name}").sample(same_split, min(beside, len(same_split)))
+                others = drawn_beside(source, chosen, beside, options.seed)
                 work.append(pool.submit(make, directory, options.seed, source, others))
         for number, done in enumerate(work, 1):
             more_references, more_queries = done.result()

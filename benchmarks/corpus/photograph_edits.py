@@ -216,6 +216,22 @@ def _vertical(picture: Picture, random: Random) -> Picture:
     return background
 
 
+NEWS = ("the", "river", "was", "closed", "on", "Monday", "after", "sources", "said", "people", "near")
+"""What a page of the web says beside its picture."""
+
+
+def _small_shot(picture: Picture, random: Random) -> Picture:
+    """A page of the web, on a screen of 1366 × 900: the picture at a third of its width, beside a column of words."""
+    page = Image.new("RGB", (1366, 900), (255, 255, 255))
+    draw = ImageDraw.Draw(page)
+    draw.rectangle((0, 0, 1366, 90), fill=(32, 60, 120))
+    write_text(draw, (30, 20), "THE DAILY", 44, (255, 255, 255))
+    page.paste(ImageOps.contain(picture, (480, 360)), (60, 190))
+    for line in range(22):
+        write_text(draw, (600, 130 + line * 33), " ".join(random.choices(NEWS, k=11)), 22, (30, 30, 30))
+    return page
+
+
 EDITS: dict[str, Edit] = {
     "reencoded": lambda p, r: _through_jpeg(p, 80),
     "quality_30": lambda p, r: _through_jpeg(p, 30),
@@ -249,6 +265,7 @@ EDITS: dict[str, Edit] = {
     "vertical": _vertical,
     "screen_photographed": _photographed_screen,
     "mirrored_cropped_messenger": lambda p, r: _messenger(_cropped(ImageOps.mirror(p), 0.2, r), 2),
+    "small_shot": _small_shot,
     "screenshot_of_screenshot": lambda p, r: _screenshot(_through_jpeg(_screenshot(p, r), 60), r),
 }
 """Name → edit of one picture."""
@@ -264,4 +281,12 @@ def collage(pictures: list[Picture]) -> Picture:
     edited = Image.new("RGB", (1300, 980), (255, 255, 255))
     for place, picture in enumerate(pictures):
         edited.paste(ImageOps.fit(picture, (640, 480)), ((place % 2) * 660, (place // 2) * 500))
+    return edited
+
+
+def collage9(pictures: list[Picture]) -> Picture:
+    """Nine pictures, three by three, on white, with a narrow line between: all are sources."""
+    edited = Image.new("RGB", (1230, 930), (255, 255, 255))
+    for place, picture in enumerate(pictures):
+        edited.paste(ImageOps.fit(picture, (400, 300)), (10 + place % 3 * 405, 10 + place // 3 * 305))
     return edited

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.corpus import sources
-from benchmarks.corpus.__main__ import each_film_first
+from benchmarks.corpus.__main__ import drawn_beside, each_film_first
 from benchmarks.corpus.sources import Source
 
 
@@ -47,3 +47,24 @@ def test_films_when_a_package_has_videos_that_were_not_looked_at_then_they_are_n
         (tmp_path / "films" / "a-package" / name).write_bytes(name.encode())
 
     assert [source.path.name for source in sources.videos(tmp_path)] == ["tree.avi"]
+
+
+def photograph(number: int) -> Source:
+    return Source(f"{3 * number:08x}", "photograph", Path(f"{number}.jpg"))
+
+
+def test_sources_beside_one_when_more_are_drawn_later_then_the_first_ones_are_the_same() -> None:
+    one, *others = photographs = [photograph(number) for number in range(40)]
+
+    few, more = drawn_beside(one, photographs, (3,), seed=1), drawn_beside(one, photographs, (3, 5), seed=1)
+
+    assert (len(few), more[:3]) == (3, few)
+    assert len({source.name for source in more}) == 8
+    assert set(more) <= set(others)
+
+
+def test_sources_beside_one_when_there_are_fewer_then_all_of_its_split() -> None:
+    one, *others = photographs = [photograph(number) for number in range(4)]
+    of_the_other_split = Source("00000001", "photograph", Path("other.jpg"))
+
+    assert set(drawn_beside(one, [*photographs, of_the_other_split], (3, 5), seed=1)) == set(others)
