@@ -69,6 +69,17 @@ class Cost(NamedTuple):
 Costs = dict[str, Cost]
 
 
+def spent_in_database_ms(connection: psycopg.Connection[Any]) -> dict[int, float]:
+    """The processor time of each of the processes that serve this database, but for this connection's own."""
+    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    spent = {}
+    for (pid,) in connection.execute(query):
+        path = Path(f"/proc/{pid}/schedstat")
+        if path.exists():
+            spent[pid] = int(path.read_text(encoding="ascii").split()[0]) / 1e6
+    return spent
+
+
 class World:
     """One installation, which counts what each stage costs it."""
 
@@ -114,25 +125,15 @@ class World:
 
     def _stage(self, costs: Costs, run: Callable[[], str | None]) -> str | None:
         """Run what says its name, and count what it cost under that."""
-        before = self._spent_in_database_ms()
+        before = spent_in_database_ms(self._watched)
         self._statements, process_s, clock_s = 0, time.process_time(), time.perf_counter()
         name = run()
         clock_ms, process_ms = (time.perf_counter() - clock_s) * 1e3, (time.process_time() - process_s) * 1e3
-        statements, after = self._statements, self._spent_in_database_ms()
+        statements, after = self._statements, spent_in_database_ms(self._watched)
         database_ms = sum(spent - before.get(pid, 0.0) for pid, spent in after.items())
         if name is not None:
             costs[name] = costs.get(name, Cost()).plus(Cost(process_ms, database_ms, clock_ms, statements))
         return name
-
-    def _spent_in_database_ms(self) -> dict[int, float]:
-        """The processor time of each of the database's processes that serve this world."""
-        query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        spent = {}
-        for (pid,) in self._watched.execute(query):
-            path = Path(f"/proc/{pid}/schedstat")
-            if path.exists():
-                spent[pid] = int(path.read_text(encoding="ascii").split()[0]) / 1e6
-        return spent
 
     def _receive(self, person: Person, case_id: str, content: bytes) -> str:
         answer = person.post(f"/v1/cases/{case_id}/evidence", files=_form(METADATA, content))
