@@ -6,6 +6,9 @@ of two items that settle at once, the one whose job plans later sees the other.
 
 The product's own thresholds hold, whatever the cases say, so that no case can widen what it learns of another; and only
 firm matches count, since nobody outside both cases could look at a likely one.
+
+Whatever is found, the item that was compared has one entry, which does not say what, and the others have none: whoever
+reads a case's custody log learns nothing of what other cases hold (decision 0082).
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +23,7 @@ from sqlalchemy.orm import Session, aliased
 
 from app.cases.models import CasePolicy
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
-from app.fingerprints.events import EvidenceCompared, EvidenceMatched, EvidenceMatchLost
+from app.fingerprints.events import EvidenceCompared
 from app.fingerprints.finding import (
     Compared,
     Comparison,
@@ -33,7 +36,6 @@ from app.fingerprints.finding import (
 from app.fingerprints.keeping import earliest, is_settled, keep_blob_matches, keep_match, note_comparison
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.models import FIRM_TIERS, BlobMatch, Match, MatchComparison, MatchNotice
-from app.fingerprints.notices import groundless_notices
 from app.fingerprints.pair_rules import Settled, stops_of, stops_of_item
 from app.fingerprints.proposing import Proposed, proposed_anywhere
 from app.fingerprints.tiers import keep_changed_tiers, keep_losses
@@ -149,10 +151,16 @@ def _store(uow: UnitOfWork, result: Result) -> Result | None:
     if not uow.session.scalar(select(exists().where(*_elsewhere(evidence)))):
         return None  # There is nothing to be compared with.
     found_at = utc_now()
-    made = _keep_matches(uow.session, evidence, result.compared, found_at)
-    notices = _give_notice(uow.session, evidence, made, found_at)
-    _record(uow, evidence, result.compared.rule, made, notices)
-    _record_losses(uow, evidence, result.compared)
+    _give_notice(uow.session, evidence, _keep_matches(uow.session, evidence, result.compared, found_at), found_at)
+    keep_losses(uow.session, evidence, result.compared, *_elsewhere(evidence), across=True)
+    uow.record(
+        EvidenceCompared(
+            stream=evidence.id,
+            actor=system_actor(uow.session),
+            object=entry_object(uow.session, evidence),
+            rule=result.compared.rule,
+        )
+    )
     return None
 
 
@@ -176,15 +184,14 @@ def _keep_matches(
 
 def _give_notice(
     session: Session, evidence: Evidence, made: Sequence[tuple[Match, Evidence]], found_at: datetime
-) -> dict[UUID, list[UUID]]:
-    """The new notices by item: one for each pair of an item and a case that is not its own."""
+) -> None:
+    """One for each pair of an item and a case that is not its own."""
     strongest: dict[tuple[UUID, UUID, UUID], str] = {}
     for match, other in sorted(made, key=lambda one: FIRM_TIERS.index(one[0].tier)):
         strongest.setdefault((evidence.id, evidence.case_id, other.case_id), match.tier)
         strongest.setdefault((other.id, other.case_id, evidence.case_id), match.tier)
-    given: dict[UUID, list[UUID]] = {}
     for (item, case_id, other_case_id), tier in strongest.items():
-        notice = session.scalar(
+        session.execute(
             insert(MatchNotice)
             .values(
                 id=new_id(),
@@ -195,59 +202,7 @@ def _give_notice(
                 found_at=found_at,
             )
             .on_conflict_do_nothing(constraint="uq_match_notices_evidence_id")
-            .returning(MatchNotice.id)
         )
-        if notice is not None:
-            given.setdefault(item, []).append(notice)
-    return given
-
-
-def _record(
-    uow: UnitOfWork,
-    evidence: Evidence,
-    rule: str,
-    made: Sequence[tuple[Match, Evidence]],
-    notices: Mapping[UUID, Sequence[UUID]],
-) -> None:
-    """One entry in the stream of the item that was compared, whatever was found; and one in that of each other item."""
-    tiers = [match.tier for match, _ in made]
-    if not tiers:
-        uow.record(
-            EvidenceCompared(
-                stream=evidence.id,
-                actor=system_actor(uow.session),
-                object=entry_object(uow.session, evidence),
-                rule=rule,
-            )
-        )
-        return
-    strongest = min(tiers, key=FIRM_TIERS.index)
-    for item, tier in [(evidence, strongest), *((other, match.tier) for match, other in made)]:
-        uow.record(
-            EvidenceMatched(
-                stream=item.id,
-                actor=system_actor(uow.session),
-                object=entry_object(uow.session, item),
-                tier=tier,
-                notices=tuple(sorted(notices.get(item.id, ()))),
-            )
-        )
-
-
-def _record_losses(uow: UnitOfWork, evidence: Evidence, compared: Compared) -> None:
-    """That the item resembles one of another case no longer, and which notices therefore rest on nothing, is said in
-    either stream by itself. An item that lost several has one entry for each other item."""
-    for one in keep_losses(uow.session, evidence, compared, *_elsewhere(evidence), across=True):
-        for item, other in ((evidence, one.other), (one.other, evidence)):
-            uow.record(
-                EvidenceMatchLost(
-                    stream=item.id,
-                    actor=system_actor(uow.session),
-                    object=entry_object(uow.session, item),
-                    tier=one.tier.tier,
-                    notices=groundless_notices(uow.session, item.id, other.case_id),
-                )
-            )
 
 
 def enqueue_across(uow: UnitOfWork, evidence_id: UUID) -> None:

@@ -1,6 +1,7 @@
 """What fingerprinting, matching and decisions about matches leave in the items' streams."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
@@ -46,14 +47,14 @@ class EvidenceMatched(Event):
 
     ``number`` and ``supersedes``: the match was found before, and is of another tier now; the first one has number 1.
 
-    Across cases nothing of the other item is said, and nothing by which the two entries could be paired: only the
-    strongest tier, and in ``notices`` what this case's coordinators are told.
+    Of a match across cases no entry tells (:class:`EvidenceCompared`); before decision 0082 each item had one, with
+    ``tier`` and ``notices`` alone.
     """
 
     TYPE: ClassVar[str] = "evidence.matched"
-    match: UUID | None = None
-    evidence: UUID | None = None
-    query: UUID | None = None
+    match: UUID
+    evidence: UUID
+    query: UUID
     tier: str
     algorithm: str | None = None
     distance_bits: int | None = None
@@ -62,7 +63,6 @@ class EvidenceMatched(Event):
     threshold_inliers: int | None = None
     transformation: str | None = None
     spans: tuple[tuple[int, int, int, int], ...] | None = None
-    notices: tuple[UUID, ...] | None = None
     number: int | None = None
     supersedes: int | None = None
 
@@ -71,24 +71,21 @@ class EvidenceMatched(Event):
 class EvidenceMatchLost(Event):
     """A match is no longer found, from either side: it counts no more where nobody decided about it. ``tier`` is what
     it had, ``because`` one of ``models.LOST_BY``; found again it is ``evidence.matched``, with the next number.
-
-    Across cases nothing of the other item is said: only ``tier``, and ``notices`` that rest on nothing any more.
     """
 
     TYPE: ClassVar[str] = "evidence.match_lost"
-    match: UUID | None = None
-    evidence: UUID | None = None
+    match: UUID
+    evidence: UUID
     tier: str
-    because: str | None = None
-    notices: tuple[UUID, ...] | None = None
-    number: int | None = None
-    supersedes: int | None = None
+    because: str | None
+    number: int
+    supersedes: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvidenceCompared(Event):
-    """The item was compared with those of other cases, and nothing new was found. So an item that was compared has one
-    entry more, whatever was found: the number of a later entry tells nothing."""
+    """The item was compared with those of other cases; what was found is not said. So an item that was compared has one
+    entry more, and what it was compared with none: neither the log nor the number of a later entry tells anything."""
 
     TYPE: ClassVar[str] = "evidence.compared"
     rule: str
@@ -96,10 +93,12 @@ class EvidenceCompared(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class NoticeAcknowledged(Event):
-    """A coordinator has seen that an item of another case resembles this one."""
+    """A coordinator has seen what a notice says. In the system stream: whoever reads the case's custody log would learn
+    from it that another case has something like the item."""
 
-    TYPE: ClassVar[str] = "evidence.notice_acknowledged"
-    notice: UUID
+    TYPE: ClassVar[str] = "system.notice_acknowledged"
+    tier: str
+    found_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """What the coordinators of a case are told of matches with other cases: that there is one, how sure, and since when.
 
 Of the other side nothing is told: no id, no case, no picture. Coordinators who want to know more ask their
-administrators for a way to each other; who is a member of both cases sees the match itself.
+administrators for a way to each other; who is a member of both cases sees the match itself. No entry in the item's
+stream tells of a notice, since more people read those than are told of it.
 """
 
 from datetime import datetime
@@ -10,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
-from app.access.actors import Actor
+from app.access.actors import Actor, system_stream
 from app.access.rules import Operation
 from app.cases.service import authorise
 from app.fingerprints.events import NoticeAcknowledged
@@ -18,8 +19,8 @@ from app.fingerprints.models import Match, MatchNotice
 from app.fingerprints.tiers import is_lost
 from app.kernel.errors import NotFound
 from app.kernel.primitives import utc_now
+from app.ledger.event import EntryObject
 from app.media.closing import is_open
-from app.media.items import entry_object
 from app.media.models import Evidence
 from app.unit_of_work import UnitOfWork
 
@@ -54,14 +55,6 @@ def _has_grounds() -> ColumnElement[bool]:
     return select(Match.id).where(is_of_both, ~is_lost()).exists()
 
 
-def groundless_notices(session: Session, evidence_id: UUID, other_case_id: UUID) -> tuple[UUID, ...]:
-    """The notice about an item and the other case, where nothing of it is found any more (no permission check)."""
-    query = select(MatchNotice.id).where(
-        MatchNotice.evidence_id == evidence_id, MatchNotice.other_case_id == other_case_id, ~_has_grounds()
-    )
-    return tuple(session.scalars(query))
-
-
 def acknowledge_notice(uow: UnitOfWork, actor: Actor, case_id: UUID, notice_id: UUID) -> tuple[MatchNotice, bool]:
     """A coordinator has seen it; doing so again changes nothing."""
     grant = authorise(uow.session, actor, case_id, Operation.MANAGE_CASE)
@@ -76,14 +69,14 @@ def acknowledge_notice(uow: UnitOfWork, actor: Actor, case_id: UUID, notice_id: 
     if notice.acknowledged_at is not None:
         return notice, has_grounds
     notice.acknowledged_by, notice.acknowledged_at = grant.account_id, utc_now()
-    evidence = uow.session.get_one(Evidence, notice.evidence_id)
     uow.session.flush()
     uow.record(
         NoticeAcknowledged(
-            stream=evidence.id,
-            actor=grant.entry_actor,
-            object=entry_object(uow.session, evidence),
-            notice=notice.id,
+            stream=system_stream(uow.session),
+            actor=actor.system_entry_actor(grant.entry_actor.role),
+            object=EntryObject("notice", notice.id),
+            tier=notice.tier,
+            found_at=notice.found_at,
         )
     )
     return notice, has_grounds

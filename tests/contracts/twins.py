@@ -53,9 +53,10 @@ NOT_ASKED = ("missing", "other")
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 RANDOM = re.compile(
     rf"(?P<time>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)|(?P<id>{UUID})|(?P<digest>\b[0-9a-f]{{64}}\b)"
+    r"|(?P<key>\b[0-9a-f]{16}\b)"
     r"|(?P<cursor>\b[0-9a-f]{8}\.[A-Za-z0-9_-]+)|(?P<made>[A-Za-z0-9+/_-]{24,}={0,2})"
 )
-"""Times, ids, digests; and what is made of them: cursors, proofs, signatures, tokens."""
+"""Times, ids, digests, keys' ids; and what is made of them: cursors, proofs, signatures, tokens."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ class Footage:
 
     first: bytes
     others: tuple[bytes, ...]
+    later: tuple[bytes, ...]
+    """What comes to the foreign case when A has all that it gets."""
 
 
 def footage(*, is_same: bool) -> Footage:
@@ -72,7 +75,9 @@ def footage(*, is_same: bool) -> Footage:
         ("table.jpg", "railway.jpg", "rocket.jpg") if is_same else ("temple.jpg", "park-dogs.jpg", "resting-dog.jpg")
     )
     first, *others = ((ASSETS / name).read_bytes() for name in names)
-    return Footage(first, (*others, samples.excerpt(0.0, 4.0, path=samples.VIDEO if is_same else samples.PHONE_VIDEO)))
+    film = samples.excerpt(0.0, 4.0, path=samples.VIDEO if is_same else samples.PHONE_VIDEO)
+    later = (samples.recompressed(ASSETS / names[1], 50), (ASSETS / names[2]).read_bytes())
+    return Footage(first, (*others, film), later)
 
 
 SENT: dict[str, Callable[[], bytes]] = {
@@ -150,6 +155,9 @@ def tell(database: TestDatabase, data: Path, *, is_same: bool) -> Told:
             receive(world.people["everyone"], world.cases["B"], content)
         _finish(work)
         _send(world, work, told_here)
+        for content in abroad.later:
+            receive(world.people["everyone"], world.cases["B"], content)
+        _finish(work)
         _add_match_of_both(world)
         _walk(world, told_here)
     return told_here

@@ -155,13 +155,21 @@ def _readable(case_id: str, item: str) -> list[str]:
 
 
 @pytest.mark.thorough
-def test_entries_of_a_match_of_two_cases_then_nothing_pairs_them_but_the_moment(cases: TwoCases) -> None:
+def test_match_of_two_cases_then_the_item_that_came_later_has_an_entry_as_if_there_were_none_and_the_first_has_none(
+    cases: TwoCases,
+) -> None:
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
+    before = cases.entries(first)
     second = cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO))["id"]
+    unlike = cases.receive(cases.collector_b, cases.b, plain(UNLIKE))["id"]
 
-    told = [entry for item in (first, second) for entry in cases.entries(item) if entry["type"] == "evidence.matched"]
-    assert [set(entry["data"]) for entry in told] == [{"tier", "notices"}] * 2
-    assert told[0]["data"]["notices"] != told[1]["data"]["notices"]
+    assert cases.entries(first) == before
+    told, untold = (
+        [one for one in cases.entries(item) if one["actor"]["kind"] == "system"] for item in (second, unlike)
+    )
+    assert told[-1]["type"] == "evidence.compared"
+    assert [(one["type"], set(one["data"])) for one in told] == [(one["type"], set(one["data"])) for one in untold]
+    assert told[-1]["data"] == untold[-1]["data"]
 
 
 @pytest.mark.thorough
@@ -186,7 +194,7 @@ def test_uploading_what_another_case_has_and_what_none_has_then_the_uploader_see
         seqs = [receipt["seq"] for receipt in received["receipts"] + corrected.json()["receipts"]]
         shown.append((seqs[-1], now["version"], now["fingerprint_status"], now["state"], listed))
     kinds = [[entry["type"] for entry in cases.entries(one["id"])] for one in (known, unknown)]
-    assert kinds[0] == [kind if kind != "evidence.compared" else "evidence.matched" for kind in kinds[1]]
+    assert kinds[0] == kinds[1]
     assert shown[0] == shown[1]
     assert notices(cases.coordinator_b, cases.b), "and yet it was found"
 
@@ -218,7 +226,7 @@ def test_bytes_that_another_case_holds_then_are_decoded_as_new_ones_are_and_noth
     cases.receive(cases.collector_b, cases.b, content)
     assert len(decoded) == 2, "who holds a copy may know it"
 
-    assert {entry["type"] for entry in cases.entries(first["id"])[len(before) :]} == {"evidence.matched"}
+    assert cases.entries(first["id"]) == before
     assert cases.collector_b.get(f"/v1/evidence/{second['id']}").json()["fingerprint_status"] == "done"
     with cases.api.app.state.services.sessions() as session:
         assert session.scalars(text("SELECT number FROM decodings")).all() == [1]
@@ -373,12 +381,19 @@ def test_notice_when_acknowledged_then_once_with_an_entry_and_listed_no_longer(c
     first = cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"]
     cases.receive(cases.collector_b, cases.b, PHOTO.read_bytes())
     (notice,) = notices(cases.coordinator_a, cases.a)
-    path = f"/v1/cases/{cases.a}/notices/{notice['id']}/acknowledgement"
+    path, before = f"/v1/cases/{cases.a}/notices/{notice['id']}/acknowledgement", cases.entries(first)
 
     done = cases.coordinator_a.put(path)
-    assert (done.status_code, done.json()["receipts"][0]["type"]) == (200, "evidence.notice_acknowledged")
+    assert (done.status_code, done.json()["receipts"][0]["type"]) == (200, "system.notice_acknowledged")
     assert cases.coordinator_a.put(path).json()["receipts"] == []
-    assert cases.entries(first)[-1]["data"]["notice"] == notice["id"]
+    assert cases.entries(first) == before, "its readers would learn of the other case"
+    entry = cases.entries(done.json()["receipts"][0]["stream"])[-1]
+    assert entry["object"] == {"kind": "notice", "id": notice["id"]}
+    assert {name: entry["data"][name] for name in ("tier", "found_at")} == {
+        "tier": "exact",
+        "found_at": f"{notice['found_at'][:-4]}Z",
+    }
+    assert entry["actor"] == {"id": cases.coordinator_a.id, "kind": "token", "role": "coordinator"}
     assert cases.coordinator_a.get(f"/v1/cases/{cases.a}/notices?unacknowledged=true").json()["items"] == []
     assert cases.coordinator_b.put(path).status_code == 404
     elsewhere = f"/v1/cases/{cases.b}/notices/{notice['id']}/acknowledgement"
@@ -398,8 +413,17 @@ def test_notice_or_match_of_two_cases_by_raw_sql_without_an_entry_then_the_datab
         "(gen_random_uuid(), :a, least(CAST(:first AS uuid), :second), greatest(CAST(:first AS uuid), :second), :first,"
         " 'exact', now())"
     )
+    match = text(
+        "INSERT INTO matches (id, case_id, other_case_id, first_id, second_id, query_id, tier, found_at) "
+        "SELECT gen_random_uuid(), one.case_id, other.case_id, one.id, other.id, one.id, 'exact', now() "
+        "FROM evidence one JOIN evidence other ON one.id < other.id"
+    )
     values = {"a": cases.a, "b": cases.b, "first": first, "second": second}
-    for statement, constraint in ((notice, "exhibit_require_entry"), (wrong_case, "matches_name_their_cases")):
+    for statement, constraint in (
+        (notice, "exhibit_require_entry"),
+        (match, "exhibit_require_entry"),
+        (wrong_case, "matches_name_their_cases"),
+    ):
         with pytest.raises(IntegrityError) as refused, cases.api.app.state.services.sessions.begin() as session:
             session.execute(statement, values)
         assert constraint in str(refused.value.orig.diag.constraint_name)  # type: ignore[union-attr]
@@ -444,11 +468,9 @@ def test_match_of_two_cases_when_it_is_no_longer_found_then_each_side_is_told_of
     (seen,) = matches(cases.both, first)
     assert (seen["still_found"], seen["not_found_because"]) == (False, "stop_list")
     sides = ((cases.coordinator_a, cases.a, first), (cases.coordinator_b, cases.b, second))
-    for coordinator, case_id, item in sides:
+    for coordinator, case_id, _ in sides:
         (notice,) = notices(coordinator, case_id)
         assert notice["still_found"] is False
-        (lost,) = [entry["data"] for entry in cases.entries(item) if entry["type"] == "evidence.match_lost"]
-        assert lost == {"tier": "same_picture", "notices": [notice["id"]]}, "nothing of the other side"
 
     release = {"decision": "release", "reason": "It is not."}
     assert cases.api.admin.change(decision, frame, json=release).status_code == 200
@@ -457,6 +479,7 @@ def test_match_of_two_cases_when_it_is_no_longer_found_then_each_side_is_told_of
     assert matches(cases.both, second)[0]["still_found"] is True
     for coordinator, case_id, item in sides:
         assert notices(coordinator, case_id)[0]["still_found"] is True
-        told = [entry["data"] for entry in cases.entries(item) if entry["type"] == "evidence.matched"]
-        assert told[-1] == {"tier": "same_picture", "notices": []}
+        assert not [
+            entry for entry in cases.entries(item) if entry["type"] in ("evidence.matched", "evidence.match_lost")
+        ]
     assert cases.work.sweep() == []
