@@ -20,6 +20,7 @@ from app.ledger.checkpoint import Checkpoint, VerifierKey, open_checkpoint, sign
 from tests.exports.custody_cases import Hub, written
 from tests.ledger.acts import OTHER_SIGNER, SIGNER
 from tests.support.examples import examples
+from tests.support.forked_log import SignedTree, second_of
 
 
 class Sample:
@@ -391,6 +392,32 @@ def test_log_when_rewritten_with_its_key_then_old_export_disagrees(sample: Sampl
     note = sign_checkpoint(Checkpoint(signed.origin, signed.size, b"\x07" * 32), SIGNER)
     report = check(sample, resealed(sample.edited(2, put("note", note))))
     assert {"inclusion", "leaves"} <= {found.check for found in report.findings}
+
+
+def forked(sample: Sample, alone: int, other: int) -> list[bytes]:
+    """Leaf ``alone`` bears the label of leaf ``other``, and another act; the tree is signed and proven anew."""
+    at = sample.numbers("leaf")
+    leaves = [str(sample.value(number)["leaf"]).encode() for number in at]
+    leaves[alone] = second_of(leaves[other])
+    tree = SignedTree(sample.vkey.name, leaves)
+    lines = sample.edited(at[alone], put("leaf", leaves[alone].decode()))
+    lines[1] = canonical_json({**sample.value(2), "note": tree.note()})
+    for number in sample.numbers("proof"):
+        proof = sample.value(number)
+        lines[number - 1] = canonical_json({**proof, "hashes": [each.hex() for each in tree.hashes(proof["index"])]})
+    return lines
+
+
+def test_log_when_it_forked_a_stream_and_signed_that_then_the_label_used_twice_is_named(sample: Sample) -> None:
+    """Whoever holds the log's key makes every proof right: this alone is left to find it by."""
+    proven = {sample.value(number)["index"] for number in sample.numbers("proof")}
+    leaves = sample.numbers("leaf")
+    alone = next(index for index in range(len(leaves)) if index not in proven)
+    entry = next(index for index in proven if index > alone)
+    assert check(sample, resealed(forked(sample, alone, alone))).ok, "another act, and no fork"
+    report = check(sample, resealed(forked(sample, alone, entry)))
+    assert [(found.check, found.line) for found in report.findings] == [("leaves", leaves[entry])]
+    assert "used a second time" in report.findings[0].reason
 
 
 def test_entry_when_spliced_from_a_later_export_then_found(sample: Sample) -> None:
