@@ -13,9 +13,12 @@ import psycopg
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.audits.service import record_audit
 from app.kernel.primitives import sha256_hex
+from app.ledger.audit_report import AuditReport
 from app.media.service import record_read_back
 from app.unit_of_work import unit_of_work
+from tests.contracts.calls import TESTIMONY
 from tests.exports.custody_cases import integrating, publish_key
 from tests.exports.http_hub import HttpHub
 from tests.factories import make_compared
@@ -186,6 +189,32 @@ def test_release_when_policy_asks_for_no_sign_off_then_is_made_without(desk: Des
     release = ok(desk.release(desk.made(desk.anna)), 201)
     [item] = desk.anna.get(f"/v1/releases/{release['id']}/items").json()["items"]
     assert (item["state"], item["verdict_id"]) == ("preserved", None)
+
+
+@pytest.mark.thorough
+def test_release_when_the_newest_check_of_the_log_found_faults_then_waits_for_one_that_finds_none(
+    desk: Desk, tmp_path: Path
+) -> None:
+    desk.signed_off()
+    export_id = desk.made(desk.anna)
+    for faults in (1, 0):
+        with unit_of_work(desk.sessions) as uow:
+            record_audit(uow, AuditReport(faults_count=faults).as_json(), 1.0, tmp_path / "audits")
+            uow.commit()
+        if faults:
+            assert obstacles(desk.release(export_id)) == {"ledger_faults": []}
+    ok(desk.release(export_id), 201)
+
+
+@pytest.mark.thorough
+def test_release_when_a_witness_consents_to_less_than_its_audience_then_is_refused(desk: Desk) -> None:
+    strike = {"code": "I-1", "title": "Strike", "kind": "air_strike"}
+    incident = ok(desk.olena.post(f"/v1/cases/{desk.case_id}/incidents", json=strike), 201)["id"]
+    consent = {"subject": "W-17", "subject_kind": "witness", "scopes": ["verification"], "obtained": "written"}
+    testimony = {**TESTIMONY, "consent": {**consent, "given_on": "2026-07-14"}}
+    made = ok(desk.olena.post(f"/v1/incidents/{incident}/testimonies", json=testimony), 201)
+    export_id = desk.made(desk.anna, scope="incident", ids=[incident])
+    assert obstacles(desk.release(export_id)) == {"consent_closed": [made["testimony_id"]]}
 
 
 @pytest.mark.thorough
