@@ -180,6 +180,23 @@ def test_withdrawn_item_when_asked_for_by_those_who_carry_it_out_then_is_listed_
     assert code(opened) == (404, "consent_withdrawn")
 
 
+def test_withdrawn_item_when_it_was_given_to_somebody_then_a_coordinator_ends_that_and_sees_that_its_source_is_sealed(
+    house: House,
+) -> None:
+    """What was under way on it, and whom it could endanger, is theirs to bring to an end."""
+    subject, path = house.consent()["subject_id"], house.path
+    ok(house.coordinator.change(f"{path}/assignment", path, "PUT", json={"person_id": house.verifier.id}))
+    ok(house.verifier.change(f"{path}/transitions", path, json={"event": "open_verification"}))
+    ok(house.coordinator.change(f"{path}/source", path, "PUT", json={"identity": {"name": "Zarquelis"}}))
+    ok(house.withdraw(subject), 201)
+    for role in ROLES:
+        assert (house.people[role].get(f"{path}/source").status_code == 200) is (role in CARRYING_OUT), role
+    for what in ("lease", "assignment"):
+        headers = {"If-Match": house.coordinator.get(path).headers["ETag"]}
+        assert code(house.verifier.delete(f"{path}/{what}", headers=headers)) == (404, "consent_withdrawn")
+        ok(house.coordinator.delete(f"{path}/{what}", headers=headers))
+
+
 def test_consent_when_given_anew_then_the_item_is_open_again(house: House) -> None:
     subject = house.consent()["subject_id"]
     ok(house.withdraw(subject), 201)
@@ -281,6 +298,12 @@ def test_custody_file_of_a_copy_when_the_other_item_is_withdrawn_then_why_they_a
         assert when_signed(house.researcher, path, {**asked, "disclose": "none"}).status_code == 200
 
 
+def who_reads(word: str, house: House, path: str) -> set[str]:
+    """Of two who read whole custody logs."""
+    pages = {role: house.people[role].get(path, params={"limit": 200}) for role in ("researcher", "custodian")}
+    return {role for role, page in pages.items() if ok(page) and word in page.text}
+
+
 def test_finding_when_it_refers_to_a_withdrawn_item_then_says_no_more_than_that(house: House) -> None:
     path = f"/v1/evidence/{house.copy}"
     ok(house.verifier.change(f"{path}/transitions", path, json={"event": "open_verification"}))
@@ -289,6 +312,7 @@ def test_finding_when_it_refers_to_a_withdrawn_item_then_says_no_more_than_that(
     body = {**said, "references": [cited, {"kind": "map", "title": "Sheet 7"}]}
     ok(house.verifier.post(f"{path}/findings", json=body), 201)
     assert ok(house.auditor.get(f"{path}/findings"))["items"][0]["references"][0]["evidence_id"] == house.item
+    assert who_reads("Quillonvexa", house, f"{path}/custody") == {"researcher", "custodian"}
     ok(house.withdraw(house.consent()["subject_id"]), 201)
     for person in (house.verifier, house.auditor, house.custodian):
         listed = person.get(f"{path}/findings")
@@ -297,6 +321,7 @@ def test_finding_when_it_refers_to_a_withdrawn_item_then_says_no_more_than_that(
         assert second["title"] == "Sheet 7"
         assert "Quillonvexa" not in listed.text
         assert house.item not in listed.text
+    assert who_reads("Quillonvexa", house, f"{path}/custody") == {"custodian"}, "for them to erase"
     anew = house.verifier.post(f"{path}/findings", json=body)
     assert code(anew) == (422, "reference_not_found")
 
