@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.exports.verifier.verify_custody import Bad, L, P, ed25519_verify, parse_key
+from app.exports.verifier.verify_custody import Bad, L, P, ed25519_verify, is_small_order, parse_key
 from app.ledger.checkpoint import VerifierKey
 from app.ledger.keys import FileSigner
 from tests.support.examples import examples
@@ -60,6 +60,25 @@ def test_verify_when_encodings_are_not_canonical_then_refuses() -> None:
         assert not ed25519_verify(encoded, b"", bytes(64))
     assert not ed25519_verify(b"", b"", bytes(64))
     assert not ed25519_verify(bytes(32), b"", b"")
+
+
+SMALL = (
+    *(0, 1, P - 1),
+    2707385501144840649318225287225658788936804267575313519463743609750303402022,
+    55188659117513257062467267217118295137698188065244968500265048394206261417927,
+)
+"""The y of every point whose order divides 8."""
+
+
+def test_key_when_of_small_order_or_no_point_then_is_told_from_those_that_bind_a_message() -> None:
+    """S = 0 and R = the neutral point verify under such keys, for one message of eight or for all of them."""
+    neutral = (1).to_bytes(32, "little")
+    assert ed25519_verify(neutral, b"any words", neutral + bytes(32))
+    for y in SMALL:
+        for sign in (0, 1):
+            assert is_small_order((y | sign << 255).to_bytes(32, "little")), y
+    assert is_small_order((2).to_bytes(32, "little")), "no point"
+    assert not any(is_small_order(bytes.fromhex(key)) for key, _, _ in RFC_8032)
 
 
 def test_key_when_written_by_the_ledger_then_read_alike_and_any_slip_is_refused() -> None:

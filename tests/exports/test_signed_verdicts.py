@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.rules import Role
 from app.erasure.service import Ground, erase_field
-from app.exports.verifier.verify_custody import Bad, Report, SignedActs, describe, parse_key, verify
+from app.exports.verifier.verify_custody import KEY_PREFIX, Bad, Report, SignedActs, describe, parse_key, verify
 from app.kernel.database import open_engine, session_factory
 from app.kernel.primitives import canonical_json, new_id
 from app.ledger import log, reading
@@ -287,6 +287,19 @@ def test_envelope_when_its_words_were_erased_then_said_to_be_unchecked_and_the_r
 
 
 # --- a server that lies in entries that it signs ----------------------------------------------------------------------
+
+
+def test_envelope_when_under_a_key_of_small_order_then_refused_though_its_signature_fits_all_words() -> None:
+    neutral = (1).to_bytes(32, "little")
+    keyid = hashlib.sha256(KEY_PREFIX + neutral).hexdigest()
+    signature = {"keyid": keyid, "sig": base64.b64encode(neutral + bytes(32)).decode()}
+    kind = "application/vnd.in-toto+json"
+    envelope = {"payload": base64.b64encode(b"{}").decode(), "payloadType": kind, "signatures": [signature]}
+    data = {"dsse_sha256": hashlib.sha256(canonical_json(envelope)).hexdigest(), "keyid": keyid, "alg": "ed25519"}
+    acts = SignedActs()
+    acts.acts[1] = {"type": "case.reviewer_key_requested", "data": {**data, "public_key": neutral.hex()}}
+    with pytest.raises(Bad, match="not signed with the key"):
+        acts.check(1, envelope, {})
 
 
 def acts_of(lines: Lines, change: Callable[[dict[str, Any]], object], kind: str) -> tuple[SignedActs, dict[int, int]]:
