@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import authenticate
@@ -340,6 +340,21 @@ def test_membership_when_inserted_by_raw_sql_without_an_entry_then_the_database_
         with pytest.raises(IntegrityError, match="entry"):
             session.commit()
     assert intruder.get(f"/v1/cases/{case_id}").status_code == 404
+
+
+def test_membership_when_being_inserted_by_raw_sql_then_what_asks_who_else_may_verify_waits_for_it(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    """A self-review holds its case to look whether another may review: a member who is being added is not missed."""
+    olena, petro = api.person("Olena"), api.person("Petro")
+    member = {"c": api.case(olena), "a": petro.id}
+    held = "SELECT FROM cases WHERE id = CAST(:c AS uuid) FOR SHARE NOWAIT"
+    with sessions() as adding, sessions() as looking:
+        adding.execute(
+            text("INSERT INTO case_members VALUES (CAST(:c AS uuid), CAST(:a AS uuid), 'verifier', now())"), member
+        )
+        with pytest.raises(OperationalError, match="could not obtain lock"):
+            looking.execute(text(held), member)
 
 
 def test_pseudonym_when_changed_by_raw_sql_then_the_database_refuses(api: Api, sessions: sessionmaker[Session]) -> None:

@@ -269,6 +269,23 @@ def test_application_role_when_it_goes_around_a_withdrawal_then_the_database_ref
         application.close()
 
 
+DATED_AHEAD = """
+    INSERT INTO consents SELECT (jsonb_populate_record(c, jsonb_build_object(
+        'id', gen_random_uuid(), 'number', c.number + 1, 'recorded_at', now() + interval '90 years'
+    ))).* FROM consents c RETURNING recorded_at <= clock_timestamp()
+"""
+
+
+def test_consent_when_dated_ahead_by_raw_sql_then_is_of_the_databases_own_time(
+    house: House, database: TestDatabase
+) -> None:
+    """Else the newest of a person's consents would be one that nobody can follow for as long."""
+    house.consent()
+    with psycopg.connect(database.app_url) as application:
+        assert application.execute(DATED_AHEAD).fetchall() == [(True,)]
+        application.rollback()
+
+
 def when_signed(person: Person, path: str, asked: dict[str, str]) -> httpx.Response:
     """The answer once the tree holds what was asked for: here no request waits for a checkpoint."""
     for _ in range(200):

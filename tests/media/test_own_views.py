@@ -78,7 +78,10 @@ def test_view_when_a_clock_ran_ahead_then_the_next_look_is_an_entry_at_its_time_
     assert look(hub.verifier, item).status_code == 206
     provided = hub.api.app.state.services
     with unit_of_work(provided.sessions) as uow:
-        uow.session.execute(text("UPDATE evidence_views SET logged_at = now() + interval '30 days'"))
+        ahead = text(
+            "UPDATE evidence_views SET logged_at = now() + interval '30 days' RETURNING logged_at <= clock_timestamp()"
+        )
+        assert uow.session.scalars(ahead).all() == [True]
         entry(uow, hub, UUID(item["id"]), hub.verifier, EvidenceDownloaded, **LOOKED)
         uow.commit()
     no_window = provided.settings.model_copy(update={"view_window_s": 0})
