@@ -11,9 +11,10 @@ from sqlalchemy import text, update
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.access.actors import authenticate
+from app.access.idempotency import IdempotencyKeyReused, claim
 from app.access.models import StoredAnswer
 from app.access.tokens import revoke_token
-from app.kernel.primitives import utc_now
+from app.kernel.primitives import sha256_hex, utc_now
 from app.unit_of_work import unit_of_work
 from tests.support.api import PASSWORD, Api, Person
 from tests.support.databases import TestDatabase
@@ -82,17 +83,24 @@ def test_sign_in_when_ten_attempts_failed_then_429_even_with_the_right_password(
     assert blocked.headers["Retry-After"] == "900"
 
 
-def test_request_when_token_is_missing_unknown_expired_or_revoked_then_401(api: Api, database: TestDatabase) -> None:
-    olena = api.signed_in("Olena")
+def test_request_when_token_is_missing_unknown_expired_revoked_or_of_a_deactivated_account_then_401(
+    api: Api, database: TestDatabase
+) -> None:
+    olena, petro, anna = api.signed_in("Olena"), api.person("Petro"), api.person("Anna")
     assert api.client().get("/v1/me").status_code == 401
     assert api.client("exh_invented").get("/v1/me").status_code == 401
     with psycopg.connect(database.owner_url) as owner:
         owner.execute("SET session_replication_role = replica")  # Triggers off: no token expires earlier by itself.
         owner.execute("UPDATE tokens SET expires_at = now() - interval '1 second' WHERE kind = 'session'")
+        owner.execute("UPDATE tokens SET revoked_at = now() WHERE account_id = %s", [petro.id])
+        owner.execute("UPDATE accounts SET is_active = false WHERE id = %s", [anna.id])
     expired = olena.get("/v1/me")
     assert (expired.status_code, expired.json()["code"]) == (401, "unauthenticated")
     assert "expired" in expired.json()["detail"]
     assert expired.headers["WWW-Authenticate"] == "Bearer"
+    for person in (petro, anna):
+        ended = person.get("/v1/me")
+        assert (ended.status_code, ended.json()["code"]) == (401, "unauthenticated"), person.name
 
 
 def test_sign_out_when_done_then_the_token_ends_at_once(api: Api) -> None:
@@ -219,6 +227,16 @@ def test_key_when_used_for_another_body_then_422(api: Api) -> None:
     api.admin.post("/v1/users", json={"name": "A", "email": "a@hub.example"}, headers=keyed)
     other = api.admin.post("/v1/users", json={"name": "B", "email": "b@hub.example"}, headers=keyed)
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+
+
+def test_key_when_used_for_another_operation_with_the_same_body_then_refused(
+    api: Api, sessions: sessionmaker[Session]
+) -> None:
+    olena, body = UUID(api.person("Olena").id), sha256_hex(b"{}")
+    with sessions() as session:
+        assert claim(session, olena, "same", operation="createCase", request_sha256=body) is None
+        with pytest.raises(IdempotencyKeyReused):
+            claim(session, olena, "same", operation="createUser", request_sha256=body)
 
 
 def test_key_when_two_persons_use_the_same_then_each_is_given_their_own_answer_again(api: Api) -> None:

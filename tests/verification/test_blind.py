@@ -435,6 +435,21 @@ def test_review_rows_when_out_of_turn_in_a_blind_round_then_refused(blind: Bench
     assert refused_by(blind, lambda session: session.execute(withdrawal)) == "exhibit_verified_twice"
 
 
+def test_second_verdict_row_when_edited_or_deleted_then_refused_to_the_owner_too(
+    blind: Bench, database: TestDatabase
+) -> None:
+    to_first_verdict(blind)
+    blind.take(blind.sofia)
+    for dimension in REQUIRED:
+        blind.find(blind.sofia, dimension)
+    blind.second(blind.sofia, Outcome.EXCLUDED)
+    with psycopg.connect(database.owner_url) as owner:
+        for change in ("UPDATE second_verdicts SET outcome = 'verified'", "DELETE FROM second_verdicts"):
+            with pytest.raises(psycopg.errors.IntegrityError) as refused, owner.transaction():
+                owner.execute(change)
+            assert refused.value.diag.constraint_name == "exhibit_refuse_change"
+
+
 @pytest.mark.parametrize(
     "change",
     [
