@@ -60,6 +60,8 @@ class Hasher:
     _moved_far: MovedFarFrames = field(default_factory=MovedFarFrames)
     _borders: Borders = field(default_factory=Borders)
     _finder: ShotFinder = field(default_factory=ShotFinder)
+    _passed_over: tuple[VideoFrame, Hash, Hash | None] | None = None
+    """The frame after the last one that was kept, its hash, and that of what is left without borders."""
     _features_of: set[tuple[int, str]] = field(default_factory=set)
     """Of which frames, in which views, there are points; without parts."""
     _parts: int = 0
@@ -108,8 +110,13 @@ class Hasher:
         trimmed = None if inside is None else PDQ.compute(inside)
         # Borders stand still and make less of what moves between them: that is watched by itself.
         has_moved = self._changed.has_moved(frame.time_ms, moving.value)
-        if not has_moved and (trimmed is None or not self._changed_inside.has_moved(frame.time_ms, trimmed.value)):
-            return
+        if has_moved or (trimmed is not None and self._changed_inside.has_moved(frame.time_ms, trimmed.value)):
+            self._keep(frame, moving, trimmed)
+        else:
+            self._passed_over = frame, moving, trimmed
+
+    def _keep(self, frame: VideoFrame, moving: Hash, trimmed: Hash | None) -> None:
+        self._passed_over = None
         self._changed.store(frame.time_ms, moving.value)
         self._show(frame.rgb, moving.quality or 0)
         self._add_frame(frame, moving)
@@ -136,7 +143,10 @@ class Hasher:
                 self.prints.append(Print(algorithm.version, frame.time_ms, IDENTITY, found.value, found.quality))
 
     def end_video(self, end_ms: int) -> None:
-        """After the last frame; ``end_ms`` is where the recording ended, or decoding did."""
+        """After the last frame, which is kept, moved or not: it says until when the one before was shown. ``end_ms`` is
+        where the recording ended, or decoding did."""
+        if self._passed_over is not None:
+            self._keep(*self._passed_over)
         self._take_shots(self._finder.end(end_ms))
 
     def _take_shots(self, found: Iterable[FoundShot]) -> None:

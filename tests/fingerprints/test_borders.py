@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from app.fingerprints.algorithms.algorithm import Pixels, hamming
 from app.fingerprints.algorithms.pdq import PDQ
-from app.fingerprints.borders import MOST_HELD_BACK, Borders
+from app.fingerprints.borders import AGREEING, LOOK_EVERY_MS, MOST_HELD_BACK, Borders
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.keyframes import MOVED_FAR_AFTER_MS, MOVED_FAR_BITS, MovedFarFrames
 from app.fingerprints.matching import Print
@@ -61,6 +61,27 @@ def test_recording_with_a_border_when_hashed_then_its_frames_are_also_hashed_wit
     assert {one.time_ms for one in trimmed} <= {one.time_ms for one in in_view(hasher, "identity")}
     for one in trimmed:
         assert hamming(one.value, PDQ.compute(clip[one.time_ms // STEP_MS]).value) <= 16
+
+
+def test_recording_that_stands_still_when_hashed_then_its_last_frame_is_kept_with_and_without_its_border(
+    clip: Clip,
+) -> None:
+    """It says until when what is shown was shown, and begins no shot."""
+    hasher = prints_of(bordered(clip[:1] * 15, (0, 50, 0, 50)))
+
+    believed_ms = (AGREEING - 1) * LOOK_EVERY_MS
+    for view in ("identity", "trimmed.identity"):
+        assert [one.time_ms for one in in_view(hasher, view)] == [0, believed_ms, 14 * STEP_MS]
+    assert [(shot.from_ms, shot.shown_ms) for shot in hasher.shots] == [(0, 0)]
+
+
+def test_recording_that_is_decoded_anew_when_hashed_then_nothing_is_left_of_the_first_time(clip: Clip) -> None:
+    hasher = prints_of([clip[0]])
+    hasher.take_frame(VideoFrame(STEP_MS, clip[0]))
+    hasher.take_frame(VideoFrame(0, clip[-1]))
+    hasher.end_video(0)
+
+    assert [one.time_ms for one in in_view(hasher, "identity")] == [0]
 
 
 @pytest.mark.thorough

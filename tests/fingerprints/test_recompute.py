@@ -151,6 +151,30 @@ def test_animation_that_was_decoded_by_its_first_frame_alone_then_a_recompute_fi
     assert bench.rows("SELECT max(number) FROM decodings GROUP BY blob_sha256 ORDER BY 1") == [(1,), (2,)]
 
 
+@pytest.mark.thorough
+def test_recording_of_which_the_last_frame_was_not_kept_then_a_recompute_keeps_it_and_no_picture_is_decoded_again(
+    bench: Bench, decoder: Decoder
+) -> None:
+    bench.receive(samples.excerpt(8, 11), PHOTOGRAPHS[0].read_bytes())
+    work = Work(bench.api, decoder)
+    work.finish()
+    last = "(SELECT max(time_ms) FROM fingerprints)"
+    (new,) = bench.rows(f"SELECT {last}")
+    bench.change(
+        f"DELETE FROM fingerprints WHERE time_ms = {last}", "DELETE FROM rules_in_force WHERE rule = 'samples/1'"
+    )
+
+    with bench.api.app.state.services.sessions.begin() as session:
+        assert len(enqueue_due(session, CATALOG, limit=10)) == 1
+    work.finish()
+
+    assert bench.rows("SELECT max(number) FROM decodings GROUP BY blob_sha256 ORDER BY 1") == [(1,), (2,)]
+    assert bench.rows("SELECT max(time_ms) FROM fingerprints WHERE decoding = 2") == [new]
+    assert bench.rows("SELECT count(*) FROM shots WHERE decoding = 2") == bench.rows(
+        "SELECT count(*) FROM shots WHERE decoding = 1"
+    )
+
+
 ROCKET = next(path for path in PHOTOGRAPHS if path.stem == "rocket")
 CROP = 0.13
 """A crop of it that is found by dhash alone, by either version: PDQ is 96 bits off, phash 12."""

@@ -38,6 +38,21 @@ def recording(
     return buffer.getvalue()
 
 
+def standing(*, seconds: int, rate: int = 25) -> bytes:
+    """One frame of the trailer all along."""
+    buffer = io.BytesIO()
+    picture = next(samples.frames(samples.VIDEO, 8, 12, SIZE)).reformat(format="yuv420p")
+    with av.open(buffer, "w", format="matroska") as target:
+        stream = target.add_stream("libx264", rate=rate, options={"qp": "0"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for number in range(seconds * rate):
+            picture.pts, picture.time_base = number, Fraction(1, rate)
+            target.mux(stream.encode(picture))
+        target.mux(stream.encode(None))
+    return buffer.getvalue()
+
+
 def times_of(frames: list[VideoFrame]) -> list[int]:
     times = [frame.time_ms for frame in frames]
     assert times[0] == 0
@@ -63,6 +78,13 @@ def test_decode_when_there_is_one_frame_then_it_lasts_no_time(decode: Decode) ->
     result, frames = decode(recording([0]))
 
     assert (result.outcome, times_of(frames), result.end_ms) == (DecodeOutcome.DECODED, [0], 0)
+
+
+def test_decode_when_the_picture_stands_then_the_last_sample_is_given_too(decode: Decode) -> None:
+    """It says until when the picture was shown. Frames are 40 ms apart, samples a tenth of a second at the least."""
+    result, frames = decode(standing(seconds=3))
+
+    assert (times_of(frames), result.end_ms) == ([0, 2000, 2920], 2960)
 
 
 @pytest.mark.thorough

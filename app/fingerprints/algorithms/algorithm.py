@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 Pixels = np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]
-"""Height × width × 3 (RGB), uint8: the picture by the decoder's rule ``picture/1`` or ``frames/1``."""
+"""Height × width × 3 (RGB), uint8: the picture by the decoder's rule ``picture/1`` or ``samples/1``."""
 
 
 Plane = np.ndarray[tuple[int, int], np.dtype[np.uint8]]

@@ -13,6 +13,7 @@ from app.fingerprints.algorithms.local_features import VERSION as LOCAL_FEATURES
 from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.shots import SHOTS_RULE
 from app.fingerprints.views import VIEWS_RULE
+from app.media.jail.clock import SAMPLES_RULE
 from app.media.jail.sequences import SEQUENCE_RULE
 
 ALGORITHMS: tuple[Algorithm, ...] = (PDQ, PHASH, DHASH, WHASH, COLORHASH)
@@ -28,6 +29,8 @@ class Catalog:
     local_features: str = LOCAL_FEATURES_VERSION
     sequences: str = SEQUENCE_RULE
     """By which the further pictures of an image's file are taken. It has no rows of its own: see ``renews``."""
+    samples: str = SAMPLES_RULE
+    """By which the frames of a video are taken. It has no rows of its own either."""
     views: str = VIEWS_RULE
     """Under which views hashes and points are taken. It has no rows of its own either."""
 
@@ -37,12 +40,12 @@ class Catalog:
             images = [algorithm.version for algorithm in self.current if algorithm.applies_to_images]
             return (*images, self.local_features, self.sequences, self.views)
         frames = [algorithm.version for algorithm in self.current if algorithm.applies_to_frames]
-        return (*frames, self.local_features, SHOTS_RULE, self.views)
+        return (*frames, self.local_features, SHOTS_RULE, self.samples, self.views)
 
     def renews(self, missing: Collection[str], kind: str) -> tuple[str, ...]:
-        """What is to be taken from a blob that lacks these rules: where the pictures are others, all; where the views
-        are, what has views."""
-        if self.sequences in missing:
+        """What is to be taken from a blob that lacks these rules: where the pictures or frames are others, all; where
+        the views are, what has views."""
+        if self.sequences in missing or self.samples in missing:
             return self.rules_for(kind)
         if self.views not in missing:
             return tuple(missing)

@@ -6,6 +6,8 @@ ran over), and stamps that jump by years. Every frame gets a time, so that none 
 
 from math import isfinite
 
+SAMPLES_RULE = "samples/1"
+"""By which frames are taken of a recording: see ``videos``. By ``frames/1`` the last one was not."""
 REORDERED_MS = 1000
 """A stamp that goes back by less is disorder; by more, a clock that was set anew."""
 LONGEST_GAP_MS = 24 * 3600 * 1000

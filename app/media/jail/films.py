@@ -10,6 +10,7 @@ import av
 
 from app.media.jail import heif, videos
 from app.media.jail.canvas import Canvas
+from app.media.jail.clock import SAMPLES_RULE
 from app.media.jail.images import Emit
 from app.media.jail.request import Request
 
@@ -29,4 +30,4 @@ def decode(file: BinaryIO, request: Request, emit: Emit, canvas: Canvas | None) 
 def versions() -> dict[str, str]:
     """FFmpeg's libraries, and the rule by which frames are taken."""
     found = {name: ".".join(map(str, version)) for name, version in av.library_versions.items()}
-    return found | dict([videos.FRAMES_RULE.split("/")])
+    return found | dict([SAMPLES_RULE.split("/")])

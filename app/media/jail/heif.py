@@ -1,7 +1,7 @@
 """HEIF inside the jail: its pictures by libheif, and its image sequence (a track, as in a film) by FFmpeg.
 
 A sequence (ISO/IEC 23008-12, 7) is a ``moov`` box beside or instead of the pictures. Beside them its frames come
-behind the last page. Instead of them its first frame is the file's picture (rule ``frames/1``: at most 512 pixels).
+behind the last page. Instead of them its first frame is the file's picture (rule ``samples/1``: at most 512 pixels).
 """
 
 from typing import BinaryIO

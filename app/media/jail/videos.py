@@ -1,10 +1,11 @@
 """Decodes one video inside the jail: frames that changed, with their times, and the container's claims.
 
-The rule ``frames/1``, part of every video fingerprint's meaning: ten samples a second of presentation time, counted
+The rule ``samples/1``, part of every video fingerprint's meaning: ten samples a second of presentation time, counted
 from the first frame (``FrameClock``: in order whatever the stamps are); a sample is kept when its 64 × 36 luma differs
-from the last kept one's by 2.5 or more of 255 on average, or when 2 seconds have passed; kept frames are RGB, longer
-side 512 pixels, turned and mirrored as its matrix says.
-The difference is only a cheap sieve: the worker keeps, of these, the frames whose hash moved.
+from the last kept one's by 2.5 or more of 255 on average, or when 2 seconds have passed, and when it is the last one,
+which says until when the one before was shown (``frames/1`` did not keep it); kept frames are RGB, longer side 512
+pixels, turned and mirrored as its matrix says.
+The difference is only a cheap sieve: the worker keeps, of these, the frames whose hash moved, and the last one.
 """
 
 import importlib
@@ -31,7 +32,6 @@ from app.media.jail.images import Emit, TooManyPixels
 from app.media.jail.limits import DecodeLimits
 from app.media.jail.tags import movie_tags
 
-FRAMES_RULE = "frames/1"
 SAMPLE_EVERY_MS = 100
 KEEP_AT_LEAST_EVERY_MS = 2000
 KEEP_FROM_LUMA_DIFFERENCE = 2.5
@@ -101,6 +101,7 @@ def decode_video(
             if sampler.kept == 0:
                 emit({"type": "claims", **_display_claims(frame)}, memoryview(b""))
             sampler.take(frame)
+        sampler.end()
         if sampler.kept == 0:
             raise NoPictures(_CUT_OFF_EARLY if found.is_cut_off else "no frame could be decoded")
         sampler.tell_progress()
@@ -170,6 +171,8 @@ class _Sampler:
         self._next_sample_ms = 0
         self._kept_luma: np.ndarray[tuple[int, ...], np.dtype[np.int16]] | None = None
         self._kept_ms = 0
+        self._passed_over: tuple[av.video.VideoFrame, int] | None = None
+        """The sample after the last one that was kept, and its time."""
         self._last_ms = 0
         self._told_at_s = time.monotonic()
         self._seen = 0
@@ -189,8 +192,18 @@ class _Sampler:
         small = self._luma.reformat(frame, *_LUMA_SIZE, format="gray", interpolation=interpolation, threads=1)
         luma = small.to_ndarray().astype(np.int16)
         if not self._is_worth_keeping(luma, time_ms):
+            self._passed_over = frame, time_ms
             return
         self._kept_luma, self._kept_ms = luma, time_ms
+        self._keep(frame, time_ms)
+
+    def end(self) -> None:
+        """After the last frame that could be decoded."""
+        if self._passed_over is not None:
+            self._keep(*self._passed_over)
+
+    def _keep(self, frame: av.video.VideoFrame, time_ms: int) -> None:
+        self._passed_over = None
         self.kept += 1
         self._send(frame, time_ms)
 
