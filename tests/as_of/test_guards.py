@@ -108,23 +108,25 @@ def test_title_when_erased_then_every_version_that_said_it_reads_erased(hub: Hub
 
 
 @pytest.mark.parametrize(
-    "statement",
+    ("statement", "refusal"),
     [
-        "UPDATE evidence_versions SET state = 'lead'",
-        "DELETE FROM evidence_versions",
-        "INSERT INTO incident_versions SELECT * FROM incident_versions",
-        "UPDATE incident_versions SET title = 'Other'",
-        "UPDATE incident_versions SET title = '[erased]', erased = '{title}'",
-        "UPDATE incident_versions SET until_act = 1",
-        "UPDATE case_member_versions SET until_act = 1",
-        "DELETE FROM case_member_versions",
-        "INSERT INTO case_member_versions SELECT * FROM case_member_versions",
+        ("UPDATE evidence_versions SET state = 'lead'", "permission denied"),
+        ("DELETE FROM evidence_versions", "permission denied"),
+        ("INSERT INTO incident_versions SELECT * FROM incident_versions", "permission denied"),
+        ("UPDATE incident_versions SET title = 'Other'", "exhibit_refuse_change"),
+        ("UPDATE incident_versions SET title = '[erased]', erased = '{title}'", "exhibit_require_erasure"),
+        ("UPDATE incident_versions SET until_act = 1", "permission denied"),
+        ("UPDATE case_member_versions SET until_act = 1", "permission denied"),
+        ("DELETE FROM case_member_versions", "permission denied"),
+        ("INSERT INTO case_member_versions SELECT * FROM case_member_versions", "permission denied"),
     ],
 )
-def test_versions_when_written_by_hand_then_the_database_refuses(hub: Hub, statement: str) -> None:
+def test_versions_when_written_by_hand_then_the_database_refuses(hub: Hub, statement: str, refusal: str) -> None:
     hub.add_incident()
-    with pytest.raises(DBAPIError):
+    with pytest.raises(DBAPIError) as refused:
         commit_in(hub.bench.sessions, lambda uow: uow.session.execute(text(statement)))
+    assert isinstance(refused.value.orig, psycopg.Error)
+    assert refusal in (refused.value.orig.diag.constraint_name or str(refused.value.orig))
 
 
 def test_facts_when_superseded_then_as_of_before_the_earlier_one_stands(hub: Hub) -> None:

@@ -104,5 +104,6 @@ def test_sealed_record_when_changed_otherwise_than_by_a_change_of_key_then_the_d
             owner.execute("UPDATE vault_secrets SET wrapped_by = 'x'")
         owner.rollback()
         owner.execute("INSERT INTO vault_keys VALUES (1, 'x', now())")
-        with pytest.raises(psycopg.errors.IntegrityError):
+        with pytest.raises(psycopg.errors.IntegrityError) as refused:
             owner.commit()
+    assert refused.value.diag.constraint_name == "exhibit_require_entry"

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from uuid import UUID
 
+import psycopg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError, ProgrammingError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.access.actors import Actor
 from app.kernel.errors import constraint_errors
 from app.kernel.primitives import new_id
 from app.verification.rules import ReviewKind
+from tests.support.databases import TestDatabase
 from tests.verification.bench import Bench
 
 INSERT_REVIEW = text(
@@ -167,7 +169,9 @@ def test_verdict_when_withdrawn_by_another_then_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("table", ["findings", "verdicts", "verdict_withdrawals", "reviews"])
-def test_rows_when_edited_deleted_or_truncated_then_refused_to_app_and_owner(bench: Bench, table: str) -> None:
+def test_rows_when_edited_deleted_or_truncated_then_refused_to_app_and_owner(
+    bench: Bench, database: TestDatabase, table: str
+) -> None:
     bench.to_review()
     bench.withdraw(bench.olena)
     bench.take(bench.olena)
@@ -180,8 +184,11 @@ def test_rows_when_edited_deleted_or_truncated_then_refused_to_app_and_owner(ben
         f"TRUNCATE {table} CASCADE",
     ]
     for statement in statements:
-        with bench.sessions() as session, pytest.raises((ProgrammingError, IntegrityError)):
-            session.execute(text(statement))
+        with psycopg.connect(database.app_url) as application, pytest.raises(psycopg.errors.InsufficientPrivilege):
+            application.execute(statement.encode())
+        with psycopg.connect(database.owner_url) as owner, pytest.raises(psycopg.errors.IntegrityError) as refused:
+            owner.execute(statement.encode())
+        assert refused.value.diag.constraint_name == "exhibit_refuse_change", statement
 
 
 def test_verdict_row_when_it_names_an_incident_without_link_then_refused(bench: Bench) -> None:
