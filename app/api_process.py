@@ -7,6 +7,7 @@ import socket
 
 import uvicorn
 
+from app.accepting import Connections, Share, SharedListener
 from app.http_protocol import DeadlineProtocol
 from app.kernel.database_roles import APP_GROUP, application_url, check_role
 from app.kernel.settings import Settings
@@ -23,6 +24,27 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.enable()
+
+
+class SharingServer(Server):
+    """Accepts from a socket that it shares with other processes, in its turn."""
+
+    def __init__(self, config: uvicorn.Config, listening: socket.socket, share: Share) -> None:
+        super().__init__(config)
+        self._listening = listening
+        self._share = share
+        self.server_state.connections = Connections(share)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=[])
+        self._listener = SharedListener(self._listening, self._share, self._make_protocol)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._listener.close()
+        await super().shutdown(sockets)
+
+    def _make_protocol(self) -> DeadlineProtocol:
+        return DeadlineProtocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def run_api(settings: Settings, options: argparse.Namespace) -> int:
@@ -44,7 +66,13 @@ def run_api(settings: Settings, options: argparse.Namespace) -> int:
         server_header=False,
         timeout_graceful_shutdown=STOP_WITHIN_S,
     )
-    sockets = None if options.listening_fd is None else [socket.socket(fileno=options.listening_fd)]
     gc.disable()  # Until the application is imported and has started.
-    Server(config).run(sockets=sockets)
+    _server(config, options).run()
     return 0
+
+
+def _server(config: uvicorn.Config, options: argparse.Namespace) -> Server:
+    if options.listening_fd is None:
+        return Server(config)
+    share = Share(options.shares_fd, options.share)
+    return SharingServer(config, socket.socket(fileno=options.listening_fd), share)

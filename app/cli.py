@@ -101,7 +101,8 @@ def _parser() -> argparse.ArgumentParser:
     add("migrate", "Bring the database to this release: schema, roles, the log's identity.")
     add("create-admin", "Create the first administrator, when there is no account yet.")
     api = add("api", "Run the API alone.")
-    api.add_argument("--listening-fd", type=int, help=argparse.SUPPRESS)
+    for of_serve in ("--listening-fd", "--shares-fd", "--share"):
+        api.add_argument(of_serve, type=int, help=argparse.SUPPRESS)
     daemons = [
         api,
         add("worker", "Run a worker for background jobs alone."),

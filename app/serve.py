@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 
+from app.accepting import shared_numbers
 from app.bootstrap import only_instance, prepare
 from app.kernel.database import open_engine
 from app.kernel.database_roles import RoleUrls
@@ -28,11 +29,11 @@ def serve(settings: Settings, _: argparse.Namespace) -> int:
     with only_instance(settings.data):
         configure_logs(settings.data / "logs" / "serve.log")
         stop = stop_on_signals()
-        with listen(settings.host, settings.port) as listening:
+        with listen(settings.host, settings.port) as listening, shared_numbers(settings.api_processes) as shares_fd:
             host, port = listening.getsockname()[:2]
             base_url = f"http://{_reachable(host)}:{port}"
             installation = prepare(settings)
-            children = _children(settings, listening.fileno())
+            children = _children(settings, listening.fileno(), shares_fd)
             postgres = installation.postgres
             _show_token(settings, installation.bootstrap_token)
             announcement = Announcement(settings, base_url)
@@ -66,7 +67,7 @@ def _check_ledger(settings: Settings, urls: RoleUrls) -> None:
         _say("Recover what is missing, or begin a new log: exhibit ledger start-new-log (docs/deployment.md, Restore).")
 
 
-def _children(settings: Settings, listening_fd: int) -> list[Child]:
+def _children(settings: Settings, listening_fd: int, shares_fd: int) -> list[Child]:
     """The processes as they should run. The owner's password is not in their environment: they never need it."""
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     environment["EXHIBIT_DATA"] = str(settings.data.resolve())
@@ -77,12 +78,13 @@ def _children(settings: Settings, listening_fd: int) -> list[Child]:
         log_file = str(settings.data.resolve() / "logs" / f"{name or command}.log")
         return Child(name or command, [command, *arguments, "--log-file", log_file], environment, descriptors)
 
+    def api(share: int) -> Child:
+        """All accept from the one socket; each has a log of its own, because two cannot rotate one file."""
+        shared = ["--listening-fd", str(listening_fd), "--shares-fd", str(shares_fd), "--share", str(share)]
+        return child("api", *shared, name=f"api-{share + 1}", descriptors=(listening_fd, shares_fd))
+
     return [
-        *(
-            # All accept from the one socket; each has a log of its own, because two cannot rotate one file.
-            child("api", "--listening-fd", str(listening_fd), name=f"api-{number}", descriptors=(listening_fd,))
-            for number in range(1, settings.api_processes + 1)
-        ),
+        *(api(number) for number in range(settings.api_processes)),
         *(child("worker", name=f"worker-{number}") for number in range(1, settings.worker_processes + 1)),
         child("integrator"),
     ]

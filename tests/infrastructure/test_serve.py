@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,36 @@ def has_ended(pid: int | None) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
+
+
+def connections_held(product: Product) -> dict[str, int]:
+    """How many accepted connections each API process holds."""
+    port = f":{int(product.base_url.rpartition(':')[2]):04X}"
+    listed = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established = {f"socket:[{line[9]}]" for line in listed if line[1].endswith(port) and line[3] == "01"}
+    return {
+        name: len(established & {os.readlink(each) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()})
+        for name, pid in product.children().items()
+        if name.startswith("api-")
+    }
+
+
+def held_of_new_connections(product: Product, count: int) -> list[int]:
+    """How many of so many callers who stay each API process took, the fewest first."""
+    host, port = product.base_url.removeprefix("http://").split(":")
+    wait_for(lambda: sum(connections_held(product).values()) == 0, what="the end of earlier connections")
+    with ExitStack() as kept:
+        for _ in range(count):
+            kept.enter_context(socket.create_connection((host, int(port)), timeout=10))
+        wait_for(lambda: sum(connections_held(product).values()) == count, what="all connections taken")
+        return sorted(connections_held(product).values())
+
+
+def test_serve_when_callers_keep_their_connections_then_api_processes_hold_as_many_within_one(
+    running: Product,
+) -> None:
+    wait_for(lambda: 0 not in held_of_new_connections(running, 4), what="the second process, which may start later")
+    assert held_of_new_connections(running, 15) == [7, 8]
 
 
 @pytest.mark.thorough
