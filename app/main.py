@@ -16,6 +16,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from app import __version__
 from app.anchors.configuration import read_policy
 from app.api import problems
+from app.api.directory import Directory
 from app.api.docs import install_docs
 from app.api.headers import declare_headers
 from app.api.http import Input, Public, Requires, Services
@@ -125,6 +126,7 @@ def build_app(*, cors_origins: tuple[str, ...] = ()) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     install_docs(app)
+    app.router.middleware_stack = Directory(app.router.middleware_stack, api_routes(app))
     problems.install(app)
     app.add_middleware(BoundedBody)
     # The frame inside, so that a browser may read its 500 and the request's id.
