@@ -233,21 +233,21 @@ def summary(evidence: Evidence, blob: Blob | None, corrected_fields: list[str]) 
     return EvidenceSummary(**_summary_fields(evidence, blob), corrected_fields=corrected_fields)
 
 
+_OF_THE_BLOB = ("sha256", "size_bytes", "media_type", "kind")
+_OF_THE_ITEM = tuple(
+    EvidenceSummary.model_fields.keys() - {*_OF_THE_BLOB, "lease", "labels", "priority", "corrected_fields"}
+)
+
+
 def _summary_fields(evidence: Evidence, blob: Blob | None) -> dict[str, Any]:
     """All of a summary that stands in the item and its blob."""
-    measured = {
-        "sha256": None if blob is None else blob.sha256,
-        "size_bytes": None if blob is None else blob.size_bytes,
-        "media_type": None if blob is None else blob.media_type,
-        "kind": None if blob is None else blob.kind,
-    }
+    measured = {name: None if blob is None else getattr(blob, name) for name in _OF_THE_BLOB}
     lease = None
     if evidence.lease_holder is not None and evidence.lease_expires_at is not None:
         lease = HeldLease(holder=evidence.lease_holder, expires_at=evidence.lease_expires_at)
-    direct = set(EvidenceSummary.model_fields) - {*measured, "lease", "labels", "priority", "corrected_fields"}
     labels = None if evidence.labels is None else Labels(**evidence.labels)
     stated = {"lease": lease, "labels": labels, "priority": Priority.of_rank(evidence.priority)}
-    return {**{name: getattr(evidence, name) for name in direct}, **measured, **stated}
+    return {**{name: getattr(evidence, name) for name in _OF_THE_ITEM}, **measured, **stated}
 
 
 def item(details: ItemDetails, receipts: list[ReceiptShape] | None = None) -> EvidenceShape:

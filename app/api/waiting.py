@@ -7,6 +7,7 @@ waits holds neither a database connection nor a thread; one task of the process 
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from copy import copy
 from inspect import iscoroutinefunction
 from typing import Annotated, Any, Literal
 
@@ -19,6 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 from starlette.concurrency import run_in_threadpool
 
+from app.api.narrowing import asks_without_filters, has_many_filters, without_filters
 from app.api.threads import Handler, in_one_thread, is_plain, never_waiting
 from app.kernel.database import read_session
 from app.ledger import published, reading
@@ -116,9 +118,16 @@ class LedgerRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
+        if has_many_filters(self.dependant):
+            handle = _the_shorter(self._handler_without_filters(), handle)
         if self.is_plain:
             handle = in_one_thread(handle, self.endpoint)
         return _waiting(handle) if self.is_changing else handle
+
+    def _handler_without_filters(self) -> Handler:
+        unfiltered = copy(self)
+        unfiltered.dependant = without_filters(self.dependant)
+        return APIRoute.get_route_handler(unfiltered)
 
 
 def _require_coroutines(dependencies: Sequence[Dependant], path: str) -> None:
@@ -128,6 +137,13 @@ def _require_coroutines(dependencies: Sequence[Dependant], path: str) -> None:
         if not (iscoroutinefunction(call) or iscoroutinefunction(type(call).__call__)):
             raise TypeError(f"{path}: its dependency {call!r} must be a coroutine function")
         _require_coroutines(dependency.dependencies, path)
+
+
+def _the_shorter(unfiltered: Handler, whole: Handler) -> Handler:
+    async def answer(request: Request) -> Response:
+        return await (unfiltered if asks_without_filters(request) else whole)(request)
+
+    return answer
 
 
 def _waiting(handle: Handler) -> Handler:
