@@ -157,6 +157,18 @@ def test_transfer_when_seen_by_others_then_each_sees_what_the_role_allows(hub: T
     refused(hub.anna.post(f"/v1/exports/{building}/transfers", json=body), 409, "export_not_ready")
 
 
+def test_transfer_when_asked_for_by_an_export_of_another_case_then_is_neither_shown_nor_revoked(
+    hub: TransferHub,
+) -> None:
+    made, mira = hub.transfer(), hub.api.person("Mira")
+    asked = {"scope": "case", "ids": [hub.api.case(mira)], "purpose": "court"}
+    own = ok(mira.post("/v1/exports", json=asked), 202)["id"]
+    path = f"/v1/exports/{own}/transfers/{made['id']}"
+    refused(mira.get(path), 404, "not_found")
+    refused(mira.post(f"{path}/revocation", json={"reason": "x"}), 404, "not_found")
+    assert ok(hub.anna.get(f"{hub.path}/{made['id']}"))["state"] == "transferred"
+
+
 @pytest.mark.thorough
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
