@@ -33,7 +33,10 @@ from PIL import Image
 
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.algorithms.catalog import Catalog
+from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.decodings import Decoded
+from app.fingerprints.feature_index import FEATURES
+from app.fingerprints.proposing import INDEX
 from app.job_table import JOBS
 from app.kernel.primitives import Sha256Hex
 from app.media.jail.decoder import OnProgress
@@ -125,6 +128,7 @@ class Case:
         self._rounds = 0
         jobs = [replace(job, plan=self._counted(job.plan)) if job.name == MATCH else job for job in JOBS]
         self._work = Work(api, work.resources.decoder, jobs)
+        self._sessions = api.app.state.services.sessions
         self._owner = psycopg.connect(owner_url, autocommit=True)
         self._person = api.person("Collector")
         self._id = api.case(self._person, collector=(self._person,))
@@ -137,13 +141,16 @@ class Case:
         return planned
 
     def hold(self, contents: Iterator[bytes]) -> None:
-        """Fingerprinted, and settled as if each were compared already."""
+        """Fingerprinted, and settled as if each were compared already; the indexes have read them."""
         for content in contents:
             self._receive(content)
             while self._work.run_one() != "fingerprint":
                 pass
             self._owner.execute("DELETE FROM procrastinate_jobs")
         self._owner.execute(SETTLE)
+        with self._sessions() as session:
+            INDEX.blobs_near(session, PDQ.version, [bytes(32)], 0)
+            FEATURES.blocks(session)
 
     def match(self, content: bytes) -> Cost:
         """One more, as any arrives."""
