@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, cast, delete, func, or_, select, tuple_
+from sqlalchemy import Text, bindparam, cast, delete, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -101,14 +101,17 @@ def drafts_of(session: Session, evidence_id: UUID, author_id: UUID) -> list[Stat
 
 
 def end_drafts(session: Session, evidence_id: UUID, author_id: UUID, dimensions: Collection[str]) -> None:
-    """What became findings."""
-    session.execute(
-        delete(FindingDraft).where(
-            FindingDraft.evidence_id == evidence_id,
-            FindingDraft.author_id == author_id,
-            FindingDraft.dimension.in_(dimensions),
-        )
-    )
+    """What became findings. Drafts that the session holds stay in it; nobody looks at them again."""
+    session.execute(_END, {"evidence_id": evidence_id, "author_id": author_id, "dimensions": list(dimensions)})
+
+
+# With every finding: made once, and no object is looked for that it would be true of.
+_END = (
+    delete(FindingDraft)
+    .where(FindingDraft.evidence_id == bindparam("evidence_id"), FindingDraft.author_id == bindparam("author_id"))
+    .where(FindingDraft.dimension.in_(bindparam("dimensions", expanding=True)))
+    .execution_options(synchronize_session=False)
+)
 
 
 def forget_drafts(session: Session, evidence_ids: Collection[UUID], values: Collection[Any]) -> None:
