@@ -11,9 +11,9 @@ and never a connection.
 
 import asyncio
 import mmap
+import os
 import select
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,10 +39,17 @@ logger = structlog.get_logger("exhibit.accepting")
 
 @contextmanager
 def shared_numbers(processes: int) -> Iterator[int]:
-    """The descriptor of a file without a name, whose memory so many processes share: two numbers of each."""
-    with tempfile.TemporaryFile() as file:
-        file.truncate(processes * BYTES_EACH)
-        yield file.fileno()
+    """The descriptor of memory that so many processes share: two numbers of each.
+
+    Memory, and no file: who writes into a file's pages waits while the disk is written to, and is killed (SIGBUS) when
+    it is full.
+    """
+    descriptor = os.memfd_create("exhibit-shares")
+    try:
+        os.truncate(descriptor, processes * BYTES_EACH)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 class Share:

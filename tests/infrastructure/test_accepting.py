@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -106,6 +107,12 @@ def await_held(process: Process, count: int) -> None:
     while len(process.open) != count:
         assert time.monotonic() < deadline, len(process.open)
         time.sleep(0.005)
+
+
+def test_numbers_when_shared_then_stand_in_memory_alone() -> None:
+    """In a file's pages a busy disk would hold the event loop up, and a full one kill the process."""
+    with shared_numbers(2) as shares_fd:
+        assert os.readlink(f"/proc/self/fd/{shares_fd}").startswith("/memfd:")
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
