@@ -5,6 +5,7 @@ Times cannot be compared on a machine that others use; what takes the time can.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,9 @@ from tests.contracts.world import World
 NOT_ASKED = frozenset({"nothing", "release", "transfer", "redaction", "entry"})
 """The world holds no release, transfer or redaction; and that an entry is there, the public tree tells."""
 ASKED = [call for call in CALLS if call.on == "case" and call.kind not in NOT_ASKED]
+NESTED = {"link": "link_id", "notice": "notice_id", "reviewer_key": "keyid"}
+"""Kinds whose address names the object that they are of, too → which parameter is their own."""
+PARTS = [call for call in ASKED if call.kind in NESTED]
 BESIDE = ("UPDATE tokens", "SELECT fingerprint_batches")
 """Asked once in a while, whatever the request: that the token was used, and by the thread that follows the index."""
 
@@ -58,3 +62,18 @@ def test_refusal_when_of_anothers_object_then_asks_what_the_refusal_of_a_missing
 def test_anothers_object_when_refused_then_is_not_even_loaded(world: World, operation: str) -> None:
     call = next(call for call in ASKED if call.operation == operation)
     assert refused(world, call, "foreign") == refused(world, call, "missing")
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("number", range(len(PARTS)), ids=[f"{call.operation}-{call.kind}" for call in PARTS])
+def test_part_of_anothers_object_when_asked_for_under_ones_own_then_is_missing_there(world: World, number: int) -> None:
+    call, part = PARTS[number], NESTED[PARTS[number].kind]
+    member = next(caller for caller in world.callers if caller.roles.get("A", frozenset()) & call.may)
+    assert "B" not in member.roles
+    own = world.objects[call.kind]["own"]
+    answers = []
+    for which in ("foreign", "missing"):
+        mixed = {**own, part: world.objects[call.kind][which][part]}
+        elsewhere = replace(world, objects={**world.objects, call.kind: {"own": mixed}})
+        answers.append(member.http.request(**call.request(elsewhere, "own")))
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(404, "not_found")] * 2

@@ -192,6 +192,9 @@ def test_redaction_when_asked_for_badly_or_by_others_then_is_refused_with_a_reas
     assert hub.stranger.get(made.headers["Location"]).status_code == 404
     listed = hub.auditor.get(address).json()["items"]
     assert [each["id"] for each in listed] == [made.json()["id"]]
+    under_another = f"/v1/evidence/{unlabelled['id']}/redactions/{made.json()['id']}"
+    for path in (under_another, f"{under_another}/content?purpose=disclosure"):
+        assert (hub.collector.get(path).status_code, hub.collector.get(path).json()["code"]) == (404, "not_found")
 
 
 @pytest.mark.thorough

@@ -23,6 +23,7 @@ from app.ledger import reading
 from app.verification import reviewer_keys, service, signing
 from app.verification.dsse import read_envelope
 from app.verification.errors import (
+    EnvelopeNotKept,
     LeaseNotHeld,
     NotTheKeysHolder,
     ReviewerKeyNotBound,
@@ -444,10 +445,16 @@ def test_signature_row_when_the_key_is_not_bound_or_revoked_or_the_mode_none_the
     assert refused_by(bench, bench.olena, key) == "exhibit_reviewer_key_revoked"
 
 
-def test_envelope_when_read_back_then_is_still_one_envelope(bench: Bench, key: OwnKey) -> None:
+def test_envelope_when_read_back_then_is_still_one_envelope_and_of_its_own_item_alone(
+    bench: Bench, key: OwnKey
+) -> None:
     verdict = submit_signed(bench, bench.olena, key)
     kept = kept_envelope(bench, verdict.id)
     assert read_envelope(json.loads(kept)).content == kept
     with bench.sessions() as session:
         digest = sha256_hex(kept)
         assert signing.envelopes_by_digest(session, [digest, "0" * 64]) == {digest: kept}
+        assert signing.get_envelope(session, bench.petro, bench.item, verdict.id) == kept
+        other = make_item(bench.sessions, bench.olena, bench.case_id, labels=dict(NO_LABELS))
+        with pytest.raises(EnvelopeNotKept):
+            signing.get_envelope(session, bench.petro, other, verdict.id)
