@@ -24,6 +24,7 @@ import structlog
 from procrastinate import App, BaseRetryStrategy, JobContext, PsycopgConnector, RetryDecision
 from procrastinate import jobs as queue
 from procrastinate.worker import Worker
+from psycopg import AsyncConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
@@ -193,11 +194,18 @@ def run_worker(
 
 def _queue_app(app_url: str, runner: Runner, jobs: Sequence[Job]) -> App:
     options = "-c timezone=utc -c synchronous_commit=on"
-    connector = PsycopgConnector(conninfo=libpq_url(app_url), kwargs={"options": options}, min_size=1, max_size=4)
+    connector = PsycopgConnector(
+        conninfo=libpq_url(app_url), kwargs={"options": options}, min_size=1, max_size=4, configure=_by_statement
+    )
     app = App(connector=connector)
     for job in jobs:
         app.task(name=job.name, queue=QUEUE, pass_context=True, retry=_Retry(runner.limits))(_entry(runner, job))
     return app
+
+
+async def _by_statement(connection: AsyncConnection[Any]) -> None:
+    """The queue asks one function at a time, which is a transaction by itself: no BEGIN and COMMIT around each."""
+    await connection.set_autocommit(True)
 
 
 def _entry(runner: Runner, job: Job) -> Callable[..., None]:

@@ -17,6 +17,8 @@ from app.ledger import log
 from app.ledger.event import EntryActor
 
 USE_NOTED_EVERY = timedelta(minutes=1)
+_SYSTEM_STREAM = "system_stream"
+"""In what a session holds beside its rows."""
 
 
 @dataclass(frozen=True)
@@ -149,4 +151,8 @@ def require_organisation_auditor(actor: Actor) -> EntryActor:
 
 
 def system_stream(session: Session) -> UUID:
-    return log.installation(session).system_stream
+    """Asked once in a session: whatever log the installation is in, its own stream stays the same."""
+    if _SYSTEM_STREAM not in session.info:
+        session.info[_SYSTEM_STREAM] = log.installation(session).system_stream
+    found: UUID = session.info[_SYSTEM_STREAM]
+    return found

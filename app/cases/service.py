@@ -290,13 +290,16 @@ def get_policy(session: Session, actor: Actor, case_id: UUID, at: Position | Non
 
 def current_policy(session: Session, case_id: UUID) -> tuple[int, Policy]:
     """The version and rules now in force in a case (no permission check: for services that made theirs)."""
-    version, document = session.execute(
-        select(CasePolicy.version, CasePolicy.document)
-        .where(CasePolicy.case_id == case_id)
-        .order_by(CasePolicy.version.desc())
-        .limit(1)
-    ).one()
+    version, document = session.execute(_CURRENT_POLICY, {"case_id": case_id}).one()
     return version, Policy.of(document)
+
+
+_CURRENT_POLICY = (
+    select(CasePolicy.version, CasePolicy.document)
+    .where(CasePolicy.case_id == bindparam("case_id"))
+    .order_by(CasePolicy.version.desc())
+    .limit(1)
+)
 
 
 def current_policies(session: Session, case_ids: Collection[UUID]) -> dict[UUID, Policy]:

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, exists, func, select
+from sqlalchemy import Boolean, ColumnElement, Uuid, bindparam, exists, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
@@ -84,7 +84,21 @@ def _last_away(case_id: Any) -> Any:
 
 def _elsewhere(evidence: Evidence) -> tuple[ColumnElement[bool], ...]:
     """Items of the other cases that take part."""
-    return (Evidence.case_id != evidence.case_id, is_settled(), takes_part(Evidence.case_id))
+    return _are_elsewhere(evidence.case_id)
+
+
+def _are_elsewhere(case_id: Any) -> tuple[ColumnElement[bool], ...]:
+    return (Evidence.case_id != case_id, is_settled(), takes_part(Evidence.case_id))
+
+
+# Asked of every item, mostly with nothing more to do: made anew they would take longer than their answers.
+_CASE = bindparam("case_id", type_=Uuid)
+_TAKING_PART = select(Evidence).where(
+    Evidence.id == bindparam("evidence_id"), is_settled(), takes_part(Evidence.case_id)
+)
+_IS_ANYTHING_ELSEWHERE = select(exists().where(*_are_elsewhere(_CASE)))
+_TAKES_PART = select(takes_part(_CASE))
+_LAST_AWAY = select(_last_away(_CASE))
 
 
 def _here_alone(session: Session, evidence: Evidence) -> list[str]:
@@ -96,9 +110,7 @@ def _here_alone(session: Session, evidence: Evidence) -> list[str]:
 
 
 def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result | None) -> Plan | None:
-    evidence = session.scalar(
-        select(Evidence).where(Evidence.id == UUID(evidence_id), is_settled(), takes_part(Evidence.case_id))
-    )
+    evidence = session.scalar(_TAKING_PART, {"evidence_id": UUID(evidence_id)})
     if evidence is None or evidence.blob_sha256 is None:
         return None
     thresholds = thresholds_of(catalog=catalog)
@@ -110,7 +122,7 @@ def _plan(session: Session, catalog: Catalog, evidence_id: str, earlier: Result 
         earlier = None
     prints, near = None, Proposed()
     # Most installations have a case that nothing is beside: then there is nothing to be asked of the indexes.
-    if session.scalar(select(exists().where(*_elsewhere(evidence)))):
+    if session.scalar(_IS_ANYTHING_ELSEWHERE, {"case_id": evidence.case_id}):
         prints = query_prints(session, sha256, catalog)
     if prints is not None:
         near = proposed_anywhere(session, prints, thresholds, catalog, excluding=_here_alone(session, evidence))
@@ -127,7 +139,7 @@ def _is_compared(session: Session, evidence: Evidence, rule: str, own: Settled) 
     made = session.get(MatchComparison, (evidence.id, True))
     if made is None or (made.rule, made.decoding, made.stops) != (rule, own.decoding, own.stops):
         return False
-    away = session.scalar(select(_last_away(evidence.case_id)))
+    away = session.scalar(_LAST_AWAY, {"case_id": evidence.case_id})
     return away is None or away < made.compared_at
 
 
@@ -143,12 +155,12 @@ def _store(uow: UnitOfWork, result: Result) -> Result | None:
     is_as_planned = planned.stops == stops_of(uow.session, planned.blob)
     if evidence.settled_decoding != planned.decoding or result.compared.is_part or not is_as_planned:
         return result
-    if not uow.session.scalar(select(takes_part(evidence.case_id))):
+    if not uow.session.scalar(_TAKES_PART, {"case_id": evidence.case_id}):
         return None  # Any more: nothing is to be told.
-    away = uow.session.scalar(select(_last_away(evidence.case_id)))
+    away = uow.session.scalar(_LAST_AWAY, {"case_id": evidence.case_id})
     if not note_comparison(uow.session, evidence, result.compared, across=True, left_out=0, since=away):
         return None
-    if not uow.session.scalar(select(exists().where(*_elsewhere(evidence)))):
+    if not uow.session.scalar(_IS_ANYTHING_ELSEWHERE, {"case_id": evidence.case_id}):
         return None  # There is nothing to be compared with.
     found_at = utc_now()
     _give_notice(uow.session, evidence, _keep_matches(uow.session, evidence, result.compared, found_at), found_at)

@@ -3,13 +3,13 @@
 Plan (reads), compare (pure), then under the case's lock: is it complete, store. See ``match_job``.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, func, or_, select, text
 from sqlalchemy.orm import Session, aliased
 
 from app.blobs.store import BlobStore
@@ -31,7 +31,7 @@ from app.fingerprints.pictures import with_store
 from app.fingerprints.proposing import Moments, Proposed, proposed
 from app.fingerprints.stored_prints import prints_of, without_stopped
 from app.fingerprints.views import SETS_OF_A_FRAME, SETS_OF_A_PICTURE
-from app.kernel.database import is_one_of
+from app.kernel.database import is_among
 from app.kernel.primitives import sha256_hex
 from app.media.models import Evidence
 from app.media.rules import FingerprintStatus
@@ -44,18 +44,17 @@ SET_IN_PRINTS = 60
 """A set of local features takes as much memory as so many hashes."""
 SETTLED = (FingerprintStatus.DONE, FingerprintStatus.UNDECODABLE, FingerprintStatus.FAILED)
 _MATCHING_LOCK = 0x4D41
+_WITHOUT_TIMEOUT, _WITH_TIMEOUT = text("SET LOCAL lock_timeout = 0"), text("SET LOCAL lock_timeout TO DEFAULT")
+_LOCK = text("SELECT pg_advisory_xact_lock(:lock, hashtext(:case_id))")
 
 
 def lock_matching(session: Session, case_id: UUID) -> None:
     """One item of a case settles at a time, until the transaction ends: of two that arrive at once the later one sees
     that the earlier one has settled. Held for a few statements, never while anything is compared. Waits for its turn
     however long that takes: that a case is busy is no failure of the file."""
-    session.execute(text("SET LOCAL lock_timeout = 0"))
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(:lock, hashtext(:case_id))"),
-        {"lock": _MATCHING_LOCK, "case_id": str(case_id)},
-    )
-    session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    session.execute(_WITHOUT_TIMEOUT)
+    session.execute(_LOCK, {"lock": _MATCHING_LOCK, "case_id": str(case_id)})
+    session.execute(_WITH_TIMEOUT)
 
 
 @dataclass(frozen=True)
@@ -182,13 +181,7 @@ def _at_once(session: Session, blobs: Proposed) -> tuple[Proposed, set[str]]:
     """Those of the blobs that are compared in this round, at least one, and those that are left."""
     if not blobs:
         return blobs, set()
-    counts = dict(
-        session.execute(
-            select(Fingerprint.blob_sha256, func.count())
-            .where(is_one_of(Fingerprint.blob_sha256, blobs))
-            .group_by(Fingerprint.blob_sha256)
-        ).all()
-    )
+    counts = dict(session.execute(_COUNTED, {"digests": list(blobs)}).all())
     total, now = 0, set[str]()
     for blob in sorted(blobs):
         # One frame may be a picture with all the parts that a picture may have; several are a recording's.
@@ -338,41 +331,38 @@ def case_thresholds(policy: Policy, catalog: Catalog = CATALOG) -> Thresholds:
 def _settled_blobs(session: Session, case_id: UUID) -> frozenset[Settled]:
     """The blobs of the case whose fingerprints may be compared with. One that is being decoded again counts with what
     it has."""
-    is_again = and_(Evidence.fingerprint_status == FingerprintStatus.PENDING, Evidence.settled_decoding > 0)
-    is_to_find = or_(Evidence.fingerprint_status == FingerprintStatus.DONE, is_again)
-    return settled_where(session, Evidence.case_id == case_id, is_to_find)
+    return _settled(session.execute(_SETTLED_IN_CASE, {"case_id": case_id}))
 
 
 def settled_where(session: Session, *conditions: ColumnElement[bool]) -> frozenset[Settled]:
     """The blobs of these items."""
-    query = (
+    return _settled(session.execute(_settled_query(*conditions)))
+
+
+def _settled_query(*conditions: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return (
         select(Evidence.blob_sha256, func.max(Evidence.settled_decoding), func.coalesce(func.max(BlobStops.change), 0))
         .outerjoin(BlobStops, BlobStops.blob_sha256 == Evidence.blob_sha256)
         .where(*conditions)
         .group_by(Evidence.blob_sha256)
     )
-    return frozenset(Settled(blob, *rest) for blob, *rest in session.execute(query) if blob is not None)
+
+
+def _settled(rows: Iterable[Any]) -> frozenset[Settled]:
+    return frozenset(Settled(blob, *rest) for blob, *rest in rows if blob is not None)
 
 
 def _matched_here(session: Session, case_id: UUID, sha256: str) -> set[str]:
     """The blobs with which this one is matched in the case. What another case had explained is explained anew: else how
     soon an item is done would tell that another case has the same and something like it."""
-    own, other = aliased(Evidence), aliased(Evidence)
-    query = (
-        select(other.blob_sha256)
-        .distinct()
-        .select_from(own)
-        .join(Match, or_(Match.first_id == own.id, Match.second_id == own.id))
-        .join(other, other.id == case((Match.first_id == own.id, Match.second_id), else_=Match.first_id))
-        .where(own.case_id == case_id, own.blob_sha256 == sha256, Match.other_case_id.is_(None))
-    )
-    return {blob for blob in session.scalars(query) if blob is not None}
+    matched = session.scalars(_MATCHED_HERE, {"case_id": case_id, "sha256": sha256})
+    return {blob for blob in matched if blob is not None}
 
 
 def _known(session: Session, sha256: str, rules: Mapping[str, str]) -> set[str]:
     """Those of the others with which a match is stored, by this case or another one, by the rule for that pair."""
     keys = {pair_key(sha256, other, rule): other for other, rule in rules.items()}
-    return {keys[key] for key in session.scalars(select(BlobMatch.key).where(is_one_of(BlobMatch.key, keys)))}
+    return {keys[key] for key in session.scalars(_STORED, {"digests": list(keys)})}
 
 
 def query_of(first: str, second: str) -> str:
@@ -385,3 +375,36 @@ def pair_key(first: str, second: str, rule: str) -> str:
     """The same for either direction."""
     low, high = sorted((first, second))
     return sha256_hex(f"{low} {high} {rule}".encode("ascii"))
+
+
+def _matched_here_query() -> Select[*tuple[Any, ...]]:
+    own, other = aliased(Evidence), aliased(Evidence)
+    return (
+        select(other.blob_sha256)
+        .distinct()
+        .select_from(own)
+        .join(Match, or_(Match.first_id == own.id, Match.second_id == own.id))
+        .join(other, other.id == case((Match.first_id == own.id, Match.second_id), else_=Match.first_id))
+        .where(
+            own.case_id == bindparam("case_id"),
+            own.blob_sha256 == bindparam("sha256"),
+            Match.other_case_id.is_(None),
+        )
+    )
+
+
+# Asked for every item that is compared: made anew they would take longer than their answers.
+_MATCHED_HERE = _matched_here_query()
+_SETTLED_IN_CASE = _settled_query(
+    Evidence.case_id == bindparam("case_id"),
+    or_(
+        Evidence.fingerprint_status == FingerprintStatus.DONE,
+        and_(Evidence.fingerprint_status == FingerprintStatus.PENDING, Evidence.settled_decoding > 0),
+    ),
+)
+_STORED = select(BlobMatch.key).where(is_among(BlobMatch.key))
+_COUNTED = (
+    select(Fingerprint.blob_sha256, func.count())
+    .where(is_among(Fingerprint.blob_sha256))
+    .group_by(Fingerprint.blob_sha256)
+)

@@ -8,14 +8,14 @@ from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import numpy as np
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from app.fingerprints.decodings import in_force
 from app.fingerprints.models import Fingerprint, RuleInForce
 from app.fingerprints.search.hamming import scan, words_of
 from app.fingerprints.views import IDENTITY
-from app.kernel.database import is_one_of
+from app.kernel.database import is_among
 
 ROWS_AT_ONCE = 65_536
 
@@ -40,6 +40,19 @@ class Index(Protocol):
         """
 
 
+_IN_FORCE = (
+    select(Fingerprint.blob_sha256, Fingerprint.value)
+    .join(RuleInForce, in_force())
+    .where(
+        Fingerprint.version == bindparam("rule"),
+        is_among(Fingerprint.blob_sha256),
+        Fingerprint.quality.is_(None) | (Fingerprint.quality >= bindparam("minimum_quality")),
+    )
+)
+"""Made once: to put it together takes longer than to ask it."""
+_UPRIGHT_IN_FORCE = _IN_FORCE.where(Fingerprint.view.endswith(IDENTITY))
+
+
 class ScanIndex:
     """Every hash of these blobs compared with every query hash: exact, without state, good for thousands of items."""
 
@@ -57,16 +70,10 @@ class ScanIndex:
         found: set[str] = set()
         if not hashes or not among:
             return found
-        query = select(Fingerprint.blob_sha256, Fingerprint.value).join(RuleInForce, in_force())
-        query = query.where(
-            Fingerprint.version == version,
-            is_one_of(Fingerprint.blob_sha256, among),
-            Fingerprint.quality.is_(None) | (Fingerprint.quality >= minimum_quality),
-        )
-        if not any_view:
-            query = query.where(Fingerprint.view.endswith(IDENTITY))
+        query = _IN_FORCE if any_view else _UPRIGHT_IN_FORCE
+        asked = {"digests": list(among), "rule": version, "minimum_quality": minimum_quality}
         wanted = words_of(hashes)
-        for rows in session.execute(query).partitions(ROWS_AT_ONCE):
+        for rows in session.execute(query, asked).partitions(ROWS_AT_ONCE):
             near = scan(words_of([row.value for row in rows]), wanted, radius_bits).rows
             found.update(rows[int(place)].blob_sha256 for place in np.unique(near))
         return found

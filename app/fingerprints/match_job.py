@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select, type_coerce
+from sqlalchemy import ColumnElement, bindparam, func, select, type_coerce
 from sqlalchemy.dialects.postgresql import BYTEA
 from sqlalchemy.orm import Session
 
@@ -32,7 +32,7 @@ from app.fingerprints.models import Fingerprint, LocalFeatureSet, RuleInForce, V
 from app.jobs import Job
 from app.kernel.primitives import sha256_hex
 from app.media.derivatives import record_derived
-from app.media.items import entry_object
+from app.media.items import LOCKED, entry_object
 from app.media.jail.result import DecodeOutcome
 from app.media.models import Decoding, Evidence
 from app.media.reading import best_decoding, latest_decoding
@@ -192,8 +192,7 @@ def _lock(session: Session, evidence_id: UUID) -> Evidence | None:
     if case_id is None:
         return None
     lock_matching(session, case_id)
-    query = select(Evidence).where(Evidence.id == evidence_id).with_for_update()
-    return session.scalars(query.execution_options(populate_existing=True)).one()
+    return session.scalars(LOCKED, {"evidence_id": evidence_id}).one()
 
 
 def _reason_of(decoding: Decoding, best: Decoding) -> str | None:
@@ -218,25 +217,29 @@ def _own_reason_of(decoding: Decoding) -> str | None:
 
 
 def _digest_of_prints(session: Session, sha256: str) -> PrintsDigest:
-    rows = session.execute(
-        select(Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex"))
-        .join(RuleInForce, in_force())
-        .where(Fingerprint.blob_sha256 == sha256)
-    ).all()
-    points_hex = func.encode(type_coerce(LocalFeatureSet.points_sha256, BYTEA), "hex")
-    points = session.execute(
-        select(LocalFeatureSet.version, LocalFeatureSet.view, LocalFeatureSet.time_ms, points_hex)
-        .join(RuleInForce, in_force(LocalFeatureSet))
-        .where(LocalFeatureSet.blob_sha256 == sha256)
-    ).all()
-    shots = session.execute(
-        select(VideoShot.version, VideoShot.number, VideoShot.from_ms, VideoShot.to_ms, VideoShot.shown_ms)
-        .join(RuleInForce, in_force(VideoShot))
-        .where(VideoShot.blob_sha256 == sha256)
-    ).all()
+    rows, points, shots = (session.execute(query, {"sha256": sha256}).all() for query in _DIGESTED)
     lines = sorted(" ".join(map(str, row)) + "\n" for row in (*rows, *points, *shots))
     versions = tuple(sorted({row.version for row in (*rows, *points, *shots)}))
     return PrintsDigest(versions, len(lines), sha256_hex("".join(lines).encode("ascii")))
+
+
+# Made once: to put them together takes longer than to ask them.
+_DIGESTED = (
+    select(Fingerprint.version, Fingerprint.view, Fingerprint.time_ms, func.encode(Fingerprint.value, "hex"))
+    .join(RuleInForce, in_force())
+    .where(Fingerprint.blob_sha256 == bindparam("sha256")),
+    select(
+        LocalFeatureSet.version,
+        LocalFeatureSet.view,
+        LocalFeatureSet.time_ms,
+        func.encode(type_coerce(LocalFeatureSet.points_sha256, BYTEA), "hex"),
+    )
+    .join(RuleInForce, in_force(LocalFeatureSet))
+    .where(LocalFeatureSet.blob_sha256 == bindparam("sha256")),
+    select(VideoShot.version, VideoShot.number, VideoShot.from_ms, VideoShot.to_ms, VideoShot.shown_ms)
+    .join(RuleInForce, in_force(VideoShot))
+    .where(VideoShot.blob_sha256 == bindparam("sha256")),
+)
 
 
 def _record_fingerprinted(

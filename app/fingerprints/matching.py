@@ -17,6 +17,8 @@ The answer is the same whichever of the two is called the query, but for what it
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from app.fingerprints.agreeing import PICTURES_DIFFER, Agreement, agreements
 from app.fingerprints.algorithms.algorithm import Algorithm, hamming
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
@@ -46,6 +48,7 @@ from app.fingerprints.grounds import (
 from app.fingerprints.overlap import LEAST_ALIKE
 from app.fingerprints.point_spans import FramePair, align_points
 from app.fingerprints.prints import Print, Prints
+from app.fingerprints.search.hamming import distances_between, words_of
 from app.fingerprints.views import AREAS, IDENTITY, INVERSE, WHOLE, are_comparable, area_of, is_part, symmetry_of
 
 __all__ = [
@@ -197,25 +200,28 @@ def _nearest_area(pdq: Algorithm, query: Prints, reference: Prints, threshold_bi
     )
     distances = [
         (hamming(one.value, other.value), _transformation(one, other), area_of(one.view), area_of(other.view))
-        for one, other in _turned_once(mine, theirs)
-        if are_comparable(one.view, other.view)
+        for one, other in _near(mine, theirs, threshold_bits)
+        if _is_turned_once(one, other) and are_comparable(one.view, other.view)
     ]
     if not distances:
         return None
     distance_bits, transformation, query_view, reference_view = min(
         distances, key=lambda found: (found[0], found[1] != IDENTITY, _plainness(found[2], found[3]), found[1:])
     )
-    if distance_bits > threshold_bits:
-        return None
     return _by_hash(pdq, distance_bits, threshold_bits, transformation, query_view, reference_view)
 
 
-def _turned_once(mine: Sequence[Print], theirs: Sequence[Print]) -> Iterator[tuple[Print, Print]]:
-    """Every two of which one at least is upright."""
-    upright = [one for one in theirs if symmetry_of(one.view) == IDENTITY]
-    for one in mine:
-        for other in theirs if symmetry_of(one.view) == IDENTITY else upright:
-            yield one, other
+def _near(mine: Sequence[Print], theirs: Sequence[Print], threshold_bits: int) -> Iterator[tuple[Print, Print]]:
+    """Every two within so many bits: of two unlike pictures, some hundreds of pairs, hardly any."""
+    if mine and theirs:
+        words = [words_of([one.value for one in prints]) for prints in (mine, theirs)]
+        for place, other in np.argwhere(distances_between(*words) <= threshold_bits).tolist():
+            yield mine[place], theirs[other]
+
+
+def _is_turned_once(one: Print, other: Print) -> bool:
+    """One at least is upright."""
+    return IDENTITY in (symmetry_of(one.view), symmetry_of(other.view))
 
 
 def _plainness(query_view: str, reference_view: str) -> int:

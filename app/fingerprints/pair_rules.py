@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from app.fingerprints.grounds import WITHOUT_PICTURES
 from app.fingerprints.models import BlobStops
-from app.kernel.database import is_one_of
+from app.kernel.database import is_among
 from app.media.models import Evidence
 
 DECODINGS, STOP_LIST = " decodings/", " stop_list/"
@@ -67,8 +67,10 @@ def stops_of(session: Session, sha256: str) -> int:
 
 def stops_of_each(session: Session, blobs: Collection[str]) -> dict[str, int]:
     """Of those that a change concerned."""
-    query = select(BlobStops.blob_sha256, BlobStops.change).where(is_one_of(BlobStops.blob_sha256, blobs))
-    return dict(session.execute(query).all())
+    return dict(session.execute(_STOPS, {"digests": list(blobs)}).all())
+
+
+_STOPS = select(BlobStops.blob_sha256, BlobStops.change).where(is_among(BlobStops.blob_sha256))
 
 
 def stops_of_item() -> Any:

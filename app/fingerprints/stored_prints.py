@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from app.fingerprints.algorithms.catalog import CATALOG, Catalog
@@ -16,7 +16,7 @@ from app.fingerprints.pictures import PackedPictures
 from app.fingerprints.prints import Print, Prints
 from app.fingerprints.stop_list import is_stopped
 from app.fingerprints.views import area_of, is_part
-from app.kernel.database import is_one_of
+from app.kernel.database import is_among, is_one_of
 from app.kernel.primitives import Sha256Hex
 from app.media.frames import index_of
 from app.media.models import Blob, Derivative
@@ -32,20 +32,8 @@ def prints_of(
     wanted = sorted(blobs)
     if not wanted:
         return {}
-    rows = session.execute(
-        select(
-            Fingerprint.blob_sha256,
-            Fingerprint.version,
-            Fingerprint.time_ms,
-            Fingerprint.view,
-            Fingerprint.value,
-            Fingerprint.quality,
-        )
-        .join(RuleInForce, in_force())
-        .where(is_one_of(Fingerprint.blob_sha256, wanted))
-        .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
-    )
-    kinds = dict(session.execute(select(Blob.sha256, Blob.kind).where(is_one_of(Blob.sha256, wanted))).all())
+    rows = session.execute(_PRINTS, {"digests": wanted})
+    kinds = dict(session.execute(_KINDS, {"digests": wanted}).all())
     shown = _shown_of(session, wanted)
     sizes, pictures = _sizes_of(shown), _pictures_of(shown)
     features = _features_of(session, wanted, moments, catalog)
@@ -90,7 +78,7 @@ def _features_of(
     session: Session, blobs: list[str], moments: Mapping[str, Collection[int]] | None, catalog: Catalog
 ) -> dict[str, list[LocalFeatures]]:
     if moments is None:
-        return _read(session, is_one_of(LocalFeatureSet.blob_sha256, blobs), catalog)
+        return _grouped(session.execute(_POINTS, {"digests": blobs, "rule": catalog.local_features}), catalog)
     by_times: dict[tuple[int, ...], list[str]] = {}
     for blob in blobs:
         by_times.setdefault(tuple(sorted(set(moments.get(blob) or (0,)))), []).append(blob)
@@ -101,16 +89,19 @@ def _features_of(
         )
         for times, some in by_times.items()
     ]
-    return _read(session, or_(*which), catalog)
+    return _grouped(session.execute(_points_query(or_(*which)), {"rule": catalog.local_features}), catalog)
 
 
-def _read(session: Session, which: Any, catalog: Catalog) -> dict[str, list[LocalFeatures]]:
-    rows = session.execute(
+def _points_query(which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
+    return (
         select(LocalFeatureSet.blob_sha256, LocalFeatureSet.time_ms, LocalFeatureSet.view, LocalFeatureSet.points)
         .join(RuleInForce, in_force(LocalFeatureSet))
-        .where(LocalFeatureSet.version == catalog.local_features, which)
+        .where(LocalFeatureSet.version == bindparam("rule"), which)
         .order_by(LocalFeatureSet.blob_sha256, LocalFeatureSet.time_ms, LocalFeatureSet.view)
     )
+
+
+def _grouped(rows: Iterable[Any], catalog: Catalog) -> dict[str, list[LocalFeatures]]:
     found: dict[str, list[LocalFeatures]] = {}
     for row in rows:
         found.setdefault(row.blob_sha256, []).append(
@@ -121,12 +112,7 @@ def _read(session: Session, which: Any, catalog: Catalog) -> dict[str, list[Loca
 
 def _shown_of(session: Session, blobs: Collection[str]) -> Sequence[Any]:
     """The previews of these blobs, and then their working pictures, the newest last."""
-    query = (
-        select(Derivative.blob_sha256, Derivative.sha256, Derivative.kind, Derivative.details)
-        .where(is_one_of(Derivative.blob_sha256, blobs), Derivative.kind.in_(("frames", "preview")))
-        .order_by(Derivative.kind.desc(), Derivative.made_at, Derivative.id.desc())
-    )
-    return session.execute(query).all()
+    return session.execute(_SHOWN, {"digests": list(blobs)}).all()
 
 
 def _pictures_of(shown: Sequence[Any]) -> dict[str, PackedPictures]:
@@ -148,3 +134,26 @@ def _sizes_of(shown: Sequence[Any]) -> dict[str, tuple[int, int]]:
         for row in shown
         if {"width", "height"} <= row.details.keys()
     }
+
+
+# Asked for every item that is compared: made anew they would take longer than their answers.
+_PRINTS = (
+    select(
+        Fingerprint.blob_sha256,
+        Fingerprint.version,
+        Fingerprint.time_ms,
+        Fingerprint.view,
+        Fingerprint.value,
+        Fingerprint.quality,
+    )
+    .join(RuleInForce, in_force())
+    .where(is_among(Fingerprint.blob_sha256))
+    .order_by(Fingerprint.blob_sha256, Fingerprint.version, Fingerprint.time_ms, Fingerprint.view)
+)
+_KINDS = select(Blob.sha256, Blob.kind).where(is_among(Blob.sha256))
+_POINTS = _points_query(is_among(LocalFeatureSet.blob_sha256))
+_SHOWN = (
+    select(Derivative.blob_sha256, Derivative.sha256, Derivative.kind, Derivative.details)
+    .where(is_among(Derivative.blob_sha256), Derivative.kind.in_(("frames", "preview")))
+    .order_by(Derivative.kind.desc(), Derivative.made_at, Derivative.id.desc())
+)

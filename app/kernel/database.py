@@ -17,6 +17,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     any_,
+    bindparam,
     create_engine,
     event,
     func,
@@ -113,6 +114,12 @@ class HexDigest(TypeDecorator[str]):
 def is_one_of(column: Any, digests: Collection[str]) -> ColumnElement[bool]:
     """Whether a digest is among these, however many: as one parameter, of which a statement can have 65,535."""
     among: ColumnElement[bool] = column == any_(literal(list(digests), ARRAY(HexDigest)))
+    return among
+
+
+def is_among(column: Any) -> ColumnElement[bool]:
+    """The same in a statement that is made once: the digests are its parameter ``digests``, a list."""
+    among: ColumnElement[bool] = column == any_(bindparam("digests", type_=ARRAY(HexDigest)))
     return among
 
 

@@ -72,8 +72,10 @@ class WorkingFrames:
         self._keep(self._shots, time_ms, rgb)
 
     def take_further(self, time_ms: int, rgb: Pixels) -> None:
-        """A further frame of a shot, or an image's picture, of which local features are kept."""
-        self._keep(self._further, time_ms, rgb)
+        """A further frame of a shot, or an image's picture, of which local features are kept. It is not kept twice."""
+        first = self._firsts.get(time_ms // self._span_ms)
+        if first is None or first.time_ms != time_ms:
+            self._keep(self._further, time_ms, rgb)
 
     @property
     def jpegs(self) -> dict[int, bytes]:

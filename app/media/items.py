@@ -51,7 +51,7 @@ def lock_evidence(
     # An outsider is refused before anything is locked; and the case comes before its items, for everybody.
     case_id = session.scalar(_CASE_OF, {"evidence_id": evidence_id})
     grant = authorise(session, actor, case_id or NOWHERE, operation)
-    evidence = session.scalars(_LOCKED, {"evidence_id": evidence_id}).one()
+    evidence = session.scalars(LOCKED, {"evidence_id": evidence_id}).one()
     _hold_to_own(evidence, grant)
     require_open(evidence, grant, operation)
     if version is not None and evidence.version != version:
@@ -70,7 +70,7 @@ _IS_IT = Evidence.id == bindparam("evidence_id")
 _ANYWHERE = _with_standing(true())
 _IN_OWN_CASES = _with_standing(is_of(bindparam("account_id"), Evidence.case_id))
 _CASE_OF = select(Evidence.case_id).where(_IS_IT)
-_LOCKED = (
+LOCKED = (  # With its bytes, which every entry about it names.
     select(Evidence)
     .outerjoin(Evidence.blob)
     .options(contains_eager(Evidence.blob))

@@ -45,6 +45,10 @@ _DECODINGS = (
     .where(Decoding.blob_sha256 == bindparam("sha256"), Decoding.number <= bindparam("last"))
     .order_by(_RANK.desc(), Decoding.number.desc())
 )
+_BEST_DECODING = _DECODINGS.limit(1)
+_LATEST_DECODING = (
+    select(Decoding).where(Decoding.blob_sha256 == bindparam("sha256")).order_by(Decoding.number.desc()).limit(1)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,16 +242,13 @@ def has_own_results(evidence: Evidence) -> bool:
 
 
 def latest_decoding(session: Session, sha256: str) -> Decoding | None:
-    query = select(Decoding).where(Decoding.blob_sha256 == sha256)
-    return session.scalar(query.order_by(Decoding.number.desc()).limit(1))
+    return session.scalar(_LATEST_DECODING, {"sha256": sha256})
 
 
 def best_decoding(session: Session, sha256: str, *, up_to: int | None = None) -> Decoding | None:
     """The latest of those decodings that got furthest; ``up_to``: of those with this number or a lower one."""
-    query = select(Decoding).where(Decoding.blob_sha256 == sha256)
-    if up_to is not None:
-        query = query.where(Decoding.number <= up_to)
-    return session.scalar(query.order_by(_RANK.desc(), Decoding.number.desc()).limit(1))
+    last = MAX_DECODINGS if up_to is None else up_to
+    return session.scalar(_BEST_DECODING, {"sha256": sha256, "last": last})
 
 
 def claimed_lengths_ms(session: Session, sha256s: Collection[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.fingerprints.algorithms.algorithm import hamming
+from app.fingerprints.algorithms.pdq import PDQ
 from app.fingerprints.alignment import Segment
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import Explanation, Ground, Print, Prints, explain, rule_of, thresholds_of
 from app.fingerprints.pictures import HeldPictures
-from app.fingerprints.views import INVERSE, SYMMETRIES
+from app.fingerprints.views import INVERSE, SYMMETRIES, symmetry_of
 from app.fingerprints.wording import explain_in_words
 from app.media.frames import WorkingFrames
 from tests.media_samples import PHOTOGRAPHS
@@ -129,6 +132,27 @@ def test_pictures_without_a_known_size_then_points_agree_and_no_place_is_said() 
     ground = found(explain(part, whole, thresholds_of())).grounds[0]
     assert (ground.inliers or 0) >= 12
     assert (ground.outline, ground.points) == (None, None)
+
+
+@given(st.data())
+def test_hashes_when_pictures_have_many_views_then_the_nearest_two_of_all_are_named(data: st.DataObject) -> None:
+    """Each view is compared with each, one of the two upright, one by one."""
+    centre = data.draw(BITS)
+    query, reference = data.draw(stills(centre)), data.draw(stills(centre))
+    sure = [
+        [one for one in prints.prints if (one.quality or 0) >= PDQ.minimum_quality] for prints in (query, reference)
+    ]
+    distances = [
+        hamming(one.value, other.value)
+        for one, other in product(*sure)
+        if symmetry_of(one.view) == "identity" or symmetry_of(other.view) == "identity"
+    ]
+    nearest = min(distances, default=256)
+
+    explanation = explain(query, reference, thresholds_of({"pdq": 31}))
+
+    named = None if explanation is None else explanation.grounds[0].distance_bits
+    assert named == (nearest if nearest <= 31 else None)
 
 
 def test_rule_when_a_threshold_is_another_then_it_is_another_rule() -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from app.fingerprints.service import undecided_matches
 from tests import media_samples as samples
+from tests.api.test_round_trips import statements
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api, Person
 from tests.support.work import Work, work_of
@@ -85,6 +86,20 @@ def test_photograph_after_its_jobs_is_preserved_fingerprinted_and_previewed(benc
     ]
     preview = bench.verifier.get(f"/v1/evidence/{item_id}/preview")
     assert (preview.status_code, preview.headers["Content-Type"]) == (200, "image/jpeg")
+
+
+def test_item_when_it_is_settled_with_a_match_then_its_job_asks_so_often(bench: Bench) -> None:
+    """Each statement is a round trip under the case's lock, or makes everybody else wait for the database."""
+    bench.receive(PHOTO.read_bytes())
+    form = [("metadata", (None, json.dumps(METADATA))), ("file", ("file", samples.recompressed(PHOTO)))]
+    assert bench.verifier.post(f"/v1/cases/{bench.case_id}/evidence", files=form).status_code == 201
+    asked: dict[str, list[str]] = {}
+    with statements(bench.api) as sent:
+        while (name := bench.work.run_one()) is not None:
+            asked[name] = sent[sum(map(len, asked.values())) :]
+
+    assert len(asked["match"]) <= 64, "of which some are of an index that begins in this process"
+    assert len([one for one in asked["match"] if "FROM ledger_logs ORDER BY" in one]) == 1, "whose the system stream is"
 
 
 def test_recompressed_copy_is_the_same_picture_by_pdq(bench: Bench) -> None:

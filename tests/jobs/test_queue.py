@@ -1,5 +1,6 @@
 """The queue: a job exists with its transaction; no job is lost with its worker; a job that cannot succeed ends."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.jobs import enqueue, hand_back, rescue_stalled
 from app.unit_of_work import unit_of_work
+from app.worker import Runner, WorkerLimits, _queue_app
 from tests.support.databases import TestDatabase
 from tests.support.worker_process import TABLE
 
@@ -192,3 +194,16 @@ def test_rescue_when_worker_lives_then_its_job_stays(database: TestDatabase, ses
     assert rows(database, "SELECT status::text, attempts FROM procrastinate_jobs") == [("todo", 1)]
     with sessions.begin() as session:
         assert hand_back(session, worker_id=worker_id or 0) == []
+
+
+def test_queue_when_a_worker_asks_it_then_each_function_is_a_transaction_by_itself(database: TestDatabase) -> None:
+    """A worker asks some eight times a file: BEGIN and COMMIT around each would be as many round trips again."""
+    runner: Any = Runner(sessionmaker(), None, WorkerLimits())
+
+    async def is_by_itself() -> bool:
+        app = _queue_app(database.app_url, runner, [])
+        connector: Any = app.connector
+        async with app.open_async(), connector.pool.connection() as connection:
+            return bool(connection.autocommit)
+
+    assert asyncio.run(is_by_itself())

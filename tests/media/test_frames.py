@@ -90,6 +90,16 @@ def test_frames_when_decoding_starts_over_then_they_begin_anew() -> None:
     assert times(frames) == [0]
 
 
+def test_further_frame_when_that_moment_was_taken_then_it_is_not_made_again() -> None:
+    frames = fed(0)
+    frames.take_further(0, shade(900))
+    assert frames.jpegs == fed(0).jpegs
+    assert not frames._further
+
+    frames.take_further(500, shade(500))
+    assert times(frames) == [0, 500], "another moment of the same second"
+
+
 @given(st.sets(st.integers(1, 100_000), max_size=60), st.sets(st.integers(0, 100_000), max_size=20))
 def test_frames_when_they_come_then_the_first_of_each_second_and_its_first_shot_are_kept(
     later: set[int], shots: set[int]

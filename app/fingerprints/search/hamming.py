@@ -10,7 +10,7 @@ from app.kernel.numbers import Numbers
 WORD_BYTES = 8
 ROWS_AT_ONCE = 16_384
 """So many rows, and what is computed of them, stay in a processor's cache."""
-ROWS_BESIDE_ALL = 64
+ROWS_BESIDE_ALL = 48
 """So many, where each is compared with some hundreds of others."""
 
 Words = np.ndarray[tuple[int, int], np.dtype[np.uint64]]
