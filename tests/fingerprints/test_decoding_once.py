@@ -12,6 +12,7 @@ from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints.algorithms.catalog import CATALOG
 from app.kernel.primitives import Sha256Hex, sha256_hex
 from app.media import frames
+from app.media.jail.result import Pixels
 from tests.media_samples import PHOTOGRAPHS, resized
 from tests.support import work as remembering
 from tests.support.api import Api
@@ -51,8 +52,14 @@ def test_decoding_when_given_again_then_is_that_of_the_same_bytes_and_its_files_
 def test_working_picture_when_an_image_is_decoded_then_it_is_made_once(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = []
-    monkeypatch.setattr(frames, "_jpeg", lambda rgb, make=frames._jpeg: made.append(rgb.shape) or make(rgb))
+    made: list[Pixels] = []
+    make = frames._jpeg
+
+    def keep(rgb: Pixels) -> bytes:
+        made.append(rgb)
+        return make(rgb)
+
+    monkeypatch.setattr(frames, "_jpeg", keep)
     with work_of(api, decodes_anew=True) as work:
         sha256 = stored(api.app.state.services.blobs, resized(PHOTOGRAPHS[1], 0.2))
         decoded = fingerprint_jobs.decode(sha256, work.resources, CATALOG)
