@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -17,7 +18,7 @@ from app.fingerprints.algorithms.catalog import CATALOG
 from app.fingerprints.algorithms.reducing import without_fourth
 from app.fingerprints.calibration import Asked, Curve, Taken, Together, measure, new_curves
 from app.fingerprints.calibration_edits import EDITS, edited
-from app.fingerprints.calibration_files import read_files
+from app.fingerprints.calibration_files import escaped, read_files
 from app.fingerprints.calibration_report import as_csv, as_json, as_svg, as_text
 from app.fingerprints.hasher import Hasher
 from app.fingerprints.matching import Prints
@@ -33,11 +34,16 @@ MADE = "made by exhibit calibrate"
 
 
 def calibrate(settings: Settings, options: argparse.Namespace) -> int:
-    """1 where a file could not be decoded (the others are measured); Misconfigured where nothing can be measured."""
+    """1 where a file could not be decoded (the others are measured); Misconfigured where nothing can be measured, or
+    written.
+
+    Names come from whoever made the files: they are escaped as soon as a file is open, so all that is written has
+    them so.
+    """
     files, out = read_files(options.directory), options.out
     originals = _some(files.originals, options.most)
     copies = {name: of & set(originals) for name, of in files.copies.items() if not of or of & set(originals)}
-    out.mkdir(parents=True, exist_ok=True)
+    _make(out)
     left_out: list[str] = []
     with Decoder(decode_limits(settings), mode=settings.decoder_jail, without_fourth=without_fourth) as decoder:
         reader = _Reader(decoder, options.directory, left_out)
@@ -47,14 +53,25 @@ def calibrate(settings: Settings, options: argparse.Namespace) -> int:
         asked = _known_copies(reader, copies) if files.copies else _made_copies(decoder, known, options.edits_of)
         curves, together = _measured([taken for taken, _ in known], asked)
     facts = {
-        "directory": str(options.directory),
+        "directory": escaped(str(options.directory)),
         "originals": len(known),
         "originals_left_out": len(files.originals) - len(originals),
         "copies_are": "known" if files.copies else MADE,
         "not_decoded": left_out,
+        "symbolic_links": [escaped(name) for name in files.links],
     }
     _write(out, curves, together, facts)
     return 1 if left_out else 0
+
+
+def _make(out: Path) -> None:
+    """Before anything is measured. Raises Misconfigured."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"--out {escaped(str(out))}: no directory, nor can one be made: {error.strerror}."
+        ) from None
 
 
 def _some(names: list[str], most: int) -> list[str]:
@@ -75,13 +92,13 @@ class _Reader:
         """What is taken from evidence, by the same code; and the picture that stands for it."""
         fd = os.open(self._directory / name, os.O_RDONLY | os.O_NOFOLLOW)
         try:
-            found = _take(self._decoder, fd, name)
+            found = _take(self._decoder, fd, escaped(name))
         finally:
             os.close(fd)
         if found is None:
-            self._left_out.append(name)
+            self._left_out.append(escaped(name))
             return None, None
-        _say(f"decoded {name}")
+        _say(f"decoded {escaped(name)}")
         return found
 
 
@@ -106,7 +123,7 @@ def _known_copies(reader: _Reader, copies: dict[str, frozenset[str]]) -> Iterato
     for name, of in copies.items():
         taken, _ = reader.take(name)
         if taken is not None:
-            yield Asked(taken, of)
+            yield Asked(taken, frozenset(map(escaped, of)))
 
 
 def _made_copies(decoder: Decoder, known: list[tuple[Taken, Pixels | None]], edits_of: int) -> Iterator[Asked]:
@@ -148,16 +165,18 @@ def _measured(originals: list[Taken], asked: Iterator[Asked]) -> tuple[dict[str,
     return curves, together
 
 
-def _write(out: Path, curves: dict[str, Curve], together: Together, facts: dict[str, object]) -> None:
+def _write(out: Path, curves: dict[str, Curve], together: Together, facts: dict[str, Any]) -> None:
     text = as_text(curves, together)
     (out / "calibration.txt").write_text(text, encoding="utf-8")
     (out / "calibration.csv").write_text(as_csv(curves), encoding="utf-8")
     (out / "calibration.json").write_text(as_json(curves, together, facts), encoding="utf-8")
     (out / "calibration.svg").write_text(as_svg(curves), encoding="utf-8")
     sys.stdout.write(f"{text}\ncopies: {facts['copies_are']}\n")
-    for name in facts["not_decoded"] if isinstance(facts["not_decoded"], list) else []:
+    for name in facts["not_decoded"]:
         sys.stdout.write(f"not decoded, and left out: {name}\n")
-    sys.stdout.write(f"written: calibration.txt, .csv, .json and .svg in {out}\n")
+    for name in facts["symbolic_links"]:
+        sys.stdout.write(f"a symbolic link, and left out: {name}\n")
+    sys.stdout.write(f"written: calibration.txt, .csv, .json and .svg in {escaped(str(out))}\n")
 
 
 def _say(what: str) -> None:

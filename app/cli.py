@@ -5,6 +5,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from pkgutil import resolve_name
@@ -215,18 +216,19 @@ def _add_fingerprints(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 
 def _count(text: str) -> int:
-    """Raises ValueError, which argparse tells."""
-    found = int(text)
-    if found < 1:
-        raise ValueError("a number from 1 on")
-    return found
+    """Raises ArgumentTypeError, whose text argparse shows (of a ValueError it shows this function's name)."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def _moment(text: str) -> datetime:
-    """Raises ValueError, which argparse tells."""
-    found = datetime.fromisoformat(text)
-    if found.tzinfo is None:
-        raise ValueError("a time needs its zone")
+    """Raises ArgumentTypeError, whose text argparse shows."""
+    found: datetime | None = None
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text)
+    if found is None or found.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time with its zone, such as 2026-01-31T12:00:00+00:00")
     return found
 
 

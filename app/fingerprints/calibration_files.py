@@ -22,45 +22,65 @@ class Files:
     originals: list[str]
     copies: dict[str, frozenset[str]]
     """What is asked about → the originals that are in it."""
+    links: list[str]
+    """Symbolic links, which are left out: what is measured lies in the directory."""
+
+
+def escaped(name: str) -> str:
+    r"""A file's name as it may be shown: what does not print, and bytes that are no UTF-8, as ``\n``, ``\x1b`` or
+    ``\udcff``; a backslash doubled. Different names stay different."""
+    return "".join(char if char.isprintable() and char != "\\" else ascii(char)[1:-1] for char in name)
 
 
 def read_files(directory: Path) -> Files:
     """Raises Misconfigured: no directory, nothing in it, or what is said of copies fits no file."""
     if not directory.is_dir():
-        raise Misconfigured(f"{directory}: no directory.")
-    found = sorted(str(path.relative_to(directory)) for path in directory.rglob("*") if _is_meant(path, directory))
+        raise Misconfigured(f"{escaped(str(directory))}: no directory.")
+    meant = [path for path in sorted(directory.rglob("*"), key=str) if _is_meant(path, directory)]
+    links = [str(path.relative_to(directory)) for path in meant if path.is_symlink()]
+    found = [str(path.relative_to(directory)) for path in meant if path.is_file() and not path.is_symlink()]
     if not found:
-        raise Misconfigured(f"{directory}: holds no files.")
-    return _by_table(directory, found) if (directory / TABLE).is_file() else _by_place(found)
+        raise Misconfigured(f"{escaped(str(directory))}: holds no files.")
+    originals, copies = _by_table(directory / TABLE, found) if (directory / TABLE).is_file() else _by_place(found)
+    return Files(originals, copies, links)
 
 
 def _is_meant(path: Path, directory: Path) -> bool:
-    """No links: what is measured lies in the directory. Nothing hidden."""
+    """Nothing hidden."""
     parts = path.relative_to(directory).parts
-    is_hidden = any(part.startswith(".") for part in parts)
-    return path.is_file() and not path.is_symlink() and not is_hidden and path != directory / TABLE
+    return path != directory / TABLE and not any(part.startswith(".") for part in parts)
 
 
-def _by_table(directory: Path, found: list[str]) -> Files:
+def _by_table(table: Path, found: list[str]) -> tuple[list[str], dict[str, frozenset[str]]]:
     known, copies = set(found), dict[str, frozenset[str]]()
-    with (directory / TABLE).open(encoding="utf-8-sig", newline="") as table:
-        rows = csv.DictReader(table)
-        if not {"file", "of"} <= set(rows.fieldnames or ()):
-            raise Misconfigured(f"{TABLE}: needs the columns file and of.")
-        for number, row in enumerate(rows, 2):
-            names = [name for name in (row["file"], row["of"]) if name]
-            missing = [name for name in names if name not in known]
-            if missing or not row["file"]:
-                raise Misconfigured(f"{TABLE}, line {number}: there is no file {', '.join(missing) or '(empty)'}.")
-            copies[row["file"]] = copies.get(row["file"], frozenset()) | ({row["of"]} if row["of"] else set())
+    for number, row in enumerate(_rows(table), 2):
+        names = [name for name in (row["file"], row["of"]) if name]
+        missing = [escaped(name) for name in names if name not in known]
+        if missing or not row["file"]:
+            raise Misconfigured(f"{TABLE}, line {number}: there is no file {', '.join(missing) or '(empty)'}.")
+        copies[row["file"]] = copies.get(row["file"], frozenset()) | ({row["of"]} if row["of"] else set())
     originals = [name for name in found if name not in copies]
     stray = sorted({name for of in copies.values() for name in of} - set(originals))
     if stray:
-        raise Misconfigured(f"{TABLE}: {stray[0]} is said to be a copy and an original.")
-    return Files(originals, copies)
+        raise Misconfigured(f"{TABLE}: {escaped(stray[0])} is said to be a copy and an original.")
+    return originals, copies
 
 
-def _by_place(found: list[str]) -> Files:
+def _rows(table: Path) -> list[dict[str, str]]:
+    """Raises Misconfigured: no CSV in UTF-8, or other columns."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file)
+            if not {"file", "of"} <= set(rows.fieldnames or ()):
+                raise Misconfigured(f"{TABLE}: needs the columns file and of.")
+            return list(rows)
+    except UnicodeDecodeError:
+        raise Misconfigured(f"{TABLE}: is not in UTF-8.") from None
+    except csv.Error as error:
+        raise Misconfigured(f"{TABLE}: is no CSV that can be read: {error}.") from None
+
+
+def _by_place(found: list[str]) -> tuple[list[str], dict[str, frozenset[str]]]:
     originals = [name for name in found if "/" not in name]
     copies: dict[str, frozenset[str]] = {}
     for name in found:
@@ -69,12 +89,12 @@ def _by_place(found: list[str]) -> Files:
             copies[name] = frozenset()
         elif folder is not None:
             copies[name] = frozenset({_original_named(folder, originals)})
-    return Files(originals, copies)
+    return originals, copies
 
 
 def _original_named(folder: str, originals: list[str]) -> str:
     named = [name for name in originals if folder in (name, Path(name).stem)]
     if len(named) != 1:
         how = "no file beside it" if not named else f"{len(named)} files"
-        raise Misconfigured(f"{folder}/: named like {how}; what is of no original belongs into {UNRELATED}/.")
+        raise Misconfigured(f"{escaped(folder)}/: named like {how}; what is of no original belongs into {UNRELATED}/.")
     return named[0]

@@ -20,7 +20,7 @@ from app.fingerprints.calibration import (
     measure,
     new_curves,
 )
-from app.fingerprints.calibration_files import read_files
+from app.fingerprints.calibration_files import escaped, read_files
 from app.fingerprints.matching import Prints
 from app.fingerprints.pictures import HeldPictures
 from app.kernel.errors import Misconfigured
@@ -88,6 +88,13 @@ def test_files_when_in_subdirectories_then_are_copies_of_what_these_are_named_li
     files = read_files(tmp_path)
     assert files.originals == ["a.jpg", "b.mp4"]
     assert files.copies == {"a/1.jpg": {"a.jpg"}, "b/2.mp4": {"b.mp4"}, "unrelated/3.jpg": frozenset()}
+    assert files.links == ["a/link.jpg"]
+
+
+def test_name_when_it_would_steer_a_terminal_or_is_no_text_then_is_shown_escaped_and_unlike_any_other() -> None:
+    assert escaped("Überführung ٣.jpg") == "Überführung ٣.jpg"
+    assert escaped("a\n\x1b[2J\u202e\udcff.jpg") == r"a\n\x1b[2J\u202e\udcff.jpg"
+    assert escaped(r"a\n.jpg") == r"a\\n.jpg"
 
 
 def test_files_when_a_table_names_them_then_it_alone_says_what_is_a_copy(tmp_path: Path) -> None:
@@ -117,6 +124,24 @@ def test_files_when_what_is_said_fits_no_file_then_nothing_is_measured(
     if table is not None:
         (tmp_path / "copies.csv").write_text(table, encoding="utf-8")
     with pytest.raises(Misconfigured):
+        read_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "what"),
+    [
+        ("file,of\nb.jpg,ä.jpg\n".encode("latin-1"), "UTF-8"),
+        ("file,of\nb.jpg,a.jpg\n".encode("utf-16"), "UTF-8"),
+        (b"file,of\n" + b"b" * 131_073 + b",a.jpg\n", "field larger than field limit"),
+        (b"file,of\n\x1b[2J.jpg,a.jpg\n", r"no file \\x1b\[2J\.jpg"),
+    ],
+)
+def test_files_when_the_table_cannot_be_read_then_is_told_what_is_wrong_with_it(
+    tmp_path: Path, table: bytes, what: str
+) -> None:
+    write(tmp_path, "a.jpg", "b.jpg")
+    (tmp_path / "copies.csv").write_bytes(table)
+    with pytest.raises(Misconfigured, match=f"copies.csv.*{what}"):
         read_files(tmp_path)
 
 
@@ -168,6 +193,58 @@ def test_command_when_no_copies_are_told_then_makes_edits_and_writes_table_and_d
     drawing = ElementTree.parse(tmp_path / "out" / "calibration.svg")
     assert len(drawing.findall("{http://www.w3.org/2000/svg}polyline")) == 12
     assert "made by exhibit calibrate" in capsys.readouterr().out
+
+
+@pytest.mark.thorough
+def test_command_when_names_are_hostile_then_writes_them_escaped_and_tells_of_links(
+    originals: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photograph = (originals / "p0.jpg").read_bytes()
+    for name in ("p0\udcff.jpg", "p1\x1b[2J.jpg"):  # The same picture twice, so they are a wrong pair.
+        (tmp_path / name).write_bytes(photograph)
+    (tmp_path / "p0\udcff").mkdir()
+    (tmp_path / "p0\udcff" / "copy\nwrong: none.jpg").write_bytes(mirrored(originals / "p0.jpg"))
+    (tmp_path / "unrelated").mkdir()
+    (tmp_path / "unrelated" / "\udcfe.jpg").write_bytes(b"no picture")
+    (tmp_path / "link\n.jpg").symlink_to(originals / "p1.jpg")
+
+    out = tmp_path.parent / f"{tmp_path.name}-out"
+    assert main(["calibrate", str(tmp_path), "--out", str(out)]) == 1
+
+    told = json.loads((out / "calibration.json").read_text(encoding="utf-8"))
+    assert (told["not_decoded"], told["symbolic_links"]) == ([r"unrelated/\udcfe.jpg"], [r"link\n.jpg"])
+    assert told["algorithms"]["pdq"]["copies"] == 1
+    said = capsys.readouterr().out
+    assert r"wrong: p1\x1b[2J.jpg and p0\udcff.jpg (same_picture)" in said
+    assert r"wrong: p0\udcff/copy\nwrong: none.jpg and p1\x1b[2J.jpg" in said
+    assert r"a symbolic link, and left out: link\n.jpg" in said
+    assert "\x1b" not in said
+    assert (out / "calibration.txt").read_text(encoding="utf-8") in said
+
+
+@pytest.mark.thorough
+def test_command_when_an_original_is_named_in_no_utf_8_then_makes_edits_of_it(originals: Path, tmp_path: Path) -> None:
+    for name, source in (("\udcff.jpg", "p0.jpg"), ("a.jpg", "p1.jpg")):
+        (tmp_path / name).write_bytes((originals / source).read_bytes())
+    out = tmp_path.parent / f"{tmp_path.name}-out"
+    assert main(["calibrate", str(tmp_path), "--out", str(out), "--edits-of", "1"]) == 0
+
+
+def test_command_when_the_results_would_go_into_a_file_then_says_so_before_it_measures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "a.jpg", "b.jpg")  # No pictures: measured, they would be what is told of.
+    assert main(["calibrate", str(tmp_path), "--out", str(tmp_path / "a.jpg")]) == 2
+    assert "a.jpg: no directory, nor can one be made: File exists." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("most", ["0", "-1", "x"])
+def test_command_when_a_number_is_none_then_says_what_is_expected(
+    capsys: pytest.CaptureFixture[str], most: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["calibrate", ".", f"--most={most}"])
+    assert f"argument --most: {most!r} is no whole number from 1 on" in capsys.readouterr().err
 
 
 @pytest.mark.thorough
