@@ -146,6 +146,8 @@ def test_witness_when_it_refuses_the_proof_then_is_an_alarm_and_not_asked_again(
 
     witness_newest(sessions, policy.witnesses, outgoing)
     grow(2)
+    with sessions.begin() as session:
+        session.execute(text("UPDATE witnesses SET next_attempt_at = NULL"))
     assert witness_newest(sessions, policy.witnesses, outgoing) == 0
 
     assert state_of(sessions)[:2] == ("alarm", "proof_refused")

@@ -372,6 +372,23 @@ def test_batch_when_a_recorded_tree_is_not_the_databases_is_refused_also_of_no_l
         _integrate(integrating, record)
 
 
+def test_batch_when_the_entries_of_a_recorded_tree_do_not_give_its_root_is_refused_and_nothing_is_signed(
+    sessions: Sessions, engine: Engine, integrating: Engine, record: SignedRecord
+) -> None:
+    (stream,) = open_log(sessions)
+    append(sessions, [make_view(stream) for _ in range(3)])
+    assert _integrate(integrating, record) == [3]
+    append(sessions, [make_view(stream)])
+    with sessions() as session:
+        origin = log.installation(session).origin
+    queued = scalar(engine, "SELECT entry_id FROM ledger_queue")
+    record.add(SignedTree(origin, 4, "ab" * 32, (queued,)))  # Signed before a restore, over another entry of this id.
+
+    with pytest.raises(LogBehindRecord, match="does not give the signed tree of 4 leaves"):
+        _integrate(integrating, record)
+    assert scalar(engine, "SELECT max(size) FROM ledger_checkpoints") == 3
+
+
 def test_batch_when_the_record_is_of_a_log_that_the_database_does_not_know_is_refused(
     sessions: Sessions, integrating: Engine, record: SignedRecord
 ) -> None:
