@@ -125,7 +125,17 @@ def test_numbers_of_a_command_when_below_one_then_they_are_refused(capsys: pytes
     for option in ("--window", "--at-once"):
         with pytest.raises(SystemExit) as ended:
             main(["fingerprints", "recompute", option, "0"])
-        assert (ended.value.code, f"{option}: invalid" in capsys.readouterr().err) == (2, True)
+        assert (ended.value.code, f"{option}: '0' is no whole number" in capsys.readouterr().err) == (2, True)
+
+
+@pytest.mark.parametrize("given", ["yesterday", "2026-01-31T12:00:00"])
+def test_time_of_a_command_when_it_is_none_or_has_no_zone_then_says_what_is_expected(
+    capsys: pytest.CaptureFixture[str], given: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["decodings", "offer", "--decoded-before", given])
+    said = f"argument --decoded-before: {given!r} is no time with its zone, such as 2026-01-31T12:00:00+00:00"
+    assert (ended.value.code, said in capsys.readouterr().err) == (2, True)
 
 
 @pytest.mark.thorough
