@@ -9,11 +9,11 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.access.actors import Actor
+from app.access.actors import Actor, require_scope
 from app.access.rules import Operation, OrganisationRole, Role
 from app.access.rules import Scope as TokenScope
 from app.anchors.publication import with_cosignatures
-from app.cases.service import Grant, authorise, current_policy, may
+from app.cases.service import NOWHERE, Grant, authorise, current_policy, may
 from app.exports.closed import citing_closed, open_among, require_consent_to_disclose, require_testimonies_to_open
 from app.exports.custody_streams import (
     CustodyEntry,
@@ -269,21 +269,25 @@ def get_receipt(session: Session, actor: Actor, commitment: str, size: int | Non
 
     It opens no sealed field, so that whoever is shown it learns no name, address or note. Raises NotShownYet besides.
     """
-    grant = _authorise_entry(session, actor, commitment, Operation.TAKE_RECEIPT)
+    reader = _authorise_entry(session, actor, commitment, Operation.TAKE_RECEIPT)
     entry = reading.find_entry(session, commitment)
     if entry is None:
         raise NotFound("The entry's line was erased. Its place in the log is proven by its proof.")
-    require_shown(session, grant.entry_actor.id, entry.body)
+    require_shown(session, reader, entry.body)
     return EntryReceipt(entry.body, _proof(session, commitment, size))
 
 
-def _authorise_entry(session: Session, actor: Actor, commitment: str, operation: Operation) -> Grant:
-    """Raises NotFound, Forbidden."""
+def _authorise_entry(session: Session, actor: Actor, commitment: str, operation: Operation) -> UUID:
+    """The id by which entries of its stream name the reader. An entry of the system's stream is shown to who acted in
+    it, and to the organisation's auditor. Raises NotFound, Forbidden."""
     case_id, actor_id = case_of_entry(session, commitment)
-    grant = authorise(session, actor, case_id, operation)
+    if case_id is None and (actor.account_id == actor_id or OrganisationRole.AUDITOR in actor.organisation_roles):
+        require_scope(actor, operation)
+        return actor.account_id
+    grant = authorise(session, actor, case_id or NOWHERE, operation)
     if grant.own_only and grant.entry_actor.id != actor_id:
         raise NotFound()
-    return grant
+    return grant.entry_actor.id
 
 
 def _proof(session: Session, commitment: str, size: int | None) -> TlogProof:

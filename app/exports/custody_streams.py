@@ -148,10 +148,10 @@ def find_subject(session: Session, scope: Scope, object_id: UUID) -> tuple[Subje
     return Subject(scope, object_id, case_id), case_id
 
 
-def case_of_entry(session: Session, commitment: str) -> tuple[UUID, UUID]:
-    """The case of an entry and who acted in it; :data:`NOWHERE` where there is none, or it belongs to no case."""
+def case_of_entry(session: Session, commitment: str) -> tuple[UUID | None, UUID]:
+    """The case of an entry, None in the system's stream, and who acted in it; :data:`NOWHERE` where there is none."""
     row = session.execute(_CASE_OF_ENTRY, {"commitment": bytes.fromhex(commitment)}).one_or_none()
-    return (NOWHERE, NOWHERE) if row is None or row.case_id is None else (row.case_id, row.actor_id)
+    return (NOWHERE, NOWHERE) if row is None else (row.case_id, row.actor_id)
 
 
 def streams_of(session: Session, subject: Subject, *, up_to_log: int | None = None) -> dict[UUID, str]:

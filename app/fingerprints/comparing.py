@@ -28,6 +28,9 @@ from app.media.models import Blob, Evidence
 from app.media.previews import as_pixels, preview_of
 
 RENDERING: Final = "comparison"
+RENDERING_ACROSS: Final = "frame"
+"""What is logged of a comparison of two cases, in either: its readers would learn from the other word that another case
+has something like the item."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,15 @@ class FoundComparison:
     facts: Facts
     query: ComparedItem
     reference: ComparedItem
+
+    @property
+    def is_across(self) -> bool:
+        return self.query.grant.case_id != self.reference.grant.case_id
+
+    @property
+    def rendering(self) -> str:
+        """By which a look at it as it is stands in the items' streams."""
+        return RENDERING_ACROSS if self.is_across else RENDERING
 
     @property
     def sides(self) -> tuple[ComparedItem, ComparedItem]:

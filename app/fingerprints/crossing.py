@@ -71,7 +71,7 @@ def takes_part(case_id: Any) -> ColumnElement[bool]:
     policy = aliased(CasePolicy)
     allows = func.coalesce(policy.document["matching_across_cases"].astext.cast(Boolean), True)
     newest = select(allows).where(policy.case_id == case_id).order_by(policy.version.desc()).limit(1)
-    return func.coalesce(newest.scalar_subquery(), False)
+    return func.coalesce(newest.correlate_except(policy).scalar_subquery(), False)
 
 
 def _last_away(case_id: Any) -> Any:
@@ -79,7 +79,8 @@ def _last_away(case_id: Any) -> Any:
     with what came to the other cases meanwhile, which was not compared with it."""
     policy = aliased(CasePolicy)
     is_away = ~func.coalesce(policy.document["matching_across_cases"].astext.cast(Boolean), True)
-    return select(func.max(policy.created_at)).where(policy.case_id == case_id, is_away).scalar_subquery()
+    last = select(func.max(policy.created_at)).where(policy.case_id == case_id, is_away)
+    return last.correlate_except(policy).scalar_subquery()  # By itself it would take the column as one of all cases.
 
 
 def _elsewhere(evidence: Evidence) -> tuple[ColumnElement[bool], ...]:

@@ -73,6 +73,9 @@ class Event:
     authority: str | None = None
     reason_code: str | None = None
     on_behalf_of: UUID | None = None
+    request_id: UUID | None = None
+    """None: the request's own. Of an act in two cases either entry has an id that says nothing of the other."""
+
     reason: str | None = sealed(default=None)
     note: str | None = sealed(default=None)
 
@@ -196,7 +199,7 @@ def seal_event(
     disclosures = tuple(seal(name, value, salt=draw()) for name, value in sorted(event.personal().items()))
     data = event.facts()
     if request_id is not None:
-        data["request_id"] = request_id
+        data.setdefault("request_id", request_id)
     if link.continues is not None:
         data["continues"] = dataclasses.asdict(link.continues)
     following = draw()

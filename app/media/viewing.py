@@ -203,6 +203,7 @@ def log_reading(
     size_bytes: int,
     purpose: str,
     window_s: int,
+    request_id: UUID | None = None,
 ) -> None:
     """One entry per actor, item, rendering and purpose within the window; of requests at once, one writes it.
 
@@ -238,6 +239,7 @@ def log_reading(
             purpose=purpose,
             rendering=rendering,
             bytes=size_bytes,
+            request_id=request_id,
         )
     )
 

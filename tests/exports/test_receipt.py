@@ -24,6 +24,7 @@ from app.ledger.event import EntryActor, EntryObject, first_link, leaf, seal_eve
 from app.ledger.merkle import Frontier, leaf_hash
 from app.ledger.proof import TlogProof
 from app.ledger.receipt import EntryReceipt
+from tests.auditing.test_entries_http import ombud
 from tests.contracts.world import LABELS, form
 from tests.exports.custody_cases import integrating, publish_key
 from tests.ledger.acts import NOON, OTHER_SIGNER, SIGNER, make_view
@@ -264,6 +265,24 @@ def test_a_receipt_that_is_not_signed_yet_is_pending(api: Api) -> None:
     answer = olena.get(f"/v1/ledger/entries/{deposit['receipts'][0]['commitment']}/receipt")
 
     assert (answer.status_code, answer.json()["code"]) == (503, "checkpoint_pending")
+
+
+@pytest.mark.thorough
+def test_a_receipt_of_an_act_in_the_system_stream_is_its_actors_and_the_organisations_auditors_alone(
+    api: Api, database: TestDatabase
+) -> None:
+    olena, yusuf, otto = api.person("Olena"), api.person("Yusuf"), ombud(api)
+    publish_key(api.app.state.services.sessions, api.settings.data)
+    with integrating(database):
+        receipts = _receipts(olena.post("/v1/tokens", json={"name": "a script", "scopes": ["read"]}, params=WAIT))
+    assert [each["type"] for each in receipts] == ["system.token_created"]
+
+    for kind in ("receipt", "proof"):
+        path = f"/v1/ledger/entries/{receipts[0]['commitment']}/{kind}"
+        assert [person.get(path).status_code for person in (olena, otto)] == [200, 200]
+        assert [person.get(path).status_code for person in (yusuf, api.admin)] == [404, 404]
+    unscoped = olena.post("/v1/tokens", json={"name": "no reader", "scopes": ["write"]}).json()["token"]
+    assert api.client(unscoped).get(path).status_code == 403
 
 
 def test_a_receipt_carries_the_cosignatures_that_its_tree_has(api: Api, database: TestDatabase) -> None:

@@ -321,7 +321,7 @@ def test_case_that_opts_out_for_a_while_then_what_came_to_other_cases_meanwhile_
     (seen,) = matches(cases.both, first)
     assert seen["tier"] == "exact"
     before = cases.entries(first)
-    cases.work.sweep()
+    assert cases.work.sweep() == [], "nothing is compared again, and nothing of the other case"
     assert cases.entries(first) == before
 
 
@@ -427,6 +427,35 @@ def test_notice_or_match_of_two_cases_by_raw_sql_without_an_entry_then_the_datab
         with pytest.raises(IntegrityError) as refused, cases.api.app.state.services.sessions.begin() as session:
             session.execute(statement, values)
         assert constraint in str(refused.value.orig.diag.constraint_name)  # type: ignore[union-attr]
+
+
+@pytest.mark.thorough
+def test_comparison_of_two_cases_when_looked_at_then_either_log_says_that_a_frame_was_and_nothing_pairs_them(
+    cases: TwoCases,
+) -> None:
+    metadata = {**METADATA, "labels": {"graphic_level": "none"}}
+    items = []
+    for person, case_id, content in (
+        (cases.collector_a, cases.a, PHOTO.read_bytes()),
+        (cases.collector_b, cases.b, samples.recompressed(PHOTO)),
+    ):
+        form = [("metadata", (None, json.dumps(metadata))), ("file", ("file", content))]
+        items.append(person.post(f"/v1/cases/{case_id}/evidence", files=form).json()["id"])
+        cases.work.finish()
+    (seen,) = matches(cases.both, items[0])
+    look = {"rendering": "comparison", "purpose": "verification"}
+
+    assert cases.both.get(f"/v1/matches/{seen['id']}/comparison.png", params=look).status_code == 200
+
+    viewed = [cases.entries(item)[-1] for item in items]
+    assert [(entry["type"], entry["data"]["rendering"]) for entry in viewed] == [("evidence.viewed", "frame")] * 2
+    of_a_frame = [entry["data"]["bytes"] for entry in viewed]
+    assert of_a_frame == [
+        len(cases.both.get(f"/v1/evidence/{item}/frames/0", params={**look, "rendering": "frame"}).content)
+        for item in items
+    ], "as a look at the frame itself"
+    assert viewed == [cases.entries(item)[-1] for item in items], "which is the same look"
+    assert len({entry["data"]["request_id"] for entry in viewed}) == 2
 
 
 def test_comparing_across_cases_twice_then_one_entry(cases: TwoCases) -> None:
