@@ -1,5 +1,6 @@
 """Which head is published: the newest that has the quorum, found however long some went on without the others."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, event, text
 from sqlalchemy.orm import Session, sessionmaker
 
-from app.anchors.publication import newest_accepted, published_checkpoint
+from app.anchors.publication import await_quorum, newest_accepted, published_checkpoint
 from app.ledger import reading
 from app.ledger.policy import Policy, parse_policy
 from tests.support.examples import examples
@@ -67,6 +68,24 @@ def test_published_note_when_a_cosignature_does_not_verify_then_it_is_left_out(
     assert published is not None
     assert kept is not None
     assert (published.size, published.note) == (size, kept.note)
+
+
+def test_quorum_when_awaited_then_until_the_time_is_over_unless_its_witness_went_past_the_tree(
+    sessions: Sessions, grow: Callable[[int], int]
+) -> None:
+    def waited_s(size: int, timeout_s: float) -> float:
+        with sessions() as session:
+            checkpoint = reading.checkpoint_of(session, size)
+        assert checkpoint is not None
+        begun = time.monotonic()
+        await_quorum(sessions, checkpoint, POLICIES["quorum w2"], timeout_s)
+        return time.monotonic() - begun
+
+    first, last = grow(3), grow(2)
+    assert waited_s(last, 0.2) >= 0.2
+    with sessions.begin() as session:
+        session.execute(ADD, {"key": witness_key(2).public_key, "sizes": [last]})
+    assert waited_s(first, 20) < 15, "it cosigns no smaller tree any more"
 
 
 @pytest.mark.parametrize("quorum", POLICIES)
