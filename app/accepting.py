@@ -126,9 +126,19 @@ class SharedListener:
     async def _accept_until_closed(self) -> None:
         with self._listening:
             while True:
-                await self._caller()
-                if await self._is_our_turn():
-                    await self._take()
+                await self._accept_next()
+
+    async def _accept_next(self) -> None:
+        """Wait for a connection, and take it in our turn. What goes wrong with one ends no accepting."""
+        try:
+            await self._caller()
+            if await self._is_our_turn():
+                await self._take()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # Another process was quicker, or the caller left.
+        except Exception as error:  # noqa: BLE001 - with its task the process would be deaf, and look alive
+            logger.warning("accepting_failed", error=type(error).__name__, number=getattr(error, "errno", None))
+            await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
 
     async def _caller(self) -> None:
         """Until a connection waits."""
@@ -151,17 +161,8 @@ class SharedListener:
         return True
 
     async def _take(self) -> None:
-        """Take a connection, unless another process was quicker. What goes wrong with one ends no accepting."""
-        try:
-            connection, _ = self._listening.accept()
-            await self._hand_over(connection)
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        except Exception as error:  # noqa: BLE001 - with its task the process would be deaf, and look alive
-            logger.warning("accepting_failed", error=type(error).__name__, number=getattr(error, "errno", None))
-            await asyncio.sleep(PAUSE_AFTER_FAILURE_S)
-
-    async def _hand_over(self, connection: socket.socket) -> None:
+        """Raises BlockingIOError when another process was quicker."""
+        connection, _ = self._listening.accept()
         try:
             await self._loop.connect_accepted_socket(self._make_protocol, connection)
         except BaseException:

@@ -216,3 +216,22 @@ def test_process_when_a_connection_cannot_be_taken_then_it_takes_the_next(
     office.taken(1)
     assert len(process.open) == 1
     assert calls[1] - calls[0] >= 0.3
+
+
+def test_process_when_it_cannot_wait_for_a_connection_then_it_waits_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without memory for what the kernel is to watch: nobody would notice that the process is deaf."""
+    monkeypatch.setattr(accepting, "PAUSE_AFTER_FAILURE_S", 0.1)
+    failures = iter([OSError(errno.ENOMEM, "Cannot allocate memory")])
+    wait_for_a_caller = SharedListener._caller
+
+    async def failing_at_first(listener: SharedListener) -> None:
+        for failure in failures:
+            raise failure
+        await wait_for_a_caller(listener)
+
+    monkeypatch.setattr(SharedListener, "_caller", failing_at_first)
+    process = office.start(0)
+    office.taken(2)
+    assert len(process.open) == 2
