@@ -26,6 +26,7 @@ _RECORDED = "subject_kind, subject_id, number, key_id, ciphertext_sha256, sealed
 _NEXT = f"(id, version, case_id, stream_id, supersedes, {_RECORDED}) SELECT gen_random_uuid(), version + 1"
 SEALED_APART = f"{_NEXT}, case_id, stream_id, NULL, {_RECORDED} FROM vault_identities"
 SEALED_IN_ANOTHER_CASE = f"{_NEXT}, gen_random_uuid(), stream_id, id, {_RECORDED} FROM vault_identities"
+SEALED_ANEW = f"{_NEXT}, case_id, stream_id, id, {_RECORDED} FROM vault_identities"
 OTHER_CIPHERTEXT = "(identity_id, wrapped_key, ciphertext) SELECT id, 'key', 'other' FROM vault_identities"
 
 

@@ -16,7 +16,7 @@ from tests.support.api import running_api
 from tests.support.commands import exhibit
 from tests.support.databases import TestDatabase
 from tests.support.journey import ok
-from tests.vault.test_http import IDENTITY, House, _at, code, furnish
+from tests.vault.test_http import IDENTITY, SEALED_ANEW, House, _at, code, furnish
 
 
 @pytest.fixture
@@ -104,6 +104,9 @@ def test_sealed_record_when_changed_otherwise_than_by_a_change_of_key_then_the_d
             owner.execute("UPDATE vault_secrets SET wrapped_by = 'x'")
         owner.rollback()
         owner.execute("INSERT INTO vault_keys VALUES (1, 'x', now())")
+        with pytest.raises(psycopg.errors.IntegrityError) as under_the_old_key, owner.transaction():
+            owner.execute(f"INSERT INTO vault_identities {SEALED_ANEW}".encode())
+        assert under_the_old_key.value.diag.constraint_name == "exhibit_vault_key_changed"
         with pytest.raises(psycopg.errors.IntegrityError) as refused:
             owner.commit()
     assert refused.value.diag.constraint_name == "exhibit_require_entry"
