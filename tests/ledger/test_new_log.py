@@ -381,8 +381,10 @@ def test_batch_when_the_entries_of_a_recorded_tree_do_not_give_its_root_is_refus
     append(sessions, [make_view(stream)])
     with sessions() as session:
         origin = log.installation(session).origin
-    queued = scalar(engine, "SELECT entry_id FROM ledger_queue")
-    record.add(SignedTree(origin, 4, "ab" * 32, (queued,)))  # Signed before a restore, over another entry of this id.
+        queued = session.scalars(text("SELECT entry_id FROM ledger_queue")).all()
+    record.add(
+        SignedTree(origin, 4, "ab" * 32, tuple(queued))
+    )  # Signed before a restore, over another entry of this id.
 
     with pytest.raises(LogBehindRecord, match="does not give the signed tree of 4 leaves"):
         _integrate(integrating, record)
