@@ -4,7 +4,8 @@
                                                                                     after a rotation)
 
 Get the log's key from somewhere else than the file: it decides whom you trust. Exit status: 0 every check passed, 1
-something is not as it was logged (each finding names its line), 2 it could not be checked: no key, no such file.
+something is not as it was logged (each finding names its line), 2 it could not be checked: no key, no such file, or
+another kind of file (a custody file, which verify_custody.py checks, or a table).
 
 How to read this file. The log is a public tree (RFC 6962) whose root is signed (section 2). A leaf names one entry: its
 one-time label, and the SHA-256 of the entry's line. The file has one line for every leaf of a range: the entry itself,
@@ -27,7 +28,9 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -131,6 +134,9 @@ def require_shape(value: Any, shape: dict[str, Check], what: str, may_lack: froz
 
 IS_HEX, IS_UUID, IS_TIME = text_like(HEX32), text_like(UUID), text_like(TIME)
 FORMAT = "exhibit-entries/v1"
+HEADER_MARKS = (b'{"about":"Entries of a custody ledger', b"exhibit-entries/")
+"""How a file's first line begins, and what stands in it: one of them tells even a damaged file from others."""
+CUSTODY_MARKS = (b"exhibit-custody/", b"exhibit-receipt/")
 HEADER = {
     "kind": one_of("header"), "format": one_of(FORMAT), "about": is_text, "log_id": IS_UUID, "time": IS_TIME,
     "log": is_text, "tree_size": natural(1), "vkey_not_a_source_of_trust": is_text, "scope": is_object,
@@ -948,6 +954,17 @@ def read_key(given: str) -> Key:
     return parse_key(given)
 
 
+def require_entries(path: Path, file: BufferedReader) -> None:
+    """Raises Bad for another kind of file: it is not one that was changed. What is cut off is no other kind."""
+    first = file.peek(LINE_LIMIT).partition(b"\n")[0]
+    if HEADER_MARKS[1] in first or first.startswith(HEADER_MARKS[0]) or (first and HEADER_MARKS[0].startswith(first)):
+        return
+    told = "is it the CSV reading copy?"
+    if any(mark in first for mark in CUSTODY_MARKS):
+        told = "it is a custody file or a receipt: verify_custody.py checks it"
+    raise Bad(f"{path}: this is not a file of entries ({told}): its first line is no such header. Nothing was checked.")
+
+
 def run(options: argparse.Namespace) -> int:
     """Check the files and write the reports to standard output; the exit status."""
     if not options.key and not options.unpinned:
@@ -956,8 +973,11 @@ def run(options: argparse.Namespace) -> int:
     reports: list[Report] = []
     try:
         keys = [read_key(key) for key in options.key]
-        for path in options.file:
-            with path.open("rb") as file:
+        with ExitStack() as opened:
+            files = [opened.enter_context(path.open("rb")) for path in options.file]
+            for path, file in zip(options.file, files, strict=True):
+                require_entries(path, file)
+            for file in files:
                 reports.append(verify(file, keys, reports[-1].end if reports else None))
     except (Bad, OSError) as error:
         sys.stderr.write(f"{printable(str(error))}\n")

@@ -251,6 +251,7 @@ KEY_PREFIX = bytes.fromhex("302a300506032b6570032100")
 """What stands before an Ed25519 key's 32 bytes in its DER SubjectPublicKeyInfo (RFC 8410)."""
 HEADER_MARKS = (b'{"about":"A custody log', b"exhibit-custody/")
 """How a custody file's first line begins, and what stands in it: one of them tells even a damaged file from others."""
+ENTRIES_MARK = b"exhibit-entries/"
 
 
 def fits_stream(value: dict[str, Any], kind: str) -> bool:
@@ -2094,7 +2095,8 @@ def run(
     try:
         pinned, asked = [read_key(key) for key in keys], read_policy(policy)
         with path.open("rb") as file:
-            if begins_as(file.peek(len(RECEIPT_MARK)), RECEIPT_MARK):
+            beginning = file.peek(HEADER_LIMIT_BYTES)
+            if begins_as(beginning, RECEIPT_MARK):
                 return run_receipt(file.read(RECEIPT_LIMIT_BYTES + 1), pinned, asked, as_json=as_json)
             with nullcontext() if continued_by is None else continued_by.open("rb") as newer:
                 report = verify(file, *pinned, policy=asked, leaves_optional=leaves_optional, continued_by=newer)
@@ -2102,7 +2104,10 @@ def run(
         sys.stderr.write(f"{printable(str(error))}\n")
         return 2
     if not report.is_custody_file:
-        reason = "this is not a custody file (is it the CSV reading copy?): its first line is no custody header"
+        told = "is it the CSV reading copy?"
+        if ENTRIES_MARK in beginning:
+            told = "it is a file of entries: verify_entries.py checks it"
+        reason = f"this is not a custody file ({told}): its first line is no custody header"
         sys.stderr.write(f"{printable(str(path))}: {reason}. Nothing was checked.\n")
         return 2
     lines: Iterable[str] = (
