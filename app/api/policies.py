@@ -15,7 +15,7 @@ from app.api.http import Changed, IfMatch, Input, Requires, commit, reading, req
 from app.api.problems import problem_responses
 from app.api.waiting import LedgerRoute
 from app.cases import service
-from app.cases.policy import BITS_RANGES, INLIERS_RANGES, Policy
+from app.cases.policy import BITS_RANGES, DEFAULT_INLIERS, INLIERS_RANGES, Policy
 
 router = APIRouter(route_class=LedgerRoute, prefix="/v1/cases", tags=["Cases"])
 
@@ -46,7 +46,7 @@ class InliersInput(Input):
 
 
 class PolicyInput(Input):
-    """A field that is left out keeps the value in force."""
+    """`required_dimensions` is always given. Any other field that is left out keeps the value in force."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -117,8 +117,11 @@ class PolicyInput(Input):
     @model_validator(mode="after")
     def _likely_asks_for_no_more(self) -> "PolicyInput":
         policy = self.policy(Policy())
-        if policy.inliers_of("likely") > policy.inliers_of("same_picture"):
-            raise ValueError("'inliers.likely' must not be above 'inliers.same_picture' (12 where it is absent)")
+        likely, same_picture = policy.inliers_of("likely"), policy.inliers_of("same_picture")
+        if likely > same_picture:
+            told = f"'inliers.likely' ({likely}) must not be above 'inliers.same_picture' ({same_picture})"
+            own = f"{DEFAULT_INLIERS['likely']} and {DEFAULT_INLIERS['same_picture']}"
+            raise ValueError(f"{told}; absent in 'inliers', they are {own}")
         return self
 
     def policy(self, in_force: Policy) -> Policy:
@@ -175,8 +178,9 @@ def get_policy(case_id: UUID, request: Request, response: Response, actor: Reade
 def change_policy(
     case_id: UUID, body: PolicyInput, request: Request, actor: Manager, if_match: IfMatch = None
 ) -> JSONResponse:
-    """A new version; the old ones stay. A field that is left out keeps the value in force, so a cap or the blind mode
-    ends only when that is said: `null`, `false`. Where it changes what is a match, the case is compared anew."""
+    """A new version; the old ones stay. `required_dimensions` is always given. Any other field that is left out keeps
+    the value in force, so a cap or the blind mode ends only when that is said: `null`, `false`. Where it changes what
+    is a match, the case is compared anew."""
     with working(request) as uow:
         version, policy = service.change_policy(
             uow, actor, case_id, version=required_version(if_match), policy=body.policy

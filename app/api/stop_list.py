@@ -224,8 +224,9 @@ def stop_frame(body: FrameCreate, request: Request, actor: Editor, key: Idempote
 def decide_frame(
     frame_id: UUID, body: FrameDecision, request: Request, actor: Editor, if_match: IfMatch = None
 ) -> JSONResponse:
-    """From then on: matches that were found by the frame before stay, with what people decided about them; and what was
-    compared while it was stopped is not compared anew by itself.
+    """From then on, matches are found without a stopped frame, and with a released one. What the files that show it
+    resemble is compared anew in the background, after a stop and after a release alike. A match that rested on stopped
+    frames alone stays, with what people decided about it, and says `not_found_because: stop_list`.
     """
     with working(request) as uow:
         frame = stop_list.decide_frame(

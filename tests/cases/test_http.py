@@ -273,6 +273,31 @@ def test_policy_when_a_threshold_is_outside_its_range_then_422(api: Api, setting
     assert (wrong.status_code, wrong.json()["code"]) == (422, "invalid_request")
 
 
+@pytest.mark.parametrize(
+    ("inliers", "told"),
+    [
+        ({"same_picture": 10}, "'inliers.likely' (11) must not be above 'inliers.same_picture' (10)"),
+        ({"likely": 13}, "'inliers.likely' (13) must not be above 'inliers.same_picture' (12)"),
+    ],
+)
+def test_policy_when_one_number_of_points_crosses_the_others_default_then_both_are_named(
+    api: Api, inliers: dict[str, int], told: str
+) -> None:
+    olena = api.person("Olena")
+    path = f"/v1/cases/{api.case(olena)}/policy"
+    wrong = olena.change(path, path, "PUT", json={"required_dimensions": ["source"], "inliers": inliers})
+    assert wrong.status_code == 422
+    assert f"{told}; absent in 'inliers', they are 11 and 12" in wrong.text
+
+
+def test_policy_when_its_required_dimensions_are_left_out_then_422_names_them(api: Api) -> None:
+    olena = api.person("Olena")
+    path = f"/v1/cases/{api.case(olena)}/policy"
+    wrong = olena.change(path, path, "PUT", json={"exposure_items_per_day": 40})
+    assert wrong.status_code == 422
+    assert [fault["field"] for fault in wrong.json()["errors"]] == ["body.required_dimensions"]
+
+
 def test_policy_when_thresholds_are_in_range_then_they_are_kept(api: Api) -> None:
     olena = api.person("Olena")
     path = f"/v1/cases/{api.case(olena)}/policy"
