@@ -6,20 +6,27 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import IntegrityError
 
 from app.fingerprints import jobs as fingerprint_jobs
 from app.fingerprints import proposing
 from app.fingerprints.decodings import Decoded
+from app.fingerprints.events import EvidenceCompared
 from app.job_table import JOBS
 from app.jobs import enqueue_forgotten
 from app.kernel.primitives import Sha256Hex, sha256_hex
 from app.media.derivatives import store_files
+from app.media.events import EvidenceViewed
+from app.media.items import entry_object
+from app.media.models import Evidence
+from app.media.service import system_actor
+from app.unit_of_work import unit_of_work
 from tests import media_samples as samples
 from tests.media_samples import PHOTOGRAPHS
 from tests.support.api import Api, Person
@@ -427,6 +434,46 @@ def test_notice_or_match_of_two_cases_by_raw_sql_without_an_entry_then_the_datab
         with pytest.raises(IntegrityError) as refused, cases.api.app.state.services.sessions.begin() as session:
             session.execute(statement, values)
         assert constraint in str(refused.value.orig.diag.constraint_name)  # type: ignore[union-attr]
+
+
+@pytest.mark.thorough
+def test_loss_or_acknowledgement_by_raw_sql_when_other_entries_are_written_then_the_database_refuses(
+    cases: TwoCases,
+) -> None:
+    """Neither an entry of another type in both items' streams, nor one in an item's stream of what the system's has."""
+    items = [
+        cases.receive(cases.collector_a, cases.a, PHOTO.read_bytes())["id"],
+        cases.receive(cases.collector_b, cases.b, samples.recompressed(PHOTO))["id"],
+    ]
+    loss = text(
+        "INSERT INTO match_tiers (match_id, number, first_id, second_id, tier, blob_match, found_at, lost_by) "
+        "SELECT id, 2, first_id, second_id, tier, blob_match, now(), 'rule' FROM matches"
+    )
+    acknowledgement = text(
+        "UPDATE match_notices SET acknowledged_by = accounts.id, acknowledged_at = now() FROM accounts "
+        "WHERE accounts.name = 'coordinator_a'"
+    )
+    sessions = cases.api.app.state.services.sessions
+
+    def write(statement: TextClause, event: type[EvidenceViewed | EvidenceCompared], **facts: Any) -> None:
+        with unit_of_work(sessions) as uow:
+            uow.session.execute(statement)
+            for item in items:
+                evidence = uow.session.get_one(Evidence, UUID(item))
+                about = entry_object(uow.session, evidence)
+                uow.record(event(stream=evidence.id, actor=system_actor(uow.session), object=about, **facts))
+            uow.commit()
+
+    viewed: dict[str, Any] = {"purpose": "verification", "rendering": "frame", "bytes": 1}
+    for statement, event, facts in (
+        (loss, EvidenceViewed, viewed),
+        (acknowledgement, EvidenceCompared, {"rule": "match/7"}),
+    ):
+        with pytest.raises(IntegrityError) as refused:
+            write(statement, event, **facts)
+        assert refused.value.orig.diag.constraint_name == "exhibit_require_entry"  # type: ignore[union-attr]
+    write(loss, EvidenceCompared, rule="match/7")
+    assert notices(cases.coordinator_a, cases.a)[0]["still_found"] is False
 
 
 @pytest.mark.thorough
