@@ -210,3 +210,23 @@ def test_package_when_policy_says_nothing_then_waits_for_nobody(hub: HttpHub) ->
     assert (export["state"], export["needs_approval"]) == ("building", False)
     refused = decide(hub.anna, export["id"], "refuse")
     assert (refused.status_code, refused.json()["code"]) == (409, "export_already_decided")
+
+
+@pytest.mark.thorough
+def test_package_when_consent_is_withdrawn_before_somebody_decides_then_it_cannot_be_approved_but_refused(
+    approving: ApprovingHub,
+) -> None:
+    path = f"/v1/evidence/{approving.item}/consents"
+    consent = {"subject": "S-3", "subject_kind": "source", "obtained": "written", "given_on": "2026-07-14"}
+    given = approving.anna.post(path, json={**consent, "scopes": ["verification", "legal_proceedings"]})
+    assert given.status_code == 201, given.text
+    with_media, acts_alone = (approving.ask(approving.anna, media=media).json()["id"] for media in (True, False))
+    withdrawn = {"subject_id": given.json()["subject_id"], "withdrawn_on": "2026-09-02"}
+    assert approving.anna.post(f"{path}/withdrawals", json=withdrawn).status_code == 201
+
+    approval = decide(approving.rita, with_media)
+
+    assert (approval.status_code, approval.json()["code"]) == (409, "disclosure_withheld")
+    assert approving.anna.get(f"/v1/exports/{with_media}").json()["state"] == "awaiting_approval"
+    assert decide(approving.rita, with_media, "refuse").status_code == 200
+    assert decide(approving.rita, acts_alone).status_code == 200, "what was done with it is no content"
