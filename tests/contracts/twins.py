@@ -53,7 +53,7 @@ NOT_ASKED = ("missing", "other")
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 RANDOM = re.compile(
     rf"(?P<time>\d{{4}}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)|(?P<id>{UUID})|(?P<digest>\b[0-9a-f]{{64}}\b)"
-    r"|(?P<key>\b[0-9a-f]{16}\b)"
+    r"|(?P<key>(?<=\"key_id\":\")[0-9a-f]{16}\b)"
     r"|(?P<cursor>\b[0-9a-f]{8}\.[A-Za-z0-9_-]+)|(?P<made>[A-Za-z0-9+/_-]{24,}={0,2})"
 )
 """Times, ids, digests, keys' ids; and what is made of them: cursors, proofs, signatures, tokens."""
