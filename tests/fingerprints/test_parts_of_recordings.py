@@ -221,7 +221,7 @@ class Counts:
     def __init__(self, counts: dict[str, int]) -> None:
         self._counts = counts
 
-    def execute(self, _: Any) -> "Counts":
+    def execute(self, _: Any, __: Any) -> "Counts":
         return self
 
     def all(self) -> list[tuple[str, int]]:
