@@ -43,6 +43,7 @@ BY_IDS = frozenset(
         "listGroups",
         "listGroupMembers",
         "getIncidentOrigins",
+        "listIncidentCustody",
         "listIncidentOrigins",
     }
 )
