@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from app.fingerprints import finding, hasher, matching, proposing
 from app.fingerprints.algorithms.algorithm import Pixels
@@ -215,28 +215,16 @@ def test_parts_of_many_frames_when_asked_for_by_points_then_so_many_evenly_and_a
     assert parts == [0, 4, 10, 14]
 
 
-class Counts:
-    """A session that knows how many hashes each of these blobs has."""
-
-    def __init__(self, counts: dict[str, int]) -> None:
-        self._counts = counts
-
-    def execute(self, _: Any, __: Any) -> "Counts":
-        return self
-
-    def all(self) -> list[tuple[str, int]]:
-        return list(self._counts.items())
-
-
 @pytest.mark.parametrize(("frames", "sets"), [(0, SETS_OF_A_PICTURE), (1, SETS_OF_A_PICTURE), (9, 9 * SETS_OF_A_FRAME)])
 def test_blobs_at_once_then_the_points_of_all_parts_of_each_have_room(
-    frames: int, sets: int, monkeypatch: pytest.MonkeyPatch
+    sessions: sessionmaker[Session], frames: int, sets: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blobs = Proposed({name: [(0, time_ms) for time_ms in range(frames)] for name in "abc"})
-    session: Any = Counts(dict.fromkeys("abc", 8))
-    room = 2 * (8 + finding.SET_IN_PRINTS * sets)
+    first, second, third = (name * 64 for name in "abc")
+    blobs = Proposed({blob: [(0, time_ms) for time_ms in range(frames)] for blob in (first, second, third)})
+    room = 2 * finding.SET_IN_PRINTS * sets
 
-    monkeypatch.setattr(finding, "PRINTS_AT_ONCE", room)
-    assert set(finding._at_once(session, blobs)[0]) == {"a", "b"}
-    monkeypatch.setattr(finding, "PRINTS_AT_ONCE", room - 1)
-    assert set(finding._at_once(session, blobs)[0]) == {"a"}
+    with sessions() as session:
+        monkeypatch.setattr(finding, "PRINTS_AT_ONCE", room)
+        assert set(finding._at_once(session, blobs)[0]) == {first, second}
+        monkeypatch.setattr(finding, "PRINTS_AT_ONCE", room - 1)
+        assert set(finding._at_once(session, blobs)[0]) == {first}
