@@ -22,6 +22,7 @@ from app.fingerprints.match_job import JOBS as MATCH_JOBS
 from app.fingerprints.matching import rule_of, thresholds_of
 from app.fingerprints.pair_rules import Settled
 from app.fingerprints.proposing import Proposed
+from app.fingerprints.views import SETS_OF_A_PICTURE
 from app.kernel.database import read_session
 from app.media.jobs import JOBS as PRESERVE_JOBS
 from app.unit_of_work import unit_of_work
@@ -124,6 +125,21 @@ def test_two_copies_planned_before_either_is_stored_then_the_later_one_goes_anot
     assert (first.rounds, second.rounds) == (1, 2)
     assert matched_with(hub, first.item) == {second.item}
     assert hub.entries(first.item, "evidence.matched") == hub.entries(second.item, "evidence.matched") == 1
+
+
+def test_blobs_at_once_then_so_many_as_have_room_with_all_their_hashes(
+    hub: Hub, runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for quality in (60, 80):
+        fingerprinted(hub, runner, samples.recompressed(PHOTO, quality))
+    with hub.api.app.state.services.sessions() as session:
+        count = text("SELECT encode(blob_sha256, 'hex'), count(*) FROM fingerprints GROUP BY 1 ORDER BY 1")
+        hashes = dict(session.execute(count).all())
+        blobs = Proposed({blob: [] for blob in hashes})
+        room = sum(hashes.values()) + 2 * finding.SET_IN_PRINTS * SETS_OF_A_PICTURE
+        for fits, taken in ((room, list(hashes)), (room - 1, list(hashes)[:1])):
+            monkeypatch.setattr(finding, "PRINTS_AT_ONCE", fits)
+            assert sorted(finding._at_once(session, blobs)[0]) == taken
 
 
 def test_round_that_follows_another_then_what_the_item_is_compared_by_is_not_read_again(
